@@ -1,0 +1,58 @@
+# Everything from nothing but Python >= 3.11, pip and make. `make` alone says what there is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Recordings, where there are any; without them the demonstration and the tests use synthetic inputs.
+DATA ?= $(or $(EDGEWRIGHT_DATA),$(abspath $(wildcard ../shared/data)))
+export EDGEWRIGHT_DATA := $(DATA)
+DEMO_OUT ?= demo
+PROCESSES ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs clean
+
+help:
+	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
+	@echo "make test   all tests"
+	@echo "make lint   format, lint, types, import contracts"
+	@echo "make bench  speed, as ratios in one run"
+	@echo "make docs   the documentation as a site in build/site"
+
+$(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
+	  || { echo "Python >= 3.11 is needed, $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.user: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.user
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.user
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@touch $@
+
+demo: $(VENV)/.user
+	$(BIN)/edgewright demo --out $(DEMO_OUT) $(if $(DATA),--data $(DATA))
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/pyright --pythonpath $(BIN)/python src
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.user
+	$(BIN)/edgewright bench
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --site-dir build/site
+
+clean:
+	rm -rf $(VENV) build dist demo .pytest_cache .ruff_cache .hypothesis
