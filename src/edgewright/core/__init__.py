@@ -1,0 +1,1 @@
+"""The nouns: records, protocols, spaces, units, errors, checks."""

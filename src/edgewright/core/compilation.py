@@ -1,0 +1,38 @@
+"""Compilation: keep compiled programs on disk, and know how many cores there are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jax
+
+QUICK = "--xla_backend_optimization_level"
+"""Compiler flag: at level 1 the programs here compile in half the time and run as fast."""
+
+
+def cache_folder() -> Path:
+    """Return where compiled programs are kept (``EDGEWRIGHT_CACHE`` or the user's cache folder)."""
+    chosen = os.environ.get("EDGEWRIGHT_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "edgewright" / f"jax-{jax.__version__}"
+
+
+def keep_compilations() -> None:
+    """Compile quickly and keep the results on disk, small programs on a CPU included.
+
+    To be called before the first compilation. A level that the user chose in ``XLA_FLAGS`` stands.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if QUICK not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {QUICK}=1".strip()
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

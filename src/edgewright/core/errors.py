@@ -1,0 +1,43 @@
+"""What can go wrong, drawn once. No framework is imported here.
+
+EdgewrightError
++- InputError      the input was wrong: file, field, value and remedy; exit code 2
++- CheckFailed     a check or a gate did not pass; exit code 1
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgewrightError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class InputError(EdgewrightError):
+    """The input was wrong. One message: where, what was given, and how to mend it.
+
+    Args:
+        problem: what is wrong, naming the value.
+        where: the file, key or option at fault, e.g. ``"my.toml: params.slot_s"``.
+        hint: the remedy, e.g. the nearest valid name.
+    """
+
+    def __init__(self, problem: str, *, where: str = "", hint: str = "") -> None:
+        self.problem, self.where, self.hint = problem, where, hint
+        text = f"{where}: {problem}" if where else problem
+        super().__init__(f"{text}\nhint: {hint}" if hint else text)
+
+
+class CheckFailed(EdgewrightError):
+    """A world, policy or learner breaks a law, or a gate did not pass."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return a remedy that offers the nearest valid name, or lists them all."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "valid names: " + ", ".join(names)

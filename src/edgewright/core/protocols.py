@@ -1,0 +1,156 @@
+"""The contracts: World, Stream, Policy, Learner, and the laws they keep.
+
+Structural types: a user's world imports nothing from here. Everything is written for **one**
+example and ``vmap``ped outside; the axis ``*agents`` is whatever a world calls its devices and is
+absent for a single decision maker. ``check_world``, ``check_policy`` and ``check_learner`` in
+:mod:`edgewright.core.checks` say in words what breaks a law.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+from edgewright.core.records import Array, Decision, Outcome, Trajectory
+from edgewright.core.spaces import Box, Discrete
+
+Key = Array
+C = TypeVar("C")
+L = TypeVar("L")
+X = TypeVar("X")
+X_co = TypeVar("X_co", covariant=True)
+
+
+class Stream(Protocol[X_co]):
+    """Everything the policy cannot influence, as an endless time-major record.
+
+    Laws:
+        1. ``start`` and ``resume`` consume their key; ``take`` needs none: the same carry gives the
+           same record, another key gives another record.
+        2. ``take`` returns leaves ``[length, ...]`` and never ends: recordings loop.
+        3. ``resume(key, x)`` gives a future that continues the present ``x``; what is memoryless or
+           hidden is drawn afresh. Planners use it to imagine futures.
+    """
+
+    def start(self, key: Key) -> Any:
+        """Return the carry at a random phase."""
+        ...
+
+    def take(self, carry: Any, length: int) -> tuple[Any, X_co]:
+        """Return the next carry and ``length`` rows, drawn in bulk."""
+        ...
+
+    def resume(self, key: Key, x: Any) -> Any:
+        """Return a carry whose next rows follow the observed row ``x``."""
+        ...
+
+
+class Process(Protocol):
+    """One field of a stream: turns random words that somebody else drew into values.
+
+    Laws: ``take`` is a function of its arguments alone; ``bits`` ``[words, length, *shape]`` fixes
+    the length of the block; blocks join without a seam through ``memory``.
+    """
+
+    @property
+    def words(self) -> int:
+        """Random 32-bit words per row and element."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Axes of one row."""
+        ...
+
+    def start(self, key: Key) -> Any:
+        """Return the memory at a random phase."""
+        ...
+
+    def take(self, memory: Any, bits: Array) -> tuple[Any, Array]:
+        """Return the next memory and values ``[length, *shape]``."""
+        ...
+
+    def resume(self, key: Key, x: Any) -> Any:
+        """Return a memory whose next row follows the observed value ``x``."""
+        ...
+
+
+class World(Protocol):
+    """The physics of one decision problem: pure functions over arrays, for one example.
+
+    Laws:
+        1. A world rolls no dice: all chance arrives in ``x``; no method takes a random key.
+        2. Numbers are in ``params`` (a pytree), structure is in the world (frozen, hashable).
+        3. ``step`` never resets. ``terminated`` and ``truncated`` are different things.
+        4. ``observe`` is all a learner sees; states are revealed only at the call site.
+        5. ``Outcome.metrics`` is physical, and its ``reward`` is a stated function of the rest.
+    """
+
+    def inputs(self, params: Any) -> Stream[Any]:
+        """Return the synthetic default of everything that arrives from outside."""
+        ...
+
+    def reset(self, params: Any, x: Any) -> Any:
+        """Return the first state of an episode whose first row of inputs is ``x``."""
+        ...
+
+    def observe(self, params: Any, state: Any, x: Any) -> Array:
+        """Return ``[*agents, features]`` float32: what a policy may know before it decides."""
+        ...
+
+    def step(self, params: Any, state: Any, action: Any, x: Any) -> Outcome:
+        """Serve one slot with the inputs ``x`` the policy saw."""
+        ...
+
+    def observation_space(self, params: Any) -> Box:
+        """Return the shape and the usual range of an observation."""
+        ...
+
+    def action_space(self, params: Any) -> Discrete | Box:
+        """Return what an action may be."""
+        ...
+
+
+class Policy(Protocol):
+    """Anything that decides: heuristic, oracle, network, planner, exported file. A pytree.
+
+    Laws: ``act`` consumes its key; the carry has the same structure in and out; a policy that was
+    told more than ``observe`` was told so by the caller's ``reveal``.
+    """
+
+    def start(self, key: Key) -> Any:
+        """Return the memory at the start of an episode (``()`` if there is none)."""
+        ...
+
+    def act(self, key: Key, carry: Any, observation: Any, /) -> tuple[Any, Decision]:
+        """Return the next memory and a decision of shape ``[*agents]``."""
+        ...
+
+
+class Learner(Protocol):
+    """How a policy is obtained. A pytree: numbers are leaves (no recompilation), sizes static.
+
+    Laws: everything that changes while learning, replay memory included, lives in the state that
+    ``init`` returns; same key and data, same state; acting never changes the state.
+    """
+
+    @property
+    def envs(self) -> int:
+        """Number of copies of the world played side by side between two updates."""
+        ...
+
+    @property
+    def rollout_steps(self) -> int:
+        """Number of steps of each copy between two updates."""
+        ...
+
+    def init(self, key: Key, observation: Array, actions: Any) -> Any:
+        """Return the state before learning, given one example ``[*agents, features]``."""
+        ...
+
+    def policy(self, state: Any, explore: bool) -> Policy:
+        """Return the policy of a state: exploring for data, greedy for evaluation."""
+        ...
+
+    def update(self, key: Key, state: Any, batch: Trajectory) -> tuple[Any, dict[str, Array]]:
+        """Learn from one trajectory ``[T, N, ...]``; return the new state and scalars to log."""
+        ...

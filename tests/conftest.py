@@ -1,0 +1,154 @@
+"""Shared by all tests: the hypothesis profiles and builders of the AIGC world's records.
+
+Builders are session fixtures that return functions, so that property tests may use them too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState
+
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")  # compile quickly
+
+settings.register_profile("dev", deadline=None, max_examples=25)
+settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+HEAVY: dict[str, Any] = {
+    "slot_s": 0.5,
+    "horizon_slots": 500.0,
+    "device_ghz": 2.0,
+    "server_ghz": [16.0, 16.0],
+    "kappa": 1e-27,
+    "edge_j_per_gcycle": 2.0,
+    "transmit_w": 2.0,
+    "receive_w": 0.5,
+    "idle_w": 0.0,
+    "battery_j": 1e4,
+    "charge_floor_pct": 10.0,
+    "network_delay_s": 0.01,
+    "output_mb": 1.0,
+    "load_limit_gcycles": 160.0,
+    "background_cap": 0.8,
+    "background_utilisation": [0.5, 0.7],
+    "quality_multiplier": [0.5, 1.0, 2.0],
+    "quality_score": [0.50, 0.77, 1.00],
+    "mode_weights": [[0.2, 0.6, 0.2], [0.4, 0.3, 0.3], [0.7, 0.15, 0.15]],
+    "shift_fraction": 0.7,
+    "low_charge_pct": 50.0,
+    "low_charge_span_pct": 40.0,
+    "load_threshold": 0.5,
+    "load_span": 0.4,
+    "delay_norm_s": 10.0,
+    "energy_norm_j": 40.0,
+    "reward_scale": 1.0,
+    "terminal_reward": -20.0,
+    "rejected_reward": -1.0,
+}
+"""The `heavy` preset: sections 3 and 5 of the specification of the AIGC world."""
+
+MEAN_TASK: dict[str, Any] = {
+    "input_mb": 17.5,
+    "work_gcycles": 5.5,
+    "mode": 1,
+    "bandwidth_mbps": 100.0,
+    "background_gcps": 0.0,
+    "initial_charge_pct": 100.0,
+    "gap_s": 0.5,
+}
+"""The mean task of section 4, alone in the system."""
+
+
+@pytest.fixture(scope="session")
+def aigc_numbers() -> Callable[..., dict[str, Any]]:
+    """Return a builder of the `heavy` numbers as plain Python, with overrides by name."""
+
+    def numbers(**overrides: Any) -> dict[str, Any]:
+        unknown = set(overrides) - set(HEAVY)
+        assert not unknown, f"no such numbers: {unknown}"
+        return {**HEAVY, **overrides}
+
+    return numbers
+
+
+@pytest.fixture(scope="session")
+def aigc_params(aigc_numbers: Callable[..., dict[str, Any]]) -> Callable[..., AigcParams]:
+    """Return a builder of :class:`AigcParams` from plain numbers, with overrides by name."""
+
+    def build(**overrides: Any) -> AigcParams:
+        numbers = aigc_numbers(**overrides)
+        return AigcParams(**{name: jnp.asarray(v, jnp.float32) for name, v in numbers.items()})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def aigc_inputs() -> Callable[..., AigcInputs]:
+    """Return a builder of one row of inputs; scalars are repeated for devices and servers."""
+
+    def build(devices: int = 1, servers: int = 2, **overrides: Any) -> AigcInputs:
+        given = {**MEAN_TASK, **overrides}
+        fields = {}
+        for name, value in given.items():
+            shape = {"background_gcps": (servers,), "gap_s": ()}.get(name, (devices,))
+            dtype = np.int32 if name == "mode" else np.float32
+            fields[name] = jnp.asarray(np.broadcast_to(np.asarray(value, dtype), shape))
+        return AigcInputs(**fields)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def aigc_state() -> Callable[..., AigcState]:
+    """Return a builder of a state; scalars are repeated for devices and servers."""
+
+    def build(
+        devices: int = 1, servers: int = 2, *, charge: Any = 100.0, local: Any = 0.0,
+        server: Any = 0.0, local_idle: Any = 0.0, server_idle: Any = 0.0, slot: int = 0,
+    ) -> AigcState:  # fmt: skip
+        def full(value: Any, count: int) -> Any:
+            return jnp.asarray(np.broadcast_to(np.asarray(value, np.float32), (count,)))
+
+        return AigcState(
+            charge_pct=full(charge, devices),
+            local_backlog_gcycles=full(local, devices),
+            server_backlog_gcycles=full(server, servers),
+            local_idle_slots=full(local_idle, devices),
+            server_idle_slots=full(server_idle, servers),
+            slot=jnp.asarray(slot, jnp.int32),
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def aigc_rows() -> Callable[..., AigcInputs]:
+    """Return a generator of ``steps`` random rows ``[steps, ...]``, drawn by NumPy."""
+
+    def build(
+        rng: np.random.Generator, steps: int, devices: int = 1, servers: int = 2,
+        *, load_gcps: float = 10.0, gap_s: Any = 0.5, charge: tuple[float, float] = (12.0, 100.0),
+    ) -> AigcInputs:  # fmt: skip
+        each, every = (steps, devices), (steps, servers)
+        busy = rng.random(every) < 0.6
+        rows = {
+            "input_mb": rng.uniform(10, 25, each),
+            "work_gcycles": rng.uniform(3, 8, each),
+            "bandwidth_mbps": rng.uniform(50, 150, each),
+            "background_gcps": busy * rng.exponential(load_gcps / 0.6, every),
+            "initial_charge_pct": rng.uniform(*charge, each),
+            "gap_s": np.broadcast_to(gap_s, (steps,)),
+        }
+        mode = jnp.asarray(rng.integers(0, 3, each), jnp.int32)
+        fields = {name: jnp.asarray(value, jnp.float32) for name, value in rows.items()}
+        return AigcInputs(mode=mode, **fields)
+
+    return build
