@@ -1,0 +1,1 @@
+"""Everything the policy cannot influence: synthetic processes and recordings."""

@@ -1,0 +1,318 @@
+"""Synthetic processes: one field of a stream each.
+
+A process rolls no dice of its own: :class:`edgewright.streams.compose.Composite` draws random words
+for all fields in bulk and each process turns its share into values. (Interface: ``words``,
+``start(key)``, ``take(memory, bits)``, ``resume(key, x)``; see
+:class:`edgewright.core.protocols.Process`.) Numbers are leaves, the ``shape`` of a row is static.
+``bits`` is uint32 ``[words, length, *shape]`` and fixes the length of a block.
+"""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, Number, record, static
+
+
+def unit(bits: Array) -> Array:
+    """Return uniform numbers strictly inside (0, 1) from the high 23 bits of random words.
+
+    Not 24: float32 would round the largest, 1 - 2^-25, to 1, whose normal number is infinite.
+    """
+    return ((bits >> 9).astype(jnp.float32) + 0.5) * (1 / 2**23)
+
+
+def normal(bits: Array) -> Array:
+    """Return standard normal numbers from random words, by inversion (within 5.3 deviations)."""
+    return math.sqrt(2) * jax.lax.erf_inv(2 * unit(bits) - 1)
+
+
+@record
+class Constant:
+    """The same ``value`` in every row, broadcast to ``shape``."""
+
+    value: Number
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=0)
+
+    def start(self, key: Array) -> tuple[()]:
+        return ()
+
+    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+        value = jnp.asarray(self.value, jnp.float32)
+        return memory, jnp.broadcast_to(value, bits.shape[1:])
+
+    def resume(self, key: Array, x: Array) -> tuple[()]:
+        return ()
+
+
+@record
+class Uniform:
+    """Independent draws, uniform between ``low`` and ``high``."""
+
+    low: Number
+    high: Number
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=1)
+
+    def start(self, key: Array) -> tuple[()]:
+        return ()
+
+    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+        return memory, self.low + (self.high - self.low) * unit(bits[0])
+
+    def resume(self, key: Array, x: Array) -> tuple[()]:
+        return ()
+
+
+@record
+class Categorical:
+    """Independent draws of an index with the given ``probabilities`` ``[n]``, int32."""
+
+    probabilities: Array
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=1)
+
+    def start(self, key: Array) -> tuple[()]:
+        return ()
+
+    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+        edges = jnp.cumsum(jnp.asarray(self.probabilities))[:-1]
+        return memory, jnp.sum(unit(bits[0])[..., None] >= edges, axis=-1, dtype=jnp.int32)
+
+    def resume(self, key: Array, x: Array) -> tuple[()]:
+        return ()
+
+
+def reflect(position: Array, low: Number, high: Number) -> Array:
+    """Fold a free walk into ``[low, high]`` as mirrors at both ends would.
+
+    The result is inside whatever the rounding; with ``low == high`` it is that value.
+    """
+    width = jnp.where(high > low, high - low, 1.0)
+    phase = jnp.mod(position - low, 2 * width)
+    return jnp.clip(low + width - jnp.abs(phase - width), low, high)
+
+
+@record
+class ReflectedWalk:
+    """A Gaussian random walk with mirrors at ``low`` and ``high``; starts uniform between them.
+
+    Folding the free walk has the law of reflecting each step, because the steps are symmetric (a
+    fold also turns the steps after it round), and needs no loop over time.
+    """
+
+    low: Number
+    high: Number
+    step_std: Number
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=1)
+
+    def start(self, key: Array) -> Array:
+        return jax.random.uniform(key, self.shape, minval=self.low, maxval=self.high)
+
+    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+        steps = self.step_std * normal(bits[0])
+        values = reflect(memory + jnp.cumsum(steps, axis=0), self.low, self.high)
+        return values[-1], values
+
+    def resume(self, key: Array, x: Array) -> Array:
+        return x
+
+
+@record
+class Autoregressive:
+    """AR(1) of the logarithm: a bandwidth whose mean, spread and memory were measured.
+
+    ``log x[t] = m + phi (log x[t-1] - m) + noise`` with stationary mean ``mean`` and coefficient of
+    variation ``variation`` before it is clipped to ``[low, high]``; the memory is the standardised
+    logarithm.
+    """
+
+    mean: Number
+    variation: Number
+    correlation: Number
+    low: Number
+    high: Number
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=1)
+
+    def _law(self) -> tuple[Array, Array]:
+        spread = jnp.sqrt(jnp.log1p(jnp.square(self.variation)))
+        return jnp.log(jnp.asarray(self.mean, jnp.float32)) - spread**2 / 2, spread
+
+    def start(self, key: Array) -> Array:
+        return jax.random.normal(key, self.shape)
+
+    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+        noise = jnp.sqrt(1 - jnp.square(self.correlation)) * normal(bits[0])
+        noise = noise.at[0].add(self.correlation * memory)
+        factor = jnp.broadcast_to(jnp.asarray(self.correlation, jnp.float32), noise.shape)
+
+        def chain(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+            return a[0] * b[0], a[1] * b[0] + b[1]
+
+        _, standard = jax.lax.associative_scan(chain, (factor, noise))
+        mean, spread = self._law()
+        return standard[-1], jnp.clip(jnp.exp(mean + spread * standard), self.low, self.high)
+
+    def resume(self, key: Array, x: Array) -> Array:
+        mean, spread = self._law()
+        # An outage (x = 0) is no value of this law: minus infinity would be kept for ever.
+        return jnp.clip((jnp.log(x) - mean) / jnp.maximum(spread, 1e-6), -8.0, 8.0)
+
+
+@record
+class MarkovChain:
+    """A chain over ``levels`` ``[n]``: it stays with probability ``stay``, else moves uniformly.
+
+    With measured levels (say, the deciles of a trace) it carries a trace's distribution and memory.
+    The memory is the index of the level.
+    """
+
+    levels: Array
+    stay: Number
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=2)
+
+    def start(self, key: Array) -> Array:
+        return jax.random.randint(key, self.shape, 0, self.levels.shape[0])
+
+    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+        count = self.levels.shape[0]
+        moves = unit(bits[0]) >= self.stay
+        jumps = 1 + jnp.floor(unit(bits[1]) * (count - 1)).astype(jnp.int32)
+        index = jnp.mod(memory + jnp.cumsum(jnp.where(moves, jumps, 0), axis=0), count)
+        return index[-1], jnp.asarray(self.levels, jnp.float32)[index]
+
+    def resume(self, key: Array, x: Array) -> Array:
+        distance = jnp.abs(jnp.asarray(self.levels) - jnp.asarray(x)[..., None])
+        return jnp.argmin(distance, axis=-1).astype(jnp.int32)
+
+
+@record
+class PoissonArrivals:
+    """Gaps between the arrivals of a Poisson process: exponential with mean ``mean``."""
+
+    mean: Number
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=1)
+
+    def start(self, key: Array) -> tuple[()]:
+        return ()
+
+    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+        return memory, -self.mean * jnp.log(unit(bits[0]))
+
+    def resume(self, key: Array, x: Array) -> tuple[()]:
+        return ()
+
+
+@record
+class ModulatedArrivals:
+    """Gaps of a Markov-modulated Poisson process with a calm and a busy phase.
+
+    The mean gap is ``mean * calm_factor`` or ``mean * busy_factor``; after each arrival the phase
+    changes with probability ``switch``. The overall mean is ``mean`` when the two factors average
+    to 1. The memory is the phase, which a planner cannot see: ``resume`` draws it afresh.
+    """
+
+    mean: Number
+    calm_factor: Number
+    busy_factor: Number
+    switch: Number
+    shape: tuple[int, ...] = static(default=())
+    words: int = static(default=2)
+
+    def start(self, key: Array) -> Array:
+        return jax.random.bernoulli(key, 0.5, self.shape).astype(jnp.int32)
+
+    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+        flips = (unit(bits[0]) < self.switch).astype(jnp.int32)
+        phase = jnp.mod(memory + jnp.cumsum(flips, axis=0), 2)
+        factor = jnp.where(phase == 1, self.busy_factor, self.calm_factor)
+        return phase[-1], -self.mean * factor * jnp.log(unit(bits[1]))
+
+    def resume(self, key: Array, x: Array) -> Array:
+        return self.start(key)
+
+
+@record
+class CompoundPoisson:
+    """Load that other users bring to a server, as mean work per second over one row.
+
+    A Poisson number of jobs, each uniform on ``[job_low, job_high]`` times one of ``multipliers``,
+    at a rate that makes the mean ``utilisation * capacity``. Jobs beyond ``most_jobs`` in a row are
+    cut: with 12 and at most 1.8 jobs a row on average, less than once in 10^7 rows (see
+    :func:`poisson_tail`).
+
+    Attributes:
+        utilisation: ``[*shape]`` share of the capacity that is taken on average.
+        capacity: ``[*shape]`` work the server can do per second.
+        interval: seconds of one row.
+        job_low, job_high: bounds of a job's work, in the unit of ``capacity`` times seconds.
+        multipliers: ``[k]`` equally likely factors (quality levels of the others' jobs).
+    """
+
+    utilisation: Number
+    capacity: Number
+    interval: Number
+    job_low: Number
+    job_high: Number
+    multipliers: Array
+    shape: tuple[int, ...] = static(default=())
+    most_jobs: int = static(default=12)
+
+    @property
+    def words(self) -> int:
+        """Return one word for the number of jobs and half a word for each."""
+        return 1 + (self.most_jobs + 1) // 2
+
+    def start(self, key: Array) -> tuple[()]:
+        return ()
+
+    def mean_jobs(self) -> Array:
+        """Return the Poisson mean of the number of jobs in a row."""
+        mean_job = (self.job_low + self.job_high) / 2 * jnp.mean(jnp.asarray(self.multipliers))
+        return self.utilisation * self.capacity * self.interval / mean_job
+
+    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+        rate = jnp.broadcast_to(jnp.asarray(self.mean_jobs(), jnp.float32), self.shape)
+        chance = unit(bits[0])
+        mass = jnp.exp(-rate)
+        reached = mass
+        total = jnp.zeros(chance.shape, jnp.float32)
+        for number in range(
+            1, self.most_jobs + 1
+        ):  # the count is at least `number`: add one more job
+            word = bits[(number + 1) // 2]
+            half = (word >> 16) if number % 2 else (word & 0xFFFF)
+            total = total + jnp.where(chance >= reached, self._job(half), 0.0)
+            mass = mass * rate / number
+            reached = reached + mass
+        return memory, total / self.interval
+
+    def _job(self, half: Array) -> Array:
+        """Return the work of a job from 16 random bits: which level, and how far within it."""
+        levels = jnp.asarray(self.multipliers, jnp.float32)
+        spread = half * levels.shape[0]
+        level = spread >> 16
+        share = (spread & 0xFFFF).astype(jnp.float32) * (1 / 2**16)
+        factor = jnp.broadcast_to(levels[0], share.shape)
+        for position in range(1, levels.shape[0]):  # selects: a gather is ten times slower here
+            factor = jnp.where(level == position, levels[position], factor)
+        return factor * (self.job_low + (self.job_high - self.job_low) * share)
+
+    def resume(self, key: Array, x: Array) -> tuple[()]:
+        return ()
+
+
+def poisson_tail(rate: float, most: int) -> float:
+    """Return the probability that a Poisson count exceeds ``most``."""
+    if rate <= 0:
+        return 0.0
+    inside = sum(math.exp(n * math.log(rate) - rate - math.lgamma(n + 1)) for n in range(most + 1))
+    return max(0.0, 1.0 - inside)
