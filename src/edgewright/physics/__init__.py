@@ -1,0 +1,1 @@
+"""One equation a function, with its paper, number and units."""

@@ -1,0 +1,52 @@
+"""Returns: from rewards and values to advantages. Written for one trajectory, time first."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+Series = Float[Array, "T *rest"]
+Flags = Bool[Array, "T *rest"]
+
+
+def generalised_advantages(
+    rewards: Series,
+    values: Series,
+    next_values: Series,
+    terminated: Flags,
+    done: Flags,
+    gamma: Float[Array, ""] | float,
+    gae_lambda: Float[Array, ""] | float,
+) -> Series:
+    """Return GAE: ``A_t = sum_l (gamma lambda)^l delta_{t+l}``. SE-PPO equations (25), (26).
+
+    ``delta_t = r_t + gamma V(s_{t+1}) (1 - terminated_t) - V(s_t)``; the sum stops where an episode
+    ends (``done``), but a truncated step still bootstraps from the state it was cut in, which is
+    what ``next_values`` holds (Schulman et al. 2016; the article writes no mask).
+    """
+    deltas = rewards + gamma * jnp.where(terminated, 0.0, next_values) - values
+    decay = gamma * gae_lambda * (1.0 - done)
+
+    def back(later: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        advantage = row[0] + row[1] * later
+        return advantage, advantage
+
+    _, advantages = jax.lax.scan(back, jnp.zeros_like(deltas[0]), (deltas, decay), reverse=True)
+    return advantages
+
+
+def running_returns(
+    rewards: Series, done: Flags, start: Float[Array, " *rest"], gamma: Float[Array, ""] | float
+) -> tuple[Float[Array, " *rest"], Series]:
+    """Return the discounted sums ``R_t = r_t + gamma R_{t-1}`` that scale rewards (22).
+
+    Returns:
+        the sum to carry on with (zero after an episode's end), and every ``R_t``.
+    """
+
+    def forward(before: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        total = row[0] + gamma * before
+        return jnp.where(row[1], 0.0, total), total
+
+    return jax.lax.scan(forward, start, (rewards, done))
