@@ -1,0 +1,1 @@
+"""Learners: how a policy is obtained. Siblings that know protocols, never a world."""

@@ -1,0 +1,251 @@
+"""DQN: Q-learning from replay, with double and dueling as switches.
+
+Mnih et al. (Nature 2015); double targets: van Hasselt et al. (AAAI 2016); dueling: Wang et al.
+(ICML 2016). It keeps the protocol of PPO: the replay is part of the learner's state, observations
+are stored raw and normalised with the running statistics when they are used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+
+from edgewright.core.records import Array, Decision, Trajectory, record, static
+from edgewright.core.spaces import Discrete
+from edgewright.nets.heads import dueling_values
+from edgewright.nets.mlp import MLP, init_mlp
+from edgewright.rules import batches, normalise, schedule
+from edgewright.rules.replay import Replay, add, draw, empty
+from edgewright.rules.returns import running_returns
+from edgewright.rules.value import double_target, huber, plain_target, value_of
+
+
+def action_values(network: MLP, observation: Array, dueling: bool) -> Array:
+    """Return ``Q(s, .)`` ``[..., n]``; a dueling network has one more output, the value."""
+    output = network(observation)
+    return dueling_values(output[..., :1], output[..., 1:]) if dueling else output
+
+
+@record
+class ValuePolicy:
+    """Decide by action values: the best, or any with probability ``epsilon`` while exploring."""
+
+    network: MLP
+    observations: normalise.Moments
+    epsilon: Array
+    dueling: bool = static()
+    obs_norm: bool = static()
+    explore: bool = static()
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
+        """Return an action ``[*agents]``; agents explore independently."""
+        seen = normalise.standardise(self.observations, observation)
+        values = action_values(self.network, seen if self.obs_norm else observation, self.dueling)
+        action = jnp.argmax(values, axis=-1).astype(jnp.int32)
+        if self.explore:
+            chance_key, choice_key = jax.random.split(key)
+            chance = jax.random.uniform(chance_key, action.shape)
+            choice = jax.random.randint(choice_key, action.shape, 0, values.shape[-1])
+            action = jnp.where(chance < self.epsilon, choice, action)
+        return carry, Decision(action=action, aux=())
+
+
+@record
+class Transition:
+    """What the replay holds, leaves ``[samples, ...]``; observations and rewards are raw."""
+
+    observation: Array
+    action: Array
+    reward: Array
+    terminated: Array
+    next_observation: Array
+
+
+@record
+class DQNState:
+    """Everything that changes while DQN learns."""
+
+    network: MLP
+    target: MLP
+    optimiser: Any
+    replay: Replay
+    observations: normalise.Moments
+    returns: normalise.Moments
+    running_return: Array  # [envs, *agents]
+    steps: Array  # environment steps so far
+
+
+@record
+class DQN:
+    """Deep Q-learning for discrete actions, double and dueling unless switched off.
+
+    Numbers are leaves: another value does not recompile. Where the SE-PPO article is silent about
+    its DQN, the values are those of cleanrl (C) or of Stable-Baselines3 and its zoo (B).
+    """
+
+    rate: Array | float = 2.5e-4  # (C) Adam; SB3 has 1e-4 for images
+    gamma: Array | float = 0.95  # as PPO here
+    epsilon_end: Array | float = 0.05  # (C), (B)
+    explore_share: Array | float = 0.2  # of total_steps, from epsilon 1 to epsilon_end
+    total_steps: Array | float = 1e6  # K_max, in environment steps
+    learn_after: Array | float = 1000.0  # (B) environment steps
+    target_every: Array | float = 1000.0  # (B) environment steps; (C) 500
+    clip_gradient: Array | float = 10.0  # (B) norm
+    double: bool = static(default=True)
+    dueling: bool = static(default=True)
+    obs_norm: bool = static(default=True)
+    rew_norm: bool = static(default=True)
+    hidden: tuple[int, ...] = static(default=(64, 64))
+    envs: int = static(default=8)
+    rollout_steps: int = static(default=16)
+    replay: int = static(default=100_000)  # samples: one per agent and environment step
+    train_every: int = static(default=4)  # (B) environment steps per gradient step
+    minibatch: int = static(default=64)
+
+    def init(self, key: Array, observation: Array, actions: Discrete) -> DQNState:
+        """Return a fresh network, its copy and an empty replay. Consumes ``key``."""
+        features, agents = observation.shape[-1], observation.shape[:-1]
+        network = init_mlp(key, (features, *self.hidden, actions.n + self.dueling))
+        blank = jnp.zeros(features)
+        example = Transition(
+            observation=blank,
+            action=jnp.zeros((), jnp.int32),
+            reward=jnp.zeros(()),
+            terminated=jnp.zeros((), bool),
+            next_observation=blank,
+        )
+        return DQNState(
+            network=network,
+            target=network,
+            optimiser=self._optimiser().init(ravel_pytree(network)[0]),
+            replay=empty(example, self.replay),
+            observations=normalise.no_moments((features,)),
+            returns=normalise.no_moments(()),
+            running_return=jnp.zeros((self.envs, *agents)),
+            steps=jnp.zeros(()),
+        )
+
+    def policy(self, state: DQNState, explore: bool) -> ValuePolicy:
+        """Return the network with a snapshot of the running statistics."""
+        return ValuePolicy(
+            network=state.network,
+            observations=state.observations,
+            epsilon=self._epsilon(state.steps),
+            dueling=self.dueling,
+            obs_norm=self.obs_norm,
+            explore=explore,
+        )
+
+    def update(
+        self, key: Array, state: DQNState, batch: Trajectory
+    ) -> tuple[DQNState, dict[str, Array]]:
+        """Store one trajectory ``[T, N, ...]``, then one gradient step per ``train_every`` steps.
+
+        The target network is copied at the first update after each ``target_every`` steps.
+        """
+        played = batch.terminated.size
+        steps = state.steps + played
+        replay = add(state.replay, self._transitions(batch))
+        running, totals = running_returns(
+            batch.reward,
+            batches.over_agents(batch.done, batch.reward),
+            state.running_return,
+            self.gamma,
+        )
+        returns = normalise.merge(state.returns, totals)
+
+        shape = (max(1, played // self.train_every), self.minibatch)
+        part = self._normalised(draw(key, replay, shape), state.observations, returns)
+        learn = (state.network, state.optimiser)
+        (network, optimiser), log = jax.lax.cond(
+            steps > self.learn_after,
+            lambda: self._learn(learn, state.target, part),
+            lambda: (learn, {"loss": jnp.zeros(()), "mean_q": jnp.zeros(())}),
+        )
+        turn = jnp.floor(steps / self.target_every) > jnp.floor(state.steps / self.target_every)
+        after = DQNState(
+            network=network,
+            target=jax.tree.map(lambda new, old: jnp.where(turn, new, old), network, state.target),
+            optimiser=optimiser,
+            replay=replay,
+            observations=normalise.merge(state.observations, batch.observation),
+            returns=returns,
+            running_return=running,
+            steps=steps,
+        )
+        return after, {**log, "epsilon": self._epsilon(state.steps)}
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        return optax.chain(
+            optax.clip_by_global_norm(self.clip_gradient),  # pyright: ignore[reportArgumentType]
+            optax.scale_by_adam(),
+        )
+
+    def _epsilon(self, steps: Array) -> Array:
+        """Return the share of random actions at this step."""
+        span = self.explore_share * self.total_steps
+        return schedule.linear(steps, 1.0, self.epsilon_end, span)
+
+    def _transitions(self, batch: Trajectory) -> Transition:
+        """Return the trajectory as raw samples."""
+        return Transition(
+            observation=batches.samples(batch.observation, 1),
+            action=batches.samples(batch.action),
+            reward=batches.samples(batch.reward),
+            terminated=batches.samples(batches.over_agents(batch.terminated, batch.reward)),
+            next_observation=batches.samples(batch.next_observation, 1),
+        )
+
+    def _normalised(
+        self, part: Transition, observations: normalise.Moments, returns: normalise.Moments
+    ) -> Transition:
+        """Return samples as the network sees them: both switches applied. (21), (22)."""
+
+        def seen(values: Array) -> Array:
+            return normalise.standardise(observations, values) if self.obs_norm else values
+
+        return Transition(
+            observation=seen(part.observation),
+            action=part.action,
+            reward=normalise.scale(returns, part.reward) if self.rew_norm else part.reward,
+            terminated=part.terminated,
+            next_observation=seen(part.next_observation),
+        )
+
+    def _learn(
+        self, learn: tuple[MLP, Any], target: MLP, parts: Transition
+    ) -> tuple[tuple[MLP, Any], dict[str, Array]]:
+        """Take one gradient step for each of ``parts`` ``[steps, minibatch, ...]``."""
+        flat, restore = ravel_pytree(learn[0])
+        judged = action_values(target, parts.next_observation, self.dueling)
+
+        def loss(flat: Array, part: Transition, judged: Array) -> tuple[Array, Array]:
+            network = restore(flat)
+            values = action_values(network, part.observation, self.dueling)
+            if self.double:
+                chosen = action_values(network, part.next_observation, self.dueling)
+                goal = double_target(part.reward, chosen, judged, part.terminated, self.gamma)
+            else:
+                goal = plain_target(part.reward, judged, part.terminated, self.gamma)
+            taken = value_of(values, part.action)
+            return jnp.mean(huber(taken - jax.lax.stop_gradient(goal))), jnp.mean(taken)
+
+        def step(carry: Any, row: tuple[Transition, Array]) -> tuple[Any, dict[str, Array]]:
+            flat, optimiser = carry
+            (cost, mean_q), grad = jax.value_and_grad(loss, has_aux=True)(flat, *row)
+            change, optimiser = self._optimiser().update(grad, optimiser)
+            return (flat - jnp.asarray(change) * self.rate, optimiser), {
+                "loss": cost,
+                "mean_q": mean_q,
+            }
+
+        (flat, optimiser), logs = jax.lax.scan(step, (flat, learn[1]), (parts, judged))
+        return (restore(flat), optimiser), {name: jnp.mean(leaf) for name, leaf in logs.items()}

@@ -1,0 +1,243 @@
+"""PPO and SE-PPO: clipped policy gradients with the article's parts as switches.
+
+SE-PPO is PPO with observation normalisation (21), reward normalisation (22), a warmed-up (23) and
+decayed (24) learning rate, and separate rates for actor and critic. Each part is a field, so
+PPO-Norm, PPO-LR, plain PPO and A2C are settings of one learner (see ``scenarios/learners.toml``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+
+from edgewright.core.records import Array, Decision, Trajectory, record, static
+from edgewright.core.spaces import Discrete
+from edgewright.nets.heads import categorical_entropy, log_probability, sample_categorical
+from edgewright.nets.mlp import MLP, init_mlp
+from edgewright.rules import batches, normalise, schedule
+from edgewright.rules.minibatch import affine_order
+from edgewright.rules.policy_gradient import clipped_share, clipped_surrogate
+from edgewright.rules.returns import generalised_advantages, running_returns
+
+_ADAM = optax.scale_by_adam(eps=1e-5)
+_settled = jax.lax.optimization_barrier
+
+
+@record
+class ActorPolicy:
+    """Decide by a categorical actor: sample while exploring, else take the likeliest action."""
+
+    actor: MLP
+    observations: normalise.Moments
+    obs_norm: bool = static()
+    explore: bool = static()
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
+        """Return an action and its log-probability, both ``[*agents]``."""
+        seen = normalise.standardise(self.observations, observation)
+        logits = self.actor(seen if self.obs_norm else observation)
+        if not self.explore:
+            return carry, Decision(action=jnp.argmax(logits, axis=-1).astype(jnp.int32), aux=())
+        action = sample_categorical(key, logits)
+        return carry, Decision(action=action, aux=log_probability(logits, action))
+
+
+@record
+class PPOState:
+    """Everything that changes while PPO learns."""
+
+    networks: tuple[MLP, MLP]  # actor, critic
+    optimiser: Any
+    observations: normalise.Moments
+    returns: normalise.Moments
+    running_return: Array  # [envs, *agents]
+    steps: Array  # environment steps so far
+
+
+@record
+class Samples:
+    """What an epoch draws minibatches from, leaves ``[samples, ...]``."""
+
+    observation: Array
+    action: Array
+    log_probability: Array
+    advantage: Array
+    target: Array
+
+
+@record
+class PPO:
+    """Proximal policy optimisation (Schulman et al. 2017) for discrete actions.
+
+    Numbers are leaves: another value does not recompile. The defaults are SE-PPO's: (S) from the
+    article, (R) where it is silent, from the conventions of cleanrl and Stable-Baselines3.
+    """
+
+    actor_rate: Array | float = 5e-4  # (S)
+    critic_rate: Array | float = 1.5e-3  # (S)
+    gamma: Array | float = 0.95  # (S)
+    gae_lambda: Array | float = 0.9  # (S)
+    clip: Array | float = 0.2  # (S)
+    entropy: Array | float = 0.01  # (R)
+    clip_gradient: Array | float = 0.5  # (R) norm, per network
+    warm_share: Array | float = 0.05  # (R) K_warm / K_max
+    total_steps: Array | float = 1e6  # (S) K_max, in environment steps
+    obs_norm: bool = static(default=True)
+    rew_norm: bool = static(default=True)
+    warmup: bool = static(default=True)
+    decay: bool = static(default=True)
+    advantage_norm: bool = static(default=True)
+    hidden: tuple[int, ...] = static(default=(64, 64))
+    envs: int = static(default=16)
+    rollout_steps: int = static(default=128)
+    epochs: int = static(default=10)
+    minibatch: int = static(default=64)
+
+    def init(self, key: Array, observation: Array, actions: Discrete) -> PPOState:
+        """Return fresh networks and no statistics. Consumes ``key``."""
+        actor_key, critic_key = jax.random.split(key)
+        features, agents = observation.shape[-1], observation.shape[:-1]
+        actor = init_mlp(actor_key, (features, *self.hidden, actions.n), last_gain=0.01)
+        critic = init_mlp(critic_key, (features, *self.hidden, 1), last_gain=1.0)
+        return PPOState(
+            networks=(actor, critic),
+            optimiser=_ADAM.init(ravel_pytree((actor, critic))[0]),
+            observations=normalise.no_moments((features,)),
+            returns=normalise.no_moments(()),
+            running_return=jnp.zeros((self.envs, *agents)),
+            steps=jnp.zeros(()),
+        )
+
+    def policy(self, state: PPOState, explore: bool) -> ActorPolicy:
+        """Return the actor with a snapshot of the running statistics."""
+        return ActorPolicy(
+            actor=state.networks[0],
+            observations=state.observations,
+            obs_norm=self.obs_norm,
+            explore=explore,
+        )
+
+    def update(
+        self, key: Array, state: PPOState, batch: Trajectory
+    ) -> tuple[PPOState, dict[str, Array]]:
+        """Run all epochs on one trajectory ``[T, N, ...]``. Algorithm 1 of the article."""
+        samples, state_after = self._samples(state, batch)
+        rates = self._rates(state.steps)
+
+        # One vector for both networks: a step of Adam is then a few operations, not a few dozen.
+        flat, restore = ravel_pytree(state.networks)
+        actor_size = ravel_pytree(state.networks[0])[0].size
+        is_actor = jnp.arange(flat.size) < actor_size
+        rate = jnp.where(is_actor, *rates)
+
+        def minibatch(carry: Any, rows: Array) -> tuple[Any, None]:
+            flat, optimiser = carry
+            # The barriers keep the compiler from repeating the gather and the concatenation of
+            # gradients inside every operation that uses them.
+            part = _settled(jax.tree.map(lambda leaf: leaf[rows], samples))
+            grads = jax.grad(lambda nets: self._loss(nets, part)[0])(restore(flat))
+            grad = self._clipped(_settled(ravel_pytree(grads)[0]), actor_size, is_actor)
+            step, optimiser = _ADAM.update(grad, optimiser)
+            return (flat - rate * jnp.asarray(step), optimiser), None
+
+        def epoch(carry: Any, words: Array) -> tuple[Any, None]:
+            order = affine_order(words, samples.action.shape[0])
+            return jax.lax.scan(minibatch, carry, order.reshape(-1, self.minibatch))
+
+        (flat, optimiser), _ = jax.lax.scan(
+            epoch, (flat, state.optimiser), jax.random.bits(key, (self.epochs, 2))
+        )
+        after = PPOState(
+            networks=restore(flat),
+            optimiser=optimiser,
+            observations=state_after.observations,
+            returns=state_after.returns,
+            running_return=state_after.running_return,
+            steps=state.steps + batch.terminated.size,
+        )
+        # Logged once, on all samples and with the new networks: in every minibatch the four numbers
+        # would cost a third of the time.
+        _, log = self._loss(after.networks, samples)
+        return after, {**log, "actor_rate": rates[0], "critic_rate": rates[1]}
+
+    def _clipped(self, grad: Array, actor_size: int, is_actor: Array) -> Array:
+        """Return the gradient with the norm of each network's part at most ``clip_gradient``."""
+        squares = jnp.square(grad)
+        norms = (jnp.sum(squares[:actor_size]), jnp.sum(squares[actor_size:]))
+        factors = [jnp.minimum(1.0, self.clip_gradient * jax.lax.rsqrt(n + 1e-12)) for n in norms]
+        return grad * jnp.where(is_actor, *factors)
+
+    def _rates(self, steps: Array) -> tuple[Array, Array]:
+        """Return the learning rates of actor and critic at this step. (23), (24)."""
+        warm = self.warm_share * self.total_steps
+        factor = jnp.ones(())
+        if self.warmup:
+            # The first update of a run would otherwise have rate 0.
+            counted = steps + self.envs * self.rollout_steps
+            factor = factor * schedule.warm_up(counted, warm)
+        if self.decay:
+            factor = factor * schedule.linear_decay(steps, warm, self.total_steps)
+        return self.actor_rate * factor, self.critic_rate * factor
+
+    def _samples(self, state: PPOState, batch: Trajectory) -> tuple[Samples, PPOState]:
+        """Return normalised samples with advantages, and the state with new statistics."""
+        see = state.observations
+        observation, following = batch.observation, batch.next_observation
+        if self.obs_norm:
+            observation = normalise.standardise(see, observation)
+            following = normalise.standardise(see, following)
+        done = batches.over_agents(batch.done, batch.reward)
+        terminated = batches.over_agents(batch.terminated, batch.reward)
+        running, totals = running_returns(batch.reward, done, state.running_return, self.gamma)
+        returns = normalise.merge(state.returns, totals)
+        rewards = normalise.scale(returns, batch.reward) if self.rew_norm else batch.reward
+
+        critic = state.networks[1]
+        values = critic(observation)[..., 0]
+        advantages = generalised_advantages(
+            rewards, values, critic(following)[..., 0], terminated, done,
+            self.gamma, self.gae_lambda,
+        )  # fmt: skip
+        samples = Samples(
+            observation=batches.samples(observation, 1),
+            action=batches.samples(batch.action),
+            log_probability=batches.samples(batch.aux),
+            advantage=batches.samples(advantages),
+            target=batches.samples(advantages + values),
+        )
+        after = PPOState(
+            networks=state.networks,
+            optimiser=state.optimiser,
+            observations=normalise.merge(see, batch.observation),
+            returns=returns,
+            running_return=running,
+            steps=state.steps,
+        )
+        return samples, after
+
+    def _loss(self, networks: tuple[MLP, MLP], part: Samples) -> tuple[Array, dict[str, Array]]:
+        """Return ``-L_CLIP + L_critic - c2 S`` of a minibatch. (30), with one critic."""
+        actor, critic = networks
+        advantage = part.advantage
+        if self.advantage_norm:
+            advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
+        logits = actor(part.observation)
+        log_p = log_probability(logits, part.action)
+        surrogate = jnp.mean(clipped_surrogate(log_p, part.log_probability, advantage, self.clip))
+        entropy = jnp.mean(categorical_entropy(logits))
+        value_loss = jnp.mean(jnp.square(critic(part.observation)[..., 0] - part.target))
+        log = {
+            "policy_loss": -surrogate,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "clipped_share": jnp.mean(clipped_share(log_p, part.log_probability, self.clip)),
+        }
+        return -surrogate + value_loss - self.entropy * entropy, log

@@ -1,0 +1,1 @@
+"""The physics of decision problems. Siblings: none knows another."""

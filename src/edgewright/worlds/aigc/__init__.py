@@ -1,0 +1,19 @@
+"""AIGC offloading: joint location and quality (SE-PPO)."""
+
+from edgewright.worlds.aigc.records import AigcInputs, AigcMetrics, AigcParams, AigcState
+from edgewright.worlds.aigc.service import Service, pick, price, price_list, task_work, weights
+from edgewright.worlds.aigc.world import AigcWorld
+
+__all__ = [
+    "AigcInputs",
+    "AigcMetrics",
+    "AigcParams",
+    "AigcState",
+    "AigcWorld",
+    "Service",
+    "pick",
+    "price",
+    "price_list",
+    "task_work",
+    "weights",
+]

@@ -1,0 +1,140 @@
+"""PPO: each part does something, and at its corners it is a simpler learner that we know."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from edgewright.agents.ppo import PPO
+
+SMALL = PPO(
+    hidden=(8,), envs=4, rollout_steps=8, epochs=1, minibatch=32, total_steps=640.0, warm_share=0.5
+)
+PLAIN = dataclasses.replace(
+    SMALL, obs_norm=False, rew_norm=False, warmup=False, decay=False, advantage_norm=False
+)
+
+
+def weights(state):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.networks)])
+
+
+def moved(learner, begin, play, update, rounds=2):
+    """Return the weights after some rounds of playing and learning."""
+    state = begin(learner)
+    for seed in range(rounds):
+        state, _ = update(learner, seed, state, play(learner, state, seed))
+    return weights(state)
+
+
+@pytest.fixture(scope="module")
+def plain_weights(begin, play, update):
+    return moved(PLAIN, begin, play, update)
+
+
+@pytest.mark.parametrize("switch", ["obs_norm", "rew_norm", "warmup", "decay", "advantage_norm"])
+def test_every_switch_changes_the_result(switch, plain_weights, begin, play, update):
+    share = 0.0 if switch == "decay" else 0.5  # decay begins where the warm-up ends
+    learner = dataclasses.replace(PLAIN, warm_share=share, **{switch: True})
+    assert not np.allclose(moved(learner, begin, play, update), plain_weights, rtol=1e-3)
+
+
+def test_same_key_same_weights_and_other_key_other_weights(plain_weights, begin, play, update):
+    np.testing.assert_array_equal(moved(PLAIN, begin, play, update), plain_weights)
+    start = begin(PLAIN)
+    other, _ = update(PLAIN, 0, start, play(PLAIN, start, seed=5))
+    same, _ = update(PLAIN, 0, start, play(PLAIN, start, seed=0))
+    assert not np.allclose(weights(other), weights(same))
+    assert not np.allclose(weights(begin(PLAIN, seed=1)), weights(start))
+
+
+def test_the_ratio_is_one_until_the_actor_moves(begin, play, update):
+    strict = dataclasses.replace(SMALL, clip=1e-5, actor_rate=0.0)
+    state = begin(strict)
+    for seed in range(2):  # also after the running statistics moved on
+        batch = play(strict, state, seed)
+        state, log = update(strict, seed, state, batch)
+        assert float(log["clipped_share"]) == 0.0
+    moving = dataclasses.replace(strict, actor_rate=1e-2)
+    _, log = update(moving, 0, state, play(moving, state, 3))
+    assert float(log["clipped_share"]) > 0.5
+
+
+def test_another_number_does_not_recompile(begin, play, update):
+    state = begin(PLAIN)
+    batch = play(PLAIN, state)
+    first, _ = update(PLAIN, 0, state, batch)
+    count = len(update.traces)
+    for change in ({"gamma": 0.5}, {"actor_rate": 0.1}, {"clip": 0.1, "entropy": 0.0}):
+        other, _ = update(dataclasses.replace(PLAIN, **change), 0, state, batch)
+        assert not np.array_equal(weights(other), weights(first))
+    assert len(update.traces) == count
+
+
+def test_the_a2c_setting_follows_the_plain_policy_gradient(begin, play, update):
+    gamma, entropy = 0.9, 0.03
+    learner = dataclasses.replace(
+        PLAIN, gamma=gamma, gae_lambda=1.0, clip=1e9, entropy=entropy, clip_gradient=1e9
+    )
+    before = begin(learner)
+    batch = play(learner, before)
+    after, _ = update(learner, 0, before, batch)
+    actor, critic = before.networks
+
+    # Monte Carlo returns in a plain loop; a cut or the batch's edge bootstraps from the critic.
+    tail = np.asarray(critic(batch.next_observation)[..., 0], np.float64)
+    rewards, returns = np.asarray(batch.reward, np.float64), np.zeros(batch.reward.shape)
+    for t in reversed(range(rewards.shape[0])):
+        last = t == rewards.shape[0] - 1
+        future = tail[t] if last else np.where(batch.truncated[t], tail[t], returns[t + 1])
+        returns[t] = rewards[t] + gamma * np.where(batch.terminated[t], 0.0, future)
+    assert batch.terminated.any()
+    advantage = jnp.asarray(returns) - critic(batch.observation)[..., 0]
+
+    def policy_loss(actor):
+        log_p = jax.nn.log_softmax(actor(batch.observation))
+        chosen = jnp.take_along_axis(log_p, batch.action[..., None], axis=-1)[..., 0]
+        disorder = -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
+        return -jnp.mean(chosen * advantage) - entropy * jnp.mean(disorder)
+
+    def value_loss(critic):
+        return jnp.mean((critic(batch.observation)[..., 0] - jnp.asarray(returns)) ** 2)
+
+    gradients = (jax.grad(policy_loss)(actor), jax.grad(value_loss)(critic))
+    gradient = jax.flatten_util.ravel_pytree(gradients)[0]
+    momentum = after.optimiser.mu  # 0.1 g after Adam's first step
+    assert float(jnp.abs(gradient).max()) > 1e-3
+    np.testing.assert_allclose(momentum / 0.1, gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_the_gradient_of_each_network_is_clipped_by_itself(begin, play, update):
+    state = begin(PLAIN)
+    batch = play(PLAIN, state)
+    after, _ = update(dataclasses.replace(PLAIN, clip_gradient=1e-3), 0, state, batch)
+    size = jax.flatten_util.ravel_pytree(state.networks[0])[0].size
+    for part in (after.optimiser.mu[:size], after.optimiser.mu[size:]):
+        assert float(jnp.linalg.norm(part)) <= 1e-4 * 1.0001
+
+
+def test_statistics_are_those_of_everything_seen(begin, play, update):
+    learner = dataclasses.replace(PLAIN, obs_norm=True, rew_norm=False)
+    state, seen = begin(learner), []
+    for seed in range(2):
+        batch = play(learner, state, seed)
+        seen.append(np.asarray(batch.observation).reshape(-1, 2))
+        state, _ = update(learner, seed, state, batch)
+    seen = np.concatenate(seen)
+    assert float(state.steps) == float(state.observations.count) == len(seen) == 64
+    np.testing.assert_allclose(state.observations.mean, seen.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(state.observations.variance, seen.var(axis=0), atol=1e-5)
+
+
+def test_learning_rates_warm_up_and_decay():
+    steps = [0.0, 160.0, 320.0, 480.0, 640.0]  # a batch is 32 steps, the warm-up 320
+    rates = [float(SMALL._rates(jnp.float32(step))[0]) / 5e-4 for step in steps]
+    np.testing.assert_allclose(rates, [0.1, 0.6, 1.0, 0.5, 0.0], atol=1e-6)
+    assert float(SMALL._rates(jnp.float32(320))[1]) == pytest.approx(1.5e-3)
