@@ -1,0 +1,1 @@
+"""What learners are measured against: rules, greedies, planners, bounds."""

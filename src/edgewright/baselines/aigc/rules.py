@@ -1,0 +1,49 @@
+"""Rules that look at nothing, or at one thing: random, always local, the shortest queue."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, Decision, record, static
+from edgewright.loops.evaluate import Insight
+from edgewright.worlds.aigc import AigcWorld
+
+
+@record
+class Random:
+    """Every action equally likely."""
+
+    world: AigcWorld = static()
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+        """Draw an action for every device."""
+        action = jax.random.randint(key, (self.world.devices,), 0, self.world.actions)
+        return carry, Decision(action=action, aux=())
+
+
+@record
+class Rule:
+    """One place and one quality: on the device, or on the server with the least waiting time."""
+
+    world: AigcWorld = static()
+    place: Literal["local", "shortest"] = static()
+    level: int = static()
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+        """Return the rule's action for every device."""
+        waits = insight.state.server_backlog_gcycles / insight.params.server_ghz
+        location = jnp.argmin(waits) + 1 if self.place == "shortest" else jnp.zeros((), int)
+        location = jnp.full((self.world.devices,), location, jnp.int32)
+        action = self.world.encode(location, jnp.full_like(location, self.level))
+        return carry, Decision(action=action, aux=())

@@ -1,0 +1,1 @@
+"""Unroll, learn, evaluate. They know protocols only."""

@@ -1,0 +1,135 @@
+"""Evaluation: the same episodes for every policy. One implementation for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import Policy, Stream, World
+from edgewright.core.records import Array, record
+from edgewright.loops.unroll import Reveal, stage, take, unroll
+
+
+@record
+class Play:
+    """What happened, step by step: the world's metrics ``[T, E, ...]`` and who was still in."""
+
+    metrics: Any
+    alive: Array  # [T, E] bool: the episode had not ended before this step
+    terminated: Array  # [T, E] bool
+
+
+@record
+class Insight:
+    """What an oracle may be told: everything but the future."""
+
+    params: Any
+    state: Any
+    x: Any
+
+
+def full_information(params: Any, state: Any, x: Any) -> Insight:
+    """Reveal the state and the numbers of the world. Pass it as ``reveal`` where it is meant."""
+    return Insight(params=params, state=state, x=x)
+
+
+def episode_inputs(
+    key: Array, stream: Stream[Any], episodes: int, horizon: int, pinned: dict[str, Any]
+) -> Any:
+    """Return the inputs ``[horizon + 1, episodes, ...]`` of an evaluation.
+
+    Args:
+        key: consumed; the same key gives the same episodes to every policy.
+        pinned: fields that are not drawn but go round a fixed grid, episode by episode, e.g.
+            ``{"initial_charge_pct": [100, 45, 25]}``.
+    """
+    rows = _draw(key, stream, episodes, horizon + 1)
+    fixed = {}
+    for name, grid in pinned.items():
+        drawn = getattr(rows, name)
+        values = jnp.asarray(grid, drawn.dtype)[jnp.arange(episodes) % len(grid)]
+        shape = (1, episodes) + (1,) * (drawn.ndim - 2)
+        fixed[name] = jnp.broadcast_to(values.reshape(shape), drawn.shape)
+    return dataclasses.replace(rows, **fixed)
+
+
+@functools.partial(jax.jit, static_argnames=("episodes", "length"))
+def _draw(key: Array, stream: Stream[Any], episodes: int, length: int) -> Any:
+    carry = jax.vmap(stream.start)(jax.random.split(key, episodes))
+    return take(stream, carry, length)[1]
+
+
+@functools.partial(jax.jit, static_argnames=("world", "reveal"))
+def play(
+    key: Array,
+    world: World,
+    params: Any,
+    policy: Policy,
+    inputs: Any,
+    *,
+    reveal: Reveal | None = None,
+) -> Play:
+    """Play every episode of ``inputs`` ``[T + 1, E, ...]`` once. Consumes ``key``."""
+    start_key, play_key = jax.random.split(key)
+    first, following = jax.tree.map(lambda a: a[0], inputs), jax.tree.map(lambda a: a[1:], inputs)
+    games = stage(start_key, world, params, policy, first)
+    _, seen = unroll(play_key, world, params, policy, games, following, reveal=reveal)
+    ended = jnp.cumsum(seen.terminated | seen.truncated, axis=0)
+    over = jnp.concatenate([jnp.zeros_like(ended[:1]), ended[:-1]]) > 0
+    return Play(metrics=seen.metrics, alive=~over, terminated=seen.terminated & ~over)
+
+
+@jax.jit
+def summarise(played: Play, missed_reward: Array) -> dict[str, Array]:
+    """Return one number per episode ``[E]`` for every real-valued metric.
+
+    ``reward`` is the mean over the *whole* horizon, where every slot after an episode's end counts
+    as its worst slot so far, and at most ``missed_reward``: dying early cannot pay. The other
+    metrics are means over the tasks served. ``slots`` and ``terminated`` say how long it lasted and
+    whether it ended badly.
+    """
+
+    def over_agents(values: Array) -> Array:
+        return jnp.mean(values.reshape(*played.alive.shape, -1), axis=-1)
+
+    horizon = played.alive.shape[0]
+    slots = jnp.sum(played.alive, axis=0)
+    rewards = over_agents(played.metrics.reward)
+    earned = jnp.sum(rewards * played.alive, axis=0)
+    worst = jnp.min(jnp.where(played.alive, rewards, jnp.inf), axis=0)
+    missed_reward = jnp.minimum(missed_reward, worst)
+    result = {
+        "reward": (earned + (horizon - slots) * missed_reward) / horizon,
+        "slots": slots.astype(jnp.float32),
+        "terminated": jnp.any(played.terminated, axis=0).astype(jnp.float32),
+    }
+    served = getattr(played.metrics, "served", jnp.ones_like(played.metrics.reward))
+    served = served * played.alive.reshape(*played.alive.shape, *[1] * (served.ndim - 2))
+    tasks = jnp.sum(over_agents(served), axis=0)
+    for field in dataclasses.fields(played.metrics):
+        values = getattr(played.metrics, field.name)
+        if field.name in result or not jnp.issubdtype(values.dtype, jnp.floating):
+            continue
+        total = jnp.sum(over_agents(values * served), axis=0)
+        result[field.name] = total / jnp.maximum(tasks, 1e-9)
+    result["served"] = tasks / jnp.maximum(slots, 1)
+    return result
+
+
+def evaluate(
+    key: Array,
+    world: World,
+    params: Any,
+    policy: Policy,
+    inputs: Any,
+    *,
+    missed_reward: float = 0.0,
+    reveal: Reveal | None = None,
+) -> dict[str, Array]:
+    """Play the episodes of ``inputs`` and return one number per episode for every metric."""
+    played = play(key, world, params, policy, inputs, reveal=reveal)
+    return summarise(played, jnp.float32(missed_reward))

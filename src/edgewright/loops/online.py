@@ -1,0 +1,86 @@
+"""Online learning: play, learn, repeat. One loop for every learner, one jit for a training."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import Learner, Stream, World
+from edgewright.core.records import Array, record
+from edgewright.loops.unroll import Stage, stage, take, unroll
+
+
+@record
+class Training:
+    """Everything a training needs to go on: save it, load it, and the rest is the same."""
+
+    learner: Any
+    games: Stage
+    stream: Any
+    key: Array
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
+def begin(key: Array, world: World, params: Any, stream: Stream[Any], learner: Learner) -> Training:
+    """Return the training before its first step. Consumes ``key``."""
+    init_key, stream_key, stage_key, key = jax.random.split(key, 4)
+    carry = jax.vmap(stream.start)(jax.random.split(stream_key, learner.envs))
+    carry, rows = take(stream, carry, 1)
+    first = jax.tree.map(lambda leaf: leaf[0], rows)
+    one = jax.tree.map(lambda leaf: leaf[0], first)
+    observation = world.observe(params, world.reset(params, one), one)
+    state = learner.init(init_key, observation, world.action_space(params))
+    policy = learner.policy(state, explore=True)
+    return Training(
+        learner=state,
+        games=stage(stage_key, world, params, policy, first),
+        stream=carry,
+        key=key,
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("world", "chunk"))
+def advance(
+    world: World,
+    params: Any,
+    stream: Stream[Any],
+    learner: Learner,
+    training: Training,
+    iterations: Array,
+    chunk: int,
+) -> tuple[Training, dict[str, Array]]:
+    """Run ``iterations`` (at most ``chunk``) rounds of playing and learning.
+
+    Returns:
+        the training, and logs ``[chunk]`` of which the first ``iterations`` entries are filled:
+        the learner's own scalars, ``reward`` (mean per step and agent, no terminal part),
+        ``episodes_ended`` and ``terminated_share``.
+    """
+
+    def once(training: Training) -> tuple[Training, dict[str, Array]]:
+        play_key, learn_key, key = jax.random.split(training.key, 3)
+        carry, inputs = take(stream, training.stream, learner.rollout_steps)
+        policy = learner.policy(training.learner, explore=True)
+        games, batch = unroll(play_key, world, params, policy, training.games, inputs)
+        state, log = learner.update(learn_key, training.learner, batch)
+        ended = jnp.sum(batch.done)
+        log = {
+            **log,
+            "reward": jnp.mean(batch.metrics.reward),
+            "episodes_ended": ended.astype(jnp.float32),
+            "terminated_share": jnp.sum(batch.terminated) / jnp.maximum(ended, 1),
+        }
+        return Training(learner=state, games=games, stream=carry, key=key), log
+
+    shapes = jax.eval_shape(once, training)[1]
+    empty = {name: jnp.zeros(chunk, leaf.dtype) for name, leaf in shapes.items()}
+
+    def body(index: Array, carry: Any) -> Any:
+        training, logs = carry
+        training, log = once(training)
+        return training, {name: logs[name].at[index].set(log[name]) for name in logs}
+
+    return jax.lax.fori_loop(0, iterations, body, (training, empty))

@@ -1,0 +1,88 @@
+"""Unroll: play policies in worlds. The one place where episodes are reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import Policy, Stream, World
+from edgewright.core.records import Array, Trajectory, record
+
+Reveal = Callable[[Any, Any, Any], Any]
+
+
+@record
+class Stage:
+    """Where ``N`` games stand between two unrolls. Every leaf is ``[N, ...]``."""
+
+    state: Any
+    memory: Any
+    x: Any
+
+
+def take(stream: Stream[Any], carry: Any, length: int) -> tuple[Any, Any]:
+    """Return the next carries ``[N, ...]`` and inputs ``[length, N, ...]`` of ``N`` streams."""
+    return jax.vmap(lambda one: stream.take(one, length), out_axes=(0, 1))(carry)
+
+
+def stage(key: Array, world: World, params: Any, policy: Policy, x: Any) -> Stage:
+    """Start ``N`` episodes whose first inputs are ``x`` ``[N, ...]``. Consumes ``key``."""
+    games = jax.tree.leaves(x)[0].shape[0]
+    return Stage(
+        state=jax.vmap(lambda one: world.reset(params, one))(x),
+        memory=jax.vmap(policy.start)(jax.random.split(key, games)),
+        x=x,
+    )
+
+
+def unroll(
+    key: Array,
+    world: World,
+    params: Any,
+    policy: Policy,
+    games: Stage,
+    inputs: Any,
+    *,
+    reveal: Reveal | None = None,
+) -> tuple[Stage, Trajectory]:
+    """Play ``N`` games for ``T`` steps.
+
+    Args:
+        key: consumed; split in bulk before the loop, once per step and game.
+        world, params: the physics, shared by all games.
+        policy: decides; it is restarted with a fresh key wherever an episode ends.
+        games: where the games stand, see :func:`stage`.
+        inputs: the rows that *follow* the current one, leaves ``[T, N, ...]``.
+        reveal: ``(params, state, x) -> observation``. Left out, the policy sees
+            ``world.observe``. An oracle is told more *here*, where a reader sees it.
+
+    Returns:
+        where the games stand afterwards, and the trajectory ``[T, N, ...]``.
+    """
+    see = reveal or world.observe
+    steps, count = jax.tree.leaves(inputs)[0].shape[:2]
+    keys = jax.random.split(key, (steps, count, 2))
+
+    def play(game: Stage, x_next: Any, pair: Array) -> tuple[Stage, Trajectory]:
+        seen = see(params, game.state, game.x)
+        memory, decision = policy.act(pair[0], game.memory, seen)
+        outcome = world.step(params, game.state, decision.action, game.x)
+        following = Stage(state=outcome.state, memory=memory, x=x_next)
+        fresh = Stage(state=world.reset(params, x_next), memory=policy.start(pair[1]), x=x_next)
+        done = outcome.terminated | outcome.truncated
+        line = Trajectory(
+            observation=seen,
+            action=decision.action,
+            aux=decision.aux,
+            reward=outcome.reward,
+            terminated=outcome.terminated,
+            truncated=outcome.truncated,
+            next_observation=see(params, outcome.state, x_next),
+            metrics=outcome.metrics,
+        )
+        return jax.tree.map(lambda a, b: jnp.where(done, a, b), fresh, following), line
+
+    return jax.lax.scan(lambda g, row: jax.vmap(play)(g, *row), games, (inputs, keys))
