@@ -1,0 +1,1 @@
+"""Scenario files: schema, loading, and the one registry that builds them."""

@@ -1,0 +1,228 @@
+"""From a name or a TOML file to a checked scenario. Every mistake gets one clear message."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+import types
+import typing
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgewright.core.errors import InputError, nearest
+from edgewright.scenarios.schema import ProcessSpec, Scenario, inconsistencies
+
+_DEEPEST = 8
+"""Scenarios that extend each other deeper than this are taken for a circle."""
+
+
+def shipped() -> list[str]:
+    """Return the names of the scenarios that come with the package, sorted."""
+    folder = resources.files("edgewright.scenarios") / "data"
+    names = [entry.name.removesuffix(".toml") for entry in folder.iterdir()]
+    return sorted(name for name in names if name not in ("aigc", "learners"))
+
+
+def load(name_or_path: str, overrides: dict[str, Any] | None = None) -> Scenario:
+    """Return the scenario of a shipped name or of a TOML file.
+
+    Args:
+        name_or_path: e.g. ``"aigc-heavy"`` or ``"my.toml"``.
+        overrides: dotted keys and values that replace the file's, e.g. ``{"params.slot_s": 1.0}``.
+
+    Raises:
+        InputError: the file is missing or breaks the schema; names the key and the nearest one.
+    """
+    tree, where = _read(name_or_path, depth=0)
+    for dotted, value in (overrides or {}).items():
+        _place(tree, dotted, value)
+    return check(tree, where)
+
+
+def check(tree: dict[str, Any], where: str) -> Scenario:
+    """Return the scenario of a resolved tree; ``where`` names its origin in messages."""
+    _refuse_unknown(tree, Scenario, where, "")
+    try:
+        scenario = TypeAdapter(Scenario).validate_python(tree, strict=False)
+    except ValidationError as error:
+        raise _translated(error, where) from None
+    for key, problem, remedy in inconsistencies(scenario):
+        raise InputError(problem, where=f"{where}: {key}", hint=remedy)
+    return scenario
+
+
+def resolved(scenario: Scenario) -> dict[str, Any]:
+    """Return the whole scenario as plain data, with nothing left to look up."""
+    return dataclasses.asdict(scenario)
+
+
+def identity(scenario: Scenario) -> str:
+    """Return a hash that two scenarios share only if every number is the same."""
+    canonical = json.dumps(resolved(scenario), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def training_identity(scenario: Scenario) -> str:
+    """Return a hash of all that decides a training: not the name, nor how it is evaluated."""
+    tree = resolved(scenario)
+    for name in ("name", "title", "evaluation", "training"):
+        del tree[name]
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of scenario files (before ``extends`` is resolved)."""
+    schema = TypeAdapter(Scenario).json_schema()
+    schema["title"] = "Edgewright scenario"
+    tables = {
+        "Scenario": schema,
+        **{
+            name: table
+            for name, table in schema["$defs"].items()
+            if table.get("type") == "object" and "properties" in table
+        },
+    }
+    for name, table in tables.items():
+        table["additionalProperties"] = False
+        # With `extends`, only a process of a stream must be given whole.
+        if not name.endswith("Spec"):
+            table.pop("required", None)
+    schema["required"] = ["schema", "name"]
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "A shipped scenario, or a path relative to this file, that fills the rest.",
+    }
+    return schema
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Return (dotted key, value) of ``"params.slot_s=1.0"``; the value is read as TOML."""
+    key, sign, raw = text.partition("=")
+    if not sign or not key.strip():
+        raise InputError(f"'{text}' is not KEY=VALUE", where="--set", hint="e.g. params.slot_s=1.0")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()
+    return key.strip(), value
+
+
+def _read(name_or_path: str, depth: int, beside: Path | None = None) -> tuple[dict[str, Any], str]:
+    """Return the merged tree of a file and of what it extends, and what to call it."""
+    if depth > _DEEPEST:
+        raise InputError("scenarios extend each other in a circle", where=name_or_path)
+    text, where, folder = _text(name_or_path, beside, depth)
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"not valid TOML: {error}", where=where) from None
+    base_name = tree.pop("extends", None)
+    if base_name is None:
+        return tree, where
+    if not isinstance(base_name, str):
+        raise InputError(f"extends = {base_name!r} is not a name", where=f"{where}: extends")
+    base, _ = _read(base_name, depth + 1, folder)
+    _refuse_unknown(tree, Scenario, where, "")
+    return _merged(base, tree), where
+
+
+def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str, Path | None]:
+    known = [*shipped(), *(["aigc"] if depth else [])]
+    if name_or_path in known:
+        entry = resources.files("edgewright.scenarios") / "data" / f"{name_or_path}.toml"
+        return entry.read_text(), name_or_path, None
+    if not name_or_path.endswith(".toml"):
+        problem = f"there is no scenario '{name_or_path}'"
+        hint = nearest(name_or_path, known) + "; a file of your own ends in .toml"
+        raise InputError(problem, hint=hint)
+    path = Path(name_or_path)
+    if beside is not None and not path.is_absolute():
+        path = beside / path
+    try:
+        return path.read_text(), str(path), path.parent
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``over`` on top: tables merge, a stream's process is replaced whole."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = _merged(base[key], value) if both and "kind" not in value else value
+        if key == "world" and both:
+            result[key] = {**base[key], **value}
+    return result
+
+
+def _place(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set ``tree["a"]["b"]`` for the dotted key ``a.b``, refusing tables that do not exist."""
+    *tables, last = dotted.split(".")
+    here = tree
+    for depth, name in enumerate(tables):
+        if name not in here and name == "learner":
+            here[name] = {}
+        if not isinstance(here.get(name), dict):
+            path = ".".join(tables[: depth + 1])
+            raise InputError(
+                f"there is no table '{path}'", where=f"--set {dotted}", hint=nearest(name, here)
+            )
+        here = here[name]
+    here[last] = value
+
+
+def _refuse_unknown(tree: dict[str, Any], schema: type, where: str, path: str) -> None:
+    """Refuse keys that the dataclass does not have, naming the nearest one that it has."""
+    hints = typing.get_type_hints(schema, include_extras=True)
+    for key, value in tree.items():
+        if key not in hints:
+            raise InputError(f"unknown key '{path}{key}'", where=where, hint=nearest(key, hints))
+        inner = _table_type(hints[key], value)
+        if isinstance(value, dict) and inner is not None:
+            _refuse_unknown(value, inner, where, f"{path}{key}.")
+
+
+def _table_type(hint: Any, value: Any) -> type | None:
+    """Return the dataclass that checks a table: the field's own, or the process of its kind."""
+    if dataclasses.is_dataclass(hint):
+        return typing.cast(type, hint)
+    if hint == ProcessSpec and isinstance(value, dict):
+        for option in _process_kinds():
+            if typing.get_args(typing.get_type_hints(option)["kind"])[0] == value.get("kind"):
+                return option
+    return None
+
+
+def _process_kinds() -> tuple[type, ...]:
+    union = typing.get_args(ProcessSpec)[0]
+    assert isinstance(union, types.UnionType) or typing.get_origin(union) is typing.Union
+    return typing.get_args(union)
+
+
+def _translated(error: ValidationError, where: str) -> InputError:
+    """Return the first problem that pydantic found in the words of this project."""
+    first = error.errors()[0]
+    steps = [str(step) for step in first["loc"]]
+    kinds = {typing.get_args(typing.get_type_hints(k)["kind"])[0] for k in _process_kinds()}
+    key = ".".join(
+        s for n, s in enumerate(steps)
+        if not (s in kinds and n == 2) and not s.startswith(("constrained", "list[", "function-"))
+        and not (n == len(steps) - 1 and s in ("float", "int"))
+    )  # fmt: skip
+    given = first.get("input")
+    if first["type"] == "missing":
+        return InputError(f"the key '{key}' is missing", where=where, hint="add it")
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        kind = given.get("kind") if isinstance(given, dict) else given
+        problem = f"unknown kind {kind!r}"
+        return InputError(problem, where=f"{where}: {key}", hint=nearest(str(kind), kinds))
+    shown = repr(given) if len(repr(given)) < 80 else repr(given)[:77] + "..."
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return InputError(
+        f"{key} = {shown}: {message}", where=where, hint="see docs/reference/scenarios.md"
+    )
