@@ -1,0 +1,1 @@
+"""Training runs, comparisons, statistics, figures, reports."""

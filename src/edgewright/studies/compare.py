@@ -1,0 +1,257 @@
+"""Compare policies on identical inputs, with a bound on the optimum beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from edgewright.baselines.aigc import no_self_congestion
+from edgewright.core.errors import InputError
+from edgewright.loops.evaluate import Play, play, summarise
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.policies import BASELINE_NAMES, Contender, baseline, baseline_names
+from edgewright.scenarios.schema import Scenario
+from edgewright.studies import statistics
+from edgewright.studies.train import Run, evaluation_inputs, load_run
+
+SHOWN = ("delay_s", "energy_j", "device_energy_j", "quality", "slots", "terminated")
+"""Metrics of a table beside the reward."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One policy's episodes: metrics ``[seeds, episodes]``, and the plays of the first seed."""
+
+    name: str
+    group: str
+    metrics: dict[str, np.ndarray]
+    seconds: float
+    played: Play
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All results of one scenario on the same episodes, and the bound ``[episodes]`` or None."""
+
+    scenario: Scenario
+    built: Built
+    results: list[Result]
+    bound: np.ndarray | None
+    why_no_bound: str = ""
+
+    def result(self, name: str) -> Result:
+        """Return the result of a policy."""
+        return next(result for result in self.results if result.name == name)
+
+
+def compare(
+    scenario: Scenario,
+    policies: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    episodes: int | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Play the scenario's evaluation episodes with every policy.
+
+    Args:
+        policies: names of baselines and folders of runs; all baselines when empty. The scenario's
+            baseline and reference and ``random`` are always played: the score needs them.
+        episodes: how many, when not as the scenario says.
+        report: told the name of each policy before it plays.
+
+    Raises:
+        InputError: an unknown policy, or a run that does not fit the scenario.
+    """
+    built = build(scenario, data)
+    contenders = gather(scenario, built, list(policies), data)
+    inputs = evaluation_inputs(scenario, built, episodes)
+    results = []
+    for name, group in contenders.items():
+        if report:
+            report(name)
+        results.append(_play(name, group, built, inputs, scenario.evaluation.missed_reward))
+    if report:
+        report("bound")
+    bound, why = None, ""
+    try:
+        missed = scenario.evaluation.missed_reward
+        bound = np.asarray(no_self_congestion(built.world, built.params, inputs, missed))
+    except InputError as error:
+        why = error.problem
+    return Comparison(scenario, built, results, bound, why)
+
+
+def gather(
+    scenario: Scenario, built: Built, policies: list[str], data: str | None
+) -> dict[str, list[Contender]]:
+    """Return the contenders by name; a run contributes one contender for each seed."""
+    plan = scenario.evaluation
+    needed = ["random", plan.baseline, plan.reference]
+    names = [*dict.fromkeys([*policies, *needed])] if policies else baseline_names(built)
+    names = [*dict.fromkeys([*names, *needed])]
+    order = {name: place for place, name in enumerate(baseline_names(built))}
+    names.sort(key=lambda name: order.get(name, len(order)))
+    gathered: dict[str, list[Contender]] = {}
+    for name in names:
+        if looks_like_run(name):
+            run = load_run(Path(name), data)
+            gathered[label(run, Path(name), gathered)] = seeds_of(run, built)
+        else:
+            gathered[name] = [baseline(name, built)]
+    return gathered
+
+
+def looks_like_run(name: str) -> bool:
+    """Say whether a policy's name is a folder rather than a baseline."""
+    if name in BASELINE_NAMES:
+        return False
+    return "/" in name or (Path(name) / "run.json").exists()
+
+
+def label(run: Run, folder: Path, taken: dict[str, Any]) -> str:
+    """Return the learner's name, or the folder's where two runs share a learner."""
+    name = run.request.learner
+    return name if name not in taken else str(folder)
+
+
+def seeds_of(run: Run, built: Built) -> list[Contender]:
+    """Return the greedy policy of every seed of a run, to be played in another scenario's world.
+
+    Raises:
+        InputError: the run observes or acts in another way than the scenario's world does.
+    """
+    world = dataclasses.replace(
+        built.world, quality_action=run.plan.world.quality_action and built.world.quality_action
+    )
+    trained, asked = run.plan.world, world
+    for what in ("observation_space", "action_space"):
+        mine = getattr(trained, what)(run.built.params)
+        theirs = getattr(asked, what)(built.params)
+        if (mine.shape[1:], getattr(mine, "names", ()), getattr(mine, "n", 0)) != (
+            theirs.shape[1:],
+            getattr(theirs, "names", ()),
+            getattr(theirs, "n", 0),
+        ):
+            problem = (
+                f"the run was trained with {trained.servers} servers, {trained.qualities} levels, "
+                f"obs = '{trained.obs}'; the scenario has {asked.servers}, {asked.qualities}, "
+                f"'{asked.obs}'"
+            )
+            hint = "evaluate it on a scenario of the same sizes, or train on this one"
+            raise InputError(problem, where=run.request.learner, hint=hint)
+    learner = run.plan.learner
+    policies = [learner.policy(t.learner, explore=False) for t in run.trainings]
+    return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
+
+
+def _play(
+    name: str, contenders: list[Contender], built: Built, inputs: Any, missed: float
+) -> Result:
+    began = time.perf_counter()
+    plays = [
+        play(jax.random.key(seed), c.world, built.params, c.policy, inputs, reveal=c.reveal)
+        for seed, c in enumerate(contenders)
+    ]
+    rows = [summarise(played, np.float32(missed)) for played in plays]
+    metrics = {key: np.stack([np.asarray(row[key]) for row in rows]) for key in rows[0]}
+    return Result(name, contenders[0].group, metrics, time.perf_counter() - began, plays[0])
+
+
+def table(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as plain data: one row for each policy, the bound, the gap closed.
+
+    ``score`` is (reward - random) / (reference - random) with its interval ``low``, ``high``;
+    ``difference`` is the paired difference of rewards to the scenario's baseline. Intervals are
+    95 % and come from resampling episodes, and seeds where there are several.
+    """
+    plan = comparison.scenario.evaluation
+    random = comparison.result("random").metrics["reward"][0]
+    reference = comparison.result(plan.reference).metrics["reward"][0]
+    base = comparison.result(plan.baseline).metrics["reward"][0]
+    rows = []
+    for result in comparison.results:
+        reward = result.metrics["reward"]
+        row: dict[str, Any] = {"policy": result.name, "group": result.group}
+        row["seeds"], row["episodes"] = reward.shape
+        row |= _interval("reward", reward)
+        row["iqm"] = float(statistics.interquartile_mean(reward))
+        row["better_share"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
+        row |= {name: float(np.mean(result.metrics[name])) for name in SHOWN}
+        row |= _score(reward, random, reference)
+        row["difference"] = _difference(reward, base, plan.baseline, result.name)
+        row["by"] = {
+            field: _strata(reward, base, grid)
+            for field, grid in plan.pinned.items()
+            if len(grid) > 1
+        }
+        if comparison.bound is not None and result.group == "learned":
+            row["gap_closed"] = _gap_closed(reward, base, comparison.bound)
+        rows.append(row)
+    found: dict[str, Any] = {
+        "scenario": comparison.scenario.name,
+        "baseline": plan.baseline,
+        "reference": plan.reference,
+        "episodes": int(random.shape[0]),
+        "policies": rows,
+    }
+    if comparison.bound is None:
+        return {**found, "bound": None, "why_no_bound": comparison.why_no_bound}
+    bound = {"policy": "bound", "group": "bound", **_interval("reward", comparison.bound[None])}
+    bound |= _score(comparison.bound[None], random, reference)
+    bound["difference"] = _difference(comparison.bound[None], base, plan.baseline, "bound")
+    return {**found, "bound": bound}
+
+
+def _interval(name: str, values: np.ndarray) -> dict[str, float]:
+    interval = statistics.paired_difference(values, np.zeros(values.shape[-1]))
+    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _score(reward: np.ndarray, random: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
+    try:
+        score = statistics.normalised_score_interval(reward, random, reference)
+    except InputError:  # the reference is no better than random here: the score means nothing
+        return {"score": None, "low": None, "high": None}
+    return {"score": score.estimate, "low": score.low, "high": score.high}
+
+
+def _difference(
+    reward: np.ndarray, base: np.ndarray, baseline: str, name: str
+) -> dict[str, Any] | None:
+    if name == baseline:
+        return None
+    interval = statistics.paired_difference(reward, base)
+    return {
+        "to": baseline,
+        "mean": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "excludes_zero": bool(interval.excludes(0.0)),
+    }
+
+
+def _strata(reward: np.ndarray, base: np.ndarray, grid: Sequence[float]) -> list[dict[str, float]]:
+    """Return the mean reward and its difference to the baseline at each value of a grid."""
+    found = []
+    for place, value in enumerate(grid):
+        ours, theirs = reward[:, place :: len(grid)], base[place :: len(grid)]
+        if ours.size:
+            change = float(np.mean(ours - theirs))
+            found.append({"value": value, "reward": float(np.mean(ours)), "difference": change})
+    return found
+
+
+def _gap_closed(reward: np.ndarray, base: np.ndarray, bound: np.ndarray) -> dict[str, float] | None:
+    """Return which share of the way from the baseline to the bound the learner goes."""
+    try:
+        share = statistics.normalised_score_interval(reward, base, bound)
+    except InputError:
+        return None
+    return {"share": share.estimate, "low": share.low, "high": share.high}

@@ -1,0 +1,47 @@
+"""What is drawn: curves, levels, rows, operating points, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One learner's progress: ``steps`` [k] and ``values`` [seeds, k], in the unit of the axis."""
+
+    label: str
+    steps: ArrayLike
+    values: ArrayLike
+
+
+@dataclass(frozen=True)
+class Line:
+    """A level that does not learn: a rule, an oracle, or (``is_bound``) what nothing can pass."""
+
+    label: str
+    value: float
+    is_bound: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy's estimate and interval; ``group`` is a key of `GROUPS`."""
+
+    label: str
+    group: str
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Operating:
+    """Where one policy operates: mean delay (s), energy (J) and quality (no unit) per task."""
+
+    label: str
+    group: str
+    delay_s: float
+    energy_j: float
+    quality: float
