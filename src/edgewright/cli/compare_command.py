@@ -1,0 +1,53 @@
+"""``edgewright compare``: all policies on identical inputs."""
+
+from __future__ import annotations
+
+import click
+
+from edgewright.cli.options import (
+    data_option,
+    episodes_option,
+    json_option,
+    load_scenario,
+    print_json,
+    set_option,
+    whole,
+)
+
+
+@click.command(name="compare")
+@click.argument("scenario")
+@click.option(
+    "--policies",
+    metavar="A,B,...",
+    help="Names of policies and folders of runs; all policies that need no training if absent.",
+)
+@episodes_option
+@data_option
+@set_option
+@json_option
+def command(
+    scenario: str,
+    policies: str | None,
+    episodes: str | None,
+    data: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Play the same episodes of SCENARIO with every policy, and bound what any could earn."""
+    count = whole(episodes, "--episodes", 2)
+    chosen = load_scenario(scenario, overrides)
+    names = [name.strip() for name in (policies or "").split(",") if name.strip()]
+    from edgewright.cli.comparison import show
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.compare import compare, table
+
+    keep_compilations()
+    with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as report:
+        result = compare(chosen, names, data=data, episodes=count, report=report)
+    found = table(result)
+    if as_json:
+        print_json(found)
+    else:
+        show(found)

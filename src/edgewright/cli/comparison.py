@@ -1,0 +1,65 @@
+"""How a comparison looks in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgewright.cli.terminal import print_table
+
+COLUMNS = [
+    ("name", "policy", ""),
+    ("reward", "reward\n/slot", "+.3f"),
+    ("vs", "difference to\nbaseline", ""),
+    ("score", "score", ".3f"),
+    ("delay_s", "delay\n[s]", ".2f"),
+    ("energy_j", "energy\n[J]", ".2f"),
+    ("quality", "qual-\nity", ".2f"),
+    ("slots", "slots", ".0f"),
+]
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print the table of a comparison, the bound, and the share of the gap that learners close."""
+    rows = [*found["policies"], *([found["bound"]] if found["bound"] else [])]
+    rows = [
+        {
+            **row,
+            "name": _short(row["policy"]),
+            "vs": _difference(row),
+            "highlight": row["group"] == "learned",
+        }
+        for row in rows
+    ]
+    title = f"{found['scenario']}: {found['episodes']} identical episodes, 95 % intervals"
+    print_table(title, COLUMNS, rows)
+    click.echo(
+        f"score: 0 = random, 1 = {found['reference']}; "
+        f"differences are paired, to {found['baseline']}"
+    )
+    if found["bound"] is None:
+        click.echo(f"no bound here: {found['why_no_bound']}")
+    for row in found["policies"]:
+        share = row.get("gap_closed")
+        if share:
+            click.echo(
+                f"{row['policy']} closes {100 * share['share']:.0f} % "
+                f"[{100 * share['low']:.0f}, {100 * share['high']:.0f}] of the gap between "
+                f"{found['baseline']} and the bound"
+            )
+        for field, strata in row["by"].items() if row["group"] == "learned" else ():
+            parts = ", ".join(f"{one['difference']:+.3f} at {one['value']:g}" for one in strata)
+            click.echo(f"  {row['policy']}, difference by {field}: {parts}")
+
+
+def _difference(row: dict[str, Any]) -> str | None:
+    difference = row.get("difference")
+    if difference is None:
+        return None
+    return f"{difference['mean']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
+
+
+def _short(name: str) -> str:
+    """Return a policy's name, cut at the left where it is the path of a run."""
+    return name if len(name) <= 16 else "…" + name[-15:]

@@ -1,0 +1,42 @@
+"""``edgewright demo``: the main job, in minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgewright.cli.options import data_option, json_option, print_json, whole
+
+
+@click.command(name="demo")
+@click.option("--out", default="demo", show_default=True, metavar="FOLDER", help="Where it goes.")
+@click.option("--steps", default="5e5", show_default=True, help="Steps for each learner and seed.")
+@click.option("--seeds", default="3", show_default=True, help="Seeds for each learner.")
+@data_option
+@json_option
+def command(out: str, steps: str, seeds: str, data: str | None, as_json: bool) -> None:
+    """Train SE-PPO, A2C and DQN, compare them on identical inputs, draw, and write a report.
+
+    With --data, a second comparison runs on recorded inputs; without, on synthetic inputs that are
+    calibrated to the recordings.
+    """
+    budget, count = whole(steps, "--steps", 1) or 1, whole(seeds, "--seeds", 2) or 2
+    from edgewright.cli.comparison import show
+    from edgewright.cli.terminal import counting_bar, training_bar
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.demo import Plan, Watch, run, verdicts
+
+    keep_compilations()
+    said = f"edgewright demo --steps {steps} --seeds {seeds}" + (" --data FOLDER" if data else "")
+    plan = Plan(out=Path(out), data=data, steps=float(budget), seeds=count, command=said)
+    found = run(plan, Watch(training=training_bar, comparing=counting_bar))
+    if as_json:
+        print_json(found)
+        return
+    for name in ("main", "inputs"):
+        show(found[name])
+    for line in verdicts(found["main"]):
+        click.echo(line)
+    click.echo(f"report: {found['report']}   figures: {plan.out / 'figures'}")
+    click.echo(f"took {found['seconds']} s")

@@ -1,0 +1,75 @@
+"""The command line. Every command imports what it needs when it runs, so ``--help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from edgewright import __version__
+from edgewright.core.errors import CheckFailed, EdgewrightError
+
+COMMANDS = {
+    "list": "What there is: scenarios, learners, policies.",
+    "train": "Train a learner on a scenario.",
+    "evaluate": "Score trained runs on a scenario.",
+    "compare": "Compare policies on identical inputs.",
+    "bench": "Measure speed, as ratios in one run.",
+    "demo": "Train, compare and report, in minutes.",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name; a command's module is imported when it is invoked."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"edgewright.cli.{cmd_name}_command")
+        return module.command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgewright")
+def app() -> None:
+    """Train, prove and deploy learned decisions at the network edge."""
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 a check failed, 2 the input was wrong, 130 interrupted."""
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except CheckFailed as error:
+        click.echo(f"failed: {error}", err=True)
+        sys.exit(1)
+    except EdgewrightError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; a training goes on where it was when started again", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        click.echo(
+            f"error: {error}\nhint: is the path right, writable, and the disk not full?", err=True
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

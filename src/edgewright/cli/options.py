@@ -1,0 +1,83 @@
+"""Options that several commands share, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edgewright.core.errors import InputError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+data_option = click.option(
+    "--data",
+    metavar="FOLDER",
+    envvar="EDGEWRIGHT_DATA",
+    help="Folder of recordings, for scenarios that are driven by them.",
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a value of the scenario, e.g. --set params.slot_s=1.0; repeatable.",
+)
+episodes_option = click.option(
+    "--episodes", metavar="N", help="Number of evaluation episodes; as the scenario says if absent."
+)
+
+
+def load_scenario(name: str, overrides: tuple[str, ...]) -> Any:
+    """Return the checked scenario of a name or file with ``--set`` values on top."""
+    from edgewright.scenarios.load import load, parse_override
+
+    return load(name, dict(parse_override(text) for text in overrides))
+
+
+def whole(text: str | None, option: str, least: int) -> int | None:
+    """Return a whole number of at least ``least``; ``1e6`` is one too.
+
+    Raises:
+        InputError: it is no number, not whole, or too small.
+    """
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if number != number or number in (float("inf"), float("-inf")) or number != int(number):
+        raise InputError(f"'{text}' is not a whole number", where=option, hint="e.g. 100 or 1e6")
+    if number < least:
+        hint = f"give {least} or more"
+        raise InputError(f"{text} is too small", where=option, hint=hint)
+    return int(number)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print exactly one JSON object on stdout; numbers that are not finite become null."""
+    click.echo(json.dumps(_clean(content), indent=2))
+
+
+def existing_run(folder: str) -> Path:
+    """Return the folder of a run, or say that it is none."""
+    path = Path(folder)
+    if not (path / "run.json").exists():
+        hint = "name a folder written by edgewright train --out"
+        raise InputError("there is no run here", where=folder, hint=hint)
+    return path
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

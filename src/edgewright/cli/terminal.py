@@ -1,0 +1,103 @@
+"""The terminal: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+
+@contextlib.contextmanager
+def training_bar(
+    title: str, total_steps: int
+) -> Iterator[Callable[[int, int, float, float], None]]:
+    """Show steps, rate, time left and the reward so far; yield what ``train`` reports to."""
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[score]}"),
+        console=console,
+    )
+    with progress:
+        task = progress.add_task(title, total=total_steps, rate="compiling", score="")
+
+        def report(steps: int, fresh: int, seconds: float, reward: float) -> None:
+            rate = fresh / seconds if seconds > 0 else 0.0
+            shown = f"{rate / 1e3:,.0f} k steps/s" if rate else "starting"
+            score = "" if reward != reward else f"reward/slot {reward:+.3f}"
+            progress.update(task, completed=min(steps, total_steps), rate=shown, score=score)
+
+        yield report
+
+
+@contextlib.contextmanager
+def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Show which of ``total`` named pieces of work is going on; yield what to tell it."""
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}"),
+        console=Console(stderr=True),
+    )
+    begun: list[str] = []
+    with progress:
+        task = progress.add_task(title, total=total, now="")
+
+        def report(name: str) -> None:
+            progress.update(task, completed=len(begun), now=name)
+            begun.append(name)
+
+        yield report
+        progress.update(task, completed=total, now="")
+
+
+def print_table(
+    title: str, columns: Sequence[tuple[str, str, str]], rows: list[dict[str, Any]]
+) -> None:
+    """Print rows under columns of (key, heading, format); missing values as a dash."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for number, (_, heading, form) in enumerate(columns):
+        left = number == 0 or not form
+        table.add_column(escape(heading), justify="left" if left else "right", no_wrap=True)
+    for row in rows:
+        cells = [escape(_cell(row.get(key), form)) for key, _, form in columns]
+        table.add_row(*cells, style="bold" if row.get("highlight") else None)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe: a cut number would be a wrong number
+        console = Console(width=max(console.width, 100))
+    console.print(table)
+
+
+def _cell(value: Any, form: str) -> str:
+    if value is None or value != value:
+        return "-"
+    return format(value, form) if form else str(value)

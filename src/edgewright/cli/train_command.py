@@ -1,0 +1,78 @@
+"""``edgewright train``: train a learner on a scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgewright.cli.options import (
+    data_option,
+    json_option,
+    load_scenario,
+    print_json,
+    set_option,
+    whole,
+)
+
+
+@click.command(name="train")
+@click.argument("scenario")
+@click.option("--learner", help="Which learner; the scenario's own if absent.")
+@click.option("--steps", help="Environment steps for each seed, e.g. 1e6.")
+@click.option("--seeds", default="1", show_default=True, help="How many seeds: 0, 1, ...")
+@click.option("--out", required=True, metavar="FOLDER", help="Where the run goes; resumes there.")
+@data_option
+@set_option
+@json_option
+def command(
+    scenario: str,
+    learner: str | None,
+    steps: str | None,
+    seeds: str,
+    out: str,
+    data: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train a learner on SCENARIO (a shipped name or a TOML file) and score it.
+
+    Interrupted, or killed, the same command goes on from the last checkpoint and ends with the same
+    weights as an uninterrupted run.
+    """
+    count = whole(seeds, "--seeds", 1) or 1
+    asked = whole(steps, "--steps", 1)
+    chosen = load_scenario(scenario, overrides)
+    from edgewright.cli.terminal import training_bar
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.result import finish
+    from edgewright.studies.train import Request, train
+
+    keep_compilations()
+    request = Request(
+        scenario=chosen,
+        learner=learner or chosen.training.learner,
+        steps=float(asked or chosen.training.steps),
+        seeds=count,
+        data=data,
+    )
+    title = f"{request.learner} on {chosen.name}, {count} seed{'s' if count > 1 else ''}"
+    with training_bar(title, round(request.steps * count)) as report:
+        timing = train(request, Path(out), report)
+    result = finish(request, Path(out), timing)
+    if as_json:
+        print_json(result)
+        return
+    score, reward = result["score"], result["reward"]
+    click.echo(
+        f"{title}: {result['steps_per_s'] or 0:,} steps/s, compiled in {timing['compile_s']} s"
+    )
+    click.echo(
+        f"reward per slot {reward['mean']:+.4f} [{reward['low']:+.4f}, {reward['high']:+.4f}]"
+    )
+    if score["mean"] is not None:
+        click.echo(
+            f"score {score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+            f"  (0 = random, 1 = {result['reference']})"
+        )
+    click.echo(f"run in {out}; next: edgewright compare {scenario} --policies greedy,{out}")
