@@ -1,0 +1,196 @@
+"""The reference pages name everything there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import json
+import re
+import tomllib
+import typing
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from edgewright import __version__
+from edgewright.agents.dqn import DQN
+from edgewright.agents.ppo import PPO
+from edgewright.cli.main import COMMANDS
+from edgewright.loops import evaluate, online
+from edgewright.scenarios import schema
+from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
+from edgewright.scenarios.load import json_schema, load, shipped
+from edgewright.scenarios.policies import BASELINE_NAMES
+from edgewright.studies import compare
+from edgewright.studies.train import evaluation_inputs
+from edgewright.worlds.aigc import AigcMetrics
+
+PAGES = Path(__file__).parents[2] / "docs" / "reference"
+TABLES = {
+    "Top level": schema.Scenario,
+    "[world]": schema.AigcStructure,
+    "[params]": schema.AigcNumbers,
+    "[streams]": schema.AigcStreams,
+    "[evaluation]": schema.Evaluation,
+    "[training]": schema.TrainingPlan,
+}
+PROCESSES = {
+    typing.get_args(typing.get_type_hints(kind)["kind"])[0]: kind
+    for kind in typing.get_args(typing.get_args(schema.ProcessSpec)[0])
+}
+
+
+# Without their jit: options of a compiler are refused where only shapes are asked for.
+begin, advance, play = map(inspect.unwrap, (online.begin, online.advance, evaluate.play))
+
+
+def section(page: str, title: str) -> str:
+    """Return the text under a heading of the second or third level, up to the next of its level."""
+    text = (PAGES / page).read_text()
+    found = re.search(rf"^(##+) {re.escape(title)}$", text, re.M)
+    assert found, f"{page} has no section '{title}'"
+    rest = text[found.end() :]
+    end = re.search(rf"^#{{2,{len(found[1])}}} ", rest, re.M)
+    return rest[: end.start()] if end else rest
+
+
+def rows(text: str) -> dict[str, str]:
+    """Return the rows of the tables in a text by the names in their first cells."""
+    named = {}
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            for name in re.findall(r"`([^`]+)`", line.split(" | ")[0]):
+                named[name] = line
+    return named
+
+
+def names(kind: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_every_key_of_a_table_has_a_row_and_no_row_is_stale(title: str) -> None:
+    text = section("scenarios.md", title).split("\n### ")[0]
+    extra = {"extends"} if title == "Top level" else set()
+    assert set(rows(text)) == names(TABLES[title]) | extra
+
+
+def test_every_switch_value_is_named() -> None:
+    found = rows(section("scenarios.md", "[world]"))
+    for key, hint in typing.get_type_hints(schema.AigcStructure).items():
+        if typing.get_origin(hint) is typing.Literal:
+            for value in typing.get_args(hint):
+                assert f'`"{value}"`' in found[key], f"{key} = {value}"
+
+
+def test_every_process_kind_has_a_row_with_its_keys() -> None:
+    found = rows(section("scenarios.md", "Processes"))
+    assert set(found) == set(PROCESSES) == set(PROCESS_KINDS)
+    for kind, spec in PROCESSES.items():
+        for key in names(spec) - {"kind"}:
+            assert f"`{key}`" in found[kind], f"{kind}: {key}"
+
+
+def test_every_shipped_scenario_is_named() -> None:
+    for name in shipped():
+        assert f"`{name}`" in (PAGES / "scenarios.md").read_text()
+
+
+def test_the_schema_file_is_current() -> None:
+    kept = json.loads((PAGES / "scenario.schema.json").read_text())
+    assert kept == json_schema(), "edgewright list --schema > docs/reference/scenario.schema.json"
+
+
+def test_every_metric_of_a_slot_has_a_row_and_no_row_is_stale() -> None:
+    assert set(rows(section("metrics.md", "Metrics of a slot"))) == names(AigcMetrics)
+
+
+def test_every_metric_of_an_episode_has_a_row_and_no_row_is_stale() -> None:
+    scenario = load("aigc-heavy", {"params.horizon_slots": 2})
+    built = build(scenario)
+    plan = build_learner("se-ppo", scenario, built.world, 1)
+
+    def metrics(key: Any) -> Any:
+        parts = (built.params, built.train_stream, plan.learner)
+        training = begin(key, plan.train_world, *parts)
+        policy = plan.learner.policy(training.learner, explore=False)
+        inputs = evaluation_inputs(scenario, built, 2)
+        return evaluate.summarise(play(key, plan.world, built.params, policy, inputs), 0.0)
+
+    found = jax.eval_shape(metrics, jax.random.key(0))
+    assert set(rows(section("metrics.md", "Metrics of an episode"))) == set(found)
+
+
+@pytest.mark.parametrize(("learner", "kind"), [("se-ppo", "PPO"), ("dqn", "DQN")])
+def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind: str) -> None:
+    scenario = load("aigc-heavy")
+    built = build(scenario)
+    plan = build_learner(learner, scenario, built.world, 1e3)
+
+    def logs(key: Any) -> Any:
+        parts = (built.params, built.train_stream, plan.learner)
+        training = begin(key, plan.train_world, *parts)
+        return advance(plan.train_world, *parts, training, jnp.int32(1), chunk=1)[1]
+
+    found = set(jax.eval_shape(logs, jax.random.key(0))) | {"iteration", "steps"}
+    table = rows(section("metrics.md", "metrics.jsonl"))
+    assert {
+        name for name, row in table.items() if f"| {kind} |" in row or "| all |" in row
+    } == found
+
+
+def test_every_key_of_a_comparison_is_named() -> None:
+    row = rows(section("metrics.md", "A row of a comparison"))
+    always = {"policy", "group", "seeds", "episodes", "reward", "reward_low", "reward_high"}
+    always |= {"score", "low", "high", "difference", "gap_closed", "iqm", "better_share", "by"}
+    assert set(row) == always | set(compare.SHOWN)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_a_command_has_a_row(name: str) -> None:
+    text = section("cli.md", f"edgewright {name}")
+    if importlib.util.find_spec(f"edgewright.cli.{name}_command") is None:
+        pytest.skip(f"'{name}' is announced and not there yet")
+    command = importlib.import_module(f"edgewright.cli.{name}_command").command
+    shown = {option.split()[0] for option in rows(text)}
+    shown = {option for option in shown if option.startswith("-")}
+    options = {o for p in command.params for o in p.opts if o.startswith("--")}
+    assert shown == options
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            assert str(parameter.name).upper() in text
+
+
+def test_every_policy_is_described() -> None:
+    assert set(BASELINE_NAMES) == set(rows(section("cli.md", "edgewright compare"))) - {
+        option for option in rows(section("cli.md", "edgewright compare")) if option[0] == "-"
+    }
+
+
+def test_every_learner_has_a_row() -> None:
+    text = (resources.files("edgewright.scenarios") / "data" / "learners.toml").read_text()
+    table = tomllib.loads(text)
+    page = (PAGES / "learners.md").read_text().split("\n## ")[0]
+    found = rows(page)
+    assert set(found) == set(table)
+    for name, settings in table.items():
+        assert f"| {settings['kind']} |" in found[name]
+
+
+def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> None:
+    root = PAGES.parents[1]
+    listed = (root / "mkdocs.yml").read_text()
+    for page in (root / "docs").rglob("*.md"):
+        assert str(page.relative_to(root / "docs")) in listed
+    assert f"version: {__version__}\n" in (root / "CITATION.cff").read_text()
+
+
+@pytest.mark.parametrize("kind", [PPO, DQN])
+def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
+    assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)
