@@ -14,14 +14,17 @@ from typing import Any
 import jax.numpy as jnp
 
 from edgewright.agents.dqn import DQN
+from edgewright.agents.independent import Independent
 from edgewright.agents.ppo import PPO
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Learner, Process
 from edgewright.core.records import record, static
 from edgewright.scenarios import schema
 from edgewright.scenarios.load import identity
+from edgewright.scenarios.placement import find_placement
 from edgewright.streams import processes, recorded
 from edgewright.streams.compose import Composite
+from edgewright.streams.placement import nearest_servers
 from edgewright.worlds.aigc import AigcParams, AigcWorld
 
 MOST_CUT = 1e-6
@@ -80,6 +83,9 @@ def build(scenario: schema.Scenario, data: str | None = None) -> Built:
     structure.pop("kind")
     world = AigcWorld(**structure)
     params = build_params(scenario)
+    if scenario.placement is not None:
+        placement, _ = find_placement(scenario, data)
+        params = dataclasses.replace(params, neighbours=nearest_servers(placement, world.reach))
     streams = [_streams(scenario, world, params, data, part) for part in ("train", "test")]
     built = Built(world=world, params=params, train_stream=streams[0], test_stream=streams[1])
     _check_pinned(scenario)
@@ -98,6 +104,8 @@ def fingerprint(scenario: schema.Scenario, data: str | None) -> str | None:
     named = [getattr(spec, "folder", getattr(spec, "file", None)) for spec in specs]
     context = _Context(scenario, build_params(scenario), (), data, "train")
     digest = hashlib.sha256()
+    if scenario.placement is not None and find_placement(scenario, data)[1]:
+        named.append(getattr(scenario.placement, "folder", None))
     for path in (context.file(name) for name in named if name is not None):
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
             digest.update(file.name.encode() + file.read_bytes())
@@ -130,15 +138,18 @@ def build_learner(
     if name not in table:
         raise InputError(f"there is no learner '{name}'", hint=nearest(name, table))
     settings = dict(table[name])
-    make = LEARNER_KINDS[settings.pop("kind")]
+    kind = settings.pop("kind")
+    make = LEARNER_KINDS[settings.pop("inner", kind)]
     always, training = settings.pop("world", {}), settings.pop("train", {})
     settings |= {"total_steps": float(total_steps), **scenario.learner}
-    _check_settings(name, make, settings)
+    learns = 1 if kind == "independent" else world.devices
+    _check_settings(name, make, settings, learns)
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    learner = make(**settings)
     played = dataclasses.replace(world, **always)
     return LearnerPlan(
         name=name,
-        learner=make(**settings),
+        learner=Independent(inner=learner) if kind == "independent" else learner,
         train_world=dataclasses.replace(played, **training),
         world=played,
     )
@@ -149,7 +160,12 @@ def _learners() -> dict[str, dict[str, Any]]:
     return tomllib.loads(text)
 
 
-def _check_settings(name: str, make: type, settings: dict[str, Any]) -> None:
+def _check_settings(name: str, make: type, settings: dict[str, Any], devices: int) -> None:
+    """Refuse settings that the learner does not have, or that do not fit each other.
+
+    Args:
+        devices: whose samples go into one update of a network.
+    """
     fields = {field.name: field for field in dataclasses.fields(make)}
     for key, value in settings.items():
         where = f"learner.{key}"
@@ -175,11 +191,13 @@ def _check_settings(name: str, make: type, settings: dict[str, Any]) -> None:
         "rollout_steps", fields["rollout_steps"].default
     )
     size = settings.get("minibatch", getattr(fields.get("minibatch"), "default", 1))
+    samples = "envs * rollout_steps" + (" * devices" if devices > 1 else "")
+    batch *= devices
     if batch > MOST_SAMPLES:
-        problem = f"envs * rollout_steps = {batch} is above {MOST_SAMPLES}"
+        problem = f"{samples} = {batch} is above {MOST_SAMPLES}"
         raise InputError(problem, where="learner.rollout_steps", hint="lower one of them")
     if make is PPO and (size < 1 or batch % size):
-        problem = f"{size} does not divide envs * rollout_steps = {batch}"
+        problem = f"{size} does not divide {samples} = {batch}"
         raise InputError(problem, where="learner.minibatch", hint="choose a divisor")
 
 

@@ -6,7 +6,8 @@ import dataclasses
 import re
 from typing import Any, Literal
 
-from edgewright.baselines.aigc import AigcHeuristic, Greedy, Random, Rollout, Rule
+from edgewright.baselines.aigc import AigcHeuristic, Greedy, GreedyInTurn, Random, Rollout, Rule
+from edgewright.baselines.aigc.rollout import MOST_DEVICES
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Policy
 from edgewright.loops.evaluate import full_information
@@ -42,16 +43,23 @@ BASELINE_NAMES = [
     "greedy-nominal",
     "greedy-location",
     "greedy",
+    "greedy-in-turn",
     "rollout-12",
 ]
 """Policies that need no training, in the order of tables, for the usual three quality levels."""
 
 
 def baseline_names(built: Built) -> list[str]:
-    """Return the names of all policies that need no training, in the order of tables."""
+    """Return the names of the policies that need no training, in the order of tables.
+
+    For several devices the planner is left out, because it may take hours: name it where it is
+    wanted. For a single one, greedy in turn is left out, because it is greedy.
+    """
     levels = range(built.world.qualities) if built.world.quality_action else range(0)
     fixed = [f"{place}-{level}" for place in ("local", "shortest") for level in levels]
-    return ["random", *fixed, *[name for name in BASELINE_NAMES[1:] if not _FIXED.fullmatch(name)]]
+    slow = ["rollout-12"] if built.world.devices > 1 else ["greedy-in-turn"]
+    rest = [name for name in BASELINE_NAMES[1:] if not _FIXED.fullmatch(name) and name not in slow]
+    return ["random", *fixed, *rest]
 
 
 def baseline(name: str, built: Built) -> Contender:
@@ -72,6 +80,7 @@ def baseline(name: str, built: Built) -> Contender:
         "greedy-nominal": ("rule", Greedy(world=world, nominal=True)),
         "greedy-location": ("rule", Greedy(world=world, fixed_level=world.qualities // 2)),
         "greedy": ("rule", Greedy(world=world)),
+        "greedy-in-turn": ("oracle", GreedyInTurn(world=world)),
     }
     fixed = _FIXED.fullmatch(name)
     planner = re.fullmatch(r"rollout-([1-9]\d*)", name)
@@ -81,6 +90,10 @@ def baseline(name: str, built: Built) -> Contender:
         place = "local" if fixed[1] == "local" else "shortest"
         group, policy = "rule", Rule(world=world, place=place, level=int(fixed[2]))
     elif planner:
+        if world.devices > MOST_DEVICES:
+            problem = f"'{name}' plans for {MOST_DEVICES} devices at most, and there are"
+            hint = "use greedy-in-turn, or fewer devices"
+            raise InputError(f"{problem} {world.devices}", hint=hint)
         # Futures come from the train part: a planner knows no more of the inputs than a learner.
         model = built.train_stream
         group, policy = "oracle", Rollout(world=world, model=model, horizon=int(planner[1]))

@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
+import numpy as np
 from pydantic import Field
 
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -19,12 +20,17 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Positives: TypeAlias = Positive | Annotated[list[Positive], Field(min_length=1)]
+NonNegatives: TypeAlias = NonNegative | Annotated[list[NonNegative], Field(min_length=1)]
+Shares: TypeAlias = Annotated[list[Share], Field(min_length=2)]
 Utilisations: TypeAlias = (
     Annotated[float, Field(ge=0, lt=1)]
     | Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=1)]
 )
 
 WEIGHT_TOLERANCE = 1e-6
+
+DEVICE_NUMBERS = ("device_ghz", "kappa", "transmit_w", "receive_w", "idle_w", "battery_j")
+"""Keys of ``[params]`` that may list one value for each device."""
 
 
 # --- streams: one entry per field of the world's inputs ------------------------------------------
@@ -50,8 +56,8 @@ class UniformSpec:
     """Independent and uniform between ``low`` and ``high``."""
 
     kind: Literal["uniform"]
-    low: NonNegative
-    high: NonNegative
+    low: NonNegatives
+    high: NonNegatives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,7 @@ class CategoricalSpec:
     """Independent draws of an index."""
 
     kind: Literal["categorical"]
-    probabilities: Annotated[list[Share], Field(min_length=2)]
+    probabilities: Shares | Annotated[list[Shares], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +73,8 @@ class ReflectedWalkSpec:
     """Gaussian random walk with mirrors at ``low`` and ``high``."""
 
     kind: Literal["reflected_walk"]
-    low: NonNegative
-    high: NonNegative
+    low: NonNegatives
+    high: NonNegatives
     step_std: Positive
 
 
@@ -194,7 +200,7 @@ class AigcStructure:
     qualities: Annotated[int, Field(ge=2)]
     energy_account: Literal["system", "device", "literal"]
     edge_energy: Literal["per_cycle", "cubic"]
-    obs: Literal["full", "seed"]
+    obs: Literal["full", "device", "seed"]
     overflow: Literal["end", "reject"]
     wait: Literal["backlog", "slots"]
     work: Literal["total", "density"]
@@ -202,22 +208,51 @@ class AigcStructure:
     adaptive_weights: bool
     quality_action: bool
     drain_during_upload: bool
+    reach: Annotated[int, Field(ge=0)]
+    alone: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformPlacement:
+    """Devices and servers at independent uniform places on a rectangle."""
+
+    kind: Literal["uniform"]
+    width_m: Positive
+    height_m: Positive
+    seed: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedPlacement:
+    """Users and sites of a folder; where it is absent, what stands in for it, if anything."""
+
+    kind: Literal["recorded"]
+    folder: str
+    absent: UniformPlacement | None = None
+
+
+PlacementSpec: TypeAlias = Annotated[
+    UniformPlacement | RecordedPlacement, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AigcNumbers:
-    """The numbers of the AIGC world; one value for all servers or a list, one for each."""
+    """The numbers of the AIGC world; one value for all, or a list of one for each.
+
+    Lists are for servers, or for devices, as ``inconsistencies`` says.
+    """
 
     slot_s: Positive
     horizon_slots: Count
     device_ghz: Positives
     server_ghz: Positives
-    kappa: Positive
+    kappa: Positives
     edge_j_per_gcycle: NonNegative
-    transmit_w: NonNegative
-    receive_w: NonNegative
-    idle_w: NonNegative
-    battery_j: Positive
+    transmit_w: NonNegatives
+    receive_w: NonNegatives
+    idle_w: NonNegatives
+    battery_j: Positives
     charge_floor_pct: Percent
     network_delay_s: NonNegative
     output_mb: NonNegative
@@ -274,6 +309,7 @@ class Scenario:
     streams: AigcStreams
     evaluation: Evaluation
     training: TrainingPlan
+    placement: PlacementSpec | None = None
     learner: dict[str, float | int | bool | list[int]] = field(default_factory=dict)
 
 
@@ -289,7 +325,7 @@ def inconsistencies(scenario: Scenario) -> list[tuple[str, str, str]]:
     sized = [
         ("server_ghz", world.servers, "world.servers"),
         ("background_utilisation", world.servers, "world.servers"),
-        ("device_ghz", world.devices, "world.devices"),
+        *((name, world.devices, "world.devices") for name in DEVICE_NUMBERS),
         ("quality_multiplier", world.qualities, "world.qualities"),
         ("quality_score", world.qualities, "world.qualities"),
     ]
@@ -298,27 +334,71 @@ def inconsistencies(scenario: Scenario) -> list[tuple[str, str, str]]:
         if isinstance(value, list) and len(value) != size:
             problem = f"has {len(value)} values, but {owner} is {size}"
             found.append((f"params.{key}", problem, f"give {size} values, or change {owner}"))
+    found += _placement_problems(scenario)
     for entry in dataclasses.fields(scenario.streams):
-        found += _process_problems(entry.name, getattr(scenario.streams, entry.name))
+        found += _process_problems(entry.name, getattr(scenario.streams, entry.name), world.devices)
     return found
 
 
-def _process_problems(name: str, spec: ProcessSpec) -> list[tuple[str, str, str]]:
+def _placement_problems(scenario: Scenario) -> list[tuple[str, str, str]]:
+    """Reach and placement belong together."""
+    world, found = scenario.world, []
+    if world.reach > world.servers:
+        problem = f"{world.reach} servers are in reach of a device, but world.servers is"
+        remedy = "lower it, or set it to 0 for all servers"
+        found.append(("world.reach", f"{problem} {world.servers}", remedy))
+    if world.reach and scenario.placement is None:
+        problem = f"{world.reach} servers are in reach of a device, but nothing says which"
+        found.append(("world.reach", problem, "add a [placement], or set it to 0"))
+    if scenario.placement is not None and not world.reach:
+        problem = "positions change nothing where every device reaches every server"
+        found.append(("placement", problem, "set world.reach, or remove the table"))
+    if world.edge_energy == "cubic" and isinstance(scenario.params.kappa, list):
+        problem = "edge_energy = 'cubic' uses the same kappa for servers, and devices differ in it"
+        found.append(("params.kappa", problem, "give one kappa, or use 'per_cycle'"))
+    return found
+
+
+def _process_problems(name: str, spec: ProcessSpec, devices: int) -> list[tuple[str, str, str]]:
     key, found = f"streams.{name}", []
+    for part in ("low", "high", "probabilities"):
+        value = getattr(spec, part, None)
+        rows = value if isinstance(value, list) else [value]
+        if not isinstance(value, list) or (
+            part == "probabilities" and not isinstance(rows[0], list)
+        ):
+            continue
+        if name in ("background_gcps", "gap_s"):
+            problem = f"a list gives one value for each device, and {name} has none"
+            found.append((f"{key}.{part}", problem, "give one value"))
+        elif len(rows) != devices:
+            problem = f"has {len(rows)} values, but world.devices is {devices}"
+            remedy = f"give {devices} values, or change world.devices"
+            found.append((f"{key}.{part}", problem, remedy))
+    if found:
+        return found
     low, high = getattr(spec, "low", None), getattr(spec, "high", None)
-    if low is not None and high is not None and low >= high:
-        found.append((f"{key}.low", f"low = {low:g} is not below high = {high:g}", "swap them"))
+    if low is not None and high is not None:
+        lows, highs = np.broadcast_arrays(np.asarray(low), np.asarray(high))
+        for one, other in zip(lows.ravel(), highs.ravel(), strict=True):
+            if one >= other:
+                problem = f"low = {one:g} is not below high = {other:g}"
+                found.append((f"{key}.low", problem, "swap them"))
+                break
+        low = float(lows.min())
     if isinstance(spec, CompoundPoissonSpec) and spec.job_low >= spec.job_high:
         problem = f"job_low = {spec.job_low:g} is not below job_high = {spec.job_high:g}"
         found.append((f"{key}.job_low", problem, "swap them"))
     if isinstance(spec, CategoricalSpec):
-        total = sum(spec.probabilities)
-        if abs(total - 1) > WEIGHT_TOLERANCE:
-            problem = f"the probabilities sum to {total:g}, not 1"
-            found.append((f"{key}.probabilities", problem, "divide each by the sum"))
-        if name == "mode" and len(spec.probabilities) != 3:
-            problem = f"has {len(spec.probabilities)} probabilities for 3 modes"
-            found.append((f"{key}.probabilities", problem, "give preview, balanced, best"))
+        lists = [row for row in spec.probabilities if isinstance(row, list)]
+        for row in lists or [[p for p in spec.probabilities if not isinstance(p, list)]]:
+            total = sum(row)
+            if abs(total - 1) > WEIGHT_TOLERANCE:
+                problem = f"the probabilities sum to {total:g}, not 1"
+                found.append((f"{key}.probabilities", problem, "divide each by the sum"))
+            if name == "mode" and len(row) != 3:
+                problem = f"has {len(row)} probabilities for 3 modes"
+                found.append((f"{key}.probabilities", problem, "give preview, balanced, best"))
     elif name == "mode":
         found.append((key, f"kind = '{spec.kind}' cannot draw a mode", "use kind = 'categorical'"))
     if name in ("bandwidth_mbps", "gap_s"):

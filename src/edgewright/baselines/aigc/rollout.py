@@ -1,7 +1,9 @@
 """The rollout planner: try every action against imagined futures, then be greedy.
 
 A strong feasible policy (Bertsekas's rollout algorithm with the known-queue greedy as its base):
-it needs the state, the physics and a model of the inputs, and no learning.
+it needs the state, the physics and a model of the inputs, and no learning. Several devices decide
+one after another, those that have not yet decided being greedy (multiagent rollout: Bertsekas,
+IEEE/CAA Journal of Automatica Sinica 8(2), 2021).
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from edgewright.baselines.aigc.greedy import immediate_rewards
+from edgewright.baselines.aigc.in_turn import greedy_in_turn
 from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import AigcState, AigcWorld
+
+MOST_DEVICES = 32
+"""The planner simulates ``devices * actions * futures`` futures for one decision: no more."""
 
 
 @record
@@ -38,7 +43,7 @@ class Rollout:
         return ()
 
     def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
-        """Return the action of every device, the others being greedy. Consumes ``key``."""
+        """Return the action of every device. Consumes ``key``."""
 
         def imagine(key: Array) -> Any:
             length = self.horizon - 1
@@ -46,27 +51,30 @@ class Rollout:
             return jax.tree.map(lambda leaf: leaf[:length], rows)
 
         futures = jax.vmap(imagine)(jax.random.split(key, self.futures))
-        now = immediate_rewards(self.world, insight.params, insight.state, insight.x)
-        base = jnp.argmax(now, axis=0).astype(jnp.int32)
+        base = greedy_in_turn(self.world, insight.params, insight.state, insight.x)
 
-        def value(device: Array, action: Array) -> Array:
-            choice = jnp.where(jnp.arange(self.world.devices) == device, action, base)
+        def value(choice: Array) -> Array:
             first = self.world.step(insight.params, insight.state, choice, insight.x)
             earned = jnp.sum(first.reward)
             later = jax.vmap(lambda rows: self._greedy_from(insight.params, first.state, rows))
             return earned + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
-        devices, actions = jnp.arange(self.world.devices), jnp.arange(self.world.actions)
-        values = jax.vmap(lambda d: jax.vmap(lambda a: value(d, a))(actions))(devices)
-        return carry, Decision(action=jnp.argmax(values, axis=-1).astype(jnp.int32), aux=())
+        def decide(chosen: Array, device: Array) -> tuple[Array, None]:
+            mine = jnp.arange(self.world.devices) == device
+            options = jnp.where(mine, jnp.arange(self.world.actions)[:, None], chosen)
+            best = jnp.argmax(jax.vmap(value)(options), axis=0).astype(jnp.int32)
+            return jnp.where(mine, best, chosen), None
+
+        action, _ = jax.lax.scan(decide, base, jnp.arange(self.world.devices))
+        return carry, Decision(action=action, aux=())
 
     def _greedy_from(self, params: Any, state: AigcState, rows: Any) -> Array:
         """Return the summed reward of the greedy rule over the rows, until the episode ends."""
 
         def slot(carry: tuple[AigcState, Array], x: Any) -> tuple[tuple[AigcState, Array], Array]:
             state, alive = carry
-            action = jnp.argmax(immediate_rewards(self.world, params, state, x), axis=0)
-            outcome = self.world.step(params, state, action.astype(jnp.int32), x)
+            action = greedy_in_turn(self.world, params, state, x)
+            outcome = self.world.step(params, state, action, x)
             earned = jnp.where(alive, jnp.sum(outcome.reward), 0.0)
             return (outcome.state, alive & ~outcome.terminated), earned
 
