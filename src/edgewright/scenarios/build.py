@@ -52,9 +52,13 @@ LEARNER_KINDS: dict[str, type] = {"ppo": PPO, "dqn": DQN}
 
 @record
 class Built:
-    """A scenario come to life: the physics, its inputs for training and for evaluation."""
+    """A scenario come to life: the physics, its inputs for training and for evaluation.
+
+    ``placement`` says where positions come from, ``"recorded"`` or ``"drawn"``; None without any.
+    """
 
     world: AigcWorld = static()
+    placement: str | None = static(default=None)
     params: AigcParams
     train_stream: Composite
     test_stream: Composite
@@ -82,12 +86,20 @@ def build(scenario: schema.Scenario, data: str | None = None) -> Built:
     structure = dataclasses.asdict(scenario.world)
     structure.pop("kind")
     world = AigcWorld(**structure)
-    params = build_params(scenario)
+    params, placement = build_params(scenario), None
     if scenario.placement is not None:
-        placement, _ = find_placement(scenario, data)
-        params = dataclasses.replace(params, neighbours=nearest_servers(placement, world.reach))
+        places, was_read = find_placement(scenario, data)
+        placement = "recorded" if was_read else "drawn"
+        neighbours = jnp.asarray(nearest_servers(places, world.reach))
+        params = dataclasses.replace(params, neighbours=neighbours)
     streams = [_streams(scenario, world, params, data, part) for part in ("train", "test")]
-    built = Built(world=world, params=params, train_stream=streams[0], test_stream=streams[1])
+    built = Built(
+        world=world,
+        placement=placement,
+        params=params,
+        train_stream=streams[0],
+        test_stream=streams[1],
+    )
     _check_pinned(scenario)
     return built
 

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from edgewright.agents.independent import Independent
 from edgewright.baselines.aigc import no_self_congestion
 from edgewright.core.errors import InputError
 from edgewright.loops.evaluate import Play, play, summarise
@@ -140,13 +141,18 @@ def seeds_of(run: Run, built: Built) -> list[Contender]:
             getattr(theirs, "n", 0),
         ):
             problem = (
-                f"the run was trained with {trained.servers} servers, {trained.qualities} levels, "
-                f"obs = '{trained.obs}'; the scenario has {asked.servers}, {asked.qualities}, "
-                f"'{asked.obs}'"
+                f"the run was trained with {trained.servers} servers, {trained.reach} in reach "
+                f"(0: all), {trained.qualities} levels, obs = '{trained.obs}'; the scenario has "
+                f"{asked.servers}, {asked.reach}, {asked.qualities}, '{asked.obs}'"
             )
             hint = "evaluate it on a scenario of the same sizes, or train on this one"
             raise InputError(problem, where=run.request.learner, hint=hint)
     learner = run.plan.learner
+    if isinstance(learner, Independent) and trained.devices != asked.devices:
+        problem = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
+        hint = "one policy for all devices, as of se-ppo, fits any number of them"
+        where = run.request.learner
+        raise InputError(f"{problem} {asked.devices}", where=where, hint=hint)
     policies = [learner.policy(t.learner, explore=False) for t in run.trainings]
     return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
 
@@ -201,6 +207,8 @@ def table(comparison: Comparison) -> dict[str, Any]:
         "episodes": int(random.shape[0]),
         "policies": rows,
     }
+    if comparison.built.placement is not None:
+        found["placement"] = comparison.built.placement
     if comparison.bound is None:
         return {**found, "bound": None, "why_no_bound": comparison.why_no_bound}
     bound = {"policy": "bound", "group": "bound", **_interval("reward", comparison.bound[None])}

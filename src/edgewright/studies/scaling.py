@@ -82,9 +82,7 @@ def scaling(
         "rows": rows,
         "time_exponent": _exponent(large, lambda row: 1 / row["slots_per_s"]),
         "memory_exponent": _exponent(visible, lambda row: row["peak_memory_mb"] - base),
-        "bytes_per_device": round(
-            1e6 * (rows[-1]["peak_memory_mb"] - base) / rows[-1]["devices"]
-        ),
+        "bytes_per_device": round(1e6 * (rows[-1]["peak_memory_mb"] - base) / rows[-1]["devices"]),
     }
 
 
@@ -158,9 +156,7 @@ def measure(devices: int, servers: int, *, play: bool = True) -> dict[str, Any]:
         "reach": world.reach,
         "slots_per_s": slots,
         "decisions_per_s": round(slots * devices),
-        "peak_memory_mb": round(
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1
-        ),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1),
     }
 
 
@@ -168,6 +164,8 @@ def draw(found: dict[str, Any]) -> Figure:
     """Draw decisions per second and peak memory over the number of devices, both logarithmic."""
     rows = found["rows"]
     count = np.array([row["devices"] for row in rows], float)
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     with style():
         figure, panels = canvas(WIDE, 2.8, panels=2)
         wanted = (
@@ -179,6 +177,10 @@ def draw(found: dict[str, Any]) -> Figure:
             axes.plot(count, values, color=BLUE, marker="o")
             axes.set(xscale="log", yscale="log", xlabel="devices", ylabel=label)
             axes.set_ylim(values.min() / 2, values.max() * 2)
+        scale = panels[1].yaxis
+        scale.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        scale.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        scale.set_minor_formatter(NullFormatter())
         notes = (
             ("seconds per slot", found["time_exponent"]),
             (f"memory above {rows[0]['peak_memory_mb']:.0f} MB", found["memory_exponent"]),

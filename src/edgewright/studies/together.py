@@ -141,7 +141,7 @@ def draw(found: dict[str, Any]) -> Figure:
     """Draw the study: one dot and interval for each policy, the lowest bound across."""
     rows = [
         figures.Row(
-            LABELS.get(row["policy"], row["policy"]),
+            str(LABELS.get(row["policy"], row["policy"])),
             row["group"],
             row["reward"],
             row["reward_low"],
