@@ -1,14 +1,14 @@
-"""What a scenario file may say: stdlib dataclasses, checked by pydantic, units in the names.
+"""What every scenario file may say: stdlib dataclasses, checked by pydantic, units in the names.
 
+The tables ``[world]``, ``[params]`` and ``[streams]`` belong to a system (``scenarios/aigc``).
 Unknown keys are refused by :mod:`edgewright.scenarios.load` (with the nearest valid one), types and
 ranges here. ``edgewright list --schema`` prints the JSON schema that falls out.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
@@ -26,220 +26,12 @@ Utilisations: TypeAlias = (
 
 WEIGHT_TOLERANCE = 1e-6
 
+Structure = TypeVar("Structure")
+Numbers = TypeVar("Numbers")
+Streams = TypeVar("Streams")
 
-# --- streams: one entry per field of the world's inputs ------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class SlotSpec:
-    """The nominal slot, ``params.slot_s``, every time."""
-
-    kind: Literal["slot"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConstantSpec:
-    """The same value in every row."""
-
-    kind: Literal["constant"]
-    value: NonNegative
-
-
-@dataclass(frozen=True, kw_only=True)
-class UniformSpec:
-    """Independent and uniform between ``low`` and ``high``."""
-
-    kind: Literal["uniform"]
-    low: NonNegative
-    high: NonNegative
-
-
-@dataclass(frozen=True, kw_only=True)
-class CategoricalSpec:
-    """Independent draws of an index."""
-
-    kind: Literal["categorical"]
-    probabilities: Annotated[list[Share], Field(min_length=2)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReflectedWalkSpec:
-    """Gaussian random walk with mirrors at ``low`` and ``high``."""
-
-    kind: Literal["reflected_walk"]
-    low: NonNegative
-    high: NonNegative
-    step_std: Positive
-
-
-@dataclass(frozen=True, kw_only=True)
-class AutoregressiveSpec:
-    """Log-normal AR(1) with a measured mean, coefficient of variation and lag-one correlation."""
-
-    kind: Literal["autoregressive"]
-    mean: Positive
-    variation: Positive
-    correlation: Annotated[float, Field(ge=0, lt=1)]
-    low: NonNegative
-    high: NonNegative
-
-
-@dataclass(frozen=True, kw_only=True)
-class MarkovChainSpec:
-    """A chain over measured levels."""
-
-    kind: Literal["markov_chain"]
-    levels: Annotated[list[NonNegative], Field(min_length=2)]
-    stay: Share
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoissonSpec:
-    """Exponential gaps."""
-
-    kind: Literal["poisson"]
-    mean: Positive
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModulatedPoissonSpec:
-    """Markov-modulated Poisson gaps with a calm and a busy phase."""
-
-    kind: Literal["modulated_poisson"]
-    mean: Positive
-    calm_factor: Positive
-    busy_factor: Positive
-    switch: Share
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompoundPoissonSpec:
-    """Jobs of other users; the rate follows ``params.background_utilisation``."""
-
-    kind: Literal["compound_poisson"]
-    job_low: Positive
-    job_high: Positive
-    most_jobs: Annotated[int, Field(ge=1, le=64)] = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedBandwidthSpec:
-    """Two-column logs of a folder, resampled to the slot and scaled to a stated mean."""
-
-    kind: Literal["recorded_bandwidth"]
-    folder: str
-    mean_mbps: Positive | None = None
-    low_mbps: Positive | None = None
-    max_gap_s: Positive = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedGapsSpec:
-    """Inter-arrival gaps of a request log in their order, scaled to a stated mean."""
-
-    kind: Literal["recorded_gaps"]
-    file: str
-    mean_s: Positive
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedLoadSpec:
-    """Work of a request log, scaled to ``params.background_utilisation`` of each server."""
-
-    kind: Literal["recorded_load"]
-    file: str
-
-
-ProcessSpec: TypeAlias = Annotated[
-    SlotSpec
-    | ConstantSpec
-    | UniformSpec
-    | CategoricalSpec
-    | ReflectedWalkSpec
-    | AutoregressiveSpec
-    | MarkovChainSpec
-    | PoissonSpec
-    | ModulatedPoissonSpec
-    | CompoundPoissonSpec
-    | RecordedBandwidthSpec
-    | RecordedGapsSpec
-    | RecordedLoadSpec,
-    Field(discriminator="kind"),
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AigcStreams:
-    """The inputs of the AIGC world, field by field."""
-
-    input_mb: ProcessSpec
-    work_gcycles: ProcessSpec
-    mode: ProcessSpec
-    bandwidth_mbps: ProcessSpec
-    background_gcps: ProcessSpec
-    initial_charge_pct: ProcessSpec
-    gap_s: ProcessSpec
-
-
-# --- the world and its numbers -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class AigcStructure:
-    """Sizes and switches of the AIGC world; see ``edgewright.worlds.aigc.AigcWorld``."""
-
-    kind: Literal["aigc"]
-    devices: Count
-    servers: Count
-    qualities: Annotated[int, Field(ge=2)]
-    energy_account: Literal["system", "device", "literal"]
-    edge_energy: Literal["per_cycle", "cubic"]
-    obs: Literal["full", "seed"]
-    overflow: Literal["end", "reject"]
-    wait: Literal["backlog", "slots"]
-    work: Literal["total", "density"]
-    load_weighting: Literal["off", "high", "literal_low_load"]
-    adaptive_weights: bool
-    quality_action: bool
-    drain_during_upload: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AigcNumbers:
-    """The numbers of the AIGC world; one value for all servers or a list, one for each."""
-
-    slot_s: Positive
-    horizon_slots: Count
-    device_ghz: Positives
-    server_ghz: Positives
-    kappa: Positive
-    edge_j_per_gcycle: NonNegative
-    transmit_w: NonNegative
-    receive_w: NonNegative
-    idle_w: NonNegative
-    battery_j: Positive
-    charge_floor_pct: Percent
-    network_delay_s: NonNegative
-    output_mb: NonNegative
-    load_limit_gcycles: Positive
-    background_cap: Share
-    background_utilisation: Utilisations
-    quality_multiplier: list[Positive]
-    quality_score: list[Share]
-    mode_weights: Annotated[
-        list[Annotated[list[Share], Field(min_length=3, max_length=3)]],
-        Field(min_length=3, max_length=3),
-    ]
-    shift_fraction: Share
-    low_charge_pct: Percent
-    low_charge_span_pct: Positive
-    load_threshold: Share
-    load_span: Positive
-    delay_norm_s: Positive
-    energy_norm_j: Positive
-    reward_scale: Positive
-    terminal_reward: Annotated[float, Field(le=0, allow_inf_nan=False)]
-    rejected_reward: Real
+Problem: TypeAlias = tuple[str, str, str]
+"""What single fields cannot see: (key, problem, remedy)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,73 +55,18 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """One world with its numbers, its inputs and its evaluation."""
+class Scenario(Generic[Structure, Numbers, Streams]):
+    """One world with its numbers, its inputs and its evaluation.
+
+    The three parameters are the dataclasses of a system: sizes and switches, numbers, inputs.
+    """
 
     schema: Literal[1]
     name: str
     title: str
-    world: AigcStructure
-    params: AigcNumbers
-    streams: AigcStreams
+    world: Structure
+    params: Numbers
+    streams: Streams
     evaluation: Evaluation
     training: TrainingPlan
     learner: dict[str, float | int | bool | list[int]] = field(default_factory=dict)
-
-
-def inconsistencies(scenario: Scenario) -> list[tuple[str, str, str]]:
-    """Return what single fields cannot see: (key, problem, remedy) for each contradiction."""
-    found: list[tuple[str, str, str]] = []
-    numbers, world = scenario.params, scenario.world
-    for row, name in zip(numbers.mode_weights, ("preview", "balanced", "best"), strict=True):
-        if abs(sum(row) - 1) > WEIGHT_TOLERANCE:
-            key = "params.mode_weights"
-            problem = f"the weights of mode '{name}' are {row} and sum to {sum(row):g}, not 1"
-            found.append((key, problem, "divide each weight by the sum"))
-    sized = [
-        ("server_ghz", world.servers, "world.servers"),
-        ("background_utilisation", world.servers, "world.servers"),
-        ("device_ghz", world.devices, "world.devices"),
-        ("quality_multiplier", world.qualities, "world.qualities"),
-        ("quality_score", world.qualities, "world.qualities"),
-    ]
-    for key, size, owner in sized:
-        value = getattr(numbers, key)
-        if isinstance(value, list) and len(value) != size:
-            problem = f"has {len(value)} values, but {owner} is {size}"
-            found.append((f"params.{key}", problem, f"give {size} values, or change {owner}"))
-    for entry in dataclasses.fields(scenario.streams):
-        found += _process_problems(entry.name, getattr(scenario.streams, entry.name))
-    return found
-
-
-def _process_problems(name: str, spec: ProcessSpec) -> list[tuple[str, str, str]]:
-    key, found = f"streams.{name}", []
-    low, high = getattr(spec, "low", None), getattr(spec, "high", None)
-    if low is not None and high is not None and low >= high:
-        found.append((f"{key}.low", f"low = {low:g} is not below high = {high:g}", "swap them"))
-    if isinstance(spec, CompoundPoissonSpec) and spec.job_low >= spec.job_high:
-        problem = f"job_low = {spec.job_low:g} is not below job_high = {spec.job_high:g}"
-        found.append((f"{key}.job_low", problem, "swap them"))
-    if isinstance(spec, CategoricalSpec):
-        total = sum(spec.probabilities)
-        if abs(total - 1) > WEIGHT_TOLERANCE:
-            problem = f"the probabilities sum to {total:g}, not 1"
-            found.append((f"{key}.probabilities", problem, "divide each by the sum"))
-        if name == "mode" and len(spec.probabilities) != 3:
-            problem = f"has {len(spec.probabilities)} probabilities for 3 modes"
-            found.append((f"{key}.probabilities", problem, "give preview, balanced, best"))
-    elif name == "mode":
-        found.append((key, f"kind = '{spec.kind}' cannot draw a mode", "use kind = 'categorical'"))
-    if name in ("bandwidth_mbps", "gap_s"):
-        lowest = {"uniform": low, "reflected_walk": low, "autoregressive": low}.get(spec.kind)
-        if isinstance(spec, ConstantSpec):
-            lowest = spec.value
-        elif isinstance(spec, MarkovChainSpec):
-            lowest = min(spec.levels)
-        if lowest is not None and lowest <= 0 and name == "bandwidth_mbps":
-            problem = f"the bandwidth may fall to {lowest:g} Mbit/s, and no task ever arrives"
-            found.append((key, problem, "keep the lowest value above 0"))
-        if lowest is not None and lowest <= 0 and name == "gap_s":
-            found.append((key, "the gap may be 0 s for ever", "keep it above 0"))
-    return found

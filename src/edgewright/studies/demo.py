@@ -15,8 +15,8 @@ import numpy as np
 
 from edgewright import __version__
 from edgewright.core.compilation import cores
+from edgewright.scenarios.aigc.schema import AigcScenario as Scenario
 from edgewright.scenarios.load import load, resolved
-from edgewright.scenarios.schema import Scenario
 from edgewright.studies import behaviour, figures, report, store
 from edgewright.studies.compare import Comparison, compare, table
 from edgewright.studies.style import save, to_svg
