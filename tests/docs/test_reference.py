@@ -24,10 +24,12 @@ from edgewright.agents.independent import Independent
 from edgewright.agents.ppo import PPO
 from edgewright.cli.main import COMMANDS
 from edgewright.loops import evaluate, online
-from edgewright.scenarios import schema
+from edgewright.scenarios import placement, processes, schema
+from edgewright.scenarios.aigc import schema as aigc
+from edgewright.scenarios.aigc.policies import BASELINE_NAMES
 from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
 from edgewright.scenarios.load import json_schema, load, shipped
-from edgewright.scenarios.policies import BASELINE_NAMES
+from edgewright.scenarios.registry import system_of
 from edgewright.studies import compare
 from edgewright.studies.train import evaluation_inputs
 from edgewright.worlds.aigc import AigcMetrics
@@ -35,15 +37,15 @@ from edgewright.worlds.aigc import AigcMetrics
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
 TABLES = {
     "Top level": schema.Scenario,
-    "[world]": schema.AigcStructure,
-    "[params]": schema.AigcNumbers,
-    "[streams]": schema.AigcStreams,
+    "[world]": aigc.AigcStructure,
+    "[params]": aigc.AigcNumbers,
+    "[streams]": aigc.AigcStreams,
     "[evaluation]": schema.Evaluation,
     "[training]": schema.TrainingPlan,
 }
 PROCESSES = {
     typing.get_args(typing.get_type_hints(kind)["kind"])[0]: kind
-    for kind in typing.get_args(typing.get_args(schema.ProcessSpec)[0])
+    for kind in typing.get_args(typing.get_args(processes.ProcessSpec)[0])
 }
 
 
@@ -84,7 +86,7 @@ def test_every_key_of_a_table_has_a_row_and_no_row_is_stale(title: str) -> None:
 
 def test_every_switch_value_is_named() -> None:
     found = rows(section("scenarios.md", "[world]"))
-    for key, hint in typing.get_type_hints(schema.AigcStructure).items():
+    for key, hint in typing.get_type_hints(aigc.AigcStructure).items():
         if typing.get_origin(hint) is typing.Literal:
             for value in typing.get_args(hint):
                 assert f'`"{value}"`' in found[key], f"{key} = {value}"
@@ -99,8 +101,8 @@ def test_every_process_kind_has_a_row_with_its_keys() -> None:
 
 
 def test_every_placement_kind_has_a_row_with_its_keys() -> None:
-    found = rows(section("scenarios.md", "[placement]"))
-    kinds = typing.get_args(typing.get_args(schema.PlacementSpec)[0])
+    found = rows(section("scenarios.md", "[params.placement]"))
+    kinds = typing.get_args(typing.get_args(placement.PlacementSpec)[0])
     named = {typing.get_args(typing.get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
     assert set(found) == set(named)
     for kind, spec in named.items():
@@ -160,7 +162,9 @@ def test_every_key_of_a_comparison_is_named() -> None:
     row = rows(section("metrics.md", "A row of a comparison"))
     always = {"policy", "group", "seeds", "episodes", "reward", "reward_low", "reward_high"}
     always |= {"score", "low", "high", "difference", "gap_closed", "iqm", "better_share", "by"}
-    assert set(row) == always | set(compare.SHOWN)
+    assert set(row) == always | {metric.name for metric in system_of("aigc").metrics} | set(
+        compare.ENDS
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -61,7 +61,7 @@ CASES = [
     ({"streams.gap_s": {"kind": "uniform", "low": [1.0], "high": 2.0}}, r"gap_s has none"),
     ({"world.edge_energy": "cubic"}, r"params\.kappa: .* devices differ in it"),
     ({"world.reach": 4}, r"world\.reach: 4 servers are in reach of a device, but .* is 3"),
-    ({"world.reach": 2}, r"world\.reach: .* nothing says which\nhint: add a \[placement\]"),
+    ({"world.reach": 2}, r"world\.reach: .* nothing says which\nhint: add \[params\.placement\]"),
 ]
 
 
@@ -69,6 +69,17 @@ CASES = [
 def test_mistakes_are_named(change: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load("aigc-fleet", change)
+
+
+def test_unknown_keys_of_a_placement_are_named() -> None:
+    place = {"kind": "uniform", "width_m": 1.0, "height_m": 1.0, "seed": 0}
+    with pytest.raises(InputError, match=r"unknown key 'params\.placement\.heigth_m'"):
+        load("aigc-city", {"params.placement": {**place, "heigth_m": 1.0}})
+    nested = {"kind": "recorded", "folder": "f", "absent": {**place, "sed": 1}}
+    with pytest.raises(InputError, match=r"unknown key 'params\.placement\.absent\.sed'"):
+        load("aigc-city", {"params.placement": nested})
+    with pytest.raises(InputError, match="unknown kind 'unifrom'"):
+        load("aigc-city", {"params.placement": {**place, "kind": "unifrom"}})
 
 
 def test_positions_without_reach_are_refused() -> None:
@@ -108,7 +119,7 @@ def test_the_city_is_read_where_the_recording_is(
 
 def test_without_a_stand_in_the_recording_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
-    strict = {"placement": {"kind": "recorded", "folder": "placement"}}
+    strict = {"params.placement": {"kind": "recorded", "folder": "placement"}}
     with pytest.raises(InputError, match="placed by recordings, and there is no 'placement'"):
         build(load("aigc-city", {**SMALL_CITY, **strict}))
 

@@ -13,11 +13,10 @@ COLUMNS = [
     ("reward", "reward\n/slot", "+.3f"),
     ("vs", "difference to\nbaseline", ""),
     ("score", "score", ".3f"),
-    ("delay_s", "delay\n[s]", ".2f"),
-    ("energy_j", "energy\n[J]", ".2f"),
-    ("quality", "qual-\nity", ".2f"),
-    ("slots", "slots", ".0f"),
 ]
+
+MOST_METRICS = 3
+"""Columns for a system's own metrics: more do not fit a terminal."""
 
 
 def show(found: dict[str, Any]) -> None:
@@ -32,8 +31,13 @@ def show(found: dict[str, Any]) -> None:
         }
         for row in rows
     ]
+    own = [
+        (metric["name"], _heading(metric), metric["format"])
+        for metric in found["metrics"][:MOST_METRICS]
+    ]
+    columns = [*COLUMNS, *own, ("slots", "slots", ".0f")]
     title = f"{found['scenario']}: {found['episodes']} identical episodes, 95 % intervals"
-    print_table(title, COLUMNS, rows)
+    print_table(title, columns, rows)
     click.echo(
         f"score: 0 = random, 1 = {found['reference']}; "
         f"differences are paired, to {found['baseline']}"
@@ -53,6 +57,10 @@ def show(found: dict[str, Any]) -> None:
         for field, strata in row["by"].items() if row["group"] == "learned" else ():
             parts = ", ".join(f"{one['difference']:+.3f} at {one['value']:g}" for one in strata)
             click.echo(f"  {row['policy']}, difference by {field}: {parts}")
+
+
+def _heading(metric: dict[str, Any]) -> str:
+    return f"{metric['heading']}\n[{metric['unit']}]" if metric["unit"] else metric["heading"]
 
 
 def _difference(row: dict[str, Any]) -> str | None:

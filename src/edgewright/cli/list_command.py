@@ -18,7 +18,7 @@ def command(as_json: bool, schema: bool) -> None:
         print_json(json_schema())
         return
     from edgewright.scenarios.build import learner_names
-    from edgewright.scenarios.policies import BASELINE_NAMES
+    from edgewright.scenarios.registry import systems
 
     scenarios = []
     for name in shipped():
@@ -28,12 +28,18 @@ def command(as_json: bool, schema: bool) -> None:
                 "name": name,
                 "title": scenario.title,
                 "world": scenario.world.kind,
-                "devices": scenario.world.devices,
-                "servers": scenario.world.servers,
+                "devices": getattr(scenario.world, "devices", 1),
+                "servers": getattr(scenario.world, "servers", None),
                 "identity": identity(scenario),
             }
         )
-    found = {"scenarios": scenarios, "learners": learner_names(), "policies": BASELINE_NAMES}
+    usual = {kind: list(system.usual) for kind, system in systems().items()}
+    found = {
+        "scenarios": scenarios,
+        "learners": learner_names(),
+        "policies": [*dict.fromkeys(name for names in usual.values() for name in names)],
+        "systems": usual,
+    }
     if as_json:
         print_json(found)
         return
@@ -41,4 +47,5 @@ def command(as_json: bool, schema: bool) -> None:
 
     print_table("Scenarios", [("name", "name", ""), ("title", "title", "")], scenarios)
     click.echo("Learners: " + ", ".join(found["learners"]))
-    click.echo("Policies: " + ", ".join(found["policies"]))
+    for kind, names in usual.items():
+        click.echo(f"Policies of {kind}: " + ", ".join(names))

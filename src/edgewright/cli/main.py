@@ -39,8 +39,21 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgewright")
-def app() -> None:
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE|MODULE",
+    envvar="EDGEWRIGHT_PLUGINS",
+    help="Python that registers systems and learners of your own; repeatable.",
+)
+def app(plugins: tuple[str, ...]) -> None:
     """Train, prove and deploy learned decisions at the network edge."""
+    if plugins:
+        from edgewright.scenarios.registry import load_plugin
+
+        for name in plugins:
+            load_plugin(name)
 
 
 def main() -> None:

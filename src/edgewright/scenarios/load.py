@@ -15,7 +15,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.scenarios.schema import ProcessSpec, Scenario, inconsistencies
+from edgewright.scenarios.placement import PlacementSpec
+from edgewright.scenarios.processes import ProcessSpec
+from edgewright.scenarios.registry import system_of, systems
+from edgewright.scenarios.schema import Scenario
+
+AnyScenario: typing.TypeAlias = Scenario[Any, Any, Any]
 
 _DEEPEST = 8
 """Scenarios that extend each other deeper than this are taken for a circle."""
@@ -25,10 +30,15 @@ def shipped() -> list[str]:
     """Return the names of the scenarios that come with the package, sorted."""
     folder = resources.files("edgewright.scenarios") / "data"
     names = [entry.name.removesuffix(".toml") for entry in folder.iterdir()]
-    return sorted(name for name in names if name not in ("aigc", "learners"))
+    return sorted(name for name in names if name != "learners" and name not in _bases())
 
 
-def load(name_or_path: str, overrides: dict[str, Any] | None = None) -> Scenario:
+def _bases() -> list[str]:
+    """Return the names of files that only others extend: the common numbers of a system."""
+    return list(systems())
+
+
+def load(name_or_path: str, overrides: dict[str, Any] | None = None) -> AnyScenario:
     """Return the scenario of a shipped name or of a TOML file.
 
     Args:
@@ -44,30 +54,37 @@ def load(name_or_path: str, overrides: dict[str, Any] | None = None) -> Scenario
     return check(tree, where)
 
 
-def check(tree: dict[str, Any], where: str) -> Scenario:
+def check(tree: dict[str, Any], where: str) -> AnyScenario:
     """Return the scenario of a resolved tree; ``where`` names its origin in messages."""
     _refuse_unknown(tree, Scenario, where, "")
+    world = tree.get("world")
+    if not isinstance(world, dict) or "kind" not in world:
+        hint = f"say [world] kind = one of {', '.join(systems())}, or extend a shipped scenario"
+        raise InputError("the key 'world.kind' is missing", where=where, hint=hint)
+    system = system_of(world["kind"], f"{where}: world.kind")
+    tree = {"streams": {}, **tree}
+    _refuse_unknown(tree, system.scenario, where, "")
     try:
-        scenario = TypeAdapter(Scenario).validate_python(tree, strict=False)
+        scenario = TypeAdapter(system.scenario).validate_python(tree, strict=False)
     except ValidationError as error:
         raise _translated(error, where) from None
-    for key, problem, remedy in inconsistencies(scenario):
+    for key, problem, remedy in system.inconsistencies(scenario):
         raise InputError(problem, where=f"{where}: {key}", hint=remedy)
     return scenario
 
 
-def resolved(scenario: Scenario) -> dict[str, Any]:
+def resolved(scenario: AnyScenario) -> dict[str, Any]:
     """Return the whole scenario as plain data, with nothing left to look up."""
     return dataclasses.asdict(scenario)
 
 
-def identity(scenario: Scenario) -> str:
+def identity(scenario: AnyScenario) -> str:
     """Return a hash that two scenarios share only if every number is the same."""
     canonical = json.dumps(resolved(scenario), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def training_identity(scenario: Scenario) -> str:
+def training_identity(scenario: AnyScenario) -> str:
     """Return a hash of all that decides a training: not the name, nor how it is evaluated."""
     tree = resolved(scenario)
     for name in ("name", "title", "evaluation", "training"):
@@ -77,8 +94,16 @@ def training_identity(scenario: Scenario) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of scenario files (before ``extends`` is resolved)."""
-    schema = TypeAdapter(Scenario).json_schema()
-    schema["title"] = "Edgewright scenario"
+    kinds = [_schema_of(kind) for kind in sorted(systems())]
+    definitions: dict[str, Any] = {}
+    for one in kinds:
+        definitions |= one.pop("$defs", {})
+    return {"title": "Edgewright scenario", "anyOf": kinds, "$defs": definitions}
+
+
+def _schema_of(kind: str) -> dict[str, Any]:
+    schema = TypeAdapter(systems()[kind].scenario).json_schema()
+    schema["title"] = f"Edgewright scenario of kind {kind}"
     tables = {
         "Scenario": schema,
         **{
@@ -127,12 +152,16 @@ def _read(name_or_path: str, depth: int, beside: Path | None = None) -> tuple[di
     if not isinstance(base_name, str):
         raise InputError(f"extends = {base_name!r} is not a name", where=f"{where}: extends")
     base, _ = _read(base_name, depth + 1, folder)
-    _refuse_unknown(tree, Scenario, where, "")
-    return _merged(base, tree), where
+    merged = _merged(base, tree)
+    world = merged.get("world")
+    kind = world.get("kind") if isinstance(world, dict) else None
+    known = systems()
+    _refuse_unknown(tree, known[kind].scenario if kind in known else Scenario, where, "")
+    return merged, where
 
 
 def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str, Path | None]:
-    known = [*shipped(), *(["aigc"] if depth else [])]
+    known = [*shipped(), *(_bases() if depth else [])]
     if name_or_path in known:
         entry = resources.files("edgewright.scenarios") / "data" / f"{name_or_path}.toml"
         return entry.read_text(), name_or_path, None
@@ -176,9 +205,9 @@ def _place(tree: dict[str, Any], dotted: str, value: Any) -> None:
     here[last] = value
 
 
-def _refuse_unknown(tree: dict[str, Any], schema: type, where: str, path: str) -> None:
+def _refuse_unknown(tree: dict[str, Any], schema: Any, where: str, path: str) -> None:
     """Refuse keys that the dataclass does not have, naming the nearest one that it has."""
-    hints = typing.get_type_hints(schema, include_extras=True)
+    hints = _hints(schema)
     for key, value in tree.items():
         if key not in hints:
             raise InputError(f"unknown key '{path}{key}'", where=where, hint=nearest(key, hints))
@@ -187,19 +216,33 @@ def _refuse_unknown(tree: dict[str, Any], schema: type, where: str, path: str) -
             _refuse_unknown(value, inner, where, f"{path}{key}.")
 
 
+def _hints(schema: Any) -> dict[str, Any]:
+    """Return the types of a dataclass's fields; those of ``Scenario[A, B, C]`` are filled in."""
+    origin = typing.get_origin(schema) or schema
+    hints = typing.get_type_hints(origin, include_extras=True)
+    filled = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(schema), strict=False))
+    return {key: filled.get(hint, hint) for key, hint in hints.items()}
+
+
 def _table_type(hint: Any, value: Any) -> type | None:
-    """Return the dataclass that checks a table: the field's own, or the process of its kind."""
+    """Return the dataclass that checks a table: the field's own, or that of the table's kind."""
     if dataclasses.is_dataclass(hint):
         return typing.cast(type, hint)
-    if hint == ProcessSpec and isinstance(value, dict):
-        for option in _process_kinds():
-            if typing.get_args(typing.get_type_hints(option)["kind"])[0] == value.get("kind"):
-                return option
+    if not isinstance(value, dict):
+        return None
+    for part in (hint, *typing.get_args(hint)):
+        if dataclasses.is_dataclass(part):
+            return typing.cast(type, part)
+        if part in (ProcessSpec, PlacementSpec):
+            for option in _kinds_of(part):
+                if typing.get_args(typing.get_type_hints(option)["kind"])[0] == value.get("kind"):
+                    return option
     return None
 
 
-def _process_kinds() -> tuple[type, ...]:
-    union = typing.get_args(ProcessSpec)[0]
+def _kinds_of(spec: Any) -> tuple[type, ...]:
+    """Return the dataclasses of a table that has a kind."""
+    union = typing.get_args(spec)[0]
     assert isinstance(union, types.UnionType) or typing.get_origin(union) is typing.Union
     return typing.get_args(union)
 
@@ -208,7 +251,8 @@ def _translated(error: ValidationError, where: str) -> InputError:
     """Return the first problem that pydantic found in the words of this project."""
     first = error.errors()[0]
     steps = [str(step) for step in first["loc"]]
-    kinds = {typing.get_args(typing.get_type_hints(k)["kind"])[0] for k in _process_kinds()}
+    options = (*_kinds_of(ProcessSpec), *_kinds_of(PlacementSpec))
+    kinds = {typing.get_args(typing.get_type_hints(k)["kind"])[0] for k in options}
     key = ".".join(
         s for n, s in enumerate(steps)
         if not (s in kinds and n == 2) and not s.startswith(("constrained", "list[", "function-"))

@@ -2,103 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-from typing import Any, Literal
-
-from edgewright.baselines.aigc import AigcHeuristic, Greedy, GreedyInTurn, Random, Rollout, Rule
-from edgewright.baselines.aigc.rollout import MOST_DEVICES
 from edgewright.core.errors import InputError, nearest
-from edgewright.core.protocols import Policy
-from edgewright.loops.evaluate import full_information
-from edgewright.loops.unroll import Reveal
-from edgewright.scenarios.build import Built
-
-Group = Literal["rule", "oracle", "learned"]
-
-_FIXED = re.compile(r"(local|shortest)-(\d+)")
-
-
-@dataclasses.dataclass(frozen=True)
-class Contender:
-    """A policy, what it is told, and how it is grouped in tables and figures."""
-
-    name: str
-    group: Group
-    policy: Policy
-    reveal: Reveal | None
-    world: Any
-
-
-BASELINE_NAMES = [
-    "random",
-    "local-0",
-    "local-1",
-    "local-2",
-    "shortest-0",
-    "shortest-1",
-    "shortest-2",
-    "heuristic",
-    "heuristic-fair",
-    "greedy-nominal",
-    "greedy-location",
-    "greedy",
-    "greedy-in-turn",
-    "rollout-12",
-]
-"""Policies that need no training, in the order of tables, for the usual three quality levels."""
+from edgewright.scenarios.registry import system_of
+from edgewright.scenarios.system import Built, Contender, Group
 
 
 def baseline_names(built: Built) -> list[str]:
-    """Return the names of the policies that need no training, in the order of tables.
-
-    For several devices the planner is left out, because it may take hours: name it where it is
-    wanted. For a single one, greedy in turn is left out, because it is greedy.
-    """
-    levels = range(built.world.qualities) if built.world.quality_action else range(0)
-    fixed = [f"{place}-{level}" for place in ("local", "shortest") for level in levels]
-    slow = ["rollout-12"] if built.world.devices > 1 else ["greedy-in-turn"]
-    rest = [name for name in BASELINE_NAMES[1:] if not _FIXED.fullmatch(name) and name not in slow]
-    return ["random", *fixed, *rest]
+    """Return the names of all policies that need no training, in the order of tables."""
+    return system_of(built.kind).policy_names(built)
 
 
 def baseline(name: str, built: Built) -> Contender:
-    """Return a policy by name: see :func:`baseline_names`; ``rollout-H`` looks ``H`` slots ahead.
-
-    All are told the state and the present inputs (``full_information``); random and fixed rules do
-    not look. Beyond what ``obs = "full"`` shows a learner, that is the others' work and the gap of
-    the present slot, which the planner uses in its first step: an advantage for the planner.
+    """Return a policy by name: see :func:`baseline_names`.
 
     Raises:
         InputError: no policy has that name; the nearest is offered.
     """
-    world = built.world
-    simple: dict[str, tuple[Group, Policy]] = {
-        "random": ("rule", Random(world=world)),
-        "heuristic": ("rule", AigcHeuristic(world=world)),
-        "heuristic-fair": ("rule", AigcHeuristic(world=world, fair=True)),
-        "greedy-nominal": ("rule", Greedy(world=world, nominal=True)),
-        "greedy-location": ("rule", Greedy(world=world, fixed_level=world.qualities // 2)),
-        "greedy": ("rule", Greedy(world=world)),
-        "greedy-in-turn": ("oracle", GreedyInTurn(world=world)),
-    }
-    fixed = _FIXED.fullmatch(name)
-    planner = re.fullmatch(r"rollout-([1-9]\d*)", name)
-    if name in simple:
-        group, policy = simple[name]
-    elif fixed and int(fixed[2]) < world.qualities and world.quality_action:
-        place = "local" if fixed[1] == "local" else "shortest"
-        group, policy = "rule", Rule(world=world, place=place, level=int(fixed[2]))
-    elif planner:
-        if world.devices > MOST_DEVICES:
-            problem = f"'{name}' plans for {MOST_DEVICES} devices at most, and there are"
-            hint = "use greedy-in-turn, or fewer devices"
-            raise InputError(f"{problem} {world.devices}", hint=hint)
-        # Futures come from the train part: a planner knows no more of the inputs than a learner.
-        model = built.train_stream
-        group, policy = "oracle", Rollout(world=world, model=model, horizon=int(planner[1]))
-    else:
+    found = system_of(built.kind).policy(name, built)
+    if found is None:
         problem = f"there is no policy '{name}'"
         hint = nearest(name, baseline_names(built)) + "; or name the folder of a run"
         raise InputError(problem, hint=hint)
-    return Contender(name, group, policy, full_information, world)
+    return found
+
+
+__all__ = ["Contender", "Group", "baseline", "baseline_names"]

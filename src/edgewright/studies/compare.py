@@ -12,17 +12,17 @@ import jax
 import numpy as np
 
 from edgewright.agents.independent import Independent
-from edgewright.baselines.aigc import no_self_congestion
-from edgewright.core.errors import InputError
+from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import Play, play, summarise
 from edgewright.scenarios.build import Built, build
-from edgewright.scenarios.policies import BASELINE_NAMES, Contender, baseline, baseline_names
+from edgewright.scenarios.policies import Contender, baseline, baseline_names
+from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import statistics
 from edgewright.studies.train import Run, evaluation_inputs, load_run
 
-SHOWN = ("delay_s", "energy_j", "device_energy_j", "quality", "slots", "terminated")
-"""Metrics of a table beside the reward."""
+ENDS = ("slots", "terminated")
+"""Metrics that every table shows beside the reward and the system's own: how episodes ended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,13 +80,19 @@ def compare(
         results.append(_play(name, group, built, inputs, scenario.evaluation.missed_reward))
     if report:
         report("bound")
-    bound, why = None, ""
-    try:
-        missed = scenario.evaluation.missed_reward
-        bound = np.asarray(no_self_congestion(built.world, built.params, inputs, missed))
-    except InputError as error:
-        why = error.problem
+    bound, why = _bound(built, inputs, scenario.evaluation.missed_reward)
     return Comparison(scenario, built, results, bound, why)
+
+
+def _bound(built: Built, inputs: Any, missed: float) -> tuple[np.ndarray | None, str]:
+    """Return the system's bound of each episode, or why there is none."""
+    bound = system_of(built.kind).bound
+    if bound is None:
+        return None, f"the system '{built.kind}' states none"
+    try:
+        return np.asarray(bound(built, inputs, missed)), ""
+    except InputError as error:
+        return None, error.problem
 
 
 def gather(
@@ -101,7 +107,7 @@ def gather(
     names.sort(key=lambda name: order.get(name, len(order)))
     gathered: dict[str, list[Contender]] = {}
     for name in names:
-        if looks_like_run(name):
+        if looks_like_run(name, built):
             run = load_run(Path(name), data)
             gathered[label(run, Path(name), gathered)] = seeds_of(run, built)
         else:
@@ -109,9 +115,9 @@ def gather(
     return gathered
 
 
-def looks_like_run(name: str) -> bool:
+def looks_like_run(name: str, built: Built) -> bool:
     """Say whether a policy's name is a folder rather than a baseline."""
-    if name in BASELINE_NAMES:
+    if name in baseline_names(built):
         return False
     return "/" in name or (Path(name) / "run.json").exists()
 
@@ -128,31 +134,20 @@ def seeds_of(run: Run, built: Built) -> list[Contender]:
     Raises:
         InputError: the run observes or acts in another way than the scenario's world does.
     """
-    world = dataclasses.replace(
-        built.world, quality_action=run.plan.world.quality_action and built.world.quality_action
-    )
-    trained, asked = run.plan.world, world
-    for what in ("observation_space", "action_space"):
-        mine = getattr(trained, what)(run.built.params)
-        theirs = getattr(asked, what)(built.params)
-        if (mine.shape[1:], getattr(mine, "names", ()), getattr(mine, "n", 0)) != (
-            theirs.shape[1:],
-            getattr(theirs, "names", ()),
-            getattr(theirs, "n", 0),
-        ):
-            problem = (
-                f"the run was trained with {trained.servers} servers, {trained.reach} in reach "
-                f"(0: all), {trained.qualities} levels, obs = '{trained.obs}'; the scenario has "
-                f"{asked.servers}, {asked.reach}, {asked.qualities}, '{asked.obs}'"
-            )
-            hint = "evaluate it on a scenario of the same sizes, or train on this one"
-            raise InputError(problem, where=run.request.learner, hint=hint)
+    if run.built.kind != built.kind:
+        problem = f"the run is of kind '{run.built.kind}', the scenario of kind '{built.kind}'"
+        hint = "evaluate it on a scenario of its own kind"
+        raise InputError(problem, where=run.request.learner, hint=hint)
+    try:
+        world = system_of(built.kind).game(run.plan.world, built)
+    except InputError as error:
+        raise InputError(error.problem, where=run.request.learner, hint=error.hint) from None
     learner = run.plan.learner
+    trained, asked = run.built.world, built.world
     if isinstance(learner, Independent) and trained.devices != asked.devices:
         problem = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
         hint = "one policy for all devices, as of se-ppo, fits any number of them"
-        where = run.request.learner
-        raise InputError(f"{problem} {asked.devices}", where=where, hint=hint)
+        raise InputError(f"{problem} {asked.devices}", where=run.request.learner, hint=hint)
     policies = [learner.policy(t.learner, explore=False) for t in run.trainings]
     return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
 
@@ -178,6 +173,15 @@ def table(comparison: Comparison) -> dict[str, Any]:
     95 % and come from resampling episodes, and seeds where there are several.
     """
     plan = comparison.scenario.evaluation
+    metrics = system_of(comparison.built.kind).metrics
+    shown = (*(metric.name for metric in metrics), *ENDS)
+    missing = sorted(set(shown) - set(comparison.results[0].metrics))
+    if missing:
+        problem = f"the world measures no '{missing[0]}'"
+        hint = nearest(missing[0], comparison.results[0].metrics)
+        raise InputError(
+            problem, where=f"metrics of the system '{comparison.built.kind}'", hint=hint
+        )
     random = comparison.result("random").metrics["reward"][0]
     reference = comparison.result(plan.reference).metrics["reward"][0]
     base = comparison.result(plan.baseline).metrics["reward"][0]
@@ -189,7 +193,7 @@ def table(comparison: Comparison) -> dict[str, Any]:
         row |= _interval("reward", reward)
         row["iqm"] = float(statistics.interquartile_mean(reward))
         row["better_share"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
-        row |= {name: float(np.mean(result.metrics[name])) for name in SHOWN}
+        row |= {name: float(np.mean(result.metrics[name])) for name in shown}
         row |= _score(reward, random, reference)
         row["difference"] = _difference(reward, base, plan.baseline, result.name)
         row["by"] = {
@@ -205,6 +209,7 @@ def table(comparison: Comparison) -> dict[str, Any]:
         "baseline": plan.baseline,
         "reference": plan.reference,
         "episodes": int(random.shape[0]),
+        "metrics": [dataclasses.asdict(metric) for metric in metrics],
         "policies": rows,
     }
     if comparison.built.placement is not None:

@@ -31,9 +31,7 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
         "gap_closed": row.get("gap_closed"),
         "reference": found["reference"],
         "baseline": found["baseline"],
-        "delay_s": row["delay_s"],
-        "energy_j": row["energy_j"],
-        "quality": row["quality"],
+        **{metric["name"]: row[metric["name"]] for metric in found["metrics"]},
         "out": str(out),
     }
     store.write_json(out / "result.json", result)

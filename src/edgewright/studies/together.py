@@ -75,9 +75,10 @@ def together(plan: Plan, tell: Callable[[str], None] | None = None) -> dict[str,
     first one stopped.
 
     Returns:
-        ``policies`` and ``bounds`` (rows of a comparison), ``differences`` (paired, to the arm that
-        was trained together with one policy), and ``promised``: the reward of the policy that was
-        trained alone in the world that it was trained for, where nobody else is.
+        ``policies`` and ``bounds`` (rows of a comparison, with paired differences to the scenario's
+        baseline), ``differences`` (paired, to the arm that was trained together with one policy),
+        and ``promised``: the reward of the policy that was trained alone in the world that it was
+        trained for, where nobody else is.
     """
     say = tell or (lambda _: None)
     if plan.scenario.world.devices < 2:
@@ -109,18 +110,23 @@ def _found(plan: Plan, compared: Comparison) -> dict[str, Any]:
             differences[result.name] = dataclasses.asdict(change)
     inputs = evaluation_inputs(plan.scenario, compared.built)
     missed = plan.scenario.evaluation.missed_reward
+    base = compared.result(rows["baseline"]).metrics["reward"]
     bounds = []
     for name, bound in plan.bounds.items():
         values = np.asarray(bound(compared.built.world, compared.built.params, inputs, missed))
         level = statistics.paired_difference(values[None], np.zeros(values.shape[-1]))
-        ends = {"reward_low": level.low, "reward_high": level.high}
-        bounds.append({"policy": name, "group": "bound", "reward": level.estimate, **ends})
+        change = statistics.paired_difference(values[None], base)
+        row = {"policy": name, "group": "bound", "reward": level.estimate}
+        row |= {"reward_low": level.low, "reward_high": level.high}
+        change = {"mean": change.estimate, "low": change.low, "high": change.high}
+        bounds.append({**row, "difference": {"to": rows["baseline"], **change}})
     return {
         "scenario": plan.scenario.name,
         "devices": plan.scenario.world.devices,
         "steps": plan.steps,
         "seeds": plan.seeds,
         "episodes": rows["episodes"],
+        "baseline": rows["baseline"],
         "policies": rows["policies"],
         "bounds": bounds,
         "differences": differences,
@@ -138,19 +144,16 @@ def _promised(plan: Plan, folder: Path) -> dict[str, float]:
 
 
 def draw(found: dict[str, Any]) -> Figure:
-    """Draw the study: one dot and interval for each policy, the lowest bound across."""
-    rows = [
-        figures.Row(
-            str(LABELS.get(row["policy"], row["policy"])),
-            row["group"],
-            row["reward"],
-            row["reward_low"],
-            row["reward_high"],
-        )
-        for row in sorted(found["policies"], key=lambda row: row["reward"])
-    ]
+    """Draw paired differences to the baseline, on identical episodes; the lowest bound across."""
+    ordered = sorted(found["policies"], key=lambda row: row["reward"])
+    rows = [_drawn(row, str(LABELS.get(row["policy"], row["policy"]))) for row in ordered]
     least = min(found["bounds"], key=lambda row: row["reward"])
-    ends = least["reward"], least["reward_low"], least["reward_high"]
-    bound = figures.Row(f"bound ({least['policy']})", "bound", *ends)
-    count = found["devices"]
-    return figures.comparison(rows, bound, xlabel=f"reward per slot of {count} devices (no unit)")
+    bound = _drawn(least, f"bound ({least['policy']})")
+    to = f"{found['baseline']}, {found['devices']} devices (reward per slot)"
+    return figures.comparison(rows, bound, xlabel=f"difference to {to}")
+
+
+def _drawn(row: dict[str, Any], label: str) -> figures.Row:
+    """Return the paired difference of a row; that of the baseline to itself is 0."""
+    change = row["difference"] or {"mean": 0.0, "low": 0.0, "high": 0.0}
+    return figures.Row(label, row["group"], change["mean"], change["low"], change["high"])

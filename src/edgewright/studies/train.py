@@ -21,13 +21,7 @@ from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.files import write_bytes
 from edgewright.loops.evaluate import episode_inputs, evaluate
 from edgewright.loops.online import Training, advance, begin
-from edgewright.scenarios.build import (
-    Built,
-    LearnerPlan,
-    build,
-    build_learner,
-    fingerprint,
-)
+from edgewright.scenarios.build import Built, LearnerPlan, build, build_learner, fingerprint
 from edgewright.scenarios.load import check, resolved, training_identity
 from edgewright.scenarios.policies import baseline
 from edgewright.scenarios.schema import Scenario
@@ -190,7 +184,7 @@ def evaluation_inputs(scenario: Scenario, built: Built, episodes: int | None = N
         jax.random.key(plan.seed),
         built.test_stream,
         episodes or plan.episodes,
-        scenario.params.horizon_slots,
+        built.horizon,
         plan.pinned,
     )
 

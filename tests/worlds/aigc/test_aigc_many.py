@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edgewright.baselines.aigc.greedy import immediate_rewards
 from edgewright.core.checks import check_world
 from edgewright.core.records import Outcome
-from edgewright.scenarios.schema import DEVICE_NUMBERS
+from edgewright.scenarios.aigc.schema import DEVICE_NUMBERS
 from edgewright.worlds.aigc import AigcInputs, AigcWorld, for_device
 from edgewright.worlds.aigc.records import OF_A_DEVICE
 

@@ -1,0 +1,162 @@
+"""Learners by name: settings from ``data/learners.toml``, with the scenario's own on top."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tomllib
+from importlib import resources
+from typing import Any
+
+from edgewright.agents.dqn import DQN
+from edgewright.agents.independent import Independent
+from edgewright.agents.ppo import PPO
+from edgewright.core.errors import InputError, nearest
+from edgewright.core.protocols import Learner, World
+from edgewright.scenarios.schema import Scenario
+
+SHARES = ("gamma", "gae_lambda", "warm_share", "epsilon_end", "explore_share")
+"""Settings of learners that lie between 0 and 1."""
+
+MOST_SAMPLES = 2**20
+"""Samples of one update; the order of minibatches is computed in 32 bits."""
+
+_SIZES = ("envs", "rollout_steps", "minibatch")
+
+LEARNER_KINDS: dict[str, type] = {"ppo": PPO, "dqn": DQN}
+INDEPENDENT = "independent"
+"""The kind that gives every device an ``inner`` learner, of one of the kinds above, of its own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerPlan:
+    """A learner and the worlds it trains in and plays in."""
+
+    name: str
+    learner: Learner
+    train_world: World
+    world: World
+
+
+def register_learner(name: str, make: type, **settings: Any) -> None:
+    """Add a learner of your own: a name for ``make(**settings)``, a record that keeps the laws.
+
+    Its fields become settings that a scenario's ``[learner]`` table may change. The name is known
+    to every command of this process; name the file that calls this with ``--plugin``.
+
+    Raises:
+        InputError: a shipped learner, or another class, has that name.
+    """
+    if name in _shipped() or _ADDED.get(name, (make,))[0].__qualname__ != make.__qualname__:
+        problem = f"there is a learner '{name}' already"
+        raise InputError(problem, where="register_learner", hint="choose another name")
+    _ADDED[name] = (make, settings)
+
+
+def learner_names(world: World | None = None) -> list[str]:
+    """Return the names of all learners, or of those that can train in ``world``."""
+    table = _shipped()
+    if world is not None:
+        sizes = _fields(world)
+        table = {
+            name: entry
+            for name, entry in table.items()
+            if {*entry.get("world", {}), *entry.get("train", {})} <= sizes
+            and (entry["kind"] != INDEPENDENT or "devices" in sizes)
+        }
+    return [*table, *_ADDED]
+
+
+def build_learner(
+    name: str, scenario: Scenario[Any, Any, Any], world: World, total_steps: float
+) -> LearnerPlan:
+    """Return a learner by name with the scenario's ``[learner]`` table on top.
+
+    Raises:
+        InputError: no learner has that name (the nearest is offered), or a setting is unknown.
+    """
+    names = learner_names(world)
+    if name not in names:
+        raise InputError(f"there is no learner '{name}'", hint=nearest(name, names))
+    make, settings, apart = _entry(name)
+    always, training = settings.pop("world", {}), settings.pop("train", {})
+    if "total_steps" in _fields(make):
+        settings["total_steps"] = float(total_steps)
+    settings |= scenario.learner
+    _check_settings(name, make, settings, 1 if apart else getattr(world, "devices", 1))
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    learner = make(**settings)
+    played = _changed(world, always)
+    return LearnerPlan(
+        name=name,
+        learner=Independent(inner=learner) if apart else learner,
+        train_world=_changed(played, training),
+        world=played,
+    )
+
+
+_ADDED: dict[str, tuple[type, dict[str, Any]]] = {}
+
+
+def _entry(name: str) -> tuple[type, dict[str, Any], bool]:
+    """Return the class, its settings, and whether every device has a learner of its own."""
+    if name in _ADDED:
+        return _ADDED[name][0], dict(_ADDED[name][1]), False
+    settings = dict(_shipped()[name])
+    kind = settings.pop("kind")
+    if kind == INDEPENDENT:
+        return LEARNER_KINDS[settings.pop("inner")], settings, True
+    return LEARNER_KINDS[kind], settings, False
+
+
+@functools.cache
+def _shipped() -> dict[str, dict[str, Any]]:
+    text = (resources.files("edgewright.scenarios") / "data" / "learners.toml").read_text()
+    return tomllib.loads(text)
+
+
+def _fields(thing: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(thing)}
+
+
+def _changed(world: Any, changes: dict[str, Any]) -> World:
+    return dataclasses.replace(world, **changes) if changes else world
+
+
+def _check_settings(name: str, make: type, settings: dict[str, Any], devices: int) -> None:
+    """Refuse settings that the learner does not have, or that do not fit each other.
+
+    Args:
+        devices: whose samples go into one update of a network.
+    """
+    fields = {field.name: field for field in dataclasses.fields(make)}
+    for key, value in settings.items():
+        where = f"learner.{key}"
+        if key not in fields:
+            raise InputError(
+                f"'{name}' has no such setting", where=where, hint=nearest(key, fields)
+            )
+        default = fields[key].default
+        wanted = list if isinstance(default, tuple) else type(default)
+        fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and wanted is not bool):
+            problem = f"{value!r} is not of the kind of the default {default!r}"
+            raise InputError(problem, where=where, hint="give a value of the same kind")
+        if wanted in (int, float) and not 0 <= value < float("inf"):
+            problem = f"{value!r} is negative or not finite"
+            raise InputError(problem, where=where, hint="give a positive value")
+        sizes = value if isinstance(value, list) else [value] if wanted is int else []
+        if any(not isinstance(size, int) or size < 1 for size in sizes):
+            raise InputError(f"{value!r} is no size", where=where, hint="give whole numbers from 1")
+        if key in SHARES and not isinstance(value, list) and value > 1:
+            raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
+    sizes = {name: getattr(fields.get(name), "default", 1) for name in _SIZES}
+    sizes |= {name: settings[name] for name in _SIZES if name in settings}
+    batch, size = sizes["envs"] * sizes["rollout_steps"] * devices, sizes["minibatch"]
+    samples = "envs * rollout_steps" + (" * devices" if devices > 1 else "")
+    if batch > MOST_SAMPLES:
+        problem = f"{samples} = {batch} is above {MOST_SAMPLES}"
+        raise InputError(problem, where="learner.rollout_steps", hint="lower one of them")
+    if make is PPO and (size < 1 or batch % size):
+        problem = f"{size} does not divide {samples} = {batch}"
+        raise InputError(problem, where="learner.minibatch", hint="choose a divisor")
