@@ -113,9 +113,7 @@ def run_study(
     progress: Progress | None = None,
 ) -> Table:
     """Do what is missing of a study and return the table of all results."""
-    found = run_jobs(
-        study.jobs(plan), out, data=plan.data, processes=processes, progress=progress
-    )
+    found = run_jobs(study.jobs(plan), out, data=plan.data, processes=processes, progress=progress)
     return Table(found, study.axes, plan)
 
 

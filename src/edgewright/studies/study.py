@@ -329,7 +329,10 @@ def _status(found: Measured, region: tuple[float, float]) -> tuple[Status, str]:
         return "not reproduced", f"the whole interval lies {side} {end:g}"
     crossed = [end for end in region if math.isfinite(end) and found.low < end < found.high]
     if not crossed:
-        return "not reproduced", f"the interval touches the end of what was claimed, {_words(region)}"
+        return (
+            "not reproduced",
+            f"the interval touches the end of what was claimed, {_words(region)}",
+        )
     across = " and ".join(f"{end:g}" for end in crossed)
     inside = least <= found.estimate <= most
     what = "not shown" if inside else "not shown, and the estimate speaks against it"

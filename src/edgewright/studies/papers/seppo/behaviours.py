@@ -80,15 +80,15 @@ def share_lead(view: View, ours: str, kind: str, charge: str) -> Measured:
     found = {
         other: joint_bootstrap(
             {ours: arrays},
-            lambda m, other=other: (
-                _percent(m[ours], kind, place) - _percent(m[ours], other, place)
-            ),
+            lambda m, other=other: _percent(m[ours], kind, place) - _percent(m[ours], other, place),
         )
         for other in KINDS
         if other != kind
     }
     other, interval = min(found.items(), key=lambda item: item[1].low)
-    says = f"share of {kind_name(kind)} less that of {kind_name(other)} of {ours} at {charge} charge"
+    says = (
+        f"share of {kind_name(kind)} less that of {kind_name(other)} of {ours} at {charge} charge"
+    )
     return _measured(interval, says, view.seeds(ours), "points")
 
 
@@ -148,7 +148,9 @@ def life(view: View, ours: str, others: Sequence[str]) -> Measured:
     )
     ended = min(view.get(name, "life/ended").mean() for name in (ours, other))
     if ended < 1:
-        says += f", lives cut at {LIFE_SLOTS} slots where they did not end ({100 * ended:.0f} % did)"
+        says += (
+            f", lives cut at {LIFE_SLOTS} slots where they did not end ({100 * ended:.0f} % did)"
+        )
     return _measured(interval, says, view.seeds(ours), "%")
 
 

@@ -55,9 +55,7 @@ def size_of(plan: Plan) -> Size:
     """Return the sizes of a plan; steps are in proportion to those of the main trainings."""
     steps = plan.steps
     if plan.quick:
-        return Size(
-            steps, steps / 2, steps / 2, steps / 2, steps / 2, 1, FACTORS[1:4], (1, 4), 40
-        )
+        return Size(steps, steps / 2, steps / 2, steps / 2, steps / 2, 1, FACTORS[1:4], (2, 4), 40)
     return Size(
         steps, 0.3 * steps, 0.4 * steps, 0.2 * steps, 0.4 * steps, 3, FACTORS,
         (1, 2, 3, 4, 5, 6), 100,

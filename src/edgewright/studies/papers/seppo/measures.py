@@ -44,7 +44,7 @@ def _measured(
 
 def _hardest(found: dict[str, Interval]) -> tuple[str, Interval]:
     """Return the comparison for which "above 0" is hardest to say."""
-    return min(found.items(), key=lambda item: (np.nan_to_num(item[1].low, nan=-np.inf)))
+    return min(found.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
 
 
 def lead(
@@ -192,8 +192,10 @@ def growth(
     if relative_to:
         interval = joint_bootstrap(
             arms,
-            lambda m: change(m, worlds[0], worlds[-1], ours)
-            / change(m, worlds[0], worlds[-1], relative_to),
+            lambda m: (
+                change(m, worlds[0], worlds[-1], ours)
+                / change(m, worlds[0], worlds[-1], relative_to)
+            ),
         )
         return _measured(interval, f"{word} {ends}, over that of {relative_to}", seeds)
     interval = joint_bootstrap(arms, lambda m: change(m, worlds[0], worlds[-1], ours))
@@ -215,22 +217,32 @@ def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -
     return _measured(joint_bootstrap(arms, more), says, view.seeds(ours, tricks, *modelling))
 
 
-def score(view: View, ours: str, world: str = HEAVY) -> Measured:
-    """Measure the score of an arm; the share of the way from greedy to the bound is said."""
-    names = [ours, "random", REFERENCE, "greedy"]
+def way(view: View, ours: str, start: str, end: str) -> Measured:
+    """Measure how far an arm goes on the way from one arm's reward (0) to another's (1)."""
+    arms = {n: {"reward": view.get(n, "episodes/reward")} for n in (ours, start, end)}
+
+    def share(m: Means) -> np.ndarray:
+        span = m[end]["reward"] - m[start]["reward"]
+        return (m[ours]["reward"] - m[start]["reward"]) / np.where(span > 0, span, np.nan)
+
+    says = f"share of the way from {start} to {end} that {ours} goes"
+    return _measured(joint_bootstrap(arms, share), says, view.seeds(ours, start, end))
+
+
+def gap(view: View, ours: str, world: str = HEAVY) -> Measured:
+    """Measure the share of the way from greedy to the upper bound; the planner's score is said."""
+    names = [ours, "random", REFERENCE, "greedy", "bound"]
     arms = {n: {"reward": view.get(n, "episodes/reward", world)} for n in names}
-    arms["bound"] = {"reward": view.get("bound", "episodes/reward", world)}
-    interval = joint_bootstrap(arms, lambda m: score_of(m, ours))
 
     def share(m: Means) -> np.ndarray:
         greedy, bound = m["greedy"]["reward"], m["bound"]["reward"]
-        return (m[ours]["reward"] - greedy) / np.where(bound > greedy, bound - greedy, np.nan)
+        span = bound - greedy
+        return 100 * (m[ours]["reward"] - greedy) / np.where(span > 0, span, np.nan)
 
-    gap = joint_bootstrap(arms, share)
-    bound = joint_bootstrap(arms, lambda m: score_of(m, "bound"))
+    score = joint_bootstrap(arms, lambda m: score_of(m, ours))
     says = (
-        f"score of {ours} on aigc-{world} (1 is the planner {REFERENCE}, a policy anyone can play; "
-        f"the bound scores {bound.estimate:.3f}, and {ours} goes {100 * gap.estimate:.0f} % "
-        f"[{100 * gap.low:.0f}, {100 * gap.high:.0f}] of the way from greedy to it)"
+        f"share of the way from greedy to the bound, which may be out of reach, that {ours} goes on "
+        f"aigc-{world} (its score is {score.estimate:.3f} [{score.low:.3f}, {score.high:.3f}], "
+        f"where 1 is {REFERENCE}, a policy that anyone can play)"
     )
-    return _measured(interval, says, view.seeds(ours, world=world))
+    return _measured(joint_bootstrap(arms, share), says, view.seeds(ours, world=world), "%")
