@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from edgewright.studies.papers.seppo.claims import claims
+from edgewright.studies.papers.seppo.figures import drawings
 from edgewright.studies.papers.seppo.jobs import jobs
+from edgewright.studies.papers.seppo.page import notes, sections
 from edgewright.studies.study import Plan, Study
 
 AXES = {
@@ -20,13 +22,16 @@ AXES = {
 STUDY = Study(
     name="seppo",
     title="SE-PPO: what holds of Figures 2 to 11",
-    source="The SE-PPO article on joint location and quality offloading of generative tasks.",
+    source=(
+        "Figures 2 to 11 of the SE-PPO article (joint location and quality offloading of "
+        "generative tasks) as claims, each tested as the article compares and in a fair comparison."
+    ),
     full=Plan(quick=False, seeds=10, steps=5e5),
     quick=Plan(quick=True, seeds=2, steps=6e4),
     jobs=jobs,
     claims=claims,
-    figures=lambda table: {},
-    sections=lambda table: [],
-    notes=lambda table: [],
+    figures=drawings,
+    sections=sections,
+    notes=notes,
     axes=AXES,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -108,9 +108,8 @@ def _charge(view: View, ours: str, names: Sequence[str]) -> dict[str, np.ndarray
     return {name: view.get(ours, f"charge/{name}") for name in ("tasks", *names)}
 
 
-def _percent(means: dict[str, np.ndarray] | Means, kind: str, place: int) -> np.ndarray:
-    values: dict[str, np.ndarray] = dict(means)  # type: ignore[arg-type]
-    return 100 * values[kind][:, place] / values["tasks"][:, place]
+def _percent(means: Mapping[str, np.ndarray], kind: str, place: int) -> np.ndarray:
+    return 100 * means[kind][:, place] / means["tasks"][:, place]
 
 
 def _share(view: View, ours: str, kind: str, place: int) -> Interval:

@@ -7,6 +7,7 @@ so no correction for their number is needed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ def score_ratio(view: View, ours: str, other: str) -> Measured:
 def percent_of_reward(
     view: View, ours: str, others: Sequence[str], sweep: str = "", of_ours: bool = False
 ) -> Measured:
-    """Measure the document's percentage of a reward, which is not comparable: its zero is arbitrary.
+    """Measure the document's percentage of a reward: not comparable, for its zero is arbitrary.
 
     The mean over the worlds of a sweep of 100 (R_ours - R_other) / |R_other|, or, with ``of_ours``,
     100 R_other / R_ours. What a shift of all rewards by a constant would make of it is said.
@@ -182,7 +183,7 @@ def growth(
     ends = f"from {worlds[0].replace('-', ' = ')} to {worlds[-1].replace('-', ' = ')}"
     unit = UNITS.get(metric, "")
     if stepwise:
-        pairs = list(zip(worlds, worlds[1:], strict=False))
+        pairs = list(itertools.pairwise(worlds))
         found = {
             f"{a} to {b}": joint_bootstrap(arms, lambda m, a=a, b=b: change(m, a, b, ours))
             for a, b in pairs
@@ -211,8 +212,8 @@ def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -
         return (score_of(means, ours) - kept) - (score_of(means, ours) - score_of(means, tricks))
 
     says = (
-        f"score lost without the modelling ({' and '.join(modelling)}, mean) less that lost without "
-        f"the tricks ({tricks})"
+        f"score lost without the modelling ({' and '.join(modelling)}, mean) less that lost "
+        f"without the tricks ({tricks})"
     )
     return _measured(joint_bootstrap(arms, more), says, view.seeds(ours, tricks, *modelling))
 
@@ -241,8 +242,8 @@ def gap(view: View, ours: str, world: str = HEAVY) -> Measured:
 
     score = joint_bootstrap(arms, lambda m: score_of(m, ours))
     says = (
-        f"share of the way from greedy to the bound, which may be out of reach, that {ours} goes on "
-        f"aigc-{world} (its score is {score.estimate:.3f} [{score.low:.3f}, {score.high:.3f}], "
+        f"share of the way from greedy to the bound, which may be out of reach, that {ours} goes "
+        f"on aigc-{world} (its score is {score.estimate:.3f} [{score.low:.3f}, {score.high:.3f}], "
         f"where 1 is {REFERENCE}, a policy that anyone can play)"
     )
     return _measured(joint_bootstrap(arms, share), says, view.seeds(ours, world=world), "%")

@@ -22,7 +22,7 @@ from edgewright.studies.behaviour import CHARGE_BINS, MODES
 from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState, AigcWorld
 
 LIFE_SLOTS = 6000
-"""Slots of a lifetime: at 0.5 s a slot longer than a battery of 9 kJ lasts any policy that serves."""
+"""Most slots of a lifetime: longer than 9 kJ last where every task is served, at 1.5 J or more."""
 
 LIFE_EPISODES = 16
 CALLS = 2000
@@ -35,7 +35,7 @@ def behaviour(
 
     ``modes`` [seeds, episodes, modes]: ``tasks`` and sums over them of delay, energy, quality.
     ``charge`` [seeds, episodes, bins]: ``tasks``, sums of device energy, and tasks of each kind of
-    action. ``drift`` [seeds, episodes]: tasks and summed delay of the first and last fifth of slots.
+    action. ``drift`` [seeds, episodes]: tasks and summed delay in the first and last fifth.
     """
     built, played = plays(contenders, scenario, data)
     found = per_episode(played, scenario)
