@@ -187,8 +187,9 @@ def _grid(
         for j, column in enumerate(columns):
             axes = figure.add_subplot(len(rows), len(columns), i * len(columns) + j + 1)
             if j == 0 and row:
-                title = axes.set_title(row, loc="left", fontsize=8, fontweight="bold")
-                title.set_in_layout(False)  # it may run over all columns
+                axes.set_title(" ", loc="left", fontsize=8)  # room for the words, not for width
+                words = axes.text(0, 1.05, row, transform=axes.transAxes, fontweight="bold")
+                words.set_in_layout(False)
             if vertical:
                 axes.set_ylabel(column)
             grid[row, column] = axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -36,8 +36,8 @@ MEASURES: dict[str, Callable[..., Measured]] = {
 }
 
 
-def claims_of(package: str) -> list[Claim]:
-    """Return the claims that a package holds as ``claims.toml``."""
+def claims_of(package: str, known: Mapping[str, Callable[..., Measured]]) -> list[Claim]:
+    """Return the claims that a package holds as ``claims.toml``; ``measure`` names one of known."""
     text = (resources.files(package) / "claims.toml").read_text()
     return [
         Claim(
@@ -46,7 +46,7 @@ def claims_of(package: str) -> list[Claim]:
             text=row["text"],
             published=row["published"],
             setting=setting,
-            measure=functools.partial(_measure, row["measure"], setting, row["args"]),
+            measure=functools.partial(_measure, known[row["measure"]], setting, row["args"]),
             region=(row.get("low", -math.inf), row.get("high", math.inf)),
         )
         for row in tomllib.loads(text)["claim"]
@@ -56,8 +56,10 @@ def claims_of(package: str) -> list[Claim]:
 
 def claims(plan: Plan) -> list[Claim]:
     """Return all claims: the same for every plan."""
-    return claims_of("edgewright.studies.papers.seppo")
+    return claims_of("edgewright.studies.papers.seppo", MEASURES)
 
 
-def _measure(name: str, setting: str, args: dict[str, Any], table: Table) -> Measured:
-    return MEASURES[name](View(table, setting), **args)
+def _measure(
+    function: Callable[..., Measured], setting: str, args: dict[str, Any], table: Table
+) -> Measured:
+    return function(View(table, setting), **args)

@@ -16,7 +16,7 @@ from edgewright.worlds.aigc import AigcWorld
 COMPARED = ("se-ppo", "ppo", "a2c", "dqn")
 """Learners of Figs 5 to 9."""
 
-TUNED = (*COMPARED, "ppo-norm", "ppo-lr", "ppo-plain")
+TUNED = (*COMPARED, "dqn-scaled", "ppo-norm", "ppo-lr", "ppo-plain")
 """Learners that choose their rate in the fair setting; variants of the modelling take their own."""
 
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -78,7 +78,7 @@ def jobs(plan: Plan) -> list[Job]:
 
 def learners(setting: str) -> tuple[str, ...]:
     """Return the learners of Figs 3 to 7 in a setting."""
-    return LEARNERS if setting == "document" else (*LEARNERS, "ppo-plain")
+    return LEARNERS if setting == "document" else (*LEARNERS, "ppo-plain", "dqn-scaled")
 
 
 def scenario_of(world: str, size: Size) -> tuple[str, dict[str, Any]]:
@@ -93,7 +93,8 @@ def in_setting(name: str, setting: str) -> tuple[str, dict[str, Any]]:
     """Return the learner that plays a part in a setting, and what the setting changes.
 
     The document's: features in raw units, only SE-PPO (and PPO-Norm) normalised. The fair one: all
-    see scaled features; all are normalised but those whose point is that they are not.
+    see scaled features; all are normalised but those whose point is that they are not, and DQN's
+    rewards, whose scaling made it worse when it was tried (``dqn-scaled`` has it).
     """
     if setting == "document":
         raw: dict[str, Any] = {"world.obs": "seed"}
@@ -102,6 +103,10 @@ def in_setting(name: str, setting: str) -> tuple[str, dict[str, Any]]:
         return name, raw
     if name == "ppo-plain":
         return "ppo", {}
+    if name == "dqn":
+        return "dqn", {"learner.obs_norm": True, "learner.rew_norm": False}
+    if name == "dqn-scaled":
+        return "dqn", {"learner.obs_norm": True, "learner.rew_norm": True}
     if name == "ppo-lr":
         return name, {}
     return name, {"learner.obs_norm": True, "learner.rew_norm": True}
@@ -155,12 +160,12 @@ def default_rates(learner: str) -> dict[str, float]:
     return {name: float(getattr(made, name)) for name in names if hasattr(made, name)}
 
 
-def tuning(size: Size) -> list[Job]:
+def tuning(size: Size, names: tuple[str, ...] = TUNED) -> list[Job]:
     """Return the arms that choose the rates of the fair setting, the same budget for everyone."""
     made: list[Job] = []
     scenario, changes = scenario_of(HEAVY, size)
     changes = {**changes, "evaluation.seed": TUNING_EPISODES_SEED}
-    for name in TUNED:
+    for name in names:
         learner, change = in_setting(name, "fair")
         defaults = default_rates(learner)
         candidates = []

@@ -25,7 +25,7 @@ LEARNERS = (
     "ppo-fixed-quality",
     "ppo-fixed-weights",
 )
-"""Of Figs 3 to 7, in both settings; the fair one has ``ppo-plain`` besides."""
+"""Of Figs 3 to 7, in both settings; the fair one has ``ppo-plain``, ``dqn-scaled`` besides."""
 
 
 def arm(name: str, setting: str, world: str = HEAVY) -> str:
