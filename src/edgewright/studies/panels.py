@@ -188,7 +188,9 @@ def _grid(
             axes = figure.add_subplot(len(rows), len(columns), i * len(columns) + j + 1)
             if j == 0 and row:
                 axes.set_title(" ", loc="left", fontsize=8)  # room for the words, not for width
-                words = axes.text(0, 1.05, row, transform=axes.transAxes, fontweight="bold")
+                words = axes.annotate(
+                    row, (0, 1), (0, 4), "axes fraction", "offset points", fontweight="bold"
+                )
                 words.set_in_layout(False)
             if vertical:
                 axes.set_ylabel(column)

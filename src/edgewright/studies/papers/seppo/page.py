@@ -22,9 +22,10 @@ def notes(table: Table) -> list[str]:
         "SE-PPO is normalised; every learner has the one default rate of its method.",
         "Setting 'fair': all learners see the same scaled features through the same hidden layers, "
         "with running normalisation of observations and rewards (but PPO-LR and plain PPO, whose "
-        f"point is to have none, and the rewards of DQN: {_dqn(table)}), and each chooses its rate from {len(size.factors)} candidates "
-        f"with {size.tuning_seeds} seeds of {size.tuning:.0f} steps, on seeds and episodes that "
-        "judge nothing. Variants of the modelling and the sweep of servers take these rates.",
+        f"point is to have none, and the rewards of DQN: {_dqn(table)}). Each chooses its rate "
+        f"from {len(size.factors)} candidates with {size.tuning_seeds} seeds of "
+        f"{size.tuning:.0f} steps, on seeds and episodes that judge nothing. Variants of the "
+        "modelling and the sweep of servers take these rates.",
         f"The main trainings have {size.main:.0f} steps, where the article has 1e6 "
         "(`--steps 1e6` restores them); the sweep of servers has "
         f"{size.sweep:.0f}, the pairs of rates {size.pairs:.0f}. Numbers the article does not "

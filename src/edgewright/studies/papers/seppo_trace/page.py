@@ -77,8 +77,8 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
 def _grid(
     table: Table, worlds: Sequence[str], names: Sequence[str], sources: Sequence[str]
 ) -> Figure:
-    columns = {f"score on {world}" + ("" if world in JUDGED else " recorded"): world
-               for world in worlds}  # fmt: skip
+    titles = {world: f"score on {world} inputs" for world in JUDGED}
+    columns = {titles.get(world, f"score, {world} recorded"): world for world in worlds}
     cells = {}
     for setting in SETTINGS:
         view = View(table, setting)
