@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -52,18 +53,27 @@ class Vocabulary:
 def interface_of(words: Vocabulary, features: tuple[str, ...], seen: np.ndarray) -> Interface:
     """Return the contract of a policy that was trained on the features ``seen`` ``[n, F]``.
 
-    The range of a number is what was seen, in its unit.
+    The range of a number is what was seen, in its unit, rounded outwards.
     """
     fields, scales, place = [], [], 0
     for one in words.quantities:
         width = len(one.choices) if one.one_hot else 1
         column = seen[:, place].astype(np.float64) * one.scale
-        low, high = (0.0, 0.0) if one.choices else (float(column.min()), float(column.max()))
+        low, high = (0.0, 0.0) if one.choices else _rounded(column.min(), column.max())
         encoding = "one-hot" if one.one_hot else "index" if one.choices else "number"
         fields.append(Field(one.name, one.unit, one.meaning, low, high, one.choices, encoding))
         scales += [one.scale] * width
         place += width
     return Interface(tuple(fields), words.outputs, tuple(scales), features)
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """Return a range that holds both ends, on a grid of about a hundredth of it."""
+    if high <= low:
+        return float(low), float(high)
+    digits = 2 - math.floor(math.log10(high - low))
+    down, up = math.floor(low * 10.0**digits), math.ceil(high * 10.0**digits)
+    return round(down / 10.0**digits, max(digits, 0)), round(up / 10.0**digits, max(digits, 0))
 
 
 @functools.singledispatch
