@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
-from edgewright.deploy.bundle.bundle import POLICY, Bundle, write
+from edgewright.deploy.bundle.bundle import POLICY, Bundle, make
 from edgewright.deploy.bundle.engine import INPUT, SCORES
 from edgewright.deploy.bundle.interface import Interface
 from edgewright.deploy.bundle.manifest import interface_facts
@@ -83,11 +85,20 @@ def reference_of(layers: Sequence[Layer], tables: Mapping[str, np.ndarray]) -> R
     return reference
 
 
-def tables_of(model: bytes, interface: Interface) -> dict[str, np.ndarray]:
-    """Return the decoding tables of a graph that :func:`write_graph` made."""
-    import onnx
-    from onnx import numpy_helper
+def read_arrays(model: bytes) -> dict[str, np.ndarray]:
+    """Return the constants of a graph by name; quantised weights as the numbers they stand for."""
+    graph = onnx.load_from_string(model).graph
+    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in found:
+            values, scale, zero = (found[name].astype(np.float32) for name in node.input)
+            name = node.output[0].removesuffix("_DequantizeLinear_Output")
+            found[name] = (values - zero) * scale
+    return found
 
+
+def read_tables(model: bytes, interface: Interface) -> dict[str, np.ndarray]:
+    """Return the decoding tables of a graph that :func:`write_graph` made."""
     graph = onnx.load_from_string(model).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     names = {output.name for output in interface.outputs}
@@ -98,44 +109,49 @@ def tables_of(model: bytes, interface: Interface) -> dict[str, np.ndarray]:
     }
 
 
-def write_policy(
-    path: Path,
+def make_bundle(
     layers: Sequence[Layer],
     interface: Interface,
     tables: Mapping[str, np.ndarray],
-    rules: Mapping[str, Sequence[Layer]],
+    rules: Mapping[str, Graph],
     facts: Mapping[str, Any],
-) -> Bundle:
-    """Write the bundle of a float policy with rules beside it.
+    where: str,
+) -> tuple[bytes, Bundle]:
+    """Return the file of a float policy with rules beside it, and the bundle read back from it.
 
     Args:
         tables: values of the outputs for each action index.
         facts: ``name``, ``kind``, ``scenario``, ``provenance``, ``scores``, ``lineage``.
     """
-    graphs = {POLICY: write_graph(layers, interface, tables, POLICY)}
-    graphs |= {name: write_graph(rule, interface, tables, name) for name, rule in rules.items()}
-    reference = reference_of(layers, tables)
-    scored = not isinstance(layers[-1], Program)
-    size = 1.0
-    if scored:
-        size = float(np.abs(reference(_probe(interface))[SCORES]).max(initial=1.0))
-    record = make_record(
-        interface, reference, (lambda rows: run(layers, rows)) if scored else None, TOLERANCE * size
-    )
-    return write(
-        path,
-        {
-            **facts,
-            "interface": interface_facts(interface),
-            "graphs": {name: graph.facts for name, graph in graphs.items()},
-            "parity": {"reference": f"jax {jax.__version__}", "tolerance": TOLERANCE * size},
-        },
-        {name: graph.model for name, graph in graphs.items()},
-        record,
-    )
+    graphs = {POLICY: write_graph(layers, interface, tables, POLICY), **rules}
+    reference, scores = reference_of(layers, tables), None
+    if not isinstance(layers[-1], Program):
+        scores = functools.partial(run, layers)
+    tolerance = TOLERANCE * score_size(reference, interface)
+    record = make_record(interface, reference, scores, tolerance)
+    parity = {"reference": f"jax {jax.__version__}", "tolerance": tolerance}
+    return assemble(interface, graphs, record, {**facts, "parity": parity}, where)
 
 
-def _probe(interface: Interface) -> np.ndarray:
-    """Return corners far inside and outside the range, to see how large scores become."""
+def score_size(reference: Reference, interface: Interface) -> float:
+    """Return how large scores become, at least 1: what tolerances are relative to."""
     low, high = interface.bounds()
-    return np.stack([low, high, (low + high) / 2, low - 1e6, high + 1e6])
+    ends = np.stack([low, high, (low + high) / 2, low - 1e6, high + 1e6])
+    found = reference(ends)
+    return float(np.abs(found[SCORES]).max(initial=1.0)) if SCORES in found else 1.0
+
+
+def assemble(
+    interface: Interface,
+    graphs: Mapping[str, Graph],
+    record: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+    where: str,
+) -> tuple[bytes, Bundle]:
+    """Return the file of graphs with their record of parity, and the bundle read back from it."""
+    content = {
+        **facts,
+        "interface": interface_facts(interface),
+        "graphs": {name: graph.facts for name, graph in graphs.items()},
+    }
+    return make(content, {name: graph.model for name, graph in graphs.items()}, record, where)

@@ -51,7 +51,7 @@ def make_record(
     found = reference(rows)
     if SCORES in found:
         top = np.sort(found[SCORES], axis=1)
-        settled = top[:, -1] - top[:, -2] > 4 * tolerance
+        settled = top[:, -1] - top[:, -2] > 2 * tolerance
     else:
         settled = _steady(interface, reference, rows, found, rng)
     kind = np.repeat(np.arange(3, dtype=np.int64), ROWS)

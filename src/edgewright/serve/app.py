@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from edgewright.serve.counters import Counters
-from edgewright.serve.decider import Decider, Refusal, encode, parse_object, prepare
+from edgewright.serve.decider import Decider, Refusal, parse_object, prepare
 from edgewright.serve.log import TWICE, UNKNOWN, DecisionLog, Report
 from edgewright.serve.openapi import ID_PATTERN, document
 from edgewright.serve.reload import Reloader
@@ -79,11 +80,11 @@ class Service:
                 return
             if scope["method"] != "POST":
                 raise Refusal(405, "decisions are asked for with POST")
-            text = self.decider.answer(await self._body(receive))
+            body = self.decider.answer(await self._body(receive))
         except Refusal as refusal:
             await self._refuse(send, refusal)
             return
-        await _reply(send, 200, text)
+        await _reply(send, 200, body)
 
     def _check_token(self, scope: Scope) -> None:
         given = b""
@@ -94,16 +95,17 @@ class Service:
             raise Refusal(401, "a valid token is needed", hint="Authorization: Bearer TOKEN")
 
     async def _body(self, receive: Receive) -> bytes:
-        """Return the whole body, if it arrives in time and is not too large."""
-        try:
-            async with asyncio.timeout(self.settings.patience_s):
-                message: Message = await receive()
-                body = message.get("body", b"")
-                while message.get("more_body", False) and len(body) <= self.settings.max_body_bytes:
-                    message = await receive()
-                    body += message.get("body", b"")
-        except TimeoutError:
-            raise Refusal(408, f"the body took more than {self.settings.patience_s:g} s") from None
+        """Return the whole body, if it is not too large.
+
+        A body that does not arrive in time ends with its connection, see ``server.py``.
+        """
+        message: Message = await receive()
+        body = message.get("body", b"")
+        while message.get("more_body", False) and len(body) <= self.settings.max_body_bytes:
+            message = await receive()
+            body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "the client went away")
         if len(body) > self.settings.max_body_bytes:
             raise Refusal(413, f"the body is larger than {self.settings.max_body_bytes} bytes")
         return body
@@ -111,13 +113,13 @@ class Service:
     async def _refuse(self, send: Send, refusal: Refusal) -> None:
         self.counters.refused[refusal.status] += 1
         headers = []
-        if refusal.status in (408, 413):
+        if refusal.status == 413:
             headers.append(_CLOSE)  # the rest of the body is not waited for
         if refusal.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if refusal.status == 405:
             headers.append((b"allow", b"POST"))
-        await _reply(send, refusal.status, encode(refusal.content), headers)
+        await _reply(send, refusal.status, orjson.dumps(refusal.content), headers)
 
     async def _outcome(self, request: Request) -> Response:
         try:
@@ -125,7 +127,7 @@ class Service:
             report = self._report(content)
         except Refusal as refusal:
             self.counters.refused[refusal.status] += 1
-            headers = {"connection": "close"} if refusal.status in (408, 413) else None
+            headers = {"connection": "close"} if refusal.status == 413 else None
             return JSONResponse(refusal.content, refusal.status, headers)
         answer = await report
         if answer == "":
@@ -208,9 +210,8 @@ class Service:
 
 
 async def _reply(
-    send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None
+    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None
 ) -> None:
-    body = text.encode()
     length = (b"content-length", str(len(body)).encode())
     start = {"type": "http.response.start", "status": status}
     await send({**start, "headers": [_JSON, length, *(headers or [])]})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 import secrets
 import time
 from typing import Any
+
+import orjson
 
 from edgewright.core.errors import InputError
 from edgewright.deploy.bundle import BadField, Bundle, load
@@ -19,16 +20,6 @@ from edgewright.serve.log import DecisionLog, Entry
 from edgewright.serve.settings import Settings
 
 ONE, MANY = "observation", "observations"
-
-encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
-
-def _no_constants(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
-
-
-_parse = json.JSONDecoder(parse_constant=_no_constants).decode
-
 
 class Refusal(Exception):
     """A request that is not answered: the status, and what is said about it."""
@@ -80,7 +71,7 @@ class Decider:
         self.serving, self.settings, self.counters, self.log = serving, settings, counters, log
         self._start, self._number = secrets.token_hex(6), itertools.count()
 
-    def answer(self, body: bytes) -> str:
+    def answer(self, body: bytes) -> bytes:
         """Return the answer to a request as JSON.
 
         Raises:
@@ -98,7 +89,7 @@ class Decider:
         else:
             problem = f'a request has "{ONE}" or "{MANY}", and nothing else'
             raise Refusal(422, problem, found=sorted(asked)[:20])
-        text = encode(found)
+        text = orjson.dumps(found)
         self.counters.took(time.perf_counter() - began)
         return text
 
@@ -196,8 +187,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
         Refusal: it is none.
     """
     try:
-        content = _parse(body.decode())
-    except (ValueError, RecursionError) as error:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
         raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from None
     if type(content) is not dict:
         raise Refusal(400, "the body is not a JSON object")

@@ -8,13 +8,14 @@ lives. An outcome is acknowledged when it is on the disk, not before.
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import orjson
 
 from edgewright.core.errors import InputError
 
@@ -161,13 +162,14 @@ class DecisionLog:
         known = "SELECT 1 FROM decisions WHERE id = ?"
         if self._database.execute(known, (report.decision,)).fetchone() is None:
             return UNKNOWN
-        row = (report.decision, report.at, report.reward, json.dumps(dict(report.metrics)))
+        row = (report.decision, report.at, report.reward, orjson.dumps(dict(report.metrics)).decode())
         found = self._database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", row)
         return "" if found.rowcount else TWICE
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
-    texts = (json.dumps(part) for part in (entry.observation, entry.decision, entry.clamped))
+    parts = (entry.observation, entry.decision, entry.clamped)
+    texts = (orjson.dumps(part).decode() for part in parts)
     return (*entry[:4], *texts)
 
 

@@ -59,11 +59,10 @@ def document(interface: Interface, name: str, settings: Settings) -> dict[str, A
     }
     recorded = _only("recorded", {"const": True})
     wrong = {"400": "no JSON", "413": "too large", "422": "a field is wrong"}
-    late = {"408": "the body did not arrive in time", "503": "the model failed"}
     bare: dict[str, Any] = {"type": "object"}
     paths = {
         "/v1/decide": {
-            "post": _operation("decide", "Decide for observations.", answered, {**wrong, **late}, asked)
+            "post": _operation("decide", "Decide for observations.", answered, {**wrong, "503": "the model failed"}, asked)
         },
         "/v1/outcome": {
             "post": _operation(
@@ -73,7 +72,6 @@ def document(interface: Interface, name: str, settings: Settings) -> dict[str, A
                 {
                     **wrong,
                     "404": "no such decision",
-                    "408": "the body did not arrive in time",
                     "409": "reported before, or no log is kept",
                     "503": "the log cannot be written now",
                 },

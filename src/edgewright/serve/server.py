@@ -62,10 +62,11 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 def patient_protocol(patience_s: float) -> type[HttpToolsProtocol]:
-    """Return uvicorn's protocol with a limit to how long a connection may be without a request.
+    """Return uvicorn's protocol with a limit to how long a client may keep a connection waiting.
 
-    uvicorn closes connections that idle *between* requests; one that never finishes a request line
-    would stay. Here a connection with nothing to answer at two looks in a row is closed.
+    uvicorn closes connections that idle *between* requests; one that never finishes a request, head
+    or body, would stay. Here a connection that waits for its client at two looks in a row, and for
+    the same request, is closed. It costs nothing for each request.
     """
 
     class Patient(HttpToolsProtocol):
@@ -79,11 +80,12 @@ def patient_protocol(patience_s: float) -> type[HttpToolsProtocol]:
             super().connection_lost(exc)
 
         def _check(self) -> None:
-            idle = self.cycle is None or self.cycle.response_complete
-            if idle and self._last is self.cycle:
+            cycle = self.cycle
+            waiting = cycle is None or cycle.response_complete or cycle.more_body
+            if waiting and self._last is cycle:
                 self.transport.close()
                 return
-            self._last = self.cycle
+            self._last = cycle
             self._look = self.loop.call_later(patience_s, self._check)
 
     return Patient

@@ -6,44 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from edgewright import __version__
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy, World
-from edgewright.core.records import Array, Decision, record, static
 from edgewright.deploy.bundle import Bundle, Interface
-from edgewright.deploy.export import write_policy
+from edgewright.deploy.bundle.bundle import save
+from edgewright.deploy.export import make_bundle, write_graph
 from edgewright.deploy.networks import layers_of
 from edgewright.deploy.observation import interface_of, vocabulary
-from edgewright.loops.unroll import stage, take, unroll
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.load import resolved, training_identity
-from edgewright.scenarios.policies import baseline
+from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import store
+from edgewright.studies.observing import AnyAction, watch
 from edgewright.studies.train import Run, load_run
-
-GAMES, STEPS = 64, 512
-"""Copies of the world, and steps of each, that the trained range is read from."""
-
-
-@record
-class AnyAction:
-    """Every action equally likely, in any world with discrete actions."""
-
-    actions: int = static()
-
-    def start(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
-
-    def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
-        """Draw an action for every agent."""
-        shape = observation.shape[:-1]
-        return carry, Decision(action=jax.random.randint(key, shape, 0, self.actions), aux=())
-
 
 def export_run(
     folder: Path, out: Path, *, seed: int = 0, rules: Sequence[str] | None = None, data: str | None = None
@@ -104,28 +83,14 @@ def export_rule(
 def usual_rules(built: Built) -> list[str]:
     """Return the rules that are packed beside a learned policy when none are named."""
     wanted = ("local-1", "shortest-1", "heuristic-fair")
-    return [name for name in wanted if name in _names(built)]
+    return [name for name in wanted if name in baseline_names(built)]
 
 
-def trained_range(world: World, built: Built, policy: Policy | None, seed: int = 0) -> np.ndarray:
+def trained_range(world: World, built: Built, policy: Policy | None) -> np.ndarray:
     """Return features ``[n, F]`` as training saw them: random actions, and the exploring policy."""
     space: Any = world.action_space(built.params)
     players = [AnyAction(actions=space.n), *([policy] if policy is not None else [])]
-    seen = []
-    for number, player in enumerate(players):
-        keys = jax.random.split(jax.random.key(seed + number), 3)
-        carry = jax.vmap(built.train_stream.start)(jax.random.split(keys[0], GAMES))
-        carry, rows = take(built.train_stream, carry, STEPS + 1)
-        first, rest = jax.tree.map(lambda a: a[0], rows), jax.tree.map(lambda a: a[1:], rows)
-        games = stage(keys[1], world, built.params, player, first)
-
-        @jax.jit
-        def play(games: Any, rest: Any, key: Array, player: Any = player) -> Array:
-            return unroll(key, world, built.params, player, games, rest)[1].observation
-
-        found = play(games, rest, keys[2])
-        seen.append(np.asarray(found).reshape(-1, found.shape[-1]))
-    return np.concatenate(seen)
+    return np.concatenate([watch(world, built, player, seed) for seed, player in enumerate(players)])
 
 
 def _interface(world: World, built: Built, policy: Policy | None) -> Interface:
@@ -145,22 +110,20 @@ def _write(
     rules: Sequence[str] | None,
 ) -> Bundle:
     params = built.params
+    tables = vocabulary(world, params).tables
     beside = {}
     for name in usual_rules(built) if rules is None else rules:
         try:
-            beside[name] = layers_of(baseline(name, built).policy, params, interface)
+            rule = layers_of(baseline(name, built).policy, params, interface)
         except InputError:
             if rules is not None:
                 raise
-    tables = vocabulary(world, params).tables
+            continue  # a rule that this world's observations do not allow
+        beside[name] = write_graph(rule, interface, tables, name)
     layers = layers_of(policy, params, interface)
-    return write_policy(out, layers, interface, tables, beside, facts)
-
-
-def _names(built: Built) -> list[str]:
-    from edgewright.scenarios.policies import baseline_names
-
-    return baseline_names(built)
+    content, bundle = make_bundle(layers, interface, tables, beside, facts, str(out))
+    save(out, content)
+    return bundle
 
 
 def _provenance(run: Run, seed: int) -> dict[str, Any]:

@@ -135,13 +135,13 @@ def parse(content: bytes, where: str) -> Bundle:
     return Bundle(where, facts, members, interface, engine, parity)
 
 
-def write(
-    path: str | Path,
+def make(
     facts: Mapping[str, Any],
     graphs: Mapping[str, bytes],
     record: Mapping[str, np.ndarray],
-) -> Bundle:
-    """Write a bundle whole or not at all, read back and checked before it is put in its place.
+    where: str,
+) -> tuple[bytes, Bundle]:
+    """Return the file of a bundle, and the bundle that was read back from it and checked.
 
     Args:
         facts: the manifest without hashes; each entry of ``graphs`` gets its file name.
@@ -154,6 +154,9 @@ def write(
     entries = {name: {"file": files[name], **facts["graphs"].get(name, {})} for name in graphs}
     sealed = manifest.seal({**facts, "graphs": entries}, members)
     content = archive.pack({manifest.MEMBER: sealed, **members})
-    made = parse(content, str(path))
+    return content, parse(content, where)
+
+
+def save(path: str | Path, content: bytes) -> None:
+    """Write the file of a bundle whole or not at all."""
     write_bytes(Path(path), content)
-    return made

@@ -7,6 +7,7 @@ A *row* is what the graph takes: numbers in their units, a choice as one column 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -93,6 +94,11 @@ class Interface:
         """Return the width of a row."""
         return len(self.scales)
 
+    @functools.cached_property
+    def _plan(self) -> list[tuple[str, float, float, dict[str, list[float]] | None, Field]]:
+        """Return what encoding looks at, field by field: this is in the way of every decision."""
+        return [(f.name, f.low, f.high, _codes(f), f) for f in self.fields]
+
     def encode(
         self, observation: Mapping[str, Any], beyond: Beyond = "clamp"
     ) -> tuple[list[float], tuple[str, ...]]:
@@ -104,15 +110,19 @@ class Interface:
         """
         row: list[float] = []
         clamped: tuple[str, ...] = ()
-        for field in self.fields:
-            value = observation.get(field.name)
-            if field.choices or (type(value) is not float and type(value) is not int):
-                row += _choice(field, value, observation)
-            elif field.low <= value <= field.high:
-                row.append(value)
+        for name, low, high, codes, field in self._plan:
+            value = observation.get(name)
+            kind = type(value)
+            if codes is None and (kind is float or kind is int):
+                if low <= value <= high:  # pyright: ignore[reportOperatorIssue]
+                    row.append(value)  # pyright: ignore[reportArgumentType]
+                else:
+                    row.append(_beyond(field, value, beyond))
+                    clamped += (name,)
+            elif codes is not None and kind is str and value in codes:
+                row += codes[value]
             else:
-                row.append(_beyond(field, value, beyond))
-                clamped += (field.name,)
+                raise _wrong(field, value, name in observation)
         if len(observation) != len(self.fields):
             self._unknown(observation)
         return row, clamped
@@ -178,15 +188,20 @@ def _beyond(field: Field, value: Any, beyond: Beyond) -> float:
     return field.low if value < field.low else field.high
 
 
-def _choice(field: Field, value: Any, observation: Mapping[str, Any]) -> list[float]:
-    """Return the columns of a choice; say what is wrong with any other value."""
-    if field.name not in observation:
-        raise BadField(field.name, "the field is missing", None, field.allowed)
-    if field.choices and isinstance(value, str) and value in field.choices:
-        index = field.choices.index(value)
-        if field.encoding == "index":
-            return [float(index)]
-        return [float(place == index) for place in range(len(field.choices))]
+def _wrong(field: Field, value: Any, there: bool) -> BadField:
+    """Say what is wrong with a value of another kind."""
+    if not there:
+        return BadField(field.name, "the field is missing", None, field.allowed)
     shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
     what = "is none of the choices" if field.choices else "is not a number"
-    raise BadField(field.name, f"{shown} {what}", value, field.allowed)
+    return BadField(field.name, f"{shown} {what}", value, field.allowed)
+
+
+def _codes(field: Field) -> dict[str, list[float]] | None:
+    """Return the columns of each choice; None for a number."""
+    if not field.choices:
+        return None
+    count = len(field.choices)
+    if field.encoding == "index":
+        return {choice: [float(n)] for n, choice in enumerate(field.choices)}
+    return {choice: [float(k == n) for k in range(count)] for n, choice in enumerate(field.choices)}
