@@ -14,6 +14,7 @@ import click
 import pytest
 
 from edgewright.cli.main import COMMANDS, app
+from edgewright.scenarios import learners, registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
@@ -72,6 +73,9 @@ def test_python_blocks_run(
         monkeypatch.setenv("EDGEWRIGHT_DATA", str(recordings.resolve()))
     else:
         monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
+    # What a page registers is forgotten with it.
+    monkeypatch.setattr(registry, "_systems", dict(registry._systems))
+    monkeypatch.setattr(learners, "_ADDED", {})
     module = types.ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", module)  # dataclasses look their module up
     skipped = 0

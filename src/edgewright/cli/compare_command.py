@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from edgewright.cli.options import (
@@ -22,6 +24,7 @@ from edgewright.cli.options import (
     metavar="A,B,...",
     help="Names of policies and folders of runs; all policies that need no training if absent.",
 )
+@click.option("--out", metavar="FOLDER", help="Write the figure, a page and result.json there.")
 @episodes_option
 @data_option
 @set_option
@@ -29,6 +32,7 @@ from edgewright.cli.options import (
 def command(
     scenario: str,
     policies: str | None,
+    out: str | None,
     episodes: str | None,
     data: str | None,
     overrides: tuple[str, ...],
@@ -47,7 +51,14 @@ def command(
     with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as report:
         result = compare(chosen, names, data=data, episodes=count, report=report)
     found = table(result)
+    if out:
+        from edgewright.studies.page import write_page
+
+        said = f"edgewright compare {scenario}" + (f" --policies {policies}" if policies else "")
+        found["report"] = str(write_page(Path(out), result, found, said))
     if as_json:
         print_json(found)
-    else:
-        show(found)
+        return
+    show(found)
+    if out:
+        click.echo(f"report: {found['report']}   figures: {Path(out) / 'figures'}")

@@ -75,4 +75,6 @@ def command(
             f"score {score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
             f"  (0 = random, 1 = {result['reference']})"
         )
-    click.echo(f"run in {out}; next: edgewright compare {scenario} --policies greedy,{out}")
+    click.echo(
+        f"run in {out}; next: edgewright compare {scenario} --policies {result['baseline']},{out}"
+    )

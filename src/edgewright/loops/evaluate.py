@@ -85,7 +85,7 @@ def play(
 
 @jax.jit
 def summarise(played: Play, missed_reward: Array) -> dict[str, Array]:
-    """Return one number per episode ``[E]`` for every real-valued metric.
+    """Return one number per episode ``[E]`` for every metric that is a real number or a flag.
 
     ``reward`` is the mean over the *whole* horizon, where every slot after an episode's end counts
     as its worst slot so far, and at most ``missed_reward``: dying early cannot pay. The other
@@ -112,6 +112,8 @@ def summarise(played: Play, missed_reward: Array) -> dict[str, Array]:
     tasks = jnp.sum(over_agents(served), axis=0)
     for field in dataclasses.fields(played.metrics):
         values = getattr(played.metrics, field.name)
+        if values.dtype == bool:  # a flag becomes a share of the tasks
+            values = values.astype(jnp.float32)
         if field.name in result or not jnp.issubdtype(values.dtype, jnp.floating):
             continue
         total = jnp.sum(over_agents(values * served), axis=0)

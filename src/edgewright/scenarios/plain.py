@@ -13,9 +13,9 @@ from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
 from edgewright.core.records import Array
 from edgewright.loops.evaluate import full_information
-from edgewright.scenarios.inputs import composed
-from edgewright.scenarios.processes import ProcessSpec
-from edgewright.scenarios.schema import Real, Scenario
+from edgewright.scenarios.inputs import composed, entries
+from edgewright.scenarios.processes import ProcessSpec, process_problems
+from edgewright.scenarios.schema import Problem, Real, Scenario
 from edgewright.scenarios.system import Built, Contender, Group, Metric, System
 
 Make = Callable[[Built], Policy]
@@ -87,7 +87,13 @@ def plain_system(
         policy=policy,
         bound=bound,
         metrics=metrics,
+        inconsistencies=_inconsistencies,
     )
+
+
+def _inconsistencies(scenario: Any) -> list[Problem]:
+    named = entries(scenario).items()
+    return [problem for name, spec in named for problem in process_problems(name, spec)]
 
 
 def _structure(kind: str, world: type) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from edgewright.core.errors import InputError
+from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import Play, play, summarise
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.policies import Contender, baseline, baseline_names
@@ -169,6 +169,13 @@ def table(comparison: Comparison) -> dict[str, Any]:
     plan = comparison.scenario.evaluation
     metrics = system_of(comparison.built.kind).metrics
     shown = (*(metric.name for metric in metrics), *ENDS)
+    missing = sorted(set(shown) - set(comparison.results[0].metrics))
+    if missing:
+        problem = f"the world measures no '{missing[0]}'"
+        hint = nearest(missing[0], comparison.results[0].metrics)
+        raise InputError(
+            problem, where=f"metrics of the system '{comparison.built.kind}'", hint=hint
+        )
     random = comparison.result("random").metrics["reward"][0]
     reference = comparison.result(plan.reference).metrics["reward"][0]
     base = comparison.result(plan.baseline).metrics["reward"][0]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from edgewright import __version__
-from edgewright.core.compilation import cores
 from edgewright.scenarios.aigc.schema import AigcScenario as Scenario
 from edgewright.scenarios.load import load, resolved
 from edgewright.studies import behaviour, figures, report, store
 from edgewright.studies.compare import Comparison, compare, table
+from edgewright.studies.page import (
+    REWARD,
+    bound_row,
+    comparison_rows,
+    machine_facts,
+    page_table,
+    verdicts,
+)
 from edgewright.studies.style import save, to_svg
 from edgewright.studies.train import Report, Request, train
 
@@ -107,23 +111,6 @@ def curve(folder: Path, label: str, seeds: int) -> figures.Curve:
     return figures.Curve(label, steps, np.array([[row["reward"] for row in one] for one in rows]))
 
 
-def comparison_rows(found: dict[str, Any]) -> list[figures.Row]:
-    """Return the rows of a comparison figure."""
-    return [
-        figures.Row(r["policy"], r["group"], r["reward"], r["reward_low"], r["reward_high"])
-        for r in found["policies"]
-    ]
-
-
-def bound_row(found: dict[str, Any]) -> figures.Row | None:
-    """Return the bound's row of a comparison figure."""
-    bound = found["bound"]
-    if bound is None:
-        return None
-    low, high = bound["reward_low"], bound["reward_high"]
-    return figures.Row("upper bound", "bound", bound["reward"], low, high)
-
-
 def _draw(
     plan: Plan,
     first: Comparison,
@@ -132,7 +119,7 @@ def _draw(
     inputs: dict[str, Any],
 ) -> dict[str, str]:
     """Draw and save all figures; return them as SVG text by name."""
-    reward = "reward per slot (no unit)"
+    reward = REWARD
     lines = [
         figures.Line(row["policy"], row["reward"])
         for row in main["policies"]
@@ -165,62 +152,6 @@ def _draw(
     return {name: to_svg(figure) for name, figure in drawings.items()}
 
 
-COLUMNS = [
-    report.Column("policy", "policy"),
-    report.Column("reward_text", "reward per slot [95 %]"),
-    report.Column("difference_text", "difference to greedy [95 %]"),
-    report.Column("score", "score", format=".3f"),
-    report.Column("delay_s", "delay", "s", ".2f", "min"),
-    report.Column("energy_j", "energy", "J", ".2f", "min"),
-    report.Column("quality", "quality", "", ".3f", "max"),
-    report.Column("slots", "slots served", "", ".0f", "max"),
-]
-
-
-def _table(found: dict[str, Any], caption: str) -> report.Table:
-    rows = [*found["policies"], *([found["bound"]] if found["bound"] else [])]
-    shown = []
-    for row in rows:
-        low, high = row["reward_low"], row["reward_high"]
-        text = f"{row['reward']:+.4f} [{low:+.4f}, {high:+.4f}]"
-        change = row["difference"]
-        differs = (
-            f"{change['mean']:+.4f} [{change['low']:+.4f}, {change['high']:+.4f}]"
-            if change
-            else None
-        )
-        learned = row["group"] == "learned"
-        shown.append({**row, "reward_text": text, "difference_text": differs, "learned": learned})
-    return report.Table(COLUMNS, shown, caption, "learned")
-
-
-def verdicts(found: dict[str, Any]) -> list[str]:
-    """Return in words how each learner did against the baseline, the planner and the bound."""
-    said = []
-    for row in found["policies"]:
-        if row["group"] != "learned":
-            continue
-        change, share = row["difference"], row.get("gap_closed")
-        if change["low"] > 0:
-            how = "beats"
-        elif change["high"] < 0:
-            how = "falls behind"
-        else:
-            how = "cannot be told from"
-        text = (
-            f"{row['policy']} ({row['seeds']} seeds) {how} {change['to']} on identical inputs: "
-            f"{change['mean']:+.4f} per slot [{change['low']:+.4f}, {change['high']:+.4f}]"
-        )
-        if share:
-            text += (
-                f"; it goes {100 * share['share']:.0f} % of the way "
-                f"[{100 * share['low']:.0f}, {100 * share['high']:.0f}] from {change['to']} to the "
-                "upper bound"
-            )
-        said.append(text + ".")
-    return said
-
-
 def _write(
     plan: Plan, found: dict[str, Any], drawn: dict[str, str], scenarios: list[Scenario]
 ) -> None:
@@ -240,7 +171,7 @@ def _write(
         report.Section(
             "What came out",
             verdicts(main),
-            table=_table(main, f"{main['episodes']} identical episodes of 500 slots. {score}"),
+            table=page_table(main, f"{main['episodes']} identical episodes of 500 slots. {score}"),
             figures=[
                 shown("comparison", "Every policy on the same episodes, and what none can pass."),
                 shown("learning", "Greedy policy of each learner on the evaluation episodes."),
@@ -267,7 +198,7 @@ def _write(
                 f"{main['scenario']}.",
                 *verdicts(inputs),
             ],
-            table=_table(inputs, f"{inputs['episodes']} identical episodes of 500 slots."),
+            table=page_table(inputs, f"{inputs['episodes']} identical episodes of 500 slots."),
             figures=[shown("inputs", f"The same comparison on {driven} inputs.")],
         ),
         report.Section(
@@ -286,8 +217,6 @@ def _write(
     ]
     facts = {
         "command": plan.command,
-        "version": f"edgewright {__version__}, jax {jax.__version__}",
-        "machine": f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}",
         "training": f"{plan.steps:.0f} steps, {plan.seeds} seeds for each learner",
         "speed": "; ".join(
             f"{name} {timing['steps_per_s']:,} steps/s"
@@ -296,7 +225,7 @@ def _write(
         )
         or "trained before",
         "duration": f"{found['seconds']} s",
-        "date": time.strftime("%Y-%m-%d"),
+        **machine_facts(),
     }
     subtitle = "Where generative tasks run and at what quality: learned, compared, bounded"
     page = report.render("AIGC offloading by SE-PPO", subtitle, facts, sections)
