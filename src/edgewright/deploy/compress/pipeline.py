@@ -42,8 +42,9 @@ other side moves an input of the next product by one of 256 steps."""
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A policy between two stages, and the bundle it would be."""
+    """A policy between two stages, the bundle it would be, and what it learns to be like."""
 
+    teacher: tuple[Any, ...]
     layers: tuple[Any, ...]
     int8: bool
     content: bytes
@@ -58,7 +59,7 @@ def begin(bundle: Bundle) -> Candidate:
     """
     entry = bundle.facts["graphs"][POLICY]
     layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
-    return Candidate(layers, entry["precision"] == "int8", b"", bundle)
+    return Candidate(layers, layers, entry["precision"] == "int8", b"", bundle)
 
 
 def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
@@ -70,12 +71,12 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
     """
     seen, layers, key = jnp.asarray(rows), before.layers, jax.random.key(seed)
     if stage.kind == "prune":
-        layers = fit(prune(layers, stage.share, seen), before.layers, seen, key)
+        layers = fit(prune(layers, stage.share, seen), before.teacher, seen, key)
     elif stage.kind == "sparse":
-        layers = fit(sparsify(layers, stage.share), before.layers, seen, key)
+        layers = fit(sparsify(layers, stage.share), before.teacher, seen, key)
     elif stage.kind == "distil":
         student_key, key = jax.random.split(key)
-        layers = fit(smaller(layers, stage.widths, student_key), before.layers, seen, key)
+        layers = fit(smaller(layers, stage.widths, student_key), before.teacher, seen, key)
     int8 = before.int8 or stage.kind == "int8"
     bundle = before.bundle
     facts = {
@@ -87,8 +88,11 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
     rules = {n: Graph(bundle.graph(n), bundle.facts["graphs"][n]) for n in bundle.rules}
     if not int8:
         made = make_bundle(layers, bundle.interface, tables, rules, facts, bundle.path)
-        return Candidate(layers, int8, *made)
-    return _quantised(layers, bundle, tables, rules, facts, rows)
+        return Candidate(before.teacher, layers, int8, *made)
+    content, made = _quantised(layers, bundle, tables, rules, facts, rows)
+    entry = made.facts["graphs"][POLICY]["layers"]
+    kept = read_layers(entry, read_arrays(made.graph()), bundle.path)
+    return Candidate(before.teacher, kept, int8, content, made)
 
 
 def _quantised(
@@ -98,7 +102,7 @@ def _quantised(
     rules: Mapping[str, Graph],
     facts: Mapping[str, Any],
     rows: np.ndarray,
-) -> Candidate:
+) -> tuple[bytes, Bundle]:
     interface = bundle.interface
     plain = write_graph(layers, interface, tables, POLICY)
     model = quantise(plain.model, rows)
@@ -109,6 +113,4 @@ def _quantised(
     named = f"onnx {onnx.__version__} reference evaluator"
     parity = {"reference": named, "tolerance": tolerance, "quantiser": onnxruntime.__version__}
     whole = {**facts, "parity": parity}
-    content, made = assemble(interface, {POLICY: graph, **rules}, record, whole, bundle.path)
-    kept = read_layers(graph.facts["layers"], read_arrays(model), bundle.path)
-    return Candidate(kept, True, content, made)
+    return assemble(interface, {POLICY: graph, **rules}, record, whole, bundle.path)
