@@ -1,8 +1,8 @@
 """A client of the decision service in the standard library alone.
 
-    with Client("http://127.0.0.1:8080") as client:
-        decision = client.decide({"input_mb": 17.5, ...})
-        client.outcome(decision["id"], reward=0.4)
+with Client("http://127.0.0.1:8080") as client:
+    decision = client.decide({"input_mb": 17.5, ...})
+    client.outcome(decision["id"], reward=0.4)
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None, timeout_s: float = 5.0) -> None:
         parts = urllib.parse.urlsplit(url)
-        make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        make = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
         self._connection = make(parts.hostname or "", parts.port, timeout=timeout_s)
         self._headers = {"Content-Type": "application/json"}
         if token:
@@ -43,7 +45,9 @@ class Client:
 
     def outcome(self, decision: str, reward: float, **metrics: float) -> None:
         """Report what came of a decision; returns when it is on the service's disk."""
-        self._ask("POST", "/v1/outcome", {"decision": decision, "reward": reward, "metrics": metrics})
+        self._ask(
+            "POST", "/v1/outcome", {"decision": decision, "reward": reward, "metrics": metrics}
+        )
 
     def policy(self) -> dict[str, Any]:
         """Return the manifest of the policy that decides."""

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.options import data_option, json_option, load_scenario, print_json, set_option, whole
+from edgewright.cli.options import (
+    data_option,
+    json_option,
+    load_scenario,
+    print_json,
+    set_option,
+    whole,
+)
 from edgewright.core.errors import InputError
 
 

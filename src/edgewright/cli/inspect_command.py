@@ -30,7 +30,9 @@ def command(bundle: str, as_json: bool) -> None:
         print_json(content)
         return
     facts, parity = found.facts, found.parity
-    click.echo(f"{found.name} ({facts['kind']}), version {found.version}, {content['bytes']:,} bytes")
+    click.echo(
+        f"{found.name} ({facts['kind']}), version {found.version}, {content['bytes']:,} bytes"
+    )
     for name, value in facts["provenance"].items():
         click.echo(f"  {name:<20}{value}")
     score = facts["scores"].get("score")
@@ -47,7 +49,9 @@ def command(bundle: str, as_json: bool) -> None:
         click.echo(f"  {output.name:<28}{output.meaning}{': ' if labels else ''}{labels}")
     click.echo("graphs")
     for name, graph in facts["graphs"].items():
-        sizes = f"{graph['bytes']:,} bytes, {graph['precision']}, {graph['parameters']:,} parameters"
+        sizes = (
+            f"{graph['bytes']:,} bytes, {graph['precision']}, {graph['parameters']:,} parameters"
+        )
         click.echo(f"  {name:<28}{sizes}")
     click.echo(
         f"parity here: {sum(parity['rows'].values())} rows, scores within "

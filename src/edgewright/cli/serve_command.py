@@ -10,14 +10,18 @@ import click
 from edgewright.cli.options import whole
 from edgewright.core.errors import InputError
 
-TOKEN = "EDGEWRIGHT_TOKEN"  # noqa: S105 (the name of a variable)
+TOKEN = "EDGEWRIGHT_TOKEN"
 
 
 @click.command(name="serve")
 @click.argument("bundle")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", default="8080", show_default=True, help="Where to listen; 0 is any free one.")
-@click.option("--log", metavar="FILE", help="SQLite file of decisions and outcomes; none if absent.")
+@click.option(
+    "--port", default="8080", show_default=True, help="Where to listen; 0 is any free one."
+)
+@click.option(
+    "--log", metavar="FILE", help="SQLite file of decisions and outcomes; none if absent."
+)
 @click.option(
     "--fallback", metavar="RULE", help="Rule of the bundle, or a bundle, for when the model fails."
 )
@@ -36,7 +40,9 @@ TOKEN = "EDGEWRIGHT_TOKEN"  # noqa: S105 (the name of a variable)
 @click.option("--max-body", default="1e6", show_default=True, help="Largest body in bytes.")
 @click.option("--max-batch", default="1024", show_default=True, help="Most observations at once.")
 @click.option("--max-connections", default="512", show_default=True, help="Most connections.")
-@click.option("--max-queue", default="10000", show_default=True, help="Most rows that wait for the log.")
+@click.option(
+    "--max-queue", default="10000", show_default=True, help="Most rows that wait for the log."
+)
 @click.option("--patience", default="10", show_default=True, help="Seconds to wait for a client.")
 def command(
     bundle: str, host: str, port: str, log: str | None, fallback: str | None, beyond: str,

@@ -22,7 +22,7 @@ from edgewright.deploy.layers import Layer, Program, describe, multiply_adds, pa
 from edgewright.deploy.record import Reference, make_record
 
 TOLERANCE = 1e-4
-"""Scores may differ by this much, relative to their largest size on the recorded rows (at least 1)."""
+"""Scores may differ by this share of their size, see :func:`score_size`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,9 @@ def write_graph(
         graph.node("Gather", [graph.constant(values, dtype=np.int64), "action"], name, axis=0)
         outputs[name] = (np.int64, ())
     model = graph.model(outputs, title)
-    return Graph(model, {"layers": describe(layers), "precision": "float32", **sizes(layers, model)})
+    return Graph(
+        model, {"layers": describe(layers), "precision": "float32", **sizes(layers, model)}
+    )
 
 
 def sizes(layers: Sequence[Layer], model: bytes) -> dict[str, int]:

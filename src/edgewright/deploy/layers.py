@@ -26,10 +26,7 @@ from edgewright.rules.normalise import CLIP
 class Layer(Protocol):
     """One step from what comes in to the scores, see the module."""
 
-    @property
-    def kind(self) -> str:
-        """Return its name in manifests."""
-        ...
+    kind: ClassVar[str]
 
     def __call__(self, x: Array) -> Array:
         """Return the output for ``[..., columns]``."""
@@ -67,10 +64,10 @@ class Standardise:
 
     def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
         centred = graph.node("Sub", [x, graph.constant(self.mean, f"{name}.mean")])
-        scaled = graph.node(
-            "Div", [centred, graph.constant(self.deviation, f"{name}.deviation")]
-        )
-        ends = [graph.constant(end, f"{name}.{tag}") for tag, end in (("low", -CLIP), ("high", CLIP))]
+        scaled = graph.node("Div", [centred, graph.constant(self.deviation, f"{name}.deviation")])
+        ends = [
+            graph.constant(end, f"{name}.{tag}") for tag, end in (("low", -CLIP), ("high", CLIP))
+        ]
         return graph.node("Clip", [scaled, *ends])
 
 

@@ -11,12 +11,14 @@ import functools
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.spaces import Discrete
 from edgewright.deploy.bundle.interface import Field, Interface, Output
-from edgewright.worlds.aigc import AigcWorld
+from edgewright.loops.evaluate import Insight
+from edgewright.worlds.aigc import AigcInputs, AigcState, AigcWorld
 from edgewright.worlds.aigc.world import (
     BANDWIDTH_MBPS_RANGE,
     CHARGE_PCT_RANGE,
@@ -92,8 +94,8 @@ def vocabulary(world: Any, params: Any) -> Vocabulary:
 @vocabulary.register
 def _(world: AigcWorld, params: Any) -> Vocabulary:
     places = ("device", *(f"server {n + 1}" for n in range(world.servers)))
-    actions = np.arange(world.actions)
-    location, level = (np.asarray(part) for part in world.decode(actions))
+    decoded = world.decode(jnp.arange(world.actions))
+    location, level = (np.asarray(part) for part in decoded)
     names = [f"{places[a]}, level {b}" for a, b in zip(location, level, strict=True)]
     outputs = (
         Output("action", "location times levels plus level", tuple(names)),
@@ -115,10 +117,10 @@ def _full(world: AigcWorld) -> tuple[Quantity, ...]:
         Quantity("local_backlog_gcycles", "Gcycles", "work ahead here", LOCAL_GCYCLES_RANGE),
         Quantity("phase", "", "share of the episode that has gone by"),
         *(
-            Quantity(f"server_{n + 1}_backlog_gcycles", "Gcycles", "work ahead there", SERVER_GCYCLES_RANGE)
-            for n in range(world.servers)
+            Quantity(name, "Gcycles", "work ahead there", SERVER_GCYCLES_RANGE)
+            for name in _backlogs(world)
         ),
-    )  # fmt: skip
+    )
 
 
 def _seed(world: AigcWorld) -> tuple[Quantity, ...]:
@@ -133,8 +135,12 @@ def _seed(world: AigcWorld) -> tuple[Quantity, ...]:
         Quantity("device_ghz", "GHz", "speed of the device"),
         Quantity("bandwidth_mbps", "Mbit/s", "rate to the servers"),
         *(Quantity(f"server_{n}_ghz", "GHz", "speed of the server") for n in servers),
-        *(Quantity(f"server_{n}_backlog_gcycles", "Gcycles", "work ahead there") for n in servers),
+        *(Quantity(name, "Gcycles", "work ahead there") for name in _backlogs(world)),
     )
+
+
+def _backlogs(world: AigcWorld) -> list[str]:
+    return [f"server_{n + 1}_backlog_gcycles" for n in range(world.servers)]
 
 
 def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
@@ -146,11 +152,6 @@ def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
     Raises:
         InputError: the world hides something from its observations that a rule may look at.
     """
-    import jax.numpy as jnp
-
-    from edgewright.loops.evaluate import Insight
-    from edgewright.worlds.aigc import AigcInputs, AigcState
-
     if world.obs != "full" or world.wait != "backlog":
         problem = f"with obs = '{world.obs}', wait = '{world.wait}' an observation is not the state"
         raise InputError(problem, where="export", hint="rules need obs = 'full', wait = 'backlog'")

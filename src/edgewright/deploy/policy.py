@@ -1,6 +1,7 @@
 """Deployed policies that play: the graph of a bundle, and the layers it is made of.
 
-For a graph, the runtime is called from inside the compiled program, once a step for all episodes together.
+For a graph, the runtime is called from inside the compiled program, once a step for all episodes
+together.
 """
 
 from __future__ import annotations

@@ -39,9 +39,7 @@ _CASTS = {
 }
 
 
-def write_program(
-    graph: GraphBuilder, x: str, function: Callable[[Any], Any], columns: int
-) -> str:
+def write_program(graph: GraphBuilder, x: str, function: Callable[[Any], Any], columns: int) -> str:
     """Add ``function`` of one row ``[columns]`` for every row of ``x``; return the output's name.
 
     Raises:

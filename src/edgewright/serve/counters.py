@@ -48,12 +48,16 @@ class Counters:
         yield _counted("reloads", "Bundles read again, by result.", "result", self.reloads)
         yield CounterMetricFamily("edgewright_outcomes", "Outcomes recorded.", self.outcomes)
         yield self._latency()
-        info = GaugeMetricFamily("edgewright_policy_info", "The policy that decides.", labels=[*facts])
+        info = GaugeMetricFamily(
+            "edgewright_policy_info", "The policy that decides.", labels=[*facts]
+        )
         info.add_metric([*facts.values()], 1.0)
         yield info
         if log is not None:
             yield CounterMetricFamily("edgewright_log_written", "Rows written.", log.written)
-            yield CounterMetricFamily("edgewright_log_dropped", "Decisions not logged.", log.dropped)
+            yield CounterMetricFamily(
+                "edgewright_log_dropped", "Decisions not logged.", log.dropped
+            )
             yield CounterMetricFamily("edgewright_log_failures", "Failed writes.", log.failures)
             yield GaugeMetricFamily("edgewright_log_waiting", "Rows to be written.", log.waiting)
 

@@ -21,6 +21,7 @@ from edgewright.serve.settings import Settings
 
 ONE, MANY = "observation", "observations"
 
+
 class Refusal(Exception):
     """A request that is not answered: the status, and what is said about it."""
 

@@ -162,7 +162,12 @@ class DecisionLog:
         known = "SELECT 1 FROM decisions WHERE id = ?"
         if self._database.execute(known, (report.decision,)).fetchone() is None:
             return UNKNOWN
-        row = (report.decision, report.at, report.reward, orjson.dumps(dict(report.metrics)).decode())
+        row = (
+            report.decision,
+            report.at,
+            report.reward,
+            orjson.dumps(dict(report.metrics)).decode(),
+        )
         found = self._database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", row)
         return "" if found.rowcount else TWICE
 

@@ -62,7 +62,13 @@ def document(interface: Interface, name: str, settings: Settings) -> dict[str, A
     bare: dict[str, Any] = {"type": "object"}
     paths = {
         "/v1/decide": {
-            "post": _operation("decide", "Decide for observations.", answered, {**wrong, "503": "the model failed"}, asked)
+            "post": _operation(
+                "decide",
+                "Decide for observations.",
+                answered,
+                {**wrong, "503": "the model failed"},
+                asked,
+            )
         },
         "/v1/outcome": {
             "post": _operation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -169,7 +170,7 @@ def _table(
             "agreement": float(np.mean(decided[place] == decided[0])),
         }
         table.append(row)
-    for before, row in zip(table, table[1:], strict=False):
+    for before, row in itertools.pairwise(table):
         row["to_the_one_before"] = _ratios(row, before)
     return table
 
@@ -177,11 +178,13 @@ def _table(
 def _score_kept(
     reward: np.ndarray, random: np.ndarray, parent: np.ndarray, setting: Setting
 ) -> Interval:
-    """Return (reward - random) / (parent - random): with the reference, this is the scores' ratio."""
+    """Return (reward - random) / (parent - random), the ratio of the two scores."""
     try:
         return normalised_score_interval(reward, random, parent)
     except InputError:
-        problem = "the policy is no better than random on these episodes, so there is no score to keep"
+        problem = (
+            "the policy is no better than random on these episodes, so there is no score to keep"
+        )
         hint = "train it longer, or judge it on more episodes with --episodes"
         raise InputError(problem, where=setting.scenario.name, hint=hint) from None
 

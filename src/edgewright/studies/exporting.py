@@ -24,8 +24,14 @@ from edgewright.studies import store
 from edgewright.studies.observing import AnyAction, watch
 from edgewright.studies.train import Run, load_run
 
+
 def export_run(
-    folder: Path, out: Path, *, seed: int = 0, rules: Sequence[str] | None = None, data: str | None = None
+    folder: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    rules: Sequence[str] | None = None,
+    data: str | None = None,
 ) -> Bundle:
     """Write the greedy policy of one seed of a run as a bundle.
 
@@ -90,7 +96,9 @@ def trained_range(world: World, built: Built, policy: Policy | None) -> np.ndarr
     """Return features ``[n, F]`` as training saw them: random actions, and the exploring policy."""
     space: Any = world.action_space(built.params)
     players = [AnyAction(actions=space.n), *([policy] if policy is not None else [])]
-    return np.concatenate([watch(world, built, player, seed) for seed, player in enumerate(players)])
+    return np.concatenate(
+        [watch(world, built, player, seed) for seed, player in enumerate(players)]
+    )
 
 
 def _interface(world: World, built: Built, policy: Policy | None) -> Interface:

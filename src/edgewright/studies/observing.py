@@ -35,9 +35,7 @@ class AnyAction:
 
 def watch(world: World, built: Built, policy: Policy, seed: int) -> np.ndarray:
     """Return the features ``[n, F]`` that a policy sees on the training inputs of a scenario."""
-    found = np.asarray(
-        _play(jax.random.key(seed), world, built.params, built.train_stream, policy)
-    )
+    found = np.asarray(_play(jax.random.key(seed), world, built.params, built.train_stream, policy))
     return found.reshape(-1, found.shape[-1])
 
 

@@ -1,7 +1,7 @@
 """The container of a bundle: a zip in which every byte follows from the members.
 
 Members are stored, not packed, in the order given, with a fixed date and no extra fields. So the
-same members make the same file, and a reader can make the file again from what it found and compare:
+same members make the same file, and a reader makes the file again from what it found and compares:
 a byte that was flipped anywhere, even where a zip reader would not look, does not pass.
 """
 

@@ -75,7 +75,9 @@ class Bundle:
             return []
         found = self.engine.many(self.interface.rows(observations, beyond))
         columns = [found[name].tolist() for name in self.engine.outputs]
-        return [dict(zip(self.engine.outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [
+            dict(zip(self.engine.outputs, row, strict=True)) for row in zip(*columns, strict=True)
+        ]
 
     def rule(self, name: str) -> Engine:
         """Return the engine of a rule that is packed beside the policy.
@@ -85,7 +87,9 @@ class Bundle:
         """
         if name not in self.rules:
             problem = f"the bundle holds no rule '{name}'"
-            hint = nearest(name, self.rules) if self.rules else "pack one: edgewright export --rules"
+            hint = (
+                nearest(name, self.rules) if self.rules else "pack one: edgewright export --rules"
+            )
             raise InputError(problem, where=self.path, hint=hint)
         return Engine(self.graph(name), self.interface, f"{self.path}: {name}")
 

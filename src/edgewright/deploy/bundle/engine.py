@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -38,7 +39,9 @@ class Engine:
         self.outputs = [output.name for output in interface.outputs]
         types = {node.name: node.type for node in self._session.get_outputs()}
         self.has_scores = SCORES in types
-        shapes = {output.name: (output.size,) if output.size else () for output in interface.outputs}
+        shapes = {
+            output.name: (output.size,) if output.size else () for output in interface.outputs
+        }
         inputs = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
         wanted = [(INPUT, "tensor(float)", [interface.columns])]
         if inputs != wanted or not set(shapes) <= set(types):
@@ -47,11 +50,11 @@ class Engine:
             raise InputError(problem, where=where, hint=hint)
         self._names = [*self.outputs, *([SCORES] if self.has_scores else [])]
         self._row = np.zeros((1, interface.columns), np.float32)
-        self._memory = memoryview(self._row).cast("B")
+        self._memory = memoryview(self._row.data).cast("B")
         self._put = struct.Struct(f"{interface.columns}f").pack_into
         try:
             if self.has_scores:
-                shapes[SCORES] = self._session.run([SCORES], {INPUT: self._row})[0].shape[1:]
+                shapes[SCORES] = np.shape(self._session.run([SCORES], {INPUT: self._row})[0])[1:]
             self._bound = {
                 name: np.zeros((1, *shapes[name]), _TYPES[types[name]]) for name in self._names
             }
@@ -87,7 +90,7 @@ class Engine:
             EngineError: the model failed.
         """
         try:
-            found = self._session.run(self._names, {INPUT: np.asarray(rows, np.float32)})
+            found: Any = self._session.run(self._names, {INPUT: np.asarray(rows, np.float32)})
         except Exception as error:
             raise EngineError(f"the model failed: {_first_line(error)}") from error
         named = dict(zip(self._names, found, strict=True))
@@ -97,7 +100,7 @@ class Engine:
 
     def _taker(self, name: str) -> Callable[[], int | list[float]]:
         """Return what reads an output of the last single row."""
-        buffer = self._bound[name]
+        buffer: Any = self._bound[name]
         return buffer.item if buffer.size == 1 and buffer.ndim == 1 else buffer[0].tolist
 
     def _bind(self) -> onnxruntime.IOBinding:

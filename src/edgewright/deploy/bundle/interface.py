@@ -35,7 +35,7 @@ class Field:
 
     Attributes:
         unit: e.g. ``"MB"``; empty for a share or a choice.
-        low, high: the range that the policy was trained on, in the unit; of no meaning for a choice.
+        low, high: the range that the policy was trained on, in the unit; 0 for a choice.
         choices: what a choice may be; empty for a number.
         encoding: how it becomes columns of a row.
     """
@@ -111,15 +111,15 @@ class Interface:
         row: list[float] = []
         clamped: tuple[str, ...] = ()
         for name, low, high, codes, field in self._plan:
-            value = observation.get(name)
+            value: Any = observation.get(name)
             kind = type(value)
             if codes is None and (kind is float or kind is int):
-                if low <= value <= high:  # pyright: ignore[reportOperatorIssue]
-                    row.append(value)  # pyright: ignore[reportArgumentType]
+                if low <= value <= high:
+                    row.append(value)
                 else:
                     row.append(_beyond(field, value, beyond))
                     clamped += (name,)
-            elif codes is not None and kind is str and value in codes:
+            elif codes is not None and type(value) is str and value in codes:
                 row += codes[value]
             else:
                 raise _wrong(field, value, name in observation)
@@ -127,7 +127,9 @@ class Interface:
             self._unknown(observation)
         return row, clamped
 
-    def rows(self, observations: Sequence[Mapping[str, Any]], beyond: Beyond = "clamp") -> np.ndarray:
+    def rows(
+        self, observations: Sequence[Mapping[str, Any]], beyond: Beyond = "clamp"
+    ) -> np.ndarray:
         """Return ``[observations, columns]`` float32."""
         return np.array([self.encode(one, beyond)[0] for one in observations], np.float32)
 
@@ -170,7 +172,10 @@ class Interface:
         for name in observation:
             if name not in names:
                 raise BadField(
-                    str(name), "there is no such field", observation[name], nearest(str(name), names)
+                    str(name),
+                    "there is no such field",
+                    observation[name],
+                    nearest(str(name), names),
                 )
 
 

@@ -1,13 +1,13 @@
 """The manifest: what a bundle says of itself, checked key by key.
 
-    schema, name, kind            1; what it is called; "learned" or "rule"
-    interface                     fields, outputs, scales, features
-    graphs                        by name ("policy" and rules): file, layers, precision, sizes
-    scenario, provenance, scores  where it comes from and how it did
-    parity                        how the record of parity was made and what is tolerated
-    lineage                       the stages of compression, in order
-    members                       SHA-256 and size of every other member
-    sha256                        of all the above
+schema, name, kind            1; what it is called; "learned" or "rule"
+interface                     fields, outputs, scales, features
+graphs                        by name ("policy" and rules): file, layers, precision, sizes
+scenario, provenance, scores  where it comes from and how it did
+parity                        how the record of parity was made and what is tolerated
+lineage                       the stages of compression, in order
+members                       SHA-256 and size of every other member
+sha256                        of all the above
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Rows of three kinds: ``random`` in the trained range, ``edge`` (corners of it, and far outside), and
 ``adversarial`` (pushed to where the two best scores are nearly the same). Scores must agree
-everywhere within a tolerance, decisions wherever they are ``settled``: where rounding alone cannot turn them.
+everywhere within a tolerance, decisions wherever they are ``settled``: where rounding cannot turn
+them.
 """
 
 from __future__ import annotations

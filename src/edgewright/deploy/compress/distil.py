@@ -42,7 +42,7 @@ def smaller(layers: Sequence[Any], widths: tuple[int, ...], key: Array) -> tuple
     made = init_mlp(key, sizes)
     fresh = [Dense(weight=w, bias=b) for w, b in zip(made.weights, made.biases, strict=True)]
     chained = itertools.zip_longest(fresh, [activation] * len(widths))
-    body = [layer for pair in chained for layer in pair if layer is not None]
+    body: list[Any] = [layer for pair in chained for layer in pair if layer is not None]
     return (*layers[:first], *body, *layers[last + 1 :])
 
 
@@ -68,7 +68,7 @@ def _fit(
     optimiser = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
 
     def loss(learned: dict[int, Dense], part: Array, goal: Array) -> Array:
-        whole = [learned.get(n, layer) for n, layer in enumerate(student)]
+        whole: list[Any] = [learned.get(n, layer) for n, layer in enumerate(student)]
         log_q = jax.nn.log_softmax(run(whole, part) / temperature)
         log_p = jax.nn.log_softmax(goal / temperature)
         return jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1))

@@ -44,7 +44,9 @@ def sparsify(layers: Sequence[Any], share: float) -> tuple[Any, ...]:
         if not isinstance(layer, Dense):
             return layer
         size = jnp.abs(layer.weight)
-        return Dense(weight=jnp.where(size > jnp.quantile(size, share), layer.weight, 0.0), bias=layer.bias)
+        return Dense(
+            weight=jnp.where(size > jnp.quantile(size, share), layer.weight, 0.0), bias=layer.bias
+        )
 
     return tuple(thinned(layer) for layer in layers)
 
