@@ -15,6 +15,8 @@ from edgewright.agents.independent import Independent
 from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import Play, play, summarise
 from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.learners import build_learner
+from edgewright.scenarios.load import check
 from edgewright.scenarios.policies import Contender, baseline, baseline_names
 from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
@@ -23,6 +25,10 @@ from edgewright.studies.train import Run, evaluation_inputs, load_run
 
 ENDS = ("slots", "terminated")
 """Metrics that every table shows beside the reward and the system's own: how episodes ended."""
+
+
+BUNDLE = ".edge"
+"""How the name of a bundle ends."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,12 +113,39 @@ def gather(
     names.sort(key=lambda name: order.get(name, len(order)))
     gathered: dict[str, list[Contender]] = {}
     for name in names:
-        if looks_like_run(name, built):
+        if name.endswith(BUNDLE):
+            gathered[name] = [bundled(name, built)]
+        elif looks_like_run(name, built):
             run = load_run(Path(name), data)
             gathered[label(run, Path(name), gathered)] = seeds_of(run, built)
         else:
             gathered[name] = [baseline(name, built)]
     return gathered
+
+
+def bundled(file: str, built: Built) -> Contender:
+    """Return the policy of a bundle: the deployed graph itself plays.
+
+    Raises:
+        InputError: it cannot be loaded, or takes other features than the scenario's world gives.
+    """
+    from edgewright.deploy.bundle import load
+    from edgewright.deploy.policy import BundlePolicy
+
+    bundle = load(file)
+    space = built.world.observation_space(built.params)
+    if tuple(space.names) != bundle.interface.features:
+        problem = f"the bundle takes {bundle.interface.features}, the scenario has {space.names}"
+        raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
+    trained = bundle.facts["scenario"]["world"]
+    world = built.world
+    if bundle.facts["kind"] == "learned" and trained.get("kind") == built.kind:
+        scenario = check(dict(bundle.facts["scenario"]), file)
+        facts = bundle.facts["provenance"]
+        plan = build_learner(facts["learner"], scenario, built.world, facts["steps"])
+        world = system_of(built.kind).game(plan.world, built)
+    group = "learned" if bundle.facts["kind"] == "learned" else "rule"
+    return Contender(file, group, BundlePolicy(bundle=bundle), None, world)
 
 
 def looks_like_run(name: str, built: Built) -> bool:
