@@ -1,8 +1,8 @@
 """Games: ``N`` copies of a world that somebody else steps from Python, one call a step.
 
-The same as :func:`edgewright.loops.unroll.unroll` on the same inputs, slot by slot: where an episode
-ends, the row that its last observation showed is the first row of the next one. Inputs are drawn
-in blocks of :data:`ROWS` rows; a copy's inputs depend on its own number only.
+The same as :func:`edgewright.loops.unroll.unroll` on the same inputs, slot by slot: where an
+episode ends, the row that its last observation showed is the first row of the next one. Inputs are
+drawn in blocks of :data:`ROWS` rows; a copy's inputs depend on its own number only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gymnasium ids of the shipped scenarios. Light: ``import gymnasium`` runs this (an entry point)."""
+"""Gymnasium ids of the shipped scenarios. Light: ``import gymnasium`` runs this entry point."""
 
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Stable-Baselines3: our vector environment as its ``VecEnv``, and its policies as ours.
 
 Needs the extra ``peers`` (torch and stable-baselines3).

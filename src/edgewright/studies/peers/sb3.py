@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Stable-Baselines3 on the same world with the same settings. Runs in processes of its own.
 
 The functions take and return plain values, because they cross the border of a process. torch is
@@ -9,29 +10,12 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
-from edgewright.core.errors import InputError
 from edgewright.scenarios.load import load
 from edgewright.studies.peers.transcription import TranscribedEnv
 
 Kind = Literal["ppo", "dqn"]
 Place = Literal["transcription", "adapter"]
 Settings = dict[str, Any]
-
-EXTRA = "pip install 'edgewright[peers]'"
-
-
-def require() -> None:
-    """Say which extra is missing.
-
-    Raises:
-        InputError: torch or Stable-Baselines3 is not installed.
-    """
-    try:
-        import stable_baselines3  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        problem = f"the peers are not installed: {error}"
-        raise InputError(problem, where="--peers", hint=EXTRA) from None
 
 
 def train(kind: Kind, scenario: str, settings: Settings, steps: int, seed: int) -> dict[str, Any]:

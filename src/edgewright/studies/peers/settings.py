@@ -8,7 +8,7 @@ from edgewright.agents.dqn import DQN
 from edgewright.agents.ppo import PPO
 
 RATE = 5e-4
-"""One learning rate for actor and critic: Stable-Baselines3 knows no two. SE-PPO's for the actor."""
+"""One learning rate for actor and critic, the actor's of SE-PPO: Stable-Baselines3 has one."""
 
 
 def ppo(steps: float) -> PPO:
