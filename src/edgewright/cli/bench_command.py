@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from edgewright.cli.options import json_option, print_json
+from edgewright.cli.options import json_option, print_json, whole
 from edgewright.core.errors import InputError
 
 
 @click.command(name="bench")
 @click.option("--scenario", default="aigc-heavy", show_default=True, help="What to measure on.")
+@click.option("--peers", is_flag=True, help="Measure ours beside other libraries instead.")
+@click.option("--steps", metavar="N", help="With --peers: steps of each scored training.  [1e5]")
+@click.option("--seeds", metavar="N", help="With --peers: scored trainings on each side.  [5]")
 @click.option(
     "--scaling",
     is_flag=True,
@@ -17,14 +22,27 @@ from edgewright.core.errors import InputError
 )
 @click.option("--out", metavar="FOLDER", help="Where the figure of --scaling goes; none if absent.")
 @json_option
-def command(scenario: str, scaling: bool, out: str | None, as_json: bool) -> None:
+def command(
+    scenario: str,
+    peers: bool,
+    steps: str | None,
+    seeds: str | None,
+    scaling: bool,
+    out: str | None,
+    as_json: bool,
+) -> None:
     """Measure compiling, the world alone, and training, on this machine in this run."""
+    _belongs("--scaling", scaling, {"--out": out})
+    _belongs("--peers", peers, {"--steps": steps, "--seeds": seeds})
+    if peers and scaling:
+        raise InputError("each is a measurement of its own", where="--peers --scaling",
+                         hint="give one of them")  # fmt: skip
+    if peers:
+        _peers(scenario, whole(steps, "--steps", 1), whole(seeds, "--seeds", 2), as_json)
+        return
     if scaling:
         _scaling(out, as_json)
         return
-    if out is not None:
-        hint = "add --scaling, or leave it out"
-        raise InputError("only --scaling draws a figure", where="--out", hint=hint)
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.bench import bench
@@ -58,6 +76,14 @@ def command(scenario: str, scaling: bool, out: str | None, as_json: bool) -> Non
         click.echo(f"{name:<36}{value:>20}")
 
 
+def _belongs(owner: str, given: bool, options: dict[str, str | None]) -> None:
+    """Refuse an option that changes nothing because its owner is absent."""
+    for name, value in options.items():
+        if value is not None and not given:
+            hint = f"add {owner}, or leave it out"
+            raise InputError(f"it belongs to {owner}", where=name, hint=hint)
+
+
 def _scaling(out: str | None, as_json: bool) -> None:
     """Measure, draw and print how time and memory grow with the number of devices."""
     from edgewright.cli.terminal import counting_bar
@@ -80,3 +106,70 @@ def _scaling(out: str | None, as_json: bool) -> None:
         fit = found[f"{name}_exponent"]
         if fit:
             click.echo(f"{name} ~ devices^{fit['exponent']:.2f} from {fit['from']:,} devices")
+
+
+def _peers(scenario: str, steps: int | None, seeds: int | None, as_json: bool) -> None:
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.peers import require
+
+    require()
+    from edgewright.studies.peers.bench import STAGES, bench
+
+    keep_compilations()
+    with counting_bar("peers", STAGES) as tell:
+        found = bench(scenario, steps or 100_000, seeds or 5, tell)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(
+        f"{found['scenario']} on {found['machine']['cores']} cores, {found['seconds']:.0f} s"
+    )
+    for name, value in [*_world_rows(found["world"]), *_training_rows(found)]:
+        click.echo(f"{name:<52}{value:>26}")
+
+
+def _world_rows(world: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("world, compiled", f"{world['compiled_steps_per_s'] / 1e6:.2f} M steps/s"),
+        ("  to plain Python", f"{world['ratio_compiled_to_plain_python']:.0f} x"),
+        ("plain Python, one copy", f"{world['plain_python_steps_per_s']:,} steps/s"),
+        ("Gymnasium adapter, one copy", f"{world['gymnasium_steps_per_s']:,} steps/s"),
+        ("  to plain Python", f"{world['ratio_gymnasium_to_plain_python']:.2f} x"),
+    ]
+    for row in world["vector"]:
+        copies = row["copies"]
+        sync, ours = row["plain_python_sync_steps_per_s"], row["gymnasium_steps_per_s"]
+        rows += [
+            (f"SyncVectorEnv of plain Python, {copies} copies", f"{sync:,} steps/s"),
+            (f"vector adapter, {copies} copies", f"{ours:,} steps/s"),
+            ("  to SyncVectorEnv", f"{row['ratio']:.1f} x"),
+        ]
+    return rows
+
+
+def _training_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for kind in ("ppo", "dqn"):
+        speed, score = found[kind]["speed"], found[kind]["score"]
+        name = kind.upper()
+        rows.append((f"{name}, ours", f"{speed['ours_steps_per_s']:,} steps/s"))
+        for how, rate in speed["stable_baselines3_steps_per_s"].items():
+            rows.append(
+                (f"{name}, Stable-Baselines3, {how.replace('_', ' ')}", f"{rate:,} steps/s")
+            )
+        rows.append(("  to its fastest", f"{speed['ratio_to_stable_baselines3']:.1f} x"))
+        if speed.get("sbx_steps_per_s"):
+            rows.append((f"{name}, sbx", f"{speed['sbx_steps_per_s']:,} steps/s"))
+            rows.append(("  to it", f"{speed['ratio_to_sbx']:.1f} x"))
+        if speed.get("rejax"):
+            rows.append((f"{name}, rejax", f"{speed['rejax']['steps_per_s']:,} steps/s"))
+            rows.append(("  to it", f"{speed['ratio_to_rejax']:.2f} x"))
+        for side, label in (("ours", "ours"), ("stable_baselines3", "Stable-Baselines3")):
+            part = score[side]
+            value = f"{part['reward']:+.4f} [{part['low']:+.4f}, {part['high']:+.4f}]"
+            rows.append((f"{name} after {score['steps']:,} steps, {label}", value))
+        part = score["difference"]
+        value = f"{part['mean']:+.4f} [{part['low']:+.4f}, {part['high']:+.4f}]"
+        rows.append(("  difference" + ("" if score["agree"] else ", zero excluded"), value))
+    return rows
