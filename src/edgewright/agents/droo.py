@@ -80,7 +80,7 @@ class Droo:
     """The self-labelling learner. Numbers marked (S) are MRL's, (D) those of DROO's article.
 
     ``adapt = "bias"`` moves the biases of the last layer only: a control that shows how much of an
-    adaptation is nothing but N constants.
+    adaptation is nothing but N constants. ``"none"`` learns nothing more.
     """
 
     rate: Array | float = 0.01  # (S) Adam, with its moments kept from step to step
@@ -91,7 +91,7 @@ class Droo:
     memory: int = static(default=1024)  # (S) samples
     batch: int = static(default=128)  # (S)
     frames: int = static(default=10)  # (D) slots observed between two gradient steps
-    adapt: Literal["all", "bias"] = static(default="all")
+    adapt: Literal["all", "bias", "none"] = static(default="all")
     adaptive_count: bool = static(default=False)  # (D) optional
     window: int = static(default=32)  # (D) slots after which the count is set anew
     masked: bool = static(default=False)
@@ -204,6 +204,8 @@ class Droo:
         if self.adapt == "bias":  # the biases of the last layer are the last of all
             last = state.network.biases[-1].size
             gradient = gradient * (jnp.arange(flat.size) >= flat.size - last)
+        elif self.adapt == "none":
+            gradient = jnp.zeros_like(gradient)
         change, optimiser = optax.scale_by_adam().update(gradient, state.optimiser)
         after = DrooState(
             network=restore(flat - self.rate * jnp.asarray(change)),

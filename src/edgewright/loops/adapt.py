@@ -7,6 +7,7 @@ one device; ``vmap`` over scenarios and seeds outside.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
+from edgewright.loops.meta import Tasks, repeated, start
 from edgewright.loops.search import Searching, label, prices
 
 
@@ -88,57 +90,157 @@ def both_ways(key: Array, world: World, params: Any, proposer: Any, exam: Exam) 
     return jax.tree.map(lambda a, b: jnp.stack([a, b]), alone, priced)
 
 
+@record
+class Life:
+    """Where a device stands: what it has learnt, where its stream is, and its next key."""
+
+    learner: Any
+    stream: Any
+    key: Array
+
+
+def born(key: Array, stream: Stream[Any], state: Any) -> Life:
+    """Return a device that begins with the learner's ``state``. Consumes ``key``."""
+    start_key, key = jax.random.split(key)
+    return Life(learner=state, stream=stream.start(start_key), key=key)
+
+
+def observe(
+    world: World, params: Any, stream: Stream[Any], learner: Any, life: Life, count: int
+) -> Life:
+    """Let a device see ``count`` slots, label them with the best of its proposals, store them."""
+    see_key, key = jax.random.split(life.key)
+    carry, rows = stream.take(life.stream, count)
+    policy = learner.policy(life.learner, explore=True)
+    teacher = Searching(proposer=policy, world=world, tried=learner.tried(life.learner))
+    batch, winners = label(see_key, world, params, teacher, rows)
+    return Life(learner=learner.store(life.learner, batch, winners), stream=carry, key=key)
+
+
+def learn(learner: Any, life: Life) -> tuple[Life, dict[str, Array]]:
+    """Let a device take one gradient step from its memory."""
+    learn_key, key = jax.random.split(life.key)
+    state, log = learner.learn(learn_key, life.learner)
+    return Life(learner=state, stream=life.stream, key=key), log
+
+
 def adapt(
-    key: Array,
     world: World,
     params: Any,
     stream: Stream[Any],
     learner: Any,
-    state: Any,
+    life: Life,
     gaps: Array,
     exam: Exam,
     shots: int = 0,
-) -> tuple[Any, Marks]:
+) -> tuple[Life, Marks]:
     """Let a device learn, with an exam before its first step and after each gap.
 
     Args:
-        key: consumed.
-        learner, state: see :class:`edgewright.agents.droo.Droo`; ``state`` is where it begins.
+        learner: see :class:`edgewright.agents.droo.Droo`.
+        life: where the device stands, see :func:`born`.
         gaps: ``[M]`` int, gradient steps between two exams.
         shots: observe only this many slots, once, and reuse them in every step; 0 observes
             ``learner.frames`` new slots before each.
 
     Returns:
-        the last state, and the marks ``[M + 1, 2]``: without and with priced proposals.
+        where it stands afterwards, and the marks ``[M + 1, 2]``: without and with priced proposals.
     """
-    start_key, shot_key, key = jax.random.split(key, 3)
-    carry = stream.start(start_key)
-
-    def observed(key: Array, state: Any, carry: Any, count: int) -> tuple[Any, Any]:
-        carry, rows = stream.take(carry, count)
-        policy = learner.proposer(state.network)
-        teacher = Searching(proposer=policy, world=world, tried=learner.tried(state))
-        batch, winners = label(key, world, params, teacher, rows)
-        return learner.store(state, batch, winners), carry
-
     if shots:
-        state, carry = observed(shot_key, state, carry, shots)
+        life = observe(world, params, stream, learner, life, shots)
 
-    def step(_: Array, inner: Any) -> Any:
-        key, state, carry = inner
-        see_key, learn_key, key = jax.random.split(key, 3)
+    def step(_: Array, life: Life) -> Life:
         if not shots:
-            state, carry = observed(see_key, state, carry, learner.frames)
-        state, _log = learner.learn(learn_key, state)
-        return key, state, carry
+            life = observe(world, params, stream, learner, life, learner.frames)
+        return learn(learner, life)[0]
 
-    def examined(state: Any) -> Marks:
-        return both_ways(jax.random.key(0), world, params, learner.proposer(state.network), exam)
+    def examined(life: Life) -> Marks:
+        policy = learner.policy(life.learner, explore=False)
+        return both_ways(jax.random.key(0), world, params, policy, exam)
 
-    def stretch(inner: Any, gap: Array) -> tuple[Any, Marks]:
-        inner = jax.lax.fori_loop(0, gap, step, inner)
-        return inner, examined(inner[1])
+    def stretch(life: Life, gap: Array) -> tuple[Life, Marks]:
+        life = jax.lax.fori_loop(0, gap, step, life)
+        return life, examined(life)
 
-    before = examined(state)
-    (_, state, _), after = jax.lax.scan(stretch, (key, state, carry), gaps)
-    return state, jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), before, after)
+    before = examined(life)
+    life, after = jax.lax.scan(stretch, life, gaps)
+    return life, jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), before, after)
+
+
+@functools.partial(jax.jit, static_argnames=("world", "shots"))
+def adapt_all(
+    key: Array,
+    world: World,
+    tasks: Tasks,
+    learner: Any,
+    networks: Any,
+    gaps: Array,
+    exams: Exam,
+    shots: int = 0,
+) -> Marks:
+    """Let one device in each hidden scenario adapt; return its marks ``[E, M + 1, 2]``.
+
+    The slots of a device depend on ``key`` and on its place only, so two learners that are given
+    the same key adapt on the same slots. Consumes ``key``.
+
+    Args:
+        networks: where each device begins, leaves ``[E, ...]``.
+        gaps, shots: see :func:`adapt`.
+        exams: leaves ``[E, ...]``.
+    """
+    count = jax.tree.leaves(tasks.params)[0].shape[0]
+
+    def one(key: Array, params: Any, network: Any, exam: Exam) -> Marks:
+        row = jax.tree.map(lambda leaf: leaf[0], exam.rows)
+        seen = world.observe(params, world.reset(params, row), row)
+        stream = tasks.stream(params)
+        life = born(key, stream, learner.start_from(network, seen))
+        return adapt(world, params, stream, learner, life, gaps, exam, shots)[1]
+
+    return jax.vmap(one)(jax.random.split(key, count), tasks.params, networks, exams)
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
+def examine_all(key: Array, world: World, tasks: Tasks, policy: Any, exams: Exam) -> Marks:
+    """Let a policy that is told the numbers sit the exam of every scenario; marks ``[E]``."""
+    count = jax.tree.leaves(tasks.params)[0].shape[0]
+    return jax.vmap(lambda k, p, e: examine_told(k, world, p, policy, e))(
+        jax.random.split(key, count), tasks.params, exams
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
+def born_all(key: Array, world: World, tasks: Tasks, learner: Any) -> Life:
+    """Return an untrained device in every scenario, leaves ``[E, ...]``. Consumes ``key``."""
+    count = jax.tree.leaves(tasks.params)[0].shape[0]
+
+    def one(key: Array, params: Any) -> Life:
+        network_key, life_key, row_key = jax.random.split(key, 3)
+        stream = tasks.stream(params)
+        row = jax.tree.map(lambda leaf: leaf[0], start(stream, row_key, 1))
+        seen = world.observe(params, world.reset(params, row), row)
+        state = learner.start_from(learner.network(network_key, seen), seen)
+        return born(life_key, stream, state)
+
+    return jax.vmap(one)(jax.random.split(key, count), tasks.params)
+
+
+@functools.partial(jax.jit, static_argnames=("world", "chunk"))
+def live_all(
+    world: World, tasks: Tasks, learner: Any, lives: Life, iterations: Array, chunk: int
+) -> tuple[Life, dict[str, Array]]:
+    """Let every device observe and learn ``iterations`` (at most ``chunk``) times.
+
+    Returns:
+        the devices, and logs ``[chunk]`` of which the first ``iterations`` entries are filled.
+    """
+
+    def one(params: Any, life: Life) -> tuple[Life, dict[str, Array]]:
+        stream = tasks.stream(params)
+        return learn(learner, observe(world, params, stream, learner, life, learner.frames))
+
+    def once(lives: Life) -> tuple[Life, dict[str, Array]]:
+        lives, logs = jax.vmap(one)(tasks.params, lives)
+        return lives, {name: jnp.mean(leaf) for name, leaf in logs.items()}
+
+    return repeated(once, lives, iterations, chunk)

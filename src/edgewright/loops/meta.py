@@ -105,6 +105,11 @@ def advance(
         log = {name: jnp.mean(leaf) for name, leaf in logs.items()}
         return MetaTraining(server=server, key=key), {**log, "traffic_bytes": traffic}
 
+    return repeated(once, training, iterations, chunk)
+
+
+def repeated(once: Any, training: Any, iterations: Array, chunk: int) -> Any:
+    """Return ``once`` done ``iterations`` times, and its logs ``[chunk]``."""
     shapes = jax.eval_shape(once, training)[1]
     empty = {name: jnp.zeros(chunk, leaf.dtype) for name, leaf in shapes.items()}
 

@@ -138,10 +138,10 @@ def _arrays(path: PathLike) -> dict[str, Any]:
     """Return the numeric arrays of a MATLAB 5 file; nothing in it is run."""
     from scipy.io import loadmat
 
+    if not Path(path).is_file():
+        raise InputError("there is no such file", where=str(path), hint="see the path")
     try:
-        content = loadmat(Path(path))
-    except FileNotFoundError:
-        raise InputError("there is no such file", where=str(path), hint="see the path") from None
+        content = loadmat(str(path), appendmat=False)
     except Exception as error:  # scipy raises whatever it stumbles over in a damaged file
         problem = f"no readable MATLAB file: {error}"
         raise InputError(problem, where=str(path), hint="give a file of DROO's form") from None

@@ -12,16 +12,13 @@ import jax
 import numpy as np
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.loops.evaluate import Play, play, summarise
+from edgewright.loops.evaluate import Play
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.policies import Contender, baseline, baseline_names
 from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import statistics
-from edgewright.studies.train import Run, evaluation_inputs, load_run
-
-ENDS = ("slots", "terminated")
-"""Metrics that every table shows beside the reward and the system's own: how episodes ended."""
+from edgewright.studies.train import Run, load_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Result:
     group: str
     metrics: dict[str, np.ndarray]
     seconds: float
-    played: Play
+    played: Play | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +68,7 @@ def compare(
     """
     built = build(scenario, data)
     contenders = gather(scenario, built, list(policies), data)
-    inputs = evaluation_inputs(scenario, built, episodes)
+    inputs = system_of(built.kind).inputs(scenario.evaluation, built, episodes)
     results = []
     for name, group in contenders.items():
         if report:
@@ -141,8 +138,7 @@ def seeds_of(run: Run, built: Built) -> list[Contender]:
         world = system_of(built.kind).game(run.plan.world, built)
     except InputError as error:
         raise InputError(error.problem, where=run.request.learner, hint=error.hint) from None
-    learner = run.plan.learner
-    policies = [learner.policy(t.learner, explore=False) for t in run.trainings]
+    policies = [run.course.contender(training)[0] for training in run.trainings]
     return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
 
 
@@ -150,13 +146,10 @@ def _play(
     name: str, contenders: list[Contender], built: Built, inputs: Any, missed: float
 ) -> Result:
     began = time.perf_counter()
-    plays = [
-        play(jax.random.key(seed), c.world, built.params, c.policy, inputs, reveal=c.reveal)
-        for seed, c in enumerate(contenders)
-    ]
-    rows = [summarise(played, np.float32(missed)) for played in plays]
-    metrics = {key: np.stack([np.asarray(row[key]) for row in rows]) for key in rows[0]}
-    return Result(name, contenders[0].group, metrics, time.perf_counter() - began, plays[0])
+    system = system_of(built.kind)
+    found = [system.play(c, built, inputs, seed, missed) for seed, c in enumerate(contenders)]
+    metrics = {key: np.stack([np.asarray(row[key]) for row, _ in found]) for key in found[0][0]}
+    return Result(name, contenders[0].group, metrics, time.perf_counter() - began, found[0][1])
 
 
 def table(comparison: Comparison) -> dict[str, Any]:
@@ -167,8 +160,9 @@ def table(comparison: Comparison) -> dict[str, Any]:
     95 % and come from resampling episodes, and seeds where there are several.
     """
     plan = comparison.scenario.evaluation
-    metrics = system_of(comparison.built.kind).metrics
-    shown = (*(metric.name for metric in metrics), *ENDS)
+    system = system_of(comparison.built.kind)
+    metrics = system.metrics
+    shown = (*(metric.name for metric in metrics), *system.ends)
     missing = sorted(set(shown) - set(comparison.results[0].metrics))
     if missing:
         problem = f"the world measures no '{missing[0]}'"
@@ -188,6 +182,9 @@ def table(comparison: Comparison) -> dict[str, Any]:
         row["iqm"] = float(statistics.interquartile_mean(reward))
         row["better_share"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
         row |= {name: float(np.mean(result.metrics[name])) for name in shown}
+        for metric in metrics:
+            if metric.interval:
+                row |= _interval(metric.name, result.metrics[metric.name])
         row |= _score(reward, random, reference)
         row["difference"] = _difference(reward, base, plan.baseline, result.name)
         row["by"] = {
