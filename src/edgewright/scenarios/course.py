@@ -8,6 +8,7 @@ system whose learners train in another way gives its own (``scenarios.binary.cou
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -47,6 +48,10 @@ class Course(Protocol):
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what scores a training: the key ``reward`` and others."""
+        ...
+
+    def before_comparison(self, steps: float) -> int:
+        """Return the iterations that a comparison trains a learner for that it names itself."""
         ...
 
     def contender(self, training: Any) -> tuple[Any, World]:
@@ -93,6 +98,10 @@ class OnlineCourse:
             return {name: float(np.mean(values)) for name, values in found.items()}
 
         return score
+
+    def before_comparison(self, steps: float) -> int:
+        """Return the iterations of ``steps``, rounded up."""
+        return math.ceil(steps / self.steps)
 
     def contender(self, training: Any) -> tuple[Any, World]:
         """Return the greedy policy."""

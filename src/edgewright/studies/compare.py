@@ -13,12 +13,12 @@ import numpy as np
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import Play
-from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.build import Built, build, learner_names
 from edgewright.scenarios.policies import Contender, baseline, baseline_names
 from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import statistics
-from edgewright.studies.train import Run, load_run
+from edgewright.studies.train import Run, load_run, train_here
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,8 @@ def compare(
 
     Args:
         policies: names of baselines and folders of runs; all baselines when empty. The scenario's
-            baseline and reference and ``random`` are always played: the score needs them.
+            baseline and reference and ``random`` are always played: the score needs them. Learners
+            of a system that trains them in seconds may be named too, and are when empty.
         episodes: how many, when not as the scenario says.
         report: told the name of each policy before it plays.
 
@@ -97,7 +98,9 @@ def gather(
     """Return the contenders by name; a run contributes one contender for each seed."""
     plan = scenario.evaluation
     needed = ["random", plan.baseline, plan.reference]
-    names = [*dict.fromkeys([*policies, *needed])] if policies else baseline_names(built)
+    system = system_of(built.kind)
+    trained = learner_names(built.world, built.kind) if system.trains else []
+    names = policies or [*baseline_names(built), *system.trains]
     names = [*dict.fromkeys([*names, *needed])]
     order = {name: place for place, name in enumerate(baseline_names(built))}
     names.sort(key=lambda name: order.get(name, len(order)))
@@ -106,6 +109,9 @@ def gather(
         if looks_like_run(name, built):
             run = load_run(Path(name), data)
             gathered[label(run, Path(name), gathered)] = seeds_of(run, built)
+        elif name in trained:
+            made = train_here(name, scenario, built)
+            gathered[name] = [Contender(name, "learned", p, None, world) for p, world in made]
         else:
             gathered[name] = [baseline(name, built)]
     return gathered
@@ -113,7 +119,7 @@ def gather(
 
 def looks_like_run(name: str, built: Built) -> bool:
     """Say whether a policy's name is a folder rather than a baseline."""
-    if name in baseline_names(built):
+    if name in (*baseline_names(built), *system_of(built.kind).trains):
         return False
     return "/" in name or (Path(name) / "run.json").exists()
 

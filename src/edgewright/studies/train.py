@@ -19,6 +19,7 @@ from edgewright import __version__
 from edgewright.core.compilation import cores
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.files import write_bytes
+from edgewright.core.protocols import World
 from edgewright.scenarios.build import Built, LearnerPlan, build, build_learner, fingerprint
 from edgewright.scenarios.course import Course, Program
 from edgewright.scenarios.load import check, resolved, training_identity
@@ -163,6 +164,24 @@ def load_run(folder: Path, data: str | None = None) -> Run:
             raise InputError(problem, where=str(folder), hint=hint)
         trainings.append(training)
     return Run(request, built, plan, course, trainings)
+
+
+def train_here(
+    name: str, scenario: Scenario, built: Built, seeds: int = 1
+) -> list[tuple[Any, World]]:
+    """Train a learner without a run folder, for a comparison; return what it plays with.
+
+    Returns:
+        for each seed a policy and its world, see :class:`edgewright.scenarios.course.Course`.
+    """
+    plan = build_learner(name, scenario, built.world, scenario.training.steps)
+    course = course_of(scenario, built, plan)
+    trainings = [course.begin(jax.random.key(seed)) for seed in range(seeds)]
+    needed = course.before_comparison(scenario.training.steps)
+    if needed:
+        go = course.program(trainings[0], needed)
+        trainings = [go(training, jnp.int32(needed))[0] for training in trainings]
+    return [course.contender(training) for training in trainings]
 
 
 def threads(seeds: int) -> ThreadPoolExecutor:

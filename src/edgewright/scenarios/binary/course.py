@@ -8,6 +8,7 @@ train: it lives in the scenarios of the evaluation from the first slot on.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,10 @@ class MetaCourse:
 
         return score
 
+    def before_comparison(self, steps: float) -> int:
+        """Return the rounds of ``steps``, rounded up."""
+        return math.ceil(steps / self.steps)
+
     def contender(self, training: Any) -> tuple[Start, World]:
         """Return the start that the server has now, one copy for each scenario."""
         count = self.built.hidden.test.count
@@ -168,6 +173,10 @@ class LivesCourse:
             return _means(judged(jax.tree.map(lambda leaf: leaf[:, 0], found), world.devices))
 
         return score
+
+    def before_comparison(self, steps: float) -> int:
+        """Return none: what it can do in its first steps from nothing is compared."""
+        return 0
 
     def contender(self, training: Any) -> tuple[Start, World]:
         """Return the networks that the devices have now."""
