@@ -107,7 +107,10 @@ def test_the_bound_is_below_the_optimum_and_near_it(slots: Any, objective: Any) 
     cost = np.asarray(enumerate_actions(objective, need)[0])
     bound = np.asarray(jax.jit(jax.vmap(functools.partial(lower_bound, objective)))(need))
     assert np.all(bound <= cost * (1 + 1e-5))
-    assert np.mean(bound / cost) > {"coupled": 0.97, "separable": 0.9999, "equal_share": 0.7}[objective]
+    assert (
+        np.mean(bound / cost)
+        > {"coupled": 0.97, "separable": 0.9999, "equal_share": 0.7}[objective]
+    )
 
 
 def test_the_bound_is_the_relaxed_optimum(slots: Any) -> None:

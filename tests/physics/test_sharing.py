@@ -39,9 +39,11 @@ def test_the_link_budget_of_the_article():
     distance = jnp.array([20.0, 100.0, 200.0, 500.0, 1000.0])
     noise = radio.noise_w(jnp.float32(-165.0), jnp.float32(10.0))
     np.testing.assert_allclose(noise, 10**-12.5, rtol=1e-5)
-    ratio = radio.watts(jnp.float32(23.0)) * radio.power_gain(
-        radio.line_of_sight_loss_db(distance)
-    ) / noise
+    ratio = (
+        radio.watts(jnp.float32(23.0))
+        * radio.power_gain(radio.line_of_sight_loss_db(distance))
+        / noise
+    )
     np.testing.assert_allclose(10 * np.log10(ratio), [49.7, 35.1, 28.8, 20.5, 14.2], atol=0.06)
     rates = radio.shannon_mbps(jnp.float32(10.0), ratio)
     np.testing.assert_allclose(rates, [165, 117, 96, 68, 48], atol=0.8)

@@ -24,7 +24,9 @@ relaxed_rows = st.lists(
 def slow_order(relaxed: np.ndarray, count: int) -> list[list[int]]:
     """DROO's algorithm 1, entry by entry."""
     found = [[int(m > 0.5) for m in relaxed]]
-    ranked = sorted(range(len(relaxed)), key=lambda n: abs(np.float32(relaxed[n]) - np.float32(0.5)))
+    ranked = sorted(
+        range(len(relaxed)), key=lambda n: abs(np.float32(relaxed[n]) - np.float32(0.5))
+    )
     for j in ranked[: count - 1]:
         pivot = relaxed[j]
         found.append([int(m > pivot if pivot > 0.5 else m >= pivot) for m in relaxed])

@@ -171,9 +171,7 @@ class Droo:
         )
         return self.learn(key, self.store(state, labelled))
 
-    def store(
-        self, state: DrooState, batch: Labelled, winners: Array | None = None
-    ) -> DrooState:
+    def store(self, state: DrooState, batch: Labelled, winners: Array | None = None) -> DrooState:
         """Return the state after labelled slots ``[B, ...]`` went into the memory.
 
         Args:

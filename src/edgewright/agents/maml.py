@@ -70,9 +70,10 @@ class Maml:
         network = self.base.network(key, observation)
         start = jnp.log(jnp.asarray(self.inner_rate, jnp.float32))
         initial = Initial(network=network, log_rates=jax.tree.map(lambda leaf: start, network))
+        params: Any = initial
         return MetaState(
             initial=initial,
-            optimiser=optax.scale_by_adam().init(initial),
+            optimiser=optax.scale_by_adam().init(params),
             rounds=jnp.zeros((), jnp.int32),
         )
 

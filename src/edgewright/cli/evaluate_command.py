@@ -52,7 +52,9 @@ def command(
     """
     folder = existing_run(run)
     count = whole(episodes, "--episodes", 2)
-    asked = [whole(part.strip(), "--adapt-steps", 0) for part in (adapt_steps or "").split(",") if part]
+    asked = [
+        whole(part.strip(), "--adapt-steps", 0) for part in (adapt_steps or "").split(",") if part
+    ]
     reused = whole(shots, "--shots", 1)
     if reused and not asked:
         problem = "it says how a run adapts, and no --adapt-steps are given"

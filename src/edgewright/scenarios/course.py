@@ -112,12 +112,12 @@ class OnlineCourse:
         return self.built.params, self.built.train_stream, self.plan.learner
 
 
-def draw_inputs(plan: Evaluation, built: Any, episodes: int | None = None) -> Any:
+def draw_inputs(plan: Evaluation, built: Any) -> Any:
     """Return the inputs of the scenario's evaluation episodes: the same for every policy."""
     return episode_inputs(
         jax.random.key(plan.seed),
         built.test_stream,
-        episodes or plan.episodes,
+        plan.episodes,
         built.horizon,
         plan.pinned,
     )

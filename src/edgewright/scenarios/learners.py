@@ -186,7 +186,9 @@ def _check_settings(name: str, make: type | Around, settings: dict[str, Any]) ->
             raise InputError(f"{value!r} is no size", where=where, hint="give whole numbers from 1")
         choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
         if choices and value not in choices:
-            raise InputError(f"there is no {value!r}", where=where, hint=nearest(value, choices))
+            raise InputError(
+                f"there is no {value!r}", where=where, hint=nearest(str(value), choices)
+            )
         if key in SHARES and not isinstance(value, list) and value > 1:
             raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
     sizes = {name: fields[name][0] if name in fields else 1 for name in _SIZES}

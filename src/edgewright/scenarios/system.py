@@ -72,6 +72,10 @@ def _no_problems(scenario: Scenario[Any, Any, Any]) -> list[Problem]:
     return []
 
 
+def _nothing(scenario: Any, data: str | None) -> dict[str, Any]:
+    return {}
+
+
 def same_game(trained: World, built: Built) -> World:
     """Return the scenario's world for a run that was trained in ``trained``.
 
@@ -119,12 +123,15 @@ class System:
         inconsistencies: what single fields of a scenario cannot see.
         game: (world a run was trained in, built) to the world it plays in, or InputError.
         course: (built, learner plan, evaluation) to how a learner is trained and judged.
-        inputs: (evaluation, built, episodes or None) to what every policy is evaluated on.
+        inputs: (evaluation, built) to what every policy is evaluated on.
         play: (contender, built, those inputs, seed, missed reward) to metrics ``[E]`` of episodes,
             ``reward`` among them, and the plays where there are some to look at.
         kinds: kinds of shipped learners that can learn it; a learner of yours may try any system.
         ends: metrics of how episodes ended, shown beside the reward and the system's own.
         trains: learners that a comparison trains itself when no policies are named.
+        recordings: inputs that ``train --data FOLDER`` plays back instead of drawing them, as
+            entries of the ``[streams]`` table, in scenarios that have no recordings themselves.
+        appendix: (scenario, data folder) to what the result of a training says beside its score.
     """
 
     kind: str
@@ -139,13 +146,15 @@ class System:
     inconsistencies: Callable[[Any], list[Problem]] = _no_problems
     game: Callable[[World, Built], World] = same_game
     course: Callable[[Built, Any, Evaluation], Course] = OnlineCourse
-    inputs: Callable[[Evaluation, Built, int | None], Any] = draw_inputs
+    inputs: Callable[[Evaluation, Built], Any] = draw_inputs
     play: Callable[[Contender, Built, Any, int, float], tuple[dict[str, Array], Play | None]] = (
         play_episodes
     )
     kinds: tuple[str, ...] = ("ppo", "dqn")
     ends: tuple[str, ...] = ("slots", "terminated")
     trains: tuple[str, ...] = ()
+    recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    appendix: Callable[[Any, str | None], dict[str, Any]] = _nothing
 
 
 __all__ = ["Built", "Contender", "Group", "Metric", "System", "same_game"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def curves(
         InputError: a contender is no start, or the steps do not rise from 0 or more.
     """
     wanted = tuple(steps)
-    if not wanted or wanted[0] < 0 or any(b <= a for a, b in zip(wanted, wanted[1:], strict=False)):
+    if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
         problem = f"{','.join(map(str, wanted))} does not rise from 0"
         raise InputError(problem, where="--adapt-steps", hint="e.g. 0,1,5,10,20,50,100")
     gaps = jnp.asarray(np.diff([0, *wanted]), jnp.int32)
@@ -73,7 +74,7 @@ def curves(
             contender.world,
             built.hidden.test,
             start.learner,
-            start.network,
+            start.networks(built.hidden.test.count),
             gaps,
             exams,
             shots,

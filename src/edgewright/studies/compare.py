@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from edgewright.core.errors import InputError, nearest
@@ -67,9 +66,12 @@ def compare(
     Raises:
         InputError: an unknown policy, or a run that does not fit the scenario.
     """
+    if episodes:
+        evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
+        scenario = dataclasses.replace(scenario, evaluation=evaluation)
     built = build(scenario, data)
+    inputs = system_of(built.kind).inputs(scenario.evaluation, built)
     contenders = gather(scenario, built, list(policies), data)
-    inputs = system_of(built.kind).inputs(scenario.evaluation, built, episodes)
     results = []
     for name, group in contenders.items():
         if report:

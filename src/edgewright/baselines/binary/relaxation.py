@@ -13,6 +13,8 @@ the bound is a bound however long they run. An equal share costs at least
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -39,7 +41,7 @@ def lower_bound(objective: Objective, need: Needs) -> Array:
 
     step = 1.0 / jnp.maximum(2.0 * jnp.sum(jnp.square(rows)), 1e-12)
 
-    def descend(carry: tuple[Array, Array, Array, Array], _: None) -> tuple[tuple[Array, ...], None]:
+    def descend(carry: Any, _: None) -> tuple[Any, None]:
         x, ahead, pace, best = carry
         moved = jnp.clip(ahead - step * (2.0 * (rows @ ahead) @ rows - saved), 0.0, 1.0)
         faster = (1.0 + jnp.sqrt(1.0 + 4.0 * jnp.square(pace))) / 2.0

@@ -40,7 +40,7 @@ class Fixed:
 
 @record
 class RandomActions:
-    """The best of ``candidates`` random actions: what a critic alone is worth; 1 is plain chance."""
+    """The best of ``candidates`` random actions: what a critic alone is worth; 1 is chance."""
 
     world: BinaryWorld = static()
     candidates: int = static(default=1)
@@ -66,8 +66,8 @@ class Greedy:
     """Three greedies (MRL says no more than "Greedy").
 
     ``selfish`` offloads who would gain alone with everything; it is the optimum where nothing is
-    shared. ``equal`` offloads who would gain with an N-th of everything. ``sequential`` goes through
-    the devices by falling local cost and offloads whoever lowers the sum.
+    shared. ``equal`` offloads who would gain with an N-th of everything. ``sequential`` goes
+    through the devices by falling local cost and offloads whoever lowers the sum.
     """
 
     world: BinaryWorld = static()
@@ -161,6 +161,10 @@ class OneFlip:
             moved = action.at[device].set(1 - action[device])
             return jnp.where(better, moved, action), better, looks + 1
 
-        start = (jnp.zeros(need.uplink.shape, jnp.int32), jnp.ones((), bool), jnp.zeros((), jnp.int32))
+        start = (
+            jnp.zeros(need.uplink.shape, jnp.int32),
+            jnp.ones((), bool),
+            jnp.zeros((), jnp.int32),
+        )
         action, _, looks = jax.lax.while_loop(lambda carry: carry[1], flip, start)
         return carry, Decision(action=action, aux=looks * action.size)

@@ -6,8 +6,25 @@ from edgewright.scenarios.binary.build import build, game
 from edgewright.scenarios.binary.course import course
 from edgewright.scenarios.binary.exam import bound, draw_exams
 from edgewright.scenarios.binary.policies import USUAL, play, policy, policy_names
+from edgewright.scenarios.binary.recorded import appendix
 from edgewright.scenarios.binary.schema import BinaryScenario, inconsistencies
 from edgewright.scenarios.system import Metric, System
+
+TRAINED = (
+    "untrained",
+    "droo",
+    "dnn",
+    "dnn-scenario",
+    "bias-only",
+    "pretrain",
+    "reptile",
+    "fomaml",
+    "maml",
+    "droo-nearest",
+    "pretrain-nearest",
+    "maml-nearest",
+)
+"""Learners that a comparison trains itself, in the order of tables."""
 
 SYSTEM = System(
     kind="binary",
@@ -29,10 +46,11 @@ SYSTEM = System(
     inconsistencies=inconsistencies,
     game=game,
     course=course,
+    recordings={"gain": {"kind": "recorded_gains", "file": "channel/droo_10_devices.mat"}},
+    appendix=appendix,
     inputs=draw_exams,
     play=play,
     ends=(),
     kinds=("droo", "maml"),
-    trains=("untrained", "droo", "dnn", "dnn-scenario", "bias-only", "pretrain", "reptile", "fomaml",
-            "maml"),
-)  # fmt: skip
+    trains=TRAINED,
+)

@@ -70,7 +70,10 @@ def build(scenario: BinaryScenario, data: str | None) -> Built:
     plan = scenario.evaluation
     drawn = [
         _draw(law, jax.random.key(seed), count, fixed)
-        for seed, count in ((TRAIN_SEED, scenario.params.train_scenarios), (plan.seed, plan.episodes))
+        for seed, count in (
+            (TRAIN_SEED, scenario.params.train_scenarios),
+            (plan.seed, plan.episodes),
+        )
     ]
     recorded = [_recorded(scenario, world, drawn[0], data, part) for part in ("train", "test")]
     train = Scenarios(params=drawn[0], recorded=recorded[0], world=world)
@@ -123,9 +126,7 @@ def _drawn(law: BinarySampler, keys: Array) -> BinaryParams:
     return jax.vmap(law.draw)(keys)
 
 
-def _draw(
-    law: BinarySampler, key: Array, count: int, weights: list[float] | None
-) -> BinaryParams:
+def _draw(law: BinarySampler, key: Array, count: int, weights: list[float] | None) -> BinaryParams:
     params = _drawn(law, jax.random.split(key, count))
     if weights is None:
         return params

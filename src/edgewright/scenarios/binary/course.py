@@ -19,8 +19,9 @@ import numpy as np
 from edgewright.agents.droo import Droo
 from edgewright.agents.maml import Maml
 from edgewright.baselines.binary import Optimum
+from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
-from edgewright.core.records import Array, record
+from edgewright.core.records import Array, record, static
 from edgewright.loops import adapt, meta
 from edgewright.scenarios.binary.exam import draw_exams
 from edgewright.scenarios.course import Course, Program
@@ -33,10 +34,27 @@ ADAPT_STEPS = 20
 
 @record
 class Start:
-    """What a device begins with: one network for each scenario, leaves ``[E, ...]``."""
+    """What a device begins with: the same network everywhere, or one for each scenario ``[E]``."""
 
     network: Any
     learner: Droo
+    shared: bool = static()
+
+    def networks(self, count: int) -> Any:
+        """Return a network for each of ``count`` scenarios, leaves ``[count, ...]``.
+
+        Raises:
+            InputError: each has its own, of another number of scenarios.
+        """
+        if self.shared:
+            return jax.tree.map(
+                lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), self.network
+            )
+        own = jax.tree.leaves(self.network)[0].shape[0]
+        if own != count:
+            problem = f"the run learned in {own} scenarios of its own, and {count} are played here"
+            raise InputError(problem, where="evaluation.episodes", hint=f"play {own} of them")
+        return self.network
 
 
 def adaptation_key(seed: int) -> Array:
@@ -109,9 +127,10 @@ class MetaCourse:
         def score(training: Any) -> dict[str, float]:
             start, world = self.contender(training)
             key = adaptation_key(0)
-            found = adapt.adapt_all(key, world, tasks, base, start.network, gaps, exams)
+            networks = start.networks(tasks.count)
+            found = adapt.adapt_all(key, world, tasks, base, networks, gaps, exams)
             first, last = (
-                judged(jax.tree.map(lambda leaf, m=m: leaf[:, m], found), world.devices)
+                judged(jax.tree.map(lambda leaf, m=m: leaf[:, m], found), self.built.world.devices)
                 for m in (0, 1)
             )
             before = {f"{name}_before": first[name] for name in ("q_hat", "q_hat_rounded")}
@@ -124,13 +143,9 @@ class MetaCourse:
         return math.ceil(steps / self.steps)
 
     def contender(self, training: Any) -> tuple[Start, World]:
-        """Return the start that the server has now, one copy for each scenario."""
-        count = self.built.hidden.test.count
-        network = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)),
-            training.server.initial.network,
-        )
-        return Start(network=network, learner=self.plan.learner.base), self.plan.world
+        """Return the start that the server has now."""
+        network = training.server.initial.network
+        return Start(network=network, learner=self.plan.learner.base, shared=True), self.plan.world
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +184,11 @@ class LivesCourse:
         def score(training: Any) -> dict[str, float]:
             start, world = self.contender(training)
             key = adaptation_key(0)
-            found = adapt.adapt_all(key, world, tasks, start.learner, start.network, none, exams)
-            return _means(judged(jax.tree.map(lambda leaf: leaf[:, 0], found), world.devices))
+            networks = start.networks(tasks.count)
+            found = adapt.adapt_all(key, world, tasks, start.learner, networks, none, exams)
+            return _means(
+                judged(jax.tree.map(lambda leaf: leaf[:, 0], found), self.built.world.devices)
+            )
 
         return score
 
@@ -180,5 +198,6 @@ class LivesCourse:
 
     def contender(self, training: Any) -> tuple[Start, World]:
         """Return the networks that the devices have now."""
-        start = Start(network=training.learner.network, learner=self.plan.learner)
+        network = training.learner.network
+        start = Start(network=network, learner=self.plan.learner, shared=False)
         return start, self.plan.world

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.baselines.binary import MOST_DEVICES, lower_bound, optimum
-from edgewright.core.errors import InputError
 from edgewright.core.records import Array
 from edgewright.loops.adapt import Exam
 from edgewright.loops.meta import start
@@ -23,19 +22,12 @@ def is_exact(world: BinaryWorld) -> bool:
     return world.objective == "separable" or world.devices <= MOST_DEVICES
 
 
-def draw_exams(plan: Evaluation, built: Built, scenarios: int | None = None) -> Exam:
+def draw_exams(plan: Evaluation, built: Built) -> Exam:
     """Return ``built.horizon`` held-out slots of each scenario, leaves ``[E, S, ...]``.
 
     Above 20 devices ``optimum`` is the convex bound, so a ratio to it is at least what it says.
-
-    Args:
-        scenarios: how many; it must be what the scenario was built with.
     """
     tasks = built.hidden.test
-    if scenarios is not None and scenarios != tasks.count:
-        problem = f"{scenarios} hidden scenarios are asked for, the build has {tasks.count}"
-        hint = f"use --set evaluation.episodes={scenarios} instead"
-        raise InputError(problem, where="--episodes", hint=hint)
     return _drawn(jax.random.key(plan.seed + 1), built.world, tasks, built.horizon)
 
 

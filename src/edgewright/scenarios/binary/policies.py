@@ -96,7 +96,7 @@ def play(
             contender.world,
             tasks,
             start.learner,
-            start.network,
+            start.networks(tasks.count),
             jnp.asarray([ADAPT_STEPS]),
             exams,
         )

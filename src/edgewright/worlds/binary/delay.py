@@ -51,9 +51,7 @@ class Load:
 def rates_mbps(params: BinaryParams, gain: Array) -> Array:
     """Return the rate of each device with the whole band, MRL equation (1)."""
     noise = radio.noise_w(params.noise_dbm_hz, params.bandwidth_mhz)
-    return radio.shannon_mbps(
-        params.bandwidth_mhz, radio.watts(params.transmit_dbm) * gain / noise
-    )
+    return radio.shannon_mbps(params.bandwidth_mhz, radio.watts(params.transmit_dbm) * gain / noise)
 
 
 def work_gcycles(params: BinaryParams) -> Array:
