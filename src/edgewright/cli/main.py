@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train a learner on a scenario.",
     "evaluate": "Score trained runs on a scenario.",
     "compare": "Compare policies on identical inputs.",
+    "study": "Test what a paper claims.",
     "bench": "Measure speed, as ratios in one run.",
     "demo": "Train, compare and report, in minutes.",
 }

@@ -46,13 +46,23 @@ Report = Callable[[int, int, float, float], None]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What to train: everything that decides the result."""
+    """What to train: everything that decides the result.
+
+    ``first_seed`` keeps trainings apart that must not share a seed, e.g. for choosing a rate and
+    for judging it.
+    """
 
     scenario: Scenario
     learner: str
     steps: float
     seeds: int
     data: str | None = None
+    first_seed: int = 0
+
+    @property
+    def numbers(self) -> range:
+        """The seeds to train."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     def facts(self) -> dict[str, Any]:
         """Return what ``run.json`` records."""
@@ -64,6 +74,7 @@ class Request:
             "learner": self.learner,
             "steps": self.steps,
             "seeds": self.seeds,
+            **({"first_seed": self.first_seed} if self.first_seed else {}),
             "data": str(Path(self.data).resolve()) if self.data else None,
             "recordings": fingerprint(self.scenario, self.data),
         }
@@ -115,7 +126,7 @@ def _train(request: Request, out: Path, course: Course, report: Report | None) -
 
     started = time.perf_counter()
     with threads(request.seeds) as pool:
-        futures = [pool.submit(one, seed) for seed in range(request.seeds)]
+        futures = [pool.submit(one, seed) for seed in request.numbers]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
@@ -143,7 +154,12 @@ def load_run(folder: Path, data: str | None = None) -> Run:
     try:
         scenario = check(facts["scenario"], f"{folder}/run.json")
         request = Request(
-            scenario, facts["learner"], facts["steps"], facts["seeds"], data or facts["data"]
+            scenario,
+            facts["learner"],
+            facts["steps"],
+            facts["seeds"],
+            data or facts["data"],
+            facts.get("first_seed", 0),
         )
     except KeyError as error:
         problem = f"the run does not say its {error}"
@@ -153,7 +169,7 @@ def load_run(folder: Path, data: str | None = None) -> Run:
     course = course_of(scenario, built, plan)
     like = _empty(course.shapes())
     trainings = []
-    for seed in range(request.seeds):
+    for seed in request.numbers:
         path = folder / f"seed-{seed}" / "checkpoint.npz"
         training, note = store.load_tree(path, like)
         _check_seed(note, seed, path)
@@ -291,10 +307,10 @@ def _open_run(request: Request, out: Path) -> None:
         store.write_json(out / "run.json", request.facts())
         return
     found, asked = store.read_json(out / "run.json", "run"), request.facts()
-    for name in ("identity", "learner", "steps", "version", "recordings"):
-        if found.get(name) != asked[name]:
+    for name in ("identity", "learner", "steps", "version", "recordings", "first_seed"):
+        if found.get(name) != asked.get(name):
             problem = f"the folder holds another run: its {name} is {found.get(name)!r}"
-            hint = f"this one has {asked[name]!r}; choose another --out"
+            hint = f"this one has {asked.get(name)!r}; choose another --out"
             raise InputError(problem, where=str(out), hint=hint)
     if asked["seeds"] < found.get("seeds", 0):
         problem = f"the folder holds {found['seeds']} seeds, and --seeds asks for {asked['seeds']}"
