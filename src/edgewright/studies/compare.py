@@ -17,7 +17,7 @@ from edgewright.scenarios.policies import Contender, baseline, baseline_names
 from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import statistics
-from edgewright.studies.train import Run, load_run, train_here
+from edgewright.studies.train import Run, evaluation_inputs, load_run, train_here
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ def compare(
         evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=evaluation)
     built = build(scenario, data)
-    inputs = system_of(built.kind).inputs(scenario.evaluation, built)
+    inputs = evaluation_inputs(scenario, built)
     contenders = gather(scenario, built, list(policies), data)
     results = []
     for name, group in contenders.items():

@@ -182,6 +182,11 @@ def load_run(folder: Path, data: str | None = None) -> Run:
     return Run(request, built, plan, course, trainings)
 
 
+def evaluation_inputs(scenario: Scenario, built: Built) -> Any:
+    """Return what every policy of the scenario is evaluated on."""
+    return system_of(built.kind).inputs(scenario.evaluation, built)
+
+
 def train_here(
     name: str, scenario: Scenario, built: Built, seeds: int = 1
 ) -> list[tuple[Any, World]]:
