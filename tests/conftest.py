@@ -152,3 +152,34 @@ def aigc_rows() -> Callable[..., AigcInputs]:
         return AigcInputs(mode=mode, **fields)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def binary_sampler() -> Callable[..., Any]:
+    """Return a builder of the law of binary scenarios; ``hard`` has shadowing and 40 MHz."""
+    from edgewright.worlds.binary import BinarySampler
+
+    def build(devices: int = 5, *, hard: bool = True, **overrides: Any) -> BinarySampler:
+        numbers: dict[str, Any] = {
+            "weights": [1.0, 1.5],
+            "input_mbit": [1.0, 8.0],
+            "output_share": 0.1,
+            "cycles_per_bit": [165.0, 165.0],
+            "radius_m": 200.0,
+            "nearest_m": 10.0,
+            "obstructed_share": 1.0 if hard else 0.0,
+            "shadowing_db": 8.0 if hard else 0.0,
+            "bandwidth_mhz": [40.0] if hard else [10.0],
+            "edge_ghz": [100.0],
+            "device_ghz": 2.84,
+            "transmit_dbm": 23.0,
+            "noise_dbm_hz": -165.0,
+            "gain_log10_mean": -11.5 if hard else -9.0,
+            "gain_log10_std": 1.2 if hard else 0.7,
+            "horizon_slots": 50.0,
+        } | overrides
+        fewest = int(numbers.pop("fewest_devices", devices))
+        arrays = {name: jnp.asarray(value, jnp.float32) for name, value in numbers.items()}
+        return BinarySampler(devices=devices, fewest_devices=fewest, **arrays)
+
+    return build
