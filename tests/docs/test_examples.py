@@ -18,7 +18,8 @@ from edgewright.cli.main import COMMANDS, app
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 FENCE = re.compile(
-    r"(?P<needs><!-- needs-(?:data|peers) -->\s*\n)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
+    r"(?P<needs><!-- needs-(?:data|peers) -->\s*\n)?"
+    r"^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
     re.M | re.S,
 )
 PROMPT = "$ edgewright"
