@@ -78,7 +78,15 @@ class WorldParallelEnv(ParallelEnv):
         self.agents = list(self.possible_agents)
         return self._each(seen[0]), {agent: {} for agent in self.agents}
 
-    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    def step(
+        self, actions: dict[str, Any]
+    ) -> tuple[
+        dict[str, np.ndarray],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
         """Serve one slot of every device."""
         if not self.agents:
             hint = "call reset() first"
@@ -87,7 +95,7 @@ class WorldParallelEnv(ParallelEnv):
         seen = self._games.step(self._joint(actions))
         done = bool(seen.terminated[0]) or bool(seen.truncated[0])
         self.agents = [] if done else acting
-        infos = {agent: {} for agent in acting}
+        infos: dict[str, dict[str, Any]] = {agent: {} for agent in acting}
         for field in dataclasses.fields(seen.metrics):
             values = getattr(seen.metrics, field.name)[0]
             own = values.shape[:1] == (len(acting),)

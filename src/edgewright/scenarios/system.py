@@ -152,7 +152,7 @@ class System:
     play: Callable[[Contender, Built, Any, int, float], tuple[dict[str, Array], Play | None]] = (
         play_episodes
     )
-    kinds: tuple[str, ...] = ("ppo", "dqn")
+    kinds: tuple[str, ...] = ("ppo", "dqn", "independent")
     ends: tuple[str, ...] = ("slots", "terminated")
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)

@@ -182,9 +182,12 @@ def load_run(folder: Path, data: str | None = None) -> Run:
     return Run(request, built, plan, course, trainings)
 
 
-def evaluation_inputs(scenario: Scenario, built: Built) -> Any:
-    """Return what every policy of the scenario is evaluated on."""
-    return system_of(built.kind).inputs(scenario.evaluation, built)
+def evaluation_inputs(scenario: Scenario, built: Built, episodes: int | None = None) -> Any:
+    """Return what every policy of the scenario is evaluated on; ``episodes`` of it, if given."""
+    plan = scenario.evaluation
+    if episodes is not None:
+        plan = dataclasses.replace(plan, episodes=episodes)
+    return system_of(built.kind).inputs(plan, built)
 
 
 def train_here(

@@ -9,23 +9,24 @@ from typing import Any
 import jax
 
 from edgewright.core.protocols import Stream, World
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load
 from edgewright.studies.peers import sb3
 
 UPDATES = 20
 """Rollouts with their epochs that are timed."""
 
 
-def rejax_rate(
-    world: World, params: Any, stream: Stream[Any], settings: dict[str, Any]
-) -> dict[str, float]:
-    """Return the seconds to compile rejax's PPO and its steps per second."""
+def rejax_rate(scenario: str, settings: dict[str, Any]) -> dict[str, float]:
+    """Return the seconds to compile rejax's PPO and its steps per second: the median of three."""
     from rejax import PPO
 
+    built = build(load(scenario))
     steps = UPDATES * settings["envs"] * settings["rollout_steps"]
     batches = settings["envs"] * settings["rollout_steps"] // settings["minibatch"]
     learner = PPO.create(
-        env=_gymnax(world, params, stream),
-        env_params=params,
+        env=_gymnax(built.world, built.params, built.train_stream),
+        env_params=built.params,
         agent_kwargs={"activation": "tanh", "hidden_layer_sizes": settings["hidden"]},
         num_envs=settings["envs"],
         num_steps=settings["rollout_steps"],
@@ -94,6 +95,8 @@ def _gymnax(world: World, params: Any, stream: Stream[Any]) -> Any:
     from gymnax.environments import spaces
     from gymnax.environments.environment import Environment
 
+    choices: Any = world.action_space(params)
+
     def draw(carry: Any) -> tuple[Any, Any]:
         carry, rows = stream.take(carry, 1)
         return carry, jax.tree.map(lambda leaf: leaf[0], rows)
@@ -117,7 +120,7 @@ def _gymnax(world: World, params: Any, stream: Stream[Any]) -> Any:
             return seen, (outcome.state, x, carry), outcome.reward[0], done, {}
 
         def action_space(self, params: Any = None) -> Any:
-            return spaces.Discrete(world.action_space(params).n)
+            return spaces.Discrete(choices.n)
 
         def observation_space(self, params: Any) -> Any:
             return spaces.Box(-1e9, 1e9, world.observation_space(params).shape[1:])
