@@ -2,7 +2,7 @@
 
 table.csv       one row for each arm, seed and episode; other groups as <group>.csv
 verdicts.json   every verdict, with what was asked and when
-figures/        SVG, PNG and PDF
+figures/        SVG and PNG
 report.html     all of it on one page
 outcome.md      the verdicts as Markdown, with the command, the date and the figures
 """
@@ -82,7 +82,7 @@ def write_outcome(
     store.write_json(out / "verdicts.json", {"schema": store.SCHEMA, **_finite(found)})
     drawn: dict[str, tuple[str, str]] = {}
     for name, (caption, figure) in study.figures(table).items():
-        save(figure, out / "figures", f"{study.name}-{name}")
+        save(figure, out / "figures", f"{study.name}-{name}", ("svg", "png"))
         drawn[f"{study.name}-{name}"] = caption, to_svg(figure)
     page = _page(study, table, verdicts, when, drawn)
     report.write(out / "report.html", page)

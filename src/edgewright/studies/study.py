@@ -198,6 +198,8 @@ class Table:
 
     def rows(self, group: str) -> Iterator[dict[str, Any]]:
         """Yield one row for each place along the axes of a group: a tidy table."""
+        if group not in self.axes:
+            raise InputError(f"the axes of '{group}' are not named", where="Study.axes")
         axes = self.axes[group]
         for key, found in self.found.items():
             columns = {

@@ -219,11 +219,13 @@ def filled(study, plan):
             f"{group}/{name}": rng.uniform(1, 2, (seeds, *shape))
             for group, shape in shapes.items()
             for name in names[group]
+            if group in study.axes
         }
-        total = sum(arrays[f"charge/{kind}"] for kind in behaviours.KINDS)
-        arrays["charge/tasks"] = total
+        if "charge" in study.axes:
+            total = sum(arrays[f"charge/{kind}"] for kind in behaviours.KINDS)
+            arrays["charge/tasks"] = total
+            arrays["speed/decisions_per_s"] = np.ones((1, 5))
         arrays["episodes/reward"] = level + rng.normal(0, 0.02, (seeds, EPISODES))
-        arrays["speed/decisions_per_s"] = np.ones((1, 5))
         if isinstance(job, Arm):
             arrays["curves/steps"] = np.tile(np.linspace(1e3, 6e4, MARKS), (seeds, 1))
             for name in ("reward", "delay_s", "energy_j"):
