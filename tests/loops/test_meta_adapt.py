@@ -1,4 +1,4 @@
-"""Meta-training and adaptation in a small binary world: paired, reproducible, and worth something."""
+"""Meta-training and adaptation in a small binary world: paired and worth something."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def test_meta_training_makes_a_better_start_than_none(
     teacher = Optimum(world=WORLD) if labels == "optimum" else None
     training = meta.begin(jax.random.key(0), WORLD, tasks, learner)
     trained, logs = meta.advance(WORLD, tasks, learner, teacher, training, jnp.int32(150), 150)
-    assert float(np.asarray(logs["loss"])[-20:].mean()) < float(np.asarray(logs["loss"])[:20].mean())
+    assert float(np.asarray(logs["loss"])[-20:].mean()) < float(
+        np.asarray(logs["loss"])[:20].mean()
+    )
     # 4-16-4 has 148 numbers of four bytes, sent twice by each of two devices.
     assert np.all(np.asarray(logs["traffic_bytes"]) == 2 * 2 * 4 * (5 * 16 + 17 * 4))
 
@@ -172,5 +174,7 @@ def test_meta_training_makes_a_better_start_than_none(
     if labels == "critic":
         half = meta.advance(WORLD, tasks, learner, teacher, training, jnp.int32(75), 150)[0]
         whole = meta.advance(WORLD, tasks, learner, teacher, half, jnp.int32(75), 150)[0]
-        for a, b in zip(jax.tree.leaves(whole.server), jax.tree.leaves(trained.server), strict=True):
+        for a, b in zip(
+            jax.tree.leaves(whole.server), jax.tree.leaves(trained.server), strict=True
+        ):
             np.testing.assert_array_equal(a, b)
