@@ -12,6 +12,7 @@ Sizes come as one JSON object on the command line; the result is one JSON object
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -60,7 +61,7 @@ class Task:
 
 def new_network(sizes: list[int]) -> Network:
     made: Network = []
-    for rows, columns in zip(sizes, sizes[1:], strict=False):
+    for rows, columns in itertools.pairwise(sizes):
         weight = torch.empty(columns, rows)
         torch.nn.init.orthogonal_(weight, math.sqrt(2))
         made += [weight.requires_grad_(), torch.zeros(columns).requires_grad_()]

@@ -1,4 +1,4 @@
-"""Meta-training and adaptation in a small binary world: paired, reproducible, and worth something."""
+"""Meta-training and adaptation in a small binary world: paired and worth something."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from edgewright.studies.study import Study
 MODULES = {
     "seppo": "edgewright.studies.papers.seppo",
     "seppo-trace": "edgewright.studies.papers.seppo_trace",
+    "mrl": "edgewright.studies.papers.mrl",
 }
 
 
