@@ -15,7 +15,7 @@ from edgewright.baselines.aigc.greedy import immediate_rewards
 from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import Insight
-from edgewright.worlds.aigc import AigcState, AigcWorld
+from edgewright.worlds.aigc import AigcParams, AigcState, AigcWorld
 
 
 @record
@@ -46,28 +46,45 @@ class Rollout:
             return jax.tree.map(lambda leaf: leaf[:length], rows)
 
         futures = jax.vmap(imagine)(jax.random.split(key, self.futures))
-        now = immediate_rewards(self.world, insight.params, insight.state, insight.x)
-        base = jnp.argmax(now, axis=0).astype(jnp.int32)
+        counted = jnp.ones(self.horizon - 1, bool)
+        return carry, Decision(action=look_ahead(self.world, insight, futures, counted), aux=())
 
-        def value(device: Array, action: Array) -> Array:
-            choice = jnp.where(jnp.arange(self.world.devices) == device, action, base)
-            first = self.world.step(insight.params, insight.state, choice, insight.x)
-            earned = jnp.sum(first.reward)
-            later = jax.vmap(lambda rows: self._greedy_from(insight.params, first.state, rows))
-            return earned + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
-        devices, actions = jnp.arange(self.world.devices), jnp.arange(self.world.actions)
-        values = jax.vmap(lambda d: jax.vmap(lambda a: value(d, a))(actions))(devices)
-        return carry, Decision(action=jnp.argmax(values, axis=-1).astype(jnp.int32), aux=())
+def look_ahead(world: AigcWorld, insight: Insight, futures: Any, counted: Array) -> Array:
+    """Return each device's action ``[M]`` with the best mean over futures, the others being greedy.
 
-    def _greedy_from(self, params: Any, state: AigcState, rows: Any) -> Array:
-        """Return the summed reward of the greedy rule over the rows, until the episode ends."""
+    Args:
+        futures: rows ``[S, L, ...]`` that follow the present one; greedy goes on in each.
+        counted: ``[L]`` bool, the rows that belong to the episode.
+    """
+    now = immediate_rewards(world, insight.params, insight.state, insight.x)
+    base = jnp.argmax(now, axis=0).astype(jnp.int32)
 
-        def slot(carry: tuple[AigcState, Array], x: Any) -> tuple[tuple[AigcState, Array], Array]:
-            state, alive = carry
-            action = jnp.argmax(immediate_rewards(self.world, params, state, x), axis=0)
-            outcome = self.world.step(params, state, action.astype(jnp.int32), x)
-            earned = jnp.where(alive, jnp.sum(outcome.reward), 0.0)
-            return (outcome.state, alive & ~outcome.terminated), earned
+    def value(device: Array, action: Array) -> Array:
+        choice = jnp.where(jnp.arange(world.devices) == device, action, base)
+        first = world.step(insight.params, insight.state, choice, insight.x)
+        earned = jnp.sum(first.reward)
+        later = jax.vmap(
+            lambda rows: greedy_from(world, insight.params, first.state, rows, counted)
+        )
+        return earned + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
-        return jnp.sum(jax.lax.scan(slot, (state, jnp.ones((), bool)), rows)[1])
+    devices, actions = jnp.arange(world.devices), jnp.arange(world.actions)
+    values = jax.vmap(lambda d: jax.vmap(lambda a: value(d, a))(actions))(devices)
+    return jnp.argmax(values, axis=-1).astype(jnp.int32)
+
+
+def greedy_from(
+    world: AigcWorld, params: AigcParams, state: AigcState, rows: Any, counted: Array
+) -> Array:
+    """Return the summed reward of the greedy rule over the counted rows, until the episode ends."""
+
+    def slot(carry: tuple[AigcState, Array], row: Any) -> tuple[tuple[AigcState, Array], Array]:
+        (state, alive), (x, counts) = carry, row
+        action = jnp.argmax(immediate_rewards(world, params, state, x), axis=0)
+        outcome = world.step(params, state, action.astype(jnp.int32), x)
+        earned = jnp.where(alive & counts, jnp.sum(outcome.reward), 0.0)
+        return (outcome.state, alive & ~outcome.terminated), earned
+
+    start = (state, jnp.ones((), bool))
+    return jnp.sum(jax.lax.scan(slot, start, (rows, counted))[1])

@@ -1,7 +1,7 @@
 """AIGC offloading: joint location and quality (SE-PPO)."""
 
 from edgewright.worlds.aigc.records import AigcInputs, AigcMetrics, AigcParams, AigcState
-from edgewright.worlds.aigc.service import Service, pick, price, price_list, task_work, weights
+from edgewright.worlds.aigc.service import Service, need, pick, price, price_list, task_work, weights
 from edgewright.worlds.aigc.world import AigcWorld
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "AigcState",
     "AigcWorld",
     "Service",
+    "need",
     "pick",
     "price",
     "price_list",
