@@ -83,8 +83,8 @@ def _fluid(
     def exact(one: Relaxed, at: Prices) -> Array:
         cost, credit = charges(world, params, one, at)
         slots = jnp.sum(one.counted) * world.devices
-        free = jnp.sum(charge_bound(params, one, jnp.zeros_like(cost), missed))
-        paid = jnp.sum(charge_bound(params, one, cost, missed)) + credit
+        free = jnp.sum(charge_bound(world, params, one, jnp.zeros_like(cost), at.joule, missed))
+        paid = jnp.sum(charge_bound(world, params, one, cost, at.joule, missed)) + credit
         return jnp.minimum(free, paid) / slots
 
     return jnp.minimum(dual, jax.vmap(exact)(relaxed, prices)), prices

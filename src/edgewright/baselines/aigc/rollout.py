@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.baselines.aigc.greedy import immediate_rewards
+from edgewright.baselines.aigc.tariff import Tariff
 from edgewright.core.protocols import Stream
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Outcome, record, static
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import AigcParams, AigcState, AigcWorld
 
@@ -50,24 +51,31 @@ class Rollout:
         return carry, Decision(action=look_ahead(self.world, insight, futures, counted), aux=())
 
 
-def look_ahead(world: AigcWorld, insight: Insight, futures: Any, counted: Array) -> Array:
+def look_ahead(
+    world: AigcWorld,
+    insight: Insight,
+    futures: Any,
+    counted: Array,
+    tariff: Tariff | None = None,
+) -> Array:
     """Return each device's action ``[M]`` with the best mean over futures, the others being greedy.
 
     Args:
         futures: rows ``[S, L, ...]`` that follow the present one; greedy goes on in each.
         counted: ``[L]`` bool, the rows that belong to the episode.
+        tariff: prices on top of the reward, for greedy and planner; none where it is left out.
     """
-    now = immediate_rewards(world, insight.params, insight.state, insight.x)
+    params = insight.params
+    now = net_rewards(world, params, insight.state, insight.x, tariff)
     base = jnp.argmax(now, axis=0).astype(jnp.int32)
 
     def value(device: Array, action: Array) -> Array:
         choice = jnp.where(jnp.arange(world.devices) == device, action, base)
-        first = world.step(insight.params, insight.state, choice, insight.x)
-        earned = jnp.sum(first.reward)
+        first = world.step(params, insight.state, choice, insight.x)
         later = jax.vmap(
-            lambda rows: greedy_from(world, insight.params, first.state, rows, counted)
+            lambda rows: greedy_from(world, params, first.state, rows, counted, tariff)
         )
-        return earned + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
+        return _earned(first, tariff) + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
     devices, actions = jnp.arange(world.devices), jnp.arange(world.actions)
     values = jax.vmap(lambda d: jax.vmap(lambda a: value(d, a))(actions))(devices)
@@ -75,16 +83,43 @@ def look_ahead(world: AigcWorld, insight: Insight, futures: Any, counted: Array)
 
 
 def greedy_from(
-    world: AigcWorld, params: AigcParams, state: AigcState, rows: Any, counted: Array
+    world: AigcWorld,
+    params: AigcParams,
+    state: AigcState,
+    rows: Any,
+    counted: Array,
+    tariff: Tariff | None = None,
 ) -> Array:
-    """Return the summed reward of the greedy rule over the counted rows, until the episode ends."""
+    """Return what greedy earns over the counted rows until the episode ends, summed over devices.
+
+    With a tariff, less what it charges for the joules drawn and for the backlogs left at the end,
+    unless the episode ends before.
+    """
 
     def slot(carry: tuple[AigcState, Array], row: Any) -> tuple[tuple[AigcState, Array], Array]:
         (state, alive), (x, counts) = carry, row
-        action = jnp.argmax(immediate_rewards(world, params, state, x), axis=0)
+        action = jnp.argmax(net_rewards(world, params, state, x, tariff), axis=0)
         outcome = world.step(params, state, action.astype(jnp.int32), x)
-        earned = jnp.where(alive & counts, jnp.sum(outcome.reward), 0.0)
+        earned = jnp.where(alive & counts, _earned(outcome, tariff), 0.0)
         return (outcome.state, alive & ~outcome.terminated), earned
 
     start = (state, jnp.ones((), bool))
-    return jnp.sum(jax.lax.scan(slot, start, (rows, counted))[1])
+    (last, alive), earned = jax.lax.scan(slot, start, (rows, counted))
+    if tariff is None:
+        return jnp.sum(earned)
+    goes_on = alive & jnp.all(counted)
+    return jnp.sum(earned) - jnp.where(goes_on, tariff.left(world, params, last), 0.0)
+
+
+def net_rewards(
+    world: AigcWorld, params: AigcParams, state: AigcState, x: Any, tariff: Tariff | None
+) -> Array:
+    """Return the immediate rewards ``[A, M]`` less what the tariff charges."""
+    rewards = immediate_rewards(world, params, state, x)
+    return rewards if tariff is None else rewards - tariff.paid(world, params, state, x)
+
+
+def _earned(outcome: Outcome, tariff: Tariff | None) -> Array:
+    if tariff is None:
+        return jnp.sum(outcome.reward)
+    return jnp.sum(outcome.reward - tariff.joule * outcome.metrics.device_energy_j)
