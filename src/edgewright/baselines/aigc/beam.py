@@ -64,7 +64,7 @@ def beam_search(
     earn most with their charge and their backlogs valued by a :class:`Tariff`: reward so far, plus
     the price of the joules left, less the waits that the backlogs will cause. Of plans with the
     same queues only the best is kept, or all would soon be copies of one. The search is made with
-    every tariff of :data:`TARIFFS` that has a toll, and each episode keeps its best plan.
+    every tariff of :data:`TARIFFS`, and each episode keeps its best plan.
 
     Raises:
         InputError: more than one device: the number of joint actions is beyond a beam.
@@ -85,7 +85,7 @@ def _search(
             lambda rows: _episode(world, params, rows, missed, tariff, width), in_axes=1
         )(inputs)
 
-    found = jax.lax.map(plans, jnp.asarray([pair for pair in TARIFFS if pair[1] > 0]))
+    found = jax.lax.map(plans, jnp.asarray(TARIFFS))
     best = jnp.argmax(found.value, axis=0)
     each = jnp.arange(best.size)
     return jax.tree.map(lambda leaf: leaf[best, each], found)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from edgewright.core.records import Array, record
 from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, price_list
 
-TARIFFS = tuple((joule, toll) for joule in (0.0, 0.2, 0.5, 0.9, 1.5, 3.0, 6.0, 12.0) for toll in (0.0, 1.0))
+TARIFFS = tuple((joule, toll) for joule in (0.0, 0.2, 0.5, 0.9, 1.5, 3.0, 8.0) for toll in (0.3, 1.0))
 """(joule, toll) that planners with hindsight try; the price of a joule in :func:`joule_unit`."""
 
 
