@@ -20,10 +20,11 @@ import pytest
 
 from edgewright import __version__
 from edgewright.agents.dqn import DQN
+from edgewright.agents.independent import Independent
 from edgewright.agents.ppo import PPO
 from edgewright.cli.main import COMMANDS
 from edgewright.loops import evaluate, online
-from edgewright.scenarios import processes, schema
+from edgewright.scenarios import placement, processes, schema
 from edgewright.scenarios.aigc import schema as aigc
 from edgewright.scenarios.aigc.policies import BASELINE_NAMES
 from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
@@ -95,6 +96,16 @@ def test_every_process_kind_has_a_row_with_its_keys() -> None:
     found = rows(section("scenarios.md", "Processes"))
     assert set(found) == set(PROCESSES) == set(PROCESS_KINDS)
     for kind, spec in PROCESSES.items():
+        for key in names(spec) - {"kind"}:
+            assert f"`{key}`" in found[kind], f"{kind}: {key}"
+
+
+def test_every_placement_kind_has_a_row_with_its_keys() -> None:
+    found = rows(section("scenarios.md", "[params.placement]"))
+    kinds = typing.get_args(typing.get_args(placement.PlacementSpec)[0])
+    named = {typing.get_args(typing.get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
+    assert set(found) == set(named)
+    for kind, spec in named.items():
         for key in names(spec) - {"kind"}:
             assert f"`{key}`" in found[kind], f"{kind}: {key}"
 
@@ -195,6 +206,6 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
     assert f"version: {__version__}\n" in (root / "CITATION.cff").read_text()
 
 
-@pytest.mark.parametrize("kind", [PPO, DQN])
+@pytest.mark.parametrize("kind", [PPO, DQN, Independent])
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)

@@ -5,13 +5,26 @@ from __future__ import annotations
 import click
 
 from edgewright.cli.options import json_option, print_json
+from edgewright.core.errors import InputError
 
 
 @click.command(name="bench")
 @click.option("--scenario", default="aigc-heavy", show_default=True, help="What to measure on.")
+@click.option(
+    "--scaling",
+    is_flag=True,
+    help="Measure decisions per second and memory from 1 to 1,000,000 devices instead.",
+)
+@click.option("--out", metavar="FOLDER", help="Where the figure of --scaling goes; none if absent.")
 @json_option
-def command(scenario: str, as_json: bool) -> None:
+def command(scenario: str, scaling: bool, out: str | None, as_json: bool) -> None:
     """Measure compiling, the world alone, and training, on this machine in this run."""
+    if scaling:
+        _scaling(out, as_json)
+        return
+    if out is not None:
+        hint = "add --scaling, or leave it out"
+        raise InputError("only --scaling draws a figure", where="--out", hint=hint)
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.bench import bench
@@ -43,3 +56,27 @@ def command(scenario: str, as_json: bool) -> None:
     click.echo(f"{found['scenario']} on {found['machine']['cores']} cores")
     for name, value in rows:
         click.echo(f"{name:<36}{value:>20}")
+
+
+def _scaling(out: str | None, as_json: bool) -> None:
+    """Measure, draw and print how time and memory grow with the number of devices."""
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.studies import scaling
+    from edgewright.studies.style import save
+
+    with counting_bar("scaling", len(scaling.SIZES)) as tell:
+        found = scaling.scaling(tell=tell)
+    if out is not None:
+        save(scaling.draw(found), out, "scaling")
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"{found['servers']:,} servers, {found['reach']} in reach of a device")
+    click.echo(f"{'devices':>12}{'decisions/s':>16}{'peak memory':>16}")
+    for row in found["rows"]:
+        memory = f"{row['peak_memory_mb']:,.0f} MB"
+        click.echo(f"{row['devices']:>12,}{row['decisions_per_s']:>16,}{memory:>16}")
+    for name in ("time", "memory"):
+        fit = found[f"{name}_exponent"]
+        if fit:
+            click.echo(f"{name} ~ devices^{fit['exponent']:.2f} from {fit['from']:,} devices")

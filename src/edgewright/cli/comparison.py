@@ -42,6 +42,8 @@ def show(found: dict[str, Any]) -> None:
         f"score: 0 = random, 1 = {found['reference']}; "
         f"differences are paired, to {found['baseline']}"
     )
+    if "placement" in found:
+        click.echo(f"positions of devices and servers: {found['placement']}")
     if found["bound"] is None:
         click.echo(f"no bound here: {found['why_no_bound']}")
     for row in found["policies"]:

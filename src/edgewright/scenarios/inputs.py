@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Process
 from edgewright.scenarios import processes as specs
+from edgewright.scenarios.placement import recorded_folder
 from edgewright.scenarios.schema import Scenario
 from edgewright.streams import processes, recorded
 from edgewright.streams.compose import Composite
@@ -187,9 +188,10 @@ def fingerprint(scenario: Scenario[Any, Any, Any], data: str | None) -> str | No
     """Return a hash of the recordings that drive a scenario; None where there are none."""
     specs_ = entries(scenario).values()
     named = [getattr(spec, "folder", getattr(spec, "file", None)) for spec in specs_]
+    named.append(recorded_folder(getattr(scenario.params, "placement", None), data))
     context = Context(scenario, None, (), data, "train")
     digest = hashlib.sha256()
-    for path in (context.file(name) for name in named if name is not None):
+    for path in (context.file(str(name)) for name in named if name is not None):
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16] if any(name is not None for name in named) else None

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from edgewright.agents.dqn import DQN
+from edgewright.agents.independent import Independent
 from edgewright.agents.ppo import PPO
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Learner, World
@@ -23,6 +24,8 @@ MOST_SAMPLES = 2**20
 _SIZES = ("envs", "rollout_steps", "minibatch")
 
 LEARNER_KINDS: dict[str, type] = {"ppo": PPO, "dqn": DQN}
+INDEPENDENT = "independent"
+"""The kind that gives every device an ``inner`` learner, of one of the kinds above, of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,7 @@ def learner_names(world: World | None = None) -> list[str]:
             name: entry
             for name, entry in table.items()
             if {*entry.get("world", {}), *entry.get("train", {})} <= sizes
+            and (entry["kind"] != INDEPENDENT or "devices" in sizes)
         }
     return [*table, *_ADDED]
 
@@ -74,17 +78,18 @@ def build_learner(
     names = learner_names(world)
     if name not in names:
         raise InputError(f"there is no learner '{name}'", hint=nearest(name, names))
-    make, settings = _entry(name)
+    make, settings, apart = _entry(name)
     always, training = settings.pop("world", {}), settings.pop("train", {})
     if "total_steps" in _fields(make):
         settings["total_steps"] = float(total_steps)
     settings |= scenario.learner
-    _check_settings(name, make, settings)
+    _check_settings(name, make, settings, 1 if apart else getattr(world, "devices", 1))
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    learner = make(**settings)
     played = _changed(world, always)
     return LearnerPlan(
         name=name,
-        learner=make(**settings),
+        learner=Independent(inner=learner) if apart else learner,
         train_world=_changed(played, training),
         world=played,
     )
@@ -93,11 +98,15 @@ def build_learner(
 _ADDED: dict[str, tuple[type, dict[str, Any]]] = {}
 
 
-def _entry(name: str) -> tuple[type, dict[str, Any]]:
+def _entry(name: str) -> tuple[type, dict[str, Any], bool]:
+    """Return the class, its settings, and whether every device has a learner of its own."""
     if name in _ADDED:
-        return _ADDED[name][0], dict(_ADDED[name][1])
+        return _ADDED[name][0], dict(_ADDED[name][1]), False
     settings = dict(_shipped()[name])
-    return LEARNER_KINDS[settings.pop("kind")], settings
+    kind = settings.pop("kind")
+    if kind == INDEPENDENT:
+        return LEARNER_KINDS[settings.pop("inner")], settings, True
+    return LEARNER_KINDS[kind], settings, False
 
 
 @functools.cache
@@ -114,7 +123,12 @@ def _changed(world: Any, changes: dict[str, Any]) -> World:
     return dataclasses.replace(world, **changes) if changes else world
 
 
-def _check_settings(name: str, make: type, settings: dict[str, Any]) -> None:
+def _check_settings(name: str, make: type, settings: dict[str, Any], devices: int) -> None:
+    """Refuse settings that the learner does not have, or that do not fit each other.
+
+    Args:
+        devices: whose samples go into one update of a network.
+    """
     fields = {field.name: field for field in dataclasses.fields(make)}
     for key, value in settings.items():
         where = f"learner.{key}"
@@ -138,10 +152,11 @@ def _check_settings(name: str, make: type, settings: dict[str, Any]) -> None:
             raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
     sizes = {name: getattr(fields.get(name), "default", 1) for name in _SIZES}
     sizes |= {name: settings[name] for name in _SIZES if name in settings}
-    batch, size = sizes["envs"] * sizes["rollout_steps"], sizes["minibatch"]
+    batch, size = sizes["envs"] * sizes["rollout_steps"] * devices, sizes["minibatch"]
+    samples = "envs * rollout_steps" + (" * devices" if devices > 1 else "")
     if batch > MOST_SAMPLES:
-        problem = f"envs * rollout_steps = {batch} is above {MOST_SAMPLES}"
+        problem = f"{samples} = {batch} is above {MOST_SAMPLES}"
         raise InputError(problem, where="learner.rollout_steps", hint="lower one of them")
     if make is PPO and (size < 1 or batch % size):
-        problem = f"{size} does not divide envs * rollout_steps = {batch}"
+        problem = f"{size} does not divide {samples} = {batch}"
         raise InputError(problem, where="learner.minibatch", hint="choose a divisor")

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edgewright.core.errors import InputError, nearest
+from edgewright.scenarios.placement import PlacementSpec
 from edgewright.scenarios.processes import ProcessSpec
 from edgewright.scenarios.registry import system_of, systems
 from edgewright.scenarios.schema import Scenario
@@ -224,18 +225,24 @@ def _hints(schema: Any) -> dict[str, Any]:
 
 
 def _table_type(hint: Any, value: Any) -> type | None:
-    """Return the dataclass that checks a table: the field's own, or the process of its kind."""
+    """Return the dataclass that checks a table: the field's own, or that of the table's kind."""
     if dataclasses.is_dataclass(hint):
         return typing.cast(type, hint)
-    if isinstance(value, dict) and (hint == ProcessSpec or ProcessSpec in typing.get_args(hint)):
-        for option in _process_kinds():
-            if typing.get_args(typing.get_type_hints(option)["kind"])[0] == value.get("kind"):
-                return option
+    if not isinstance(value, dict):
+        return None
+    for part in (hint, *typing.get_args(hint)):
+        if dataclasses.is_dataclass(part):
+            return typing.cast(type, part)
+        if part in (ProcessSpec, PlacementSpec):
+            for option in _kinds_of(part):
+                if typing.get_args(typing.get_type_hints(option)["kind"])[0] == value.get("kind"):
+                    return option
     return None
 
 
-def _process_kinds() -> tuple[type, ...]:
-    union = typing.get_args(ProcessSpec)[0]
+def _kinds_of(spec: Any) -> tuple[type, ...]:
+    """Return the dataclasses of a table that has a kind."""
+    union = typing.get_args(spec)[0]
     assert isinstance(union, types.UnionType) or typing.get_origin(union) is typing.Union
     return typing.get_args(union)
 
@@ -244,7 +251,8 @@ def _translated(error: ValidationError, where: str) -> InputError:
     """Return the first problem that pydantic found in the words of this project."""
     first = error.errors()[0]
     steps = [str(step) for step in first["loc"]]
-    kinds = {typing.get_args(typing.get_type_hints(k)["kind"])[0] for k in _process_kinds()}
+    options = (*_kinds_of(ProcessSpec), *_kinds_of(PlacementSpec))
+    kinds = {typing.get_args(typing.get_type_hints(k)["kind"])[0] for k in options}
     key = ".".join(
         s for n, s in enumerate(steps)
         if not (s in kinds and n == 2) and not s.startswith(("constrained", "list[", "function-"))

@@ -10,9 +10,11 @@ from pydantic import Field
 from edgewright.scenarios.schema import (
     WEIGHT_TOLERANCE,
     NonNegative,
+    NonNegatives,
     Positive,
     Problem,
     Share,
+    Shares,
 )
 
 
@@ -36,8 +38,8 @@ class UniformSpec:
     """Independent and uniform between ``low`` and ``high``."""
 
     kind: Literal["uniform"]
-    low: NonNegative
-    high: NonNegative
+    low: NonNegatives
+    high: NonNegatives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class CategoricalSpec:
     """Independent draws of an index."""
 
     kind: Literal["categorical"]
-    probabilities: Annotated[list[Share], Field(min_length=2)]
+    probabilities: Shares | Annotated[list[Shares], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +55,8 @@ class ReflectedWalkSpec:
     """Gaussian random walk with mirrors at ``low`` and ``high``."""
 
     kind: Literal["reflected_walk"]
-    low: NonNegative
-    high: NonNegative
+    low: NonNegatives
+    high: NonNegatives
     step_std: Positive
 
 
@@ -157,24 +159,51 @@ ProcessSpec: TypeAlias = Annotated[
 def process_problems(name: str, spec: ProcessSpec) -> list[Problem]:
     """Return what contradicts itself in the entry ``streams.name``."""
     key, found = f"streams.{name}", []
-    low, high = getattr(spec, "low", None), getattr(spec, "high", None)
-    if low is not None and high is not None and low >= high:
-        found.append((f"{key}.low", f"low = {low:g} is not below high = {high:g}", "swap them"))
+    for low, high in _ranges(spec):
+        if low >= high:
+            problem = f"low = {low:g} is not below high = {high:g}"
+            found.append((f"{key}.low", problem, "swap them"))
+            break
     if isinstance(spec, CompoundPoissonSpec) and spec.job_low >= spec.job_high:
         problem = f"job_low = {spec.job_low:g} is not below job_high = {spec.job_high:g}"
         found.append((f"{key}.job_low", problem, "swap them"))
     if isinstance(spec, CategoricalSpec):
-        total = sum(spec.probabilities)
-        if abs(total - 1) > WEIGHT_TOLERANCE:
-            problem = f"the probabilities sum to {total:g}, not 1"
-            found.append((f"{key}.probabilities", problem, "divide each by the sum"))
+        for row in laws(spec):
+            if abs(sum(row) - 1) > WEIGHT_TOLERANCE:
+                problem = f"the probabilities sum to {sum(row):g}, not 1"
+                found.append((f"{key}.probabilities", problem, "divide each by the sum"))
     return found
+
+
+def laws(spec: CategoricalSpec) -> list[list[float]]:
+    """Return the probabilities of a categorical process: one list, or one for each element."""
+    rows = [row for row in spec.probabilities if isinstance(row, list)]
+    return rows or [[share for share in spec.probabilities if not isinstance(share, list)]]
+
+
+def listed(spec: ProcessSpec) -> dict[str, int]:
+    """Return the keys that list one value for each element of a row, with how many they list."""
+    ends = {key: getattr(spec, key, None) for key in ("low", "high")}
+    found = {key: len(value) for key, value in ends.items() if isinstance(value, list)}
+    if isinstance(spec, CategoricalSpec) and isinstance(spec.probabilities[0], list):
+        found["probabilities"] = len(spec.probabilities)
+    return found
+
+
+def _ranges(spec: ProcessSpec) -> list[tuple[float, float]]:
+    """Return (low, high) of a process, one for each element where they are lists of one length."""
+    low, high = getattr(spec, "low", None), getattr(spec, "high", None)
+    if low is None or high is None:
+        return []
+    count = max(listed(spec).values(), default=1)
+    lows, highs = (value if isinstance(value, list) else [value] * count for value in (low, high))
+    return list(zip(lows, highs, strict=False))
 
 
 def lowest(spec: ProcessSpec) -> float | None:
     """Return the least value that a synthetic process can take; None where that is not stated."""
     if isinstance(spec, UniformSpec | ReflectedWalkSpec | AutoregressiveSpec):
-        return spec.low
+        return min(spec.low) if isinstance(spec.low, list) else spec.low
     if isinstance(spec, ConstantSpec):
         return spec.value
     if isinstance(spec, MarkovChainSpec):

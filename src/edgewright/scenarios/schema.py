@@ -19,6 +19,8 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Positives: TypeAlias = Positive | Annotated[list[Positive], Field(min_length=1)]
+NonNegatives: TypeAlias = NonNegative | Annotated[list[NonNegative], Field(min_length=1)]
+Shares: TypeAlias = Annotated[list[Share], Field(min_length=2)]
 Utilisations: TypeAlias = (
     Annotated[float, Field(ge=0, lt=1)]
     | Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=1)]

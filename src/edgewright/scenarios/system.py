@@ -14,6 +14,7 @@ from typing import Any, Literal
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, record, static
+from edgewright.loops.evaluate import Play, play, play_each
 from edgewright.loops.unroll import Reveal
 from edgewright.scenarios.schema import Problem, Scenario
 
@@ -22,11 +23,15 @@ Group = Literal["rule", "oracle", "learned"]
 
 @record
 class Built:
-    """A scenario come to life: the physics, its inputs for training and for evaluation."""
+    """A scenario come to life: the physics, its inputs for training and for evaluation.
+
+    ``placement`` says where positions come from, ``"recorded"`` or ``"drawn"``; None without any.
+    """
 
     kind: str = static()
     world: Any = static()  # the system's own class
     horizon: int = static()
+    placement: str | None = static(default=None)
     params: Any
     train_stream: Stream[Any]
     test_stream: Stream[Any]
@@ -34,13 +39,26 @@ class Built:
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A policy, what it is told, and how it is grouped in tables and figures."""
+    """A policy, what it is told, and how it is grouped in tables and figures.
+
+    Attributes:
+        foresee: for an oracle of the future, from the inputs ``[T + 1, E, ...]`` to the policy of
+            every episode, leaves ``[E, ...]``; it then plays instead of ``policy``.
+    """
 
     name: str
     group: Group
     policy: Policy
     reveal: Reveal | None
     world: World
+    foresee: Callable[[Any], Policy] | None = None
+
+    def play(self, key: Array, params: Any, inputs: Any) -> Play:
+        """Play every episode of ``inputs`` once. Consumes ``key``."""
+        if self.foresee is None:
+            return play(key, self.world, params, self.policy, inputs, reveal=self.reveal)
+        each = self.foresee(inputs)
+        return play_each(key, self.world, params, each, inputs, reveal=self.reveal)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from edgewright.core.errors import InputError
 from edgewright.core.protocols import Process
 from edgewright.core.records import Array, record, static
 
@@ -68,12 +70,13 @@ class Composite:
         and all are drawn by one call: compiling a generator costs more than running it.
         """
         sizes = {name: p.words * math.prod(p.shape) for name, p in self.fields.items()}
-        numbers = [_name_number(_NEXT)]
-        for name, size in sizes.items():
-            numbers += [(_name_number(name) + word) % 2**32 for word in range(size)]
-        keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(
-            jnp.array(numbers, jnp.uint32)
-        )
+        _check_apart(sizes)
+        starts = {_NEXT: 1, **sizes}
+        numbers = [
+            np.uint32(_name_number(name)) + jnp.arange(size, dtype=jnp.uint32)
+            for name, size in starts.items()
+        ]
+        keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(jnp.concatenate(numbers))
         # Sixteen rows at a time: an odd short axis takes the compiler three times as long.
         drawn = jax.vmap(lambda one: jax.random.bits(one, (-(-length // 16) * 16,)))(keys[1:])
         drawn = drawn[:, :length]
@@ -87,6 +90,18 @@ class Composite:
 
 
 _NEXT = "the key of the next block"
+
+
+def _check_apart(sizes: dict[str, int]) -> None:
+    """Refuse fields so wide that a word of one would be a word of another."""
+    ends = sorted((_name_number(name), size, name) for name, size in {_NEXT: 1, **sizes}.items())
+    for (here, size, name), (there, _, other) in zip(ends, [*ends[1:], ends[0]], strict=True):
+        if (there - here) % 2**32 < size:
+            raise InputError(
+                f"{size} random words are too many: they run into those of '{other}'",
+                where=name,
+                hint="use fewer devices or servers",
+            )
 
 
 def _name_number(name: str) -> int:

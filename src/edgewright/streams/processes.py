@@ -70,7 +70,10 @@ class Uniform:
 
 @record
 class Categorical:
-    """Independent draws of an index with the given ``probabilities`` ``[n]``, int32."""
+    """Independent draws of an index with the given ``probabilities`` ``[n]``, int32.
+
+    Or ``[*shape, n]``, where elements differ.
+    """
 
     probabilities: Array
     shape: tuple[int, ...] = static(default=())
@@ -80,7 +83,7 @@ class Categorical:
         return ()
 
     def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
-        edges = jnp.cumsum(jnp.asarray(self.probabilities))[:-1]
+        edges = jnp.cumsum(jnp.asarray(self.probabilities), axis=-1)[..., :-1]
         return memory, jnp.sum(unit(bits[0])[..., None] >= edges, axis=-1, dtype=jnp.int32)
 
     def resume(self, key: Array, x: Array) -> tuple[()]:

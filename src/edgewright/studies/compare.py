@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from edgewright.agents.independent import Independent
 from edgewright.core.errors import InputError, nearest
-from edgewright.loops.evaluate import Play, play, summarise
+from edgewright.loops.evaluate import Play, summarise
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.policies import Contender, baseline, baseline_names
 from edgewright.scenarios.registry import system_of
@@ -142,6 +143,11 @@ def seeds_of(run: Run, built: Built) -> list[Contender]:
     except InputError as error:
         raise InputError(error.problem, where=run.request.learner, hint=error.hint) from None
     learner = run.plan.learner
+    trained, asked = run.built.world, built.world
+    if isinstance(learner, Independent) and trained.devices != asked.devices:
+        problem = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
+        hint = "one policy for all devices, as of se-ppo, fits any number of them"
+        raise InputError(f"{problem} {asked.devices}", where=run.request.learner, hint=hint)
     policies = [learner.policy(t.learner, explore=False) for t in run.trainings]
     return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
 
@@ -151,8 +157,7 @@ def _play(
 ) -> Result:
     began = time.perf_counter()
     plays = [
-        play(jax.random.key(seed), c.world, built.params, c.policy, inputs, reveal=c.reveal)
-        for seed, c in enumerate(contenders)
+        c.play(jax.random.key(seed), built.params, inputs) for seed, c in enumerate(contenders)
     ]
     rows = [summarise(played, np.float32(missed)) for played in plays]
     metrics = {key: np.stack([np.asarray(row[key]) for row in rows]) for key in rows[0]}
@@ -206,6 +211,8 @@ def table(comparison: Comparison) -> dict[str, Any]:
         "metrics": [dataclasses.asdict(metric) for metric in metrics],
         "policies": rows,
     }
+    if comparison.built.placement is not None:
+        found["placement"] = comparison.built.placement
     if comparison.bound is None:
         return {**found, "bound": None, "why_no_bound": comparison.why_no_bound}
     bound = {"policy": "bound", "group": "bound", **_interval("reward", comparison.bound[None])}

@@ -16,11 +16,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.baselines.aigc.greedy import immediate_rewards
-from edgewright.baselines.aigc.tariff import Tariff, joule_unit
+from edgewright.baselines.aigc.in_turn import greedy_in_turn
+from edgewright.baselines.aigc.tariff import joule_unit, tariff
 from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight, episode_inputs, full_information, play_each, summarise
+from edgewright.loops.evaluate import (
+    Insight,
+    episode_inputs,
+    full_information,
+    play_each,
+    summarise,
+)
 from edgewright.worlds.aigc import AigcParams, AigcWorld
 
 MULTIPLES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 4.0, 6.0)
@@ -57,9 +63,9 @@ class BatteryPrice:
         params, state, x = insight.params, insight.state, insight.x
         looked_up = jnp.interp(state.charge_pct, self.charge_pct, self.joule)
         joule = jnp.where(carry < 0, looked_up, carry)
-        rewards = immediate_rewards(self.world, params, state, x)
-        net = rewards - Tariff(joule=joule, toll=self.toll).paid(self.world, params, state, x)
-        return joule, Decision(action=jnp.argmax(net, axis=0).astype(jnp.int32), aux=())
+        prices = dataclasses.replace(tariff(self.world, params, 0.0, self.toll), joule=joule)
+        action = greedy_in_turn(self.world, params, state, x, prices)
+        return joule, Decision(action=action, aux=())
 
 
 def price_battery(
@@ -105,7 +111,9 @@ def _earned(
     every = jnp.stack(jnp.meshgrid(charges, prices, indexing="ij"), axis=-1).reshape(-1, 2)
     episodes = rows.gap_s.shape[1]
     charge, joule = jnp.repeat(every, episodes, axis=0).T
-    tiled = jax.tree.map(lambda leaf: jnp.tile(leaf, (1, len(every)) + (1,) * (leaf.ndim - 2)), rows)
+    tiled = jax.tree.map(
+        lambda leaf: jnp.tile(leaf, (1, len(every)) + (1,) * (leaf.ndim - 2)), rows
+    )
     initial = jnp.broadcast_to(charge[None, :, None], tiled.initial_charge_pct.shape)
     tiled = dataclasses.replace(tiled, initial_charge_pct=initial)
 

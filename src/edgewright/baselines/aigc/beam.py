@@ -12,7 +12,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from edgewright.baselines.aigc.tariff import TARIFFS, Tariff, joule_unit
+from edgewright.baselines.aigc.tariff import TARIFFS, Tariff, tariff
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record
 from edgewright.loops.evaluate import Insight
@@ -80,9 +80,9 @@ def _search(
     world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed: Array, width: int
 ) -> Plan:
     def plans(pair: Array) -> Plan:
-        tariff = Tariff(joule=pair[:1] * joule_unit(params), toll=pair[1])
+        prices = tariff(world, params, pair[0], pair[1])
         return jax.vmap(
-            lambda rows: _episode(world, params, rows, missed, tariff, width), in_axes=1
+            lambda rows: _episode(world, params, rows, missed, prices, width), in_axes=1
         )(inputs)
 
     found = jax.lax.map(plans, jnp.asarray(TARIFFS))
@@ -96,7 +96,7 @@ def _episode(
     params: AigcParams,
     rows: AigcInputs,
     missed: Array,
-    tariff: Tariff,
+    prices: Tariff,
     width: int,
 ) -> Plan:
     played = jax.tree.map(lambda leaf: leaf[:-1], rows)
@@ -109,9 +109,7 @@ def _episode(
         worst = jnp.minimum(node.worst, reward)
         slots_left = horizon - outcome.state.slot
         earned = node.earned + reward + jnp.where(outcome.terminated, slots_left * worst, 0.0)
-        grown = _Node(
-            state=outcome.state, earned=earned, worst=worst, alive=~outcome.terminated
-        )
+        grown = _Node(state=outcome.state, earned=earned, worst=worst, alive=~outcome.terminated)
         # a plan that has ended stays as it is, once; so do all behind the horizon
         ended = dataclasses.replace(node, earned=jnp.where(action == 0, node.earned, -jnp.inf))
         going = node.alive & (node.state.slot < horizon)
@@ -120,7 +118,7 @@ def _episode(
     def worth(node: _Node) -> Array:
         joules = node.state.charge_pct - params.charge_floor_pct
         joules = jnp.maximum(joules, 0.0) / 100.0 * params.battery_j
-        kept = jnp.sum(tariff.joule * joules) - tariff.left(world, params, node.state)
+        kept = jnp.sum(prices.joule * joules) - prices.left(world, params, node.state)
         return node.earned + jnp.where(node.alive, kept, 0.0)
 
     def slot(beam: _Node, x: AigcInputs) -> tuple[_Node, tuple[Array, Array]]:
@@ -128,7 +126,7 @@ def _episode(
         grown = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), grow(beam))
         scores = jax.vmap(worth)(grown)
         top, short = jax.lax.top_k(scores, min(SHORTLIST * width, scores.size))
-        repeated = _repeated(params, jax.tree.map(lambda leaf: leaf[short], grown.state))
+        repeated = _repeated(world, params, jax.tree.map(lambda leaf: leaf[short], grown.state))
         _, among = jax.lax.top_k(jnp.where(repeated, -jnp.inf, top), width)
         chosen = short[among]
         kept = jax.tree.map(lambda leaf: leaf[chosen], grown)
@@ -148,10 +146,10 @@ def _episode(
     return Plan(actions=plan[:, None].astype(jnp.int32), value=last.earned[best] / horizon)
 
 
-def _repeated(params: AigcParams, states: AigcState) -> Array:
+def _repeated(world: AigcWorld, params: AigcParams, states: AigcState) -> Array:
     """Say which of the states ``[S, ...]`` have the same queues as one before them."""
     local_s = states.local_backlog_gcycles / params.device_ghz
-    server_s = states.server_backlog_gcycles / params.server_ghz
+    server_s = states.server_backlog_gcycles / world.at_queues(params, params.server_ghz)
     depths = jnp.round(jnp.concatenate([local_s, server_s], axis=1) / LOOKALIKE_S)
     same = jnp.all(depths[:, None] == depths[None], axis=-1)
     return jnp.any(jnp.tril(same, -1), axis=1)

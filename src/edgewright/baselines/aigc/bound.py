@@ -58,20 +58,23 @@ PRICES = np.concatenate([np.zeros(1), np.geomspace(1e-4, 1.0, 31)]).astype(np.fl
 def _priced(
     world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed: Array
 ) -> tuple[Array, Array]:
-    def episode(relaxed: Relaxed) -> tuple[Array, Array]:
-        charge = best_charge(world, params, relaxed)
-        scarce = scarce_at(params, relaxed.load_need, charge)
-        reward = relaxed.plenty - scarce[:, None] * relaxed.scarcity_cost
+    relaxed = relax(world, params, inputs)
+    return jax.vmap(lambda one: least_over_prices(world, params, one, missed))(relaxed)
 
-        def total(price: Array) -> Array:
-            return priced_sum(params, relaxed, charge, reward, price, missed)
 
-        totals = jax.lax.map(total, jnp.asarray(PRICES))  # [P, M]
-        best = jnp.argmin(totals, axis=0)
-        least = jnp.take_along_axis(totals, best[None], axis=0)[0]
-        return jnp.mean(least) / jnp.sum(relaxed.counted), jnp.asarray(PRICES)[best]
-
-    return jax.vmap(episode)(relax(world, params, inputs))
+def least_over_prices(
+    world: AigcWorld, params: AigcParams, relaxed: Relaxed, missed: Array
+) -> tuple[Array, Array]:
+    """Return the bound of one episode ``[]`` and the price of each device that gives it, ``[M]``."""
+    charge = best_charge(world, params, relaxed)
+    scarce = scarce_at(params, relaxed.load_need, charge)
+    reward = relaxed.plenty - scarce[:, None] * relaxed.scarcity_cost
+    prices = jnp.asarray(PRICES)
+    totals = jax.lax.map(
+        lambda price: priced_sum(params, relaxed, charge, reward, price, missed), prices
+    )  # [P, M]
+    least = jnp.mean(jnp.min(totals, axis=0)) / jnp.sum(relaxed.counted)
+    return least, prices[jnp.argmin(totals, axis=0)]
 
 
 def priced_sum(
@@ -94,5 +97,5 @@ def priced_sum(
     best = jnp.where(can_serve, jnp.maximum(net, unserved), unserved)
     spent = jnp.sum(jnp.where(relaxed.counted[:, None], best, 0.0), axis=0)
     usable_pct = jnp.maximum(relaxed.charge_pct - params.charge_floor_pct, 0.0)
-    dearest_j = jnp.max(relaxed.device_energy_j, axis=(0, 1))
-    return spent + price * (usable_pct / 100.0 * params.battery_j + dearest_j)
+    dearest_j = jnp.max(relaxed.device_energy_j, axis=(0, 1))  # [M]
+    return spent + price * (usable_pct / 100.0 * relaxed.battery_j + dearest_j)

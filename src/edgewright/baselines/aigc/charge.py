@@ -14,8 +14,8 @@ from edgewright.baselines.aigc.relaxation import Relaxed, best_charge, scarce_at
 from edgewright.core.records import Array
 from edgewright.worlds.aigc import AigcParams, AigcWorld
 
-GRID = 256
-"""Charges at which the value is kept; between them it is a straight line that lies on or above."""
+MOST_POINTS, LEAST_POINTS = 256, 32
+"""Charges at which the value is kept, fewer for each of many devices: the time is their product."""
 
 
 def charge_bound(
@@ -51,7 +51,7 @@ def charge_bound(
         best_charge(world, params, relaxed) >= params.charge_floor_pct,
     )
     of = jax.vmap(lambda *leaves: _device(params, relaxed, missed, *leaves), in_axes=-1)
-    return of(*rows, relaxed.charge_pct, price)
+    return of(*rows, relaxed.charge_pct, relaxed.battery_j, price)
 
 
 def _device(
@@ -64,26 +64,28 @@ def _device(
     load_need: Array,
     can_serve: Array,
     charge_pct: Array,
+    battery_j: Array,
     price: Array,
 ) -> Array:
+    points = max(LEAST_POINTS, MOST_POINTS // relaxed.charge_pct.size)
     unserved = jnp.maximum(missed, params.rejected_reward)
     low, span = params.low_charge_pct, params.low_charge_span_pct
     first = low - span
-    least = jnp.maximum(charge_pct - first, 0.1 * span) / (GRID - 1)
+    least = jnp.maximum(charge_pct - first, 0.1 * span) / (points - 1)
     width = span / jnp.floor(span / least)  # scarcity begins at a point of the grid
-    grid = first + width * jnp.arange(GRID)
-    per_pct = price * params.battery_j / 100.0
+    grid = first + width * jnp.arange(points)
+    per_pct = price * battery_j / 100.0
 
     def line(values: Array, charge: Array) -> Array:
         at = (charge - first) / width
-        cell = jnp.clip(jnp.floor(at).astype(jnp.int32), 0, GRID - 2)
+        cell = jnp.clip(jnp.floor(at).astype(jnp.int32), 0, points - 2)
         share = jnp.clip(at - cell, 0.0, 1.0)
         between = (1.0 - share) * values[cell] + share * values[cell + 1]
         return between + per_pct * width * jnp.minimum(at, 0.0)
 
     def slot(after: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
         plenty, cost, energy_j, load_need, can_serve, idle_j, counted = row
-        drawn = 100.0 * (energy_j + idle_j) / params.battery_j  # [A]
+        drawn = 100.0 * (energy_j + idle_j) / battery_j  # [A]
 
         def backup(charge: Array) -> Array:
             reward = plenty - scarce_at(params, load_need, charge) * cost
@@ -96,20 +98,20 @@ def _device(
         here = plenty - scarce_at(params, load_need, corner) * cost + after[:, None]
         above = here - line(value, corner)
         shift = jnp.floor(drawn / width).astype(jnp.int32)
-        cells = jnp.arange(GRID)[:, None]
+        cells = jnp.arange(points)[:, None]
         source = cells - shift  # which corner of each action lies in this cell
-        there = jnp.take_along_axis(above, jnp.clip(source, 0, GRID - 1), axis=0)
-        excess = jnp.max(jnp.where((source >= 0) & (cells < GRID - 1), there, 0.0), axis=1)
+        there = jnp.take_along_axis(above, jnp.clip(source, 0, points - 1), axis=0)
+        excess = jnp.max(jnp.where((source >= 0) & (cells < points - 1), there, 0.0), axis=1)
         for kink in (low, low - span * load_need, low - span):
             height = jnp.maximum(jnp.max(backup(kink)) - line(value, kink), 0.0)
             cell = jnp.floor((kink - first) / width)
-            inside = (jnp.arange(GRID) == cell) & (jnp.arange(GRID) < GRID - 1)
+            inside = (jnp.arange(points) == cell) & (jnp.arange(points) < points - 1)
             excess = jnp.maximum(excess, jnp.where(inside, height, 0.0))
         raised = value + jnp.maximum(excess, jnp.append(0.0, excess[:-1]))
         raised = jnp.where(can_serve, raised, unused)
         return jnp.where(counted, raised, after), None
 
-    dearest_pct = 100.0 * jnp.max(energy_j) / params.battery_j
+    dearest_pct = 100.0 * jnp.max(energy_j) / battery_j
     last = per_pct * (grid - params.charge_floor_pct + dearest_pct)
     rows = (plenty, cost, energy_j, load_need, can_serve, relaxed.idle_j, relaxed.counted)
     return line(jax.lax.scan(slot, last, rows, reverse=True)[0], charge_pct)

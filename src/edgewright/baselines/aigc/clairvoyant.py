@@ -6,7 +6,6 @@ no policy that must not peek is owed as much.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import Any
 
@@ -14,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.baselines.aigc.rollout import look_ahead
-from edgewright.baselines.aigc.tariff import TARIFFS, Tariff, joule_unit
+from edgewright.baselines.aigc.tariff import TARIFFS, Tariff, tariff
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import Insight, full_information, play_each, summarise
 from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcWorld
@@ -77,13 +76,10 @@ def _foresee(
     future = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), inputs)
     episodes = inputs.gap_s.shape[1]
 
-    def planners(multiple: Array, toll: Array) -> Clairvoyant:
-        joule = multiple * joule_unit(params)
-        tariff = Tariff(
-            joule=jnp.broadcast_to(joule[..., None], (episodes, world.devices)),
-            toll=jnp.broadcast_to(toll, (episodes,)),
-        )
-        return Clairvoyant(world=world, horizon=horizon, future=future, tariff=tariff)
+    def planners(joule: Array, toll: Array) -> Clairvoyant:
+        each = (jnp.broadcast_to(joule, (episodes,)), jnp.broadcast_to(toll, (episodes,)))
+        prices = tariff(world, params, *each)
+        return Clairvoyant(world=world, horizon=horizon, future=future, tariff=prices)
 
     def earned(pair: Array) -> Array:
         played = play_each(

@@ -187,7 +187,9 @@ def _tables(
         outcome = world.step(params, state, action[None], row)
         place = (_coordinates(outcome.state) - lattice.origin) / lattice.unit
         outside = place[0] > lattice.count[0] - 0.5
-        off = jnp.where(outcome.terminated | outside, 0.0, jnp.max(jnp.abs(place - jnp.round(place))))
+        off = jnp.where(
+            outcome.terminated | outside, 0.0, jnp.max(jnp.abs(place - jnp.round(place)))
+        )
         found = outcome.metrics.reward[0], outcome.reward[0]
         return *found, lattice.index(outcome.state), outcome.terminated, outside, off
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import Insight
-from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, price_list
+from edgewright.worlds.aigc import (
+    AigcInputs,
+    AigcParams,
+    AigcState,
+    AigcWorld,
+    pick,
+    price_list,
+)
 
 
 def immediate_rewards(
@@ -26,11 +34,9 @@ def immediate_rewards(
     prices = price_list(world, params, state, x)
     actions = jnp.broadcast_to(jnp.arange(world.actions)[:, None], prices.reward.shape)
     location, _ = world.decode(actions)
-    servers = jnp.arange(1, world.servers + 1)
+    queue = jax.vmap(lambda one: world.queue(params, one))(location)
     room = params.load_limit_gcycles - state.server_backlog_gcycles
-    over = jnp.any(
-        (location[..., None] == servers) & (prices.work_gcycles[..., None] > room), axis=-1
-    )
+    over = (queue >= 0) & (prices.work_gcycles > pick(room, queue))
     refused = over & (world.overflow == "reject")
     drawn_j = jnp.where(refused, 0.0, prices.device_energy_j) + params.idle_w * x.gap_s
     spent = state.charge_pct - 100.0 * drawn_j / params.battery_j < params.charge_floor_pct

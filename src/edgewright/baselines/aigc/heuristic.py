@@ -7,6 +7,7 @@ import dataclasses
 import jax.numpy as jnp
 
 from edgewright.baselines.aigc.greedy import immediate_rewards
+from edgewright.baselines.aigc.rules import shortest_wait
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import AigcWorld
@@ -37,15 +38,13 @@ class AigcHeuristic:
         world, state = self.world, insight.state
         best = world.qualities - 1
         wanted = jnp.array([0, world.qualities // 2, best])[insight.x.mode]
-        allowed = jnp.ones(world.servers + 1, bool)
+        location, level = world.decode(jnp.arange(world.actions)[:, None])
+        allowed = jnp.ones((world.actions, world.devices), bool)
         if self.fair:
             low = state.charge_pct < LOW_CHARGE_PCT
             wanted = jnp.where(low, jnp.maximum(wanted - 1, 0), wanted)
-            waits = state.server_backlog_gcycles / insight.params.server_ghz
-            least = jnp.argmin(waits) + 1
-            allowed = (jnp.arange(world.servers + 1) == least) | ~jnp.arange(
-                world.servers + 1
-            ).astype(bool)
+            least = shortest_wait(world, insight.params, state)
+            allowed = (location == 0) | (location == least)
         else:
             state = dataclasses.replace(
                 state,
@@ -53,9 +52,7 @@ class AigcHeuristic:
                 server_backlog_gcycles=jnp.zeros_like(state.server_backlog_gcycles),
             )
         rewards = immediate_rewards(world, insight.params, state, insight.x)
-        location, level = world.decode(jnp.arange(world.actions))
-        usable = allowed[location][:, None]
         if world.quality_action:
-            usable = usable & (level[:, None] == wanted)
-        rewards = jnp.where(usable, rewards, -jnp.inf)
+            allowed = allowed & (level == wanted)
+        rewards = jnp.where(allowed, rewards, -jnp.inf)
         return carry, Decision(action=jnp.argmax(rewards, axis=0).astype(jnp.int32), aux=())

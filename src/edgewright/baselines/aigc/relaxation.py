@@ -40,10 +40,11 @@ class Relaxed:
     up_s: Array  # [T, M] time on the air
     idle_j: Array  # [T]
     gap_s: Array  # [T]
-    spare_gcycles: Array  # [T, N] what the background leaves of each server's capacity
-    busiest_gcycles: Array  # [N] the most background that was in a server at once, no [T]
+    spare_gcycles: Array  # [T, Q] what others leave of the capacity of each queue at a server
+    busiest_gcycles: Array  # [Q] the most background that was in a queue at once, no [T]
     counted: Array  # [T] bool: before the horizon
     charge_pct: Array  # [M] at the start, no [T]
+    battery_j: Array  # [M], no [T]
 
 
 def relax(world: AigcWorld, params: AigcParams, inputs: AigcInputs) -> Relaxed:
@@ -76,13 +77,15 @@ def _episode(world: AigcWorld, params: AigcParams, rows: AigcInputs) -> Relaxed:
         full = dataclasses.replace(state, charge_pct=jnp.full(world.devices, FULL_PCT))
         empty = dataclasses.replace(state, charge_pct=jnp.full(world.devices, EMPTY_PCT))
         best, worst = price_list(world, params, full, x), price_list(world, params, empty, x)
-        load_need = need(world, params, full)
+        load_need = jnp.broadcast_to(need(world, params, full), (world.devices,))
         room = 1.0 - load_need  # what is left for charge to make scarce
         cost = jnp.where(room > 0, (best.reward - worst.reward) / jnp.maximum(room, 1e-6), 0.0)
         after = world.step(params, dataclasses.replace(state, charge_pct=out), idle, x).state
         cap = params.background_cap * params.load_limit_gcycles
         before = state.server_backlog_gcycles
-        admitted = jnp.minimum(x.background_gcps * x.gap_s, jnp.maximum(0.0, cap - before))
+        brought = world.at_queues(params, x.background_gcps) * x.gap_s
+        admitted = jnp.minimum(brought, jnp.maximum(0.0, cap - before))
+        capacity = world.at_queues(params, params.server_ghz) * x.gap_s
         return after, {
             "plenty": worst.reward + cost,
             "scarcity_cost": cost,
@@ -95,15 +98,15 @@ def _episode(world: AigcWorld, params: AigcParams, rows: AigcInputs) -> Relaxed:
             "up_s": 8.0 * x.input_mb / x.bandwidth_mbps + params.network_delay_s,
             "idle_j": params.idle_w * x.gap_s,
             "gap_s": x.gap_s,
-            "spare_gcycles": params.server_ghz * x.gap_s
-            - (before + admitted - after.server_backlog_gcycles),
-            "busiest_gcycles": jnp.maximum(before + admitted, params.server_ghz * x.gap_s),
+            "spare_gcycles": capacity - (before + admitted - after.server_backlog_gcycles),
+            "busiest_gcycles": jnp.maximum(before + admitted, capacity),
         }
 
     _, found = jax.lax.scan(slot, start, played)
     found["busiest_gcycles"] = jnp.max(found["busiest_gcycles"], axis=0)
     counted = jnp.arange(steps) < jnp.minimum(steps, params.horizon_slots)
-    return Relaxed(counted=counted, charge_pct=start.charge_pct, **found)
+    battery_j = jnp.broadcast_to(params.battery_j, (world.devices,))
+    return Relaxed(counted=counted, charge_pct=start.charge_pct, battery_j=battery_j, **found)
 
 
 def scarce_at(params: AigcParams, load_need: Array, charge_pct: Array) -> Array:
@@ -122,4 +125,4 @@ def best_charge(world: AigcWorld, params: AigcParams, relaxed: Relaxed) -> Array
         least_j = jnp.zeros_like(least_j)
     drawn_j = jnp.cumsum(least_j + relaxed.idle_j[:, None], axis=0)
     before_j = jnp.concatenate([jnp.zeros_like(drawn_j[:1]), drawn_j[:-1]])
-    return relaxed.charge_pct - 100.0 * before_j / params.battery_j
+    return relaxed.charge_pct - 100.0 * before_j / relaxed.battery_j

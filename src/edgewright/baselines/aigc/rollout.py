@@ -1,7 +1,9 @@
 """The rollout planner: try every action against imagined futures, then be greedy.
 
 A strong feasible policy (Bertsekas's rollout algorithm with the known-queue greedy as its base):
-it needs the state, the physics and a model of the inputs, and no learning.
+it needs the state, the physics and a model of the inputs, and no learning. Several devices decide
+one after another, those that have not yet decided being greedy (multiagent rollout: Bertsekas,
+IEEE/CAA Journal of Automatica Sinica 8(2), 2021).
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from edgewright.baselines.aigc.greedy import immediate_rewards
+from edgewright.baselines.aigc.in_turn import greedy_in_turn
 from edgewright.baselines.aigc.tariff import Tariff
 from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Decision, Outcome, record, static
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import AigcParams, AigcState, AigcWorld
+
+MOST_DEVICES = 32
+"""The planner simulates ``devices * actions * futures`` futures for one decision: no more."""
 
 
 @record
@@ -39,7 +44,7 @@ class Rollout:
         return ()
 
     def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
-        """Return the action of every device, the others being greedy. Consumes ``key``."""
+        """Return the action of every device. Consumes ``key``."""
 
         def imagine(key: Array) -> Any:
             length = self.horizon - 1
@@ -58,7 +63,7 @@ def look_ahead(
     counted: Array,
     tariff: Tariff | None = None,
 ) -> Array:
-    """Return each device's action ``[M]`` with the best mean over futures, the others being greedy.
+    """Return each device's action ``[M]`` with the best mean over futures.
 
     Args:
         futures: rows ``[S, L, ...]`` that follow the present one; greedy goes on in each.
@@ -66,20 +71,22 @@ def look_ahead(
         tariff: prices on top of the reward, for greedy and planner; none where it is left out.
     """
     params = insight.params
-    now = net_rewards(world, params, insight.state, insight.x, tariff)
-    base = jnp.argmax(now, axis=0).astype(jnp.int32)
+    base = greedy_in_turn(world, params, insight.state, insight.x, tariff)
 
-    def value(device: Array, action: Array) -> Array:
-        choice = jnp.where(jnp.arange(world.devices) == device, action, base)
+    def value(choice: Array) -> Array:
         first = world.step(params, insight.state, choice, insight.x)
         later = jax.vmap(
             lambda rows: greedy_from(world, params, first.state, rows, counted, tariff)
         )
         return _earned(first, tariff) + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
-    devices, actions = jnp.arange(world.devices), jnp.arange(world.actions)
-    values = jax.vmap(lambda d: jax.vmap(lambda a: value(d, a))(actions))(devices)
-    return jnp.argmax(values, axis=-1).astype(jnp.int32)
+    def decide(chosen: Array, device: Array) -> tuple[Array, None]:
+        mine = jnp.arange(world.devices) == device
+        options = jnp.where(mine, jnp.arange(world.actions)[:, None], chosen)
+        best = jnp.argmax(jax.vmap(value)(options), axis=0).astype(jnp.int32)
+        return jnp.where(mine, best, chosen), None
+
+    return jax.lax.scan(decide, base, jnp.arange(world.devices))[0]
 
 
 def greedy_from(
@@ -98,8 +105,7 @@ def greedy_from(
 
     def slot(carry: tuple[AigcState, Array], row: Any) -> tuple[tuple[AigcState, Array], Array]:
         (state, alive), (x, counts) = carry, row
-        action = jnp.argmax(net_rewards(world, params, state, x, tariff), axis=0)
-        outcome = world.step(params, state, action.astype(jnp.int32), x)
+        outcome = world.step(params, state, greedy_in_turn(world, params, state, x, tariff), x)
         earned = jnp.where(alive & counts, _earned(outcome, tariff), 0.0)
         return (outcome.state, alive & ~outcome.terminated), earned
 
@@ -109,14 +115,6 @@ def greedy_from(
         return jnp.sum(earned)
     goes_on = alive & jnp.all(counted)
     return jnp.sum(earned) - jnp.where(goes_on, tariff.left(world, params, last), 0.0)
-
-
-def net_rewards(
-    world: AigcWorld, params: AigcParams, state: AigcState, x: Any, tariff: Tariff | None
-) -> Array:
-    """Return the immediate rewards ``[A, M]`` less what the tariff charges."""
-    rewards = immediate_rewards(world, params, state, x)
-    return rewards if tariff is None else rewards - tariff.paid(world, params, state, x)
 
 
 def _earned(outcome: Outcome, tariff: Tariff | None) -> Array:

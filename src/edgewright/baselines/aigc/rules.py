@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import Insight
-from edgewright.worlds.aigc import AigcWorld
+from edgewright.worlds.aigc import AigcParams, AigcState, AigcWorld
 
 
 @record
@@ -28,6 +28,12 @@ class Random:
         return carry, Decision(action=action, aux=())
 
 
+def shortest_wait(world: AigcWorld, params: AigcParams, state: AigcState) -> Array:
+    """Return the location ``[M]`` of the server with the least waiting time in reach."""
+    waits = state.server_backlog_gcycles / world.at_queues(params, params.server_ghz)
+    return jnp.argmin(world.in_reach(params, waits), axis=-1).astype(jnp.int32) + 1
+
+
 @record
 class Rule:
     """One place and one quality: on the device, or on the server with the least waiting time."""
@@ -42,8 +48,8 @@ class Rule:
 
     def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
         """Return the rule's action for every device."""
-        waits = insight.state.server_backlog_gcycles / insight.params.server_ghz
-        location = jnp.argmin(waits) + 1 if self.place == "shortest" else jnp.zeros((), int)
-        location = jnp.full((self.world.devices,), location, jnp.int32)
+        location = jnp.zeros((self.world.devices,), jnp.int32)
+        if self.place == "shortest":
+            location = shortest_wait(self.world, insight.params, insight.state)
         action = self.world.encode(location, jnp.full_like(location, self.level))
         return carry, Decision(action=action, aux=())

@@ -1,17 +1,20 @@
-"""A tariff: what a joule of the battery and room in the queues are worth beyond the present slot.
+"""A tariff: what a joule of the battery and room in the queues are worth beyond the slot.
 
-Two prices make a rule that looks at one slot far-sighted: charge that is spent now is missing later,
-and work that is queued now makes later tasks wait.
+Two prices make a rule that looks at one slot far-sighted: charge spent now is missing later, and
+work queued now makes later tasks wait.
 """
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, record
-from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, price_list
+from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, pick, price_list
 
-TARIFFS = tuple((joule, toll) for joule in (0.0, 0.2, 0.5, 0.9, 1.5, 3.0, 8.0) for toll in (0.3, 1.0))
+TARIFFS = tuple(
+    (joule, toll) for joule in (0.0, 0.2, 0.5, 0.9, 1.5, 3.0, 8.0) for toll in (0.3, 1.0)
+)
 """(joule, toll) that planners with hindsight try; the price of a joule in :func:`joule_unit`."""
 
 
@@ -26,66 +29,67 @@ class Tariff:
 
     A queue that is ``q`` seconds deep and drains at the share ``1 - rho`` that others leave makes
     the tasks of the next slots wait ``q^2 / (2 slot (1 - rho))`` seconds in all, if one task of
-    each slot joins it (less what falls beyond the horizon). ``toll`` is the number that does.
+    each slot joins it (less what falls beyond the horizon). The tolls are how many tasks do.
     """
 
     joule: Array  # [M] reward per joule drawn from the battery
-    toll: Array  # [] tasks per slot and device that meet each queue
+    local_toll: Array  # [] tasks per slot that meet a device's own queue
+    server_toll: Array  # [] tasks per slot that meet a server's queue
 
     def paid(self, world: AigcWorld, params: AigcParams, state: AigcState, x: AigcInputs) -> Array:
         """Return what each action pays ``[A, M]``, each device acting alone."""
         prices = price_list(world, params, state, x)
-        location, _ = world.decode(jnp.arange(world.actions))
-        server = jnp.maximum(location - 1, 0)
-        local = _waits_caused_s(
-            params, state, state.local_backlog_gcycles, prices.work_gcycles, params.device_ghz, 0.0
-        )
-        sent = _waits_caused_s(
-            params,
-            state,
-            state.server_backlog_gcycles[server][:, None],
-            prices.work_gcycles,
-            params.server_ghz[server][:, None],
-            params.background_utilisation[server][:, None],
-        )
-        waits_s = jnp.where((location == 0)[:, None], local, world.devices * sent)
-        room = self.toll * _second_cost(world, params) * waits_s
-        return self.joule * prices.device_energy_j + room
+        queue, speed_ghz, utilisation = queues_of_actions(world, params)
+        local = queue < 0
+        at_server = pick(state.server_backlog_gcycles, jnp.maximum(queue, 0))
+        backlog = jnp.where(local, state.local_backlog_gcycles, at_server)
+        slots = params.horizon_slots - state.slot - 1
+        before_s = jnp.maximum(0.0, backlog / speed_ghz - params.slot_s)
+        after_s = jnp.maximum(0.0, (backlog + prices.work_gcycles) / speed_ghz - params.slot_s)
+        waits_s = _waits_s(params, after_s, utilisation, slots)
+        waits_s = waits_s - _waits_s(params, before_s, utilisation, slots)
+        toll = jnp.where(local, self.local_toll, self.server_toll)
+        return self.joule * prices.device_energy_j + toll * _second_cost(world, params) * waits_s
 
     def left(self, world: AigcWorld, params: AigcParams, state: AigcState) -> Array:
         """Return what the backlogs of a state cost the slots to come, ``[]``."""
         slots = params.horizon_slots - state.slot
         local_s = state.local_backlog_gcycles / params.device_ghz
-        server_s = state.server_backlog_gcycles / params.server_ghz
-        waits_s = jnp.sum(_waits_s(params, local_s, 0.0, slots))
-        shared_s = jnp.sum(_waits_s(params, server_s, params.background_utilisation, slots))
-        return self.toll * _second_cost(world, params) * (waits_s + world.devices * shared_s)
+        server_s = state.server_backlog_gcycles / world.at_queues(params, params.server_ghz)
+        busy = world.at_queues(params, params.background_utilisation)
+        local_s = self.local_toll * jnp.sum(_waits_s(params, local_s, 0.0, slots))
+        server_s = self.server_toll * jnp.sum(_waits_s(params, server_s, busy, slots))
+        return _second_cost(world, params) * (local_s + server_s)
 
 
-def _waits_s(
-    params: AigcParams, depth_s: Array, utilisation: Array | float, slots: Array
-) -> Array:
+def tariff(world: AigcWorld, params: AigcParams, joule: Array, toll: Array) -> Tariff:
+    """Return the tariff of multiples ``[...]``: of :func:`joule_unit`, and of one task a device."""
+    sharing = 1 if world.alone else world.devices
+    joule = jnp.broadcast_to(jnp.asarray(joule)[..., None], (*jnp.shape(joule), world.devices))
+    return Tariff(
+        joule=joule * joule_unit(params),
+        local_toll=jnp.asarray(toll),
+        server_toll=jnp.asarray(toll) * sharing,
+    )
+
+
+def queues_of_actions(world: AigcWorld, params: AigcParams) -> tuple[Array, Array, Array]:
+    """Return queue (-1 local), speed and the others' share of it for each action, ``[A, M]``."""
+    shape = (world.actions, world.devices)
+    location, _ = world.decode(jnp.broadcast_to(jnp.arange(world.actions)[:, None], shape))
+    queue = jax.vmap(lambda one: world.queue(params, one))(location)
+    at = jnp.maximum(queue, 0)
+    speed = pick(world.at_queues(params, params.server_ghz), at)
+    busy = pick(world.at_queues(params, params.background_utilisation), at)
+    own = jnp.broadcast_to(params.device_ghz, (world.devices,))
+    return queue, jnp.where(queue < 0, own, speed), jnp.where(queue < 0, 0.0, busy)
+
+
+def _waits_s(params: AigcParams, depth_s: Array, utilisation: Array | float, slots: Array) -> Array:
     """Return how long the tasks of the next slots wait in all, one in each, behind a queue."""
     drained_s = params.slot_s * (1.0 - utilisation)
     rest_s = jnp.maximum(0.0, depth_s - slots * drained_s)
     return (depth_s**2 - rest_s**2) / (2.0 * drained_s)
-
-
-def _waits_caused_s(
-    params: AigcParams,
-    state: AigcState,
-    backlog: Array,
-    work: Array,
-    speed_ghz: Array,
-    utilisation: Array | float,
-) -> Array:
-    """Return what ``work`` adds to the waits of the tasks after this slot."""
-    slots = params.horizon_slots - state.slot - 1
-    before_s = jnp.maximum(0.0, backlog / speed_ghz - params.slot_s)
-    after_s = jnp.maximum(0.0, (backlog + work) / speed_ghz - params.slot_s)
-    return _waits_s(params, after_s, utilisation, slots) - _waits_s(
-        params, before_s, utilisation, slots
-    )
 
 
 def _second_cost(world: AigcWorld, params: AigcParams) -> Array:

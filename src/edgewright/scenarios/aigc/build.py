@@ -10,7 +10,9 @@ from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
 from edgewright.scenarios.aigc.schema import AigcScenario
 from edgewright.scenarios.inputs import composed
+from edgewright.scenarios.placement import find_placement, recorded_folder
 from edgewright.scenarios.system import Built, same_game
+from edgewright.streams.placement import nearest_servers
 from edgewright.worlds.aigc import AigcParams, AigcWorld
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -30,12 +32,19 @@ def build(scenario: AigcScenario, data: str | None) -> Built:
     structure = dataclasses.asdict(scenario.world)
     structure.pop("kind")
     world = AigcWorld(**structure)
-    params = build_params(scenario)
+    params, placement = build_params(scenario), None
+    spec = scenario.params.placement
+    if spec is not None:
+        placement = "drawn" if recorded_folder(spec, data) is None else "recorded"
+        places = find_placement(spec, world.devices, world.servers, data)
+        neighbours = jnp.asarray(nearest_servers(places, world.reach))
+        params = dataclasses.replace(params, neighbours=neighbours)
     default = world.inputs(params)
     return Built(
         kind="aigc",
         world=world,
         horizon=scenario.params.horizon_slots,
+        placement=placement,
         params=params,
         train_stream=composed(scenario, default, params, data, "train"),
         test_stream=composed(scenario, default, params, data, "test"),
@@ -45,6 +54,7 @@ def build(scenario: AigcScenario, data: str | None) -> Built:
 def build_params(scenario: AigcScenario) -> AigcParams:
     """Return the numbers as float32 arrays; single values are repeated for every server."""
     numbers = dataclasses.asdict(scenario.params)
+    numbers.pop("placement")
     for name in ("server_ghz", "background_utilisation"):
         if not isinstance(numbers[name], list):
             numbers[name] = [numbers[name]] * scenario.world.servers
@@ -64,9 +74,9 @@ def game(trained: World, built: Built) -> AigcWorld:
         same_game(trained, dataclasses.replace(built, world=world))
     except InputError:
         problem = (
-            f"the run was trained with {trained.servers} servers, {trained.qualities} levels, "
-            f"obs = '{trained.obs}'; the scenario has {world.servers}, {world.qualities}, "
-            f"'{world.obs}'"
+            f"the run was trained with {trained.servers} servers, {trained.reach} in reach "
+            f"(0: all), {trained.qualities} levels, obs = '{trained.obs}'; the scenario has "
+            f"{world.servers}, {world.reach}, {world.qualities}, '{world.obs}'"
         )
         hint = "evaluate it on a scenario of the same sizes, or train on this one"
         raise InputError(problem, hint=hint) from None

@@ -8,9 +8,12 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from edgewright.scenarios.placement import PlacementSpec
 from edgewright.scenarios.processes import (
     CategoricalSpec,
     ProcessSpec,
+    laws,
+    listed,
     lowest,
     process_problems,
 )
@@ -18,6 +21,7 @@ from edgewright.scenarios.schema import (
     WEIGHT_TOLERANCE,
     Count,
     NonNegative,
+    NonNegatives,
     Percent,
     Positive,
     Positives,
@@ -52,7 +56,7 @@ class AigcStructure:
     qualities: Annotated[int, Field(ge=2)]
     energy_account: Literal["system", "device", "literal"]
     edge_energy: Literal["per_cycle", "cubic"]
-    obs: Literal["full", "seed"]
+    obs: Literal["full", "device", "seed"]
     overflow: Literal["end", "reject"]
     wait: Literal["backlog", "slots"]
     work: Literal["total", "density"]
@@ -60,22 +64,31 @@ class AigcStructure:
     adaptive_weights: bool
     quality_action: bool
     drain_during_upload: bool
+    reach: Annotated[int, Field(ge=0)]
+    alone: bool
+
+
+DEVICE_NUMBERS = ("device_ghz", "kappa", "transmit_w", "receive_w", "idle_w", "battery_j")
+"""Numbers that may list one value for each device."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AigcNumbers:
-    """The numbers of the AIGC world; one value for all servers or a list, one for each."""
+    """The numbers of the AIGC world; one value for all, or a list of one for each.
+
+    Lists are for the devices, or for the servers: see ``inconsistencies``.
+    """
 
     slot_s: Positive
     horizon_slots: Count
     device_ghz: Positives
     server_ghz: Positives
-    kappa: Positive
+    kappa: Positives
     edge_j_per_gcycle: NonNegative
-    transmit_w: NonNegative
-    receive_w: NonNegative
-    idle_w: NonNegative
-    battery_j: Positive
+    transmit_w: NonNegatives
+    receive_w: NonNegatives
+    idle_w: NonNegatives
+    battery_j: Positives
     charge_floor_pct: Percent
     network_delay_s: NonNegative
     output_mb: NonNegative
@@ -98,6 +111,7 @@ class AigcNumbers:
     reward_scale: Positive
     terminal_reward: Annotated[float, Field(le=0, allow_inf_nan=False)]
     rejected_reward: Real
+    placement: PlacementSpec | None = None
 
 
 AigcScenario: TypeAlias = Scenario[AigcStructure, AigcNumbers, AigcStreams]
@@ -115,7 +129,7 @@ def inconsistencies(scenario: AigcScenario) -> list[Problem]:
     sized = [
         ("server_ghz", world.servers, "world.servers"),
         ("background_utilisation", world.servers, "world.servers"),
-        ("device_ghz", world.devices, "world.devices"),
+        *((name, world.devices, "world.devices") for name in DEVICE_NUMBERS),
         ("quality_multiplier", world.qualities, "world.qualities"),
         ("quality_score", world.qualities, "world.qualities"),
     ]
@@ -124,10 +138,45 @@ def inconsistencies(scenario: AigcScenario) -> list[Problem]:
         if isinstance(value, list) and len(value) != size:
             problem = f"has {len(value)} values, but {owner} is {size}"
             found.append((f"params.{key}", problem, f"give {size} values, or change {owner}"))
+    found += _reach_problems(scenario)
     for entry in dataclasses.fields(scenario.streams):
         spec = getattr(scenario.streams, entry.name)
+        found += _list_problems(entry.name, spec, world.devices)
         found += process_problems(entry.name, spec) + _input_problems(entry.name, spec)
     return found
+
+
+def _reach_problems(scenario: AigcScenario) -> list[Problem]:
+    """Reach and placement belong together, and a server has no kappa of a device."""
+    world, found = scenario.world, []
+    placed = scenario.params.placement is not None
+    if world.reach > world.servers:
+        problem = f"{world.reach} servers are in reach of a device, but world.servers is"
+        remedy = "lower it, or set it to 0 for all servers"
+        found.append(("world.reach", f"{problem} {world.servers}", remedy))
+    if world.reach and not placed:
+        problem = f"{world.reach} servers are in reach of a device, but nothing says which"
+        found.append(("world.reach", problem, "add [params.placement], or set it to 0"))
+    if placed and not world.reach:
+        problem = "positions change nothing where every device reaches every server"
+        found.append(("params.placement", problem, "set world.reach, or remove the table"))
+    if world.edge_energy == "cubic" and isinstance(scenario.params.kappa, list):
+        problem = "edge_energy = 'cubic' uses the same kappa for servers, and devices differ in it"
+        found.append(("params.kappa", problem, "give one kappa, or use 'per_cycle'"))
+    return found
+
+
+def _list_problems(name: str, spec: ProcessSpec, devices: int) -> list[Problem]:
+    """Return which lists are not one value for each device."""
+    for part, count in listed(spec).items():
+        key = f"streams.{name}.{part}"
+        if name in ("background_gcps", "gap_s"):
+            problem = f"a list gives one value for each device, and {name} has none"
+            return [(key, problem, "give one value")]
+        if count != devices:
+            problem = f"has {count} values, but world.devices is {devices}"
+            return [(key, problem, f"give {devices} values, or change world.devices")]
+    return []
 
 
 def _input_problems(name: str, spec: ProcessSpec) -> list[Problem]:
@@ -136,9 +185,10 @@ def _input_problems(name: str, spec: ProcessSpec) -> list[Problem]:
     if name == "mode" and not isinstance(spec, CategoricalSpec):
         problem = f"kind = '{spec.kind}' cannot draw a mode"
         return [(key, problem, "use kind = 'categorical'")]
-    if isinstance(spec, CategoricalSpec) and name == "mode" and len(spec.probabilities) != 3:
-        problem = f"has {len(spec.probabilities)} probabilities for 3 modes"
-        return [(f"{key}.probabilities", problem, "give preview, balanced, best")]
+    for row in laws(spec) if isinstance(spec, CategoricalSpec) and name == "mode" else ():
+        if len(row) != 3:
+            problem = f"has {len(row)} probabilities for 3 modes"
+            return [(f"{key}.probabilities", problem, "give preview, balanced, best")]
     least = lowest(spec)
     if least is None or least > 0:
         return []

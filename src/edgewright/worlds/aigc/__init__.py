@@ -1,7 +1,16 @@
 """AIGC offloading: joint location and quality (SE-PPO)."""
 
 from edgewright.worlds.aigc.records import AigcInputs, AigcMetrics, AigcParams, AigcState
-from edgewright.worlds.aigc.service import Service, need, pick, price, price_list, task_work, weights
+from edgewright.worlds.aigc.service import (
+    Service,
+    for_device,
+    need,
+    pick,
+    price,
+    price_list,
+    task_work,
+    weights,
+)
 from edgewright.worlds.aigc.world import AigcWorld
 
 __all__ = [
@@ -11,6 +20,7 @@ __all__ = [
     "AigcState",
     "AigcWorld",
     "Service",
+    "for_device",
     "need",
     "pick",
     "price",

@@ -1,7 +1,8 @@
 """The numbers, inputs, state and metrics of the AIGC offloading world.
 
 Sources: (S) the SE-PPO article's parameter table; (R) our reading where it is silent, each argued
-in ``docs/concepts/aigc.md``. Axes: ``M`` devices, ``N`` servers, ``K`` quality levels, 3 modes.
+in ``docs/concepts/aigc.md``. Axes: ``M`` devices, ``N`` servers, ``k`` servers in reach of a device
+(all of them, unless the world says otherwise), ``K`` quality levels, 3 modes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from edgewright.core.records import Array, record
 
 @record
 class AigcParams:
-    """Every number of the world; those of a device may be one for all or ``[M]``."""
+    """Every number of the world; those of ``OF_A_DEVICE`` may be one for all or ``[M]``."""
 
     slot_s: Array  # (R) nominal time between two tasks of a device
     horizon_slots: Array  # (R) an episode is cut here
@@ -42,6 +43,11 @@ class AigcParams:
     reward_scale: Array  # (R) 1, the paper's alpha
     terminal_reward: Array  # (R) -20 = missed reward / (1 - gamma): dying early must not pay
     rejected_reward: Array  # (R) -1: a task refused by a full server, or of a device that is out
+    neighbours: Array | None = None  # [M, k] int32, the servers in reach; None: all are
+
+
+OF_A_DEVICE = ("device_ghz", "kappa", "transmit_w", "receive_w", "idle_w", "battery_j")
+"""Numbers that may differ between devices."""
 
 
 @record
@@ -63,9 +69,9 @@ class AigcState:
 
     charge_pct: Array  # [M]
     local_backlog_gcycles: Array  # [M]
-    server_backlog_gcycles: Array  # [N]
+    server_backlog_gcycles: Array  # [N], or [M k] where every device is alone
     local_idle_slots: Array  # [M] whole slots since the queue ran empty
-    server_idle_slots: Array  # [N]
+    server_idle_slots: Array  # as server_backlog_gcycles
     slot: Array  # [] int32
 
 
@@ -82,5 +88,5 @@ class AigcMetrics:
     served: Array  # 1 if the task was done, 0 if refused or the device is out
     charge_pct: Array  # before the task
     mode: Array
-    location: Array  # 0 local, n = server n
+    location: Array  # 0 local, n = the n-th server in reach
     level: Array  # quality level

@@ -6,14 +6,15 @@ takes their best.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, record
 from edgewright.physics import compute, energy, preference, queues, radio
-from edgewright.worlds.aigc.records import AigcInputs, AigcParams, AigcState
+from edgewright.worlds.aigc.records import OF_A_DEVICE, AigcInputs, AigcParams, AigcState
 
 if TYPE_CHECKING:
     from edgewright.worlds.aigc.world import AigcWorld
@@ -46,7 +47,8 @@ def pick(values: Array, index: Array) -> Array:
 def need(world: AigcWorld, params: AigcParams, state: AigcState) -> Array:
     """Return how scarce energy is, in [0, 1] per device ``[M]``: from the charge and the load."""
     need = preference.scarcity(state.charge_pct, params.low_charge_pct, params.low_charge_span_pct)
-    relative_load = jnp.min(state.server_backlog_gcycles) / params.load_limit_gcycles
+    least = world.least_in_reach(params, state.server_backlog_gcycles)
+    relative_load = least / params.load_limit_gcycles
     if world.load_weighting == "high":
         need_load = preference.scarcity(-relative_load, -params.load_threshold, params.load_span)
         need = jnp.maximum(need, need_load)
@@ -86,31 +88,32 @@ def price(
 ) -> Service:
     """Return the price of sending each task to ``location`` at quality ``level``, both ``[M]``.
 
+    ``location`` is 0 for the device and n for the n-th server in its reach.
     Local: ``T = Q_loc / f_loc + C omega / f_loc`` (4). Server n: ``T = up + down + L_n / f_n +
     C omega / f_n`` (10). With ``together`` a task also waits behind the expected half of what other
     devices with charge left send in the same slot; without, each is priced as if it acted alone.
     """
     local = location == 0
-    server = location - 1
+    queue = world.queue(params, location)
     sending = ~local & (state.charge_pct >= params.charge_floor_pct)
     work = task_work(world, params, x, level)
     device_ghz = jnp.broadcast_to(params.device_ghz, work.shape)
-    server_ghz = pick(params.server_ghz, server)
+    server_ghz = pick(world.at_queues(params, params.server_ghz), queue)
     up_s = radio.transmission_s(x.input_mb, x.bandwidth_mbps, params.network_delay_s)
     down_s = radio.transmission_s(
         jnp.broadcast_to(params.output_mb, up_s.shape), x.bandwidth_mbps, params.network_delay_s
     )
 
-    backlog = pick(state.server_backlog_gcycles, server)
+    backlog = pick(state.server_backlog_gcycles, queue)
     if world.drain_during_upload:
         backlog = queues.drain(backlog, server_ghz, up_s)
     if together and world.devices > 1:
         sent = queues.arrivals_by_server(
-            jnp.where(sending, work, 0.0), jnp.where(sending, server, -1), world.servers
+            jnp.where(sending, work, 0.0), jnp.where(sending, queue, -1), world.queue_count
         )
-        backlog = backlog + queues.same_slot_wait_gcycles(work, pick(sent, server))
+        backlog = backlog + queues.same_slot_wait_gcycles(work, pick(sent, queue))
     if world.wait == "slots":
-        idle = pick(state.server_idle_slots, server)
+        idle = pick(state.server_idle_slots, queue)
         wait_edge = queues.slot_wait_s(backlog, server_ghz, idle, params.slot_s)
         wait_local = queues.slot_wait_s(
             state.local_backlog_gcycles, device_ghz, state.local_idle_slots, params.slot_s
@@ -163,3 +166,26 @@ def price_list(world: AigcWorld, params: AigcParams, state: AigcState, x: AigcIn
         return price(world, params, state, x, location, level, together=False)
 
     return jax.vmap(of)(jnp.arange(world.actions))
+
+
+def for_device(
+    params: AigcParams, state: AigcState, x: AigcInputs, device: Array
+) -> tuple[AigcParams, AigcState, AigcInputs]:
+    """Return the numbers, state and inputs of one device, as a world of one device takes them.
+
+    Servers are left as they are, so this is not for a world whose devices are ``alone``.
+    """
+
+    def cut(whole: Any, names: tuple[str, ...]) -> Any:
+        found = {name: jnp.asarray(getattr(whole, name)) for name in names}
+        return dataclasses.replace(
+            whole, **{n: v[device][None] for n, v in found.items() if v.ndim}
+        )
+
+    table = () if params.neighbours is None else ("neighbours",)
+    own = ("input_mb", "work_gcycles", "mode", "bandwidth_mbps", "initial_charge_pct")
+    return (
+        cut(params, (*OF_A_DEVICE, *table)),
+        cut(state, ("charge_pct", "local_backlog_gcycles", "local_idle_slots")),
+        cut(x, own),
+    )

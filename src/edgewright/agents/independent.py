@@ -1,0 +1,79 @@
+"""Independent learners: one network for each device, trained on that device's data only."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import Learner, Policy
+from edgewright.core.records import Array, Decision, Trajectory, record
+from edgewright.core.spaces import Discrete
+
+
+@record
+class EachPolicy:
+    """A policy of its own for each device; every leaf of ``policies`` is ``[M, ...]``."""
+
+    policies: Any
+
+    def start(self, key: Array) -> Any:
+        """Return the memories ``[M, ...]``. Consumes ``key``."""
+        return jax.vmap(lambda policy, one: policy.start(one))(*self._keyed(key))
+
+    def act(self, key: Array, carry: Any, observation: Array) -> tuple[Any, Decision]:
+        """Return the decision of every device from its own row of ``[M, F]``."""
+        policies, keys = self._keyed(key)
+        return jax.vmap(lambda policy, *row: policy.act(*row))(policies, keys, carry, observation)
+
+    def _keyed(self, key: Array) -> tuple[Any, Array]:
+        return self.policies, jax.random.split(key, jax.tree.leaves(self.policies)[0].shape[0])
+
+
+@record
+class Independent:
+    """Run a learner for each device side by side (independent learners: Tan, ICML 1993).
+
+    Each sees its own observation, action and reward; the others are part of its world. Every leaf
+    of the state is ``[M, ...]``, and what the inner learner counts as an environment step is one.
+    """
+
+    inner: Learner
+
+    @property
+    def envs(self) -> int:
+        """Number of copies of the world played side by side between two updates."""
+        return self.inner.envs
+
+    @property
+    def rollout_steps(self) -> int:
+        """Number of steps of each copy between two updates."""
+        return self.inner.rollout_steps
+
+    def init(self, key: Array, observation: Array, actions: Discrete) -> Any:
+        """Return one fresh state for each row of ``observation`` ``[M, F]``. Consumes ``key``."""
+        own = dataclasses.replace(actions, shape=actions.shape[1:])
+        keys = jax.random.split(key, observation.shape[0])
+        return jax.vmap(lambda one, row: self.inner.init(one, row, own))(keys, observation)
+
+    def policy(self, state: Any, explore: bool) -> Policy:
+        """Return the policies of all devices."""
+        return EachPolicy(policies=jax.vmap(lambda one: self.inner.policy(one, explore))(state))
+
+    def update(self, key: Array, state: Any, batch: Trajectory) -> tuple[Any, dict[str, Array]]:
+        """Let every device learn from its part of ``[T, N, M, ...]``; logs are means over them."""
+        parts, axes = _by_device(batch)
+        keys = jax.random.split(key, batch.reward.shape[2])
+        update = jax.vmap(self.inner.update, in_axes=(0, 0, axes))
+        after, logs = update(keys, state, parts)
+        return after, jax.tree.map(jnp.mean, logs)
+
+
+def _by_device(batch: Trajectory) -> tuple[Trajectory, Trajectory]:
+    """Return a batch without metrics, and where its device axis is: ends are shared by all."""
+    parts = dataclasses.replace(batch, metrics=())
+    axes = jax.tree.map(lambda _: 2, parts)
+    shared = jax.tree.map(lambda _: None, (batch.terminated, batch.truncated))
+    return parts, dataclasses.replace(axes, terminated=shared[0], truncated=shared[1])
