@@ -17,7 +17,7 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, record, static
-from edgewright.loops.evaluate import Play, play, summarise
+from edgewright.loops.evaluate import Play, play, play_each, summarise
 from edgewright.loops.unroll import Reveal
 from edgewright.scenarios.course import Course, OnlineCourse, draw_inputs
 from edgewright.scenarios.schema import Evaluation, Problem, Scenario
@@ -46,13 +46,26 @@ class Built:
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A policy, what it is told, and how it is grouped in tables and figures."""
+    """A policy, what it is told, and how it is grouped in tables and figures.
+
+    Attributes:
+        foresee: for an oracle of the future, from the inputs ``[T + 1, E, ...]`` to the policy of
+            every episode, leaves ``[E, ...]``; it then plays instead of ``policy``.
+    """
 
     name: str
     group: Group
     policy: Policy
     reveal: Reveal | None
     world: World
+    foresee: Callable[[Any], Policy] | None = None
+
+    def play(self, key: Array, params: Any, inputs: Any) -> Play:
+        """Play every episode of ``inputs`` once. Consumes ``key``."""
+        if self.foresee is None:
+            return play(key, self.world, params, self.policy, inputs, reveal=self.reveal)
+        each = self.foresee(inputs)
+        return play_each(key, self.world, params, each, inputs, reveal=self.reveal)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +115,7 @@ def play_episodes(
     contender: Contender, built: Built, inputs: Any, seed: int, missed_reward: float
 ) -> tuple[dict[str, Array], Play | None]:
     """Return the metrics ``[E]`` of one policy on the evaluation's inputs, and how it played."""
-    key, world = jax.random.key(seed), contender.world
-    played = play(key, world, built.params, contender.policy, inputs, reveal=contender.reveal)
+    played = contender.play(jax.random.key(seed), built.params, inputs)
     return summarise(played, np.float32(missed_reward)), played
 
 
