@@ -183,3 +183,92 @@ def binary_sampler() -> Callable[..., Any]:
         return BinarySampler(devices=devices, fewest_devices=fewest, **arrays)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def deployable() -> dict[str, Any]:
+    """Return what bundles are made from: a scenario, its physics, policies by name, an interface.
+
+    The policies have random weights and the ranges are made up, so nothing is compiled for long.
+    """
+    import dataclasses
+
+    import jax
+
+    from edgewright.deploy.observation import interface_of, vocabulary
+    from edgewright.rules.normalise import merge
+    from edgewright.scenarios.build import build, build_learner
+    from edgewright.scenarios.load import load
+    from edgewright.scenarios.policies import baseline
+
+    scenario = load("aigc-heavy", {"evaluation.episodes": 8, "params.horizon_slots": 40})
+    built = build(scenario)
+    hidden = {"se-ppo": [16, 16], "a2c": [16], "dqn": [24, 16], "dqn-plain": [8]}
+    policies: dict[str, Any] = {}
+    for number, (name, widths) in enumerate(hidden.items()):
+        settings = dataclasses.replace(scenario, learner={"hidden": widths})
+        learner: Any = build_learner(name, settings, built.world, 1e3).learner
+        rows = jax.random.uniform(jax.random.key(number), (64, 11))
+        actions = built.world.action_space(built.params)
+        state = learner.init(jax.random.key(number), rows[:1], actions)
+        state = dataclasses.replace(state, observations=merge(state.observations, rows))
+        if hasattr(state, "networks"):  # scores of a fresh actor are all nearly zero
+            actor = jax.tree.map(lambda leaf: 3.0 * leaf + 0.01, state.networks[0])
+            last = 30.0 * actor.weights[-1]
+            actor = dataclasses.replace(actor, weights=(*actor.weights[:-1], last))
+            state = dataclasses.replace(state, networks=(actor, state.networks[1]))
+        policies[name] = learner.policy(state, explore=False)
+    rules = {n: baseline(n, built).policy for n in ("greedy", "shortest-2", "local-0")}
+    low = np.array([0.4, 0.375, 0, 0, 0, 0.1, 1 / 3, 0, 0, 0, 0], np.float32)
+    high = np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1], np.float32)
+    words = vocabulary(built.world, built.params)
+    names = tuple(built.world.observation_space(built.params).names)
+    interface = interface_of(words, names, np.stack([low, high]))
+    return {
+        "scenario": scenario,
+        "built": built,
+        "interface": interface,
+        "learned": policies,
+        "rules": rules,
+    }
+
+
+@pytest.fixture(scope="session")
+def bundles(deployable: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the files of the deployable policies by name."""
+    from edgewright.scenarios.load import resolved
+    from edgewright.studies.exporting import export_policy
+
+    folder = tmp_path_factory.mktemp("bundles")
+    made = {}
+    for name, policy in {**deployable["learned"], **deployable["rules"]}.items():
+        learned = name in deployable["learned"]
+        facts = {
+            "name": name,
+            "kind": "learned" if learned else "rule",
+            "scenario": resolved(deployable["scenario"]),
+            "provenance": {"learner": name, "steps": 1e3} if learned else {},
+            "scores": {},
+            "lineage": [],
+        }
+        made[name] = folder / f"{name}.edge"
+        beside = None if name == "se-ppo" else ()
+        arguments = (policy, deployable["built"], deployable["interface"], facts, beside)
+        export_policy(made[name], *arguments)
+    return made
+
+
+@pytest.fixture
+def observation() -> dict[str, Any]:
+    """Return an observation in the trained range of the bundles."""
+    return {
+        "input_mb": 17.5,
+        "work_gcycles": 5.5,
+        "mode": "balanced",
+        "charge_pct": 80.0,
+        "bandwidth_mbps": 100.0,
+        "local_backlog_gcycles": 3.0,
+        "phase": 0.5,
+        "server_1_backlog_gcycles": 30.0,
+        "server_2_backlog_gcycles": 10.0,
+    }

@@ -152,6 +152,9 @@ class _Writer:
             made = self._slice(names[0], params)
         elif name == "gather":
             made = self._gather(values, rows, params, shape)
+        elif name == "dynamic_slice" and self._is_entry(values, params):
+            place = self._reshape(names[1], (1,))
+            made = node("Gather", [self.graph.constant(np.asarray(values[0])), place], axis=0)
         elif name == "transpose":
             order = [0, *(axis + 1 for axis in params["permutation"])]
             made = node("Transpose", names, perm=order)
@@ -233,6 +236,17 @@ class _Writer:
         axes = range(1, len(starts) + 1)
         parts = [self.graph.constant(list(p), dtype=np.int64) for p in (starts, ends, axes, steps)]
         return self.graph.node("Slice", [name, *parts])
+
+    def _is_entry(self, values: list[Any], params: dict[str, Any]) -> bool:
+        """Say whether this takes one whole entry of a table of numbers, at a place that varies."""
+        table, place, *others = values
+        return (
+            not isinstance(table, _Row)
+            and np.issubdtype(np.asarray(table).dtype, np.floating)
+            and isinstance(place, _Row)
+            and tuple(params["slice_sizes"]) == (1, *np.shape(table)[1:])
+            and not any(isinstance(other, _Row) or np.any(other) for other in others)
+        )
 
     def _is_matrix_product(self, values: list[Any], params: dict[str, Any]) -> bool:
         (left, right), batch = params["dimension_numbers"]

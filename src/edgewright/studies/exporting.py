@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import store
-from edgewright.studies.observing import AnyAction, watch
+from edgewright.studies.observing import AnyAction, Mixed, watch
 from edgewright.studies.train import Run, load_run
 
 
@@ -46,10 +47,9 @@ def export_run(
         problem = f"the run has no seed {seed}"
         hint = f"its seeds are 0 to {run.request.seeds - 1}"
         raise InputError(problem, where=str(folder), hint=hint)
-    world, learner = run.plan.world, run.plan.learner
-    state = run.trainings[seed].learner
-    explorer = learner.policy(state, explore=True)
-    interface = _interface(world, run.built, explorer)
+    learner, state = run.plan.learner, run.trainings[seed].learner
+    built = dataclasses.replace(run.built, world=run.plan.world)
+    interface = interface_in(built, learner.policy(state, explore=True))
     result = folder / "result.json"
     scores = store.read_json(result, "result") if result.exists() else {}
     facts = {
@@ -61,7 +61,7 @@ def export_run(
         "lineage": [],
     }
     policy = learner.policy(state, explore=False)
-    return _write(out, policy, world, run.built, interface, facts, rules)
+    return export_policy(out, policy, built, interface, facts, rules)
 
 
 def export_rule(
@@ -74,7 +74,7 @@ def export_rule(
     """
     built = build(scenario, data)
     found = baseline(name, built)
-    interface = _interface(found.world, built, None)
+    interface = interface_in(built, None)
     facts = {
         "name": f"{name} on {scenario.name}",
         "kind": "rule",
@@ -83,7 +83,7 @@ def export_rule(
         "scores": {},
         "lineage": [],
     }
-    return _write(out, found.policy, found.world, built, interface, facts, ())
+    return export_policy(out, found.policy, built, interface, facts, ())
 
 
 def usual_rules(built: Built) -> list[str]:
@@ -92,33 +92,35 @@ def usual_rules(built: Built) -> list[str]:
     return [name for name in wanted if name in baseline_names(built)]
 
 
-def trained_range(world: World, built: Built, policy: Policy | None) -> np.ndarray:
-    """Return features ``[n, F]`` as training saw them: random actions, and the exploring policy."""
-    space: Any = world.action_space(built.params)
-    players = [AnyAction(actions=space.n), *([policy] if policy is not None else [])]
-    return np.concatenate(
-        [watch(world, built, player, seed) for seed, player in enumerate(players)]
-    )
+def interface_in(built: Built, explorer: Policy | None) -> Interface:
+    """Return the fields and outputs of policies of a world, with the range that training saw.
+
+    That is what random actions lead to, and the exploring policy at the end of training.
+    """
+    world, params = built.world, built.params
+    actions = world.action_space(params).n
+    player = AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
+    names = tuple(world.observation_space(params).names)
+    return interface_of(vocabulary(world, params), names, watch(world, built, player, 0))
 
 
-def _interface(world: World, built: Built, policy: Policy | None) -> Interface:
-    space = world.observation_space(built.params)
-    return interface_of(
-        vocabulary(world, built.params), tuple(space.names), trained_range(world, built, policy)
-    )
-
-
-def _write(
+def export_policy(
     out: Path,
     policy: Policy,
-    world: World,
     built: Built,
     interface: Interface,
     facts: dict[str, Any],
     rules: Sequence[str] | None,
 ) -> Bundle:
+    """Write any policy that can be deployed as a bundle.
+
+    Args:
+        built: the scenario with the policy's own world.
+        facts: ``name``, ``kind``, ``scenario``, ``provenance``, ``scores``, ``lineage``.
+        rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
+    """
     params = built.params
-    tables = vocabulary(world, params).tables
+    tables = vocabulary(built.world, params).tables
     beside = {}
     for name in usual_rules(built) if rules is None else rules:
         try:
@@ -146,4 +148,4 @@ def _provenance(run: Run, seed: int) -> dict[str, Any]:
     }
 
 
-__all__ = ["export_rule", "export_run", "trained_range", "usual_rules"]
+__all__ = ["export_policy", "export_rule", "export_run", "interface_in", "usual_rules"]

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.protocols import Policy, Stream, World
@@ -31,6 +32,30 @@ class AnyAction:
         """Draw an action for every agent."""
         action = jax.random.randint(key, observation.shape[:-1], 0, self.actions)
         return carry, Decision(action=action, aux=())
+
+
+@record
+class Mixed:
+    """Another policy in half of the episodes, and every action equally likely in the others."""
+
+    policy: Policy
+    actions: int = static()
+
+    def start(self, key: Array) -> tuple[Any, Array]:
+        """Return the memory of the policy, and whether this episode is random."""
+        policy_key, chance_key = jax.random.split(key)
+        return self.policy.start(policy_key), jax.random.bernoulli(chance_key)
+
+    def act(
+        self, key: Array, carry: tuple[Any, Array], observation: Array
+    ) -> tuple[tuple[Any, Array], Decision]:
+        """Return the policy's action, or any."""
+        memory, random = carry
+        policy_key, choice_key = jax.random.split(key)
+        memory, decision = self.policy.act(policy_key, memory, observation)
+        other = jax.random.randint(choice_key, decision.action.shape, 0, self.actions)
+        action = jnp.where(random, other, decision.action)
+        return (memory, random), Decision(action=action, aux=())
 
 
 def watch(world: World, built: Built, policy: Policy, seed: int) -> np.ndarray:

@@ -50,11 +50,11 @@ class Engine:
             raise InputError(problem, where=where, hint=hint)
         self._names = [*self.outputs, *([SCORES] if self.has_scores else [])]
         self._row = np.zeros((1, interface.columns), np.float32)
-        self._memory = memoryview(self._row.data).cast("B")
+        self._memory = self._row.data.cast("B")
         self._put = struct.Struct(f"{interface.columns}f").pack_into
         try:
             if self.has_scores:
-                shapes[SCORES] = np.shape(self._session.run([SCORES], {INPUT: self._row})[0])[1:]
+                shapes[SCORES] = self._run([SCORES], self._row)[0].shape[1:]
             self._bound = {
                 name: np.zeros((1, *shapes[name]), _TYPES[types[name]]) for name in self._names
             }
@@ -90,7 +90,7 @@ class Engine:
             EngineError: the model failed.
         """
         try:
-            found: Any = self._session.run(self._names, {INPUT: np.asarray(rows, np.float32)})
+            found = self._run(self._names, np.asarray(rows, np.float32))
         except Exception as error:
             raise EngineError(f"the model failed: {_first_line(error)}") from error
         named = dict(zip(self._names, found, strict=True))
@@ -102,6 +102,9 @@ class Engine:
         """Return what reads an output of the last single row."""
         buffer: Any = self._bound[name]
         return buffer.item if buffer.size == 1 and buffer.ndim == 1 else buffer[0].tolist
+
+    def _run(self, names: list[str], rows: np.ndarray) -> list[Any]:
+        return self._session.run(names, {INPUT: rows})  # pyright: ignore[reportReturnType]
 
     def _bind(self) -> onnxruntime.IOBinding:
         binding = self._session.io_binding()
