@@ -125,7 +125,7 @@ def descend(
         best = jax.tree.map(lambda new, old: jnp.where(better[:, None], new, old), scaled, best)
         update, memory = optimiser.update(slope, memory)
         return (
-            _allowed(optax.apply_updates(scaled, update)),
+            _allowed(jax.tree.map(jnp.add, scaled, update)),
             memory,
             jnp.minimum(least, found),
             best,
