@@ -152,3 +152,123 @@ def aigc_rows() -> Callable[..., AigcInputs]:
         return AigcInputs(mode=mode, **fields)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def binary_sampler() -> Callable[..., Any]:
+    """Return a builder of the law of binary scenarios; ``hard`` has shadowing and 40 MHz."""
+    from edgewright.worlds.binary import BinarySampler
+
+    def build(devices: int = 5, *, hard: bool = True, **overrides: Any) -> BinarySampler:
+        numbers: dict[str, Any] = {
+            "weights": [1.0, 1.5],
+            "input_mbit": [1.0, 8.0],
+            "output_share": 0.1,
+            "cycles_per_bit": [165.0, 165.0],
+            "radius_m": 200.0,
+            "nearest_m": 10.0,
+            "obstructed_share": 1.0 if hard else 0.0,
+            "shadowing_db": 8.0 if hard else 0.0,
+            "bandwidth_mhz": [40.0] if hard else [10.0],
+            "edge_ghz": [100.0],
+            "device_ghz": 2.84,
+            "transmit_dbm": 23.0,
+            "noise_dbm_hz": -165.0,
+            "gain_log10_mean": -11.5 if hard else -9.0,
+            "gain_log10_std": 1.2 if hard else 0.7,
+            "horizon_slots": 50.0,
+        } | overrides
+        fewest = int(numbers.pop("fewest_devices", devices))
+        arrays = {name: jnp.asarray(value, jnp.float32) for name, value in numbers.items()}
+        return BinarySampler(devices=devices, fewest_devices=fewest, **arrays)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def deployable() -> dict[str, Any]:
+    """Return what bundles are made from: a scenario, its physics, policies by name, an interface.
+
+    The policies have random weights and the ranges are made up, so nothing is compiled for long.
+    """
+    import dataclasses
+
+    import jax
+
+    from edgewright.deploy.observation import interface_of, vocabulary
+    from edgewright.rules.normalise import merge
+    from edgewright.scenarios.build import build, build_learner
+    from edgewright.scenarios.load import load
+    from edgewright.scenarios.policies import baseline
+
+    scenario = load("aigc-heavy", {"evaluation.episodes": 8, "params.horizon_slots": 40})
+    built = build(scenario)
+    hidden = {"se-ppo": [16, 16], "a2c": [16], "dqn": [24, 16], "dqn-plain": [8]}
+    policies: dict[str, Any] = {}
+    for number, (name, widths) in enumerate(hidden.items()):
+        settings = dataclasses.replace(scenario, learner={"hidden": widths})
+        learner: Any = build_learner(name, settings, built.world, 1e3).learner
+        rows = jax.random.uniform(jax.random.key(number), (64, 11))
+        actions = built.world.action_space(built.params)
+        state = learner.init(jax.random.key(number), rows[:1], actions)
+        state = dataclasses.replace(state, observations=merge(state.observations, rows))
+        if hasattr(state, "networks"):  # scores of a fresh actor are all nearly zero
+            actor = jax.tree.map(lambda leaf: 3.0 * leaf + 0.01, state.networks[0])
+            last = 30.0 * actor.weights[-1]
+            actor = dataclasses.replace(actor, weights=(*actor.weights[:-1], last))
+            state = dataclasses.replace(state, networks=(actor, state.networks[1]))
+        policies[name] = learner.policy(state, explore=False)
+    rules = {n: baseline(n, built).policy for n in ("greedy", "shortest-2", "local-0")}
+    low = np.array([0.4, 0.375, 0, 0, 0, 0.1, 1 / 3, 0, 0, 0, 0], np.float32)
+    high = np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1], np.float32)
+    words = vocabulary(built.world, built.params)
+    names = tuple(built.world.observation_space(built.params).names)
+    interface = interface_of(words, names, np.stack([low, high]))
+    return {
+        "scenario": scenario,
+        "built": built,
+        "interface": interface,
+        "learned": policies,
+        "rules": rules,
+    }
+
+
+@pytest.fixture(scope="session")
+def bundles(deployable: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the files of the deployable policies by name."""
+    from edgewright.scenarios.load import resolved
+    from edgewright.studies.exporting import export_policy
+
+    folder = tmp_path_factory.mktemp("bundles")
+    made = {}
+    for name, policy in {**deployable["learned"], **deployable["rules"]}.items():
+        learned = name in deployable["learned"]
+        facts = {
+            "name": name,
+            "kind": "learned" if learned else "rule",
+            "scenario": resolved(deployable["scenario"]),
+            "provenance": {"learner": name, "steps": 1e3} if learned else {},
+            "scores": {},
+            "lineage": [],
+        }
+        made[name] = folder / f"{name}.edge"
+        beside = None if name == "se-ppo" else ()
+        arguments = (policy, deployable["built"], deployable["interface"], facts, beside)
+        export_policy(made[name], *arguments)
+    return made
+
+
+@pytest.fixture
+def observation() -> dict[str, Any]:
+    """Return an observation in the trained range of the bundles."""
+    return {
+        "input_mb": 17.5,
+        "work_gcycles": 5.5,
+        "mode": "balanced",
+        "charge_pct": 80.0,
+        "bandwidth_mbps": 100.0,
+        "local_backlog_gcycles": 3.0,
+        "phase": 0.5,
+        "server_1_backlog_gcycles": 30.0,
+        "server_2_backlog_gcycles": 10.0,
+    }

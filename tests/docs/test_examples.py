@@ -19,20 +19,25 @@ from edgewright.scenarios import learners, registry
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 FENCE = re.compile(
-    r"(?P<needs><!-- needs-data -->\s*\n)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
+    r"(?P<needs><!-- needs-(?:data|peers) -->\s*\n)?"
+    r"^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
     re.M | re.S,
 )
 PROMPT = "$ edgewright"
 
 
-def blocks(page: Path, language: str) -> list[tuple[int, str, bool]]:
-    """Return (line of the first code line, code, whether it needs recordings) of every block."""
+def blocks(page: Path, language: str) -> list[tuple[int, str, str]]:
+    """Return (line of the first code line, code, ``data``, ``peers`` or nothing) of every block."""
     text = page.read_text()
     return [
-        (text.count("\n", 0, found.start("code")) + 1, found["code"], bool(found["needs"]))
+        (text.count("\n", 0, found.start("code")) + 1, found["code"], need(found["needs"]))
         for found in FENCE.finditer(text)
         if found["language"] == language
     ]
+
+
+def need(marker: str | None) -> str:
+    return re.findall(r"data|peers", marker)[0] if marker else ""
 
 
 def name(page: Path) -> str:
@@ -78,15 +83,20 @@ def test_python_blocks_run(
     monkeypatch.setattr(learners, "_ADDED", {})
     module = types.ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", module)  # dataclasses look their module up
+    there = {
+        "": True,
+        "data": recordings is not None,
+        "peers": importlib.util.find_spec("stable_baselines3") is not None,
+    }
     skipped = 0
-    for first, code, needs_data in blocks(page, "python"):
-        if needs_data and recordings is None:
+    for first, code, needed in blocks(page, "python"):
+        if not there[needed]:
             skipped += 1
             continue
         padded = "\n" * (first - 1) + code  # so that an error names the line of the page
         exec(compile(padded, str(page), "exec", dont_inherit=True), module.__dict__)
     if skipped == len(blocks(page, "python")):
-        pytest.skip("no folder of recordings: set EDGEWRIGHT_DATA")
+        pytest.skip("no folder of recordings (EDGEWRIGHT_DATA), or no extra `peers`")
 
 
 @pytest.mark.parametrize(("where", "line"), commands())

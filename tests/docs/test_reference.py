@@ -20,17 +20,22 @@ import pytest
 
 from edgewright import __version__
 from edgewright.agents.dqn import DQN
+<<<<<<< HEAD
 from edgewright.agents.independent import Independent
+=======
+from edgewright.agents.droo import Droo
+from edgewright.agents.maml import Maml
+>>>>>>> binary
 from edgewright.agents.ppo import PPO
 from edgewright.cli.main import COMMANDS
 from edgewright.loops import evaluate, online
 from edgewright.scenarios import placement, processes, schema
 from edgewright.scenarios.aigc import schema as aigc
 from edgewright.scenarios.aigc.policies import BASELINE_NAMES
+from edgewright.scenarios.binary import schema as binary
 from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
 from edgewright.scenarios.load import json_schema, load, shipped
 from edgewright.scenarios.registry import system_of
-from edgewright.studies import compare
 from edgewright.studies.train import evaluation_inputs
 from edgewright.worlds.aigc import AigcMetrics
 
@@ -40,6 +45,9 @@ TABLES = {
     "[world]": aigc.AigcStructure,
     "[params]": aigc.AigcNumbers,
     "[streams]": aigc.AigcStreams,
+    "[world] of binary": binary.BinaryStructure,
+    "[params] of binary": binary.BinaryNumbers,
+    "[streams] of binary": binary.BinaryStreams,
     "[evaluation]": schema.Evaluation,
     "[training]": schema.TrainingPlan,
 }
@@ -85,11 +93,15 @@ def test_every_key_of_a_table_has_a_row_and_no_row_is_stale(title: str) -> None:
 
 
 def test_every_switch_value_is_named() -> None:
-    found = rows(section("scenarios.md", "[world]"))
-    for key, hint in typing.get_type_hints(aigc.AigcStructure).items():
-        if typing.get_origin(hint) is typing.Literal:
-            for value in typing.get_args(hint):
-                assert f'`"{value}"`' in found[key], f"{key} = {value}"
+    for title, table in (
+        ("[world]", aigc.AigcStructure),
+        ("[world] of binary", binary.BinaryStructure),
+    ):
+        found = rows(section("scenarios.md", title))
+        for key, hint in typing.get_type_hints(table).items():
+            if typing.get_origin(hint) is typing.Literal:
+                for value in typing.get_args(hint):
+                    assert f'`"{value}"`' in found[key], f"{key} = {value}"
 
 
 def test_every_process_kind_has_a_row_with_its_keys() -> None:
@@ -125,7 +137,7 @@ def test_every_metric_of_a_slot_has_a_row_and_no_row_is_stale() -> None:
 
 
 def test_every_metric_of_an_episode_has_a_row_and_no_row_is_stale() -> None:
-    scenario = load("aigc-heavy", {"params.horizon_slots": 2})
+    scenario = load("aigc-heavy", {"params.horizon_slots": 2, "evaluation.episodes": 2})
     built = build(scenario)
     plan = build_learner("se-ppo", scenario, built.world, 1)
 
@@ -133,7 +145,7 @@ def test_every_metric_of_an_episode_has_a_row_and_no_row_is_stale() -> None:
         parts = (built.params, built.train_stream, plan.learner)
         training = begin(key, plan.train_world, *parts)
         policy = plan.learner.policy(training.learner, explore=False)
-        inputs = evaluation_inputs(scenario, built, 2)
+        inputs = evaluation_inputs(scenario, built)
         return evaluate.summarise(play(key, plan.world, built.params, policy, inputs), 0.0)
 
     found = jax.eval_shape(metrics, jax.random.key(0))
@@ -162,9 +174,8 @@ def test_every_key_of_a_comparison_is_named() -> None:
     row = rows(section("metrics.md", "A row of a comparison"))
     always = {"policy", "group", "seeds", "episodes", "reward", "reward_low", "reward_high"}
     always |= {"score", "low", "high", "difference", "gap_closed", "iqm", "better_share", "by"}
-    assert set(row) == always | {metric.name for metric in system_of("aigc").metrics} | set(
-        compare.ENDS
-    )
+    system = system_of("aigc")
+    assert set(row) == always | {metric.name for metric in system.metrics} | set(system.ends)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -188,6 +199,13 @@ def test_every_policy_is_described() -> None:
     }
 
 
+def test_policies_and_metrics_of_binary_have_rows() -> None:
+    system = system_of("binary")
+    assert set(rows(section("cli.md", "Policies of binary"))) == set(system.usual)
+    found = set(rows(section("metrics.md", "Metrics of binary")))
+    assert found == {metric.name for metric in system.metrics}
+
+
 def test_every_learner_has_a_row() -> None:
     text = (resources.files("edgewright.scenarios") / "data" / "learners.toml").read_text()
     table = tomllib.loads(text)
@@ -206,6 +224,10 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
     assert f"version: {__version__}\n" in (root / "CITATION.cff").read_text()
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("kind", [PPO, DQN, Independent])
+=======
+@pytest.mark.parametrize("kind", [PPO, DQN, Droo, Maml])
+>>>>>>> binary
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)

@@ -113,7 +113,9 @@ class DQN:
     def init(self, key: Array, observation: Array, actions: Discrete) -> DQNState:
         """Return a fresh network, its copy and an empty replay. Consumes ``key``."""
         features, agents = observation.shape[-1], observation.shape[:-1]
-        network = init_mlp(key, (features, *self.hidden, actions.n + self.dueling))
+        # With a last layer of gain 1 the first values are noise as large as a return, and learning
+        # begins by forgetting it.
+        network = init_mlp(key, (features, *self.hidden, actions.n + self.dueling), last_gain=0.01)
         blank = jnp.zeros(features)
         example = Transition(
             observation=blank,

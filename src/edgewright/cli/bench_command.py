@@ -4,58 +4,81 @@ from __future__ import annotations
 
 import click
 
-from edgewright.cli.options import json_option, print_json
+from edgewright.cli.options import json_option, print_json, whole
 from edgewright.core.errors import InputError
 
 
 @click.command(name="bench")
 @click.option("--scenario", default="aigc-heavy", show_default=True, help="What to measure on.")
+@click.option("--peers", is_flag=True, help="Measure ours beside other libraries instead.")
+@click.option("--steps", metavar="N", help="With --peers: steps of each scored training.  [1e5]")
+@click.option("--seeds", metavar="N", help="With --peers: scored trainings on each side.  [5]")
 @click.option(
     "--scaling",
     is_flag=True,
     help="Measure decisions per second and memory from 1 to 1,000,000 devices instead.",
 )
 @click.option("--out", metavar="FOLDER", help="Where the figure of --scaling goes; none if absent.")
+@click.option(
+    "--peer",
+    metavar="FILE",
+    help="A program that measures the same with another library, e.g. benchmarks/mrl_torch.py.",
+)
 @json_option
-def command(scenario: str, scaling: bool, out: str | None, as_json: bool) -> None:
-    """Measure compiling, the world alone, and training, on this machine in this run."""
+def command(
+    scenario: str,
+    peers: bool,
+    steps: str | None,
+    seeds: str | None,
+    scaling: bool,
+    out: str | None,
+    peer: str | None,
+    as_json: bool,
+) -> None:
+    """Measure what a scenario's training needs, on this machine in this run.
+
+    Compiling, the world alone and training; where scenarios are hidden (binary-hard), rounds of
+    meta-training, gradient steps of fine-tuning and the enumeration of all actions.
+    """
+    _belongs("--scaling", scaling, {"--out": out})
+    _belongs("--peers", peers, {"--steps": steps, "--seeds": seeds})
+    if peers and scaling:
+        raise InputError("each is a measurement of its own", where="--peers --scaling",
+                         hint="give one of them")  # fmt: skip
+    if peers:
+        _peers(scenario, whole(steps, "--steps", 1), whole(seeds, "--seeds", 2), as_json)
+        return
     if scaling:
         _scaling(out, as_json)
         return
-    if out is not None:
-        hint = "add --scaling, or leave it out"
-        raise InputError("only --scaling draws a figure", where="--out", hint=hint)
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.bench import bench
 
     keep_compilations()
     with counting_bar("bench", 3) as tell:
-        found = bench(scenario, tell)
+        found = bench(scenario, tell, peer)
     if as_json:
         print_json(found)
         return
-    compiling, world, training = found["compile"], found["world"], found["training"]
-    rows = [
-        ("training ready, cold", f"{compiling['cold']['total_s']:.1f} s"),
-        ("  of which compiling", f"{compiling['cold']['compile_s']:.1f} s"),
-        ("training ready, from the cache", f"{compiling['cached']['total_s']:.1f} s"),
-        ("  of which compiling", f"{compiling['cached']['compile_s']:.2f} s"),
-        ("world, inputs given", f"{world['inputs_given_steps_per_s'] / 1e6:.2f} M steps/s"),
-        ("world, inputs drawn", f"{world['inputs_drawn_steps_per_s'] / 1e6:.2f} M steps/s"),
-        ("  to one call a step from Python", f"{world['ratio_drawn_to_stepped']:.0f} x"),
-        (f"{training['learner']}, one seed", f"{training['one_seed_steps_per_s']:,} steps/s"),
-        ("  a million steps", f"{training['seconds_per_million_steps']:.1f} s"),
-        ("  share of the world in that time", f"{100 * training['world_share']:.0f} %"),
-        (
-            f"{training['learner']}, {training['seeds_together']} seeds together",
-            f"{training['seeds_together_steps_per_s']:,} steps/s",
-        ),
-        ("  to one seed", f"{training['ratio_together_to_one']:.2f} x"),
-    ]
+    from edgewright.cli import bench_rows
+
     click.echo(f"{found['scenario']} on {found['machine']['cores']} cores")
+    rows = bench_rows.hidden(found) if "meta_training" in found else bench_rows.training(found)
+    _print(rows)
+
+
+def _print(rows: list[tuple[str, str]]) -> None:
     for name, value in rows:
-        click.echo(f"{name:<36}{value:>20}")
+        click.echo(f"{name:<52}{value:>26}")
+
+
+def _belongs(owner: str, given: bool, options: dict[str, str | None]) -> None:
+    """Refuse an option that changes nothing because its owner is absent."""
+    for name, value in options.items():
+        if value is not None and not given:
+            hint = f"add {owner}, or leave it out"
+            raise InputError(f"it belongs to {owner}", where=name, hint=hint)
 
 
 def _scaling(out: str | None, as_json: bool) -> None:
@@ -80,3 +103,26 @@ def _scaling(out: str | None, as_json: bool) -> None:
         fit = found[f"{name}_exponent"]
         if fit:
             click.echo(f"{name} ~ devices^{fit['exponent']:.2f} from {fit['from']:,} devices")
+
+
+def _peers(scenario: str, steps: int | None, seeds: int | None, as_json: bool) -> None:
+    from edgewright.cli import bench_rows
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.peers import require
+
+    require()
+    from edgewright.studies.peers.bench import STAGES, bench
+
+    keep_compilations()
+    with counting_bar("peers", STAGES) as tell:
+        found = bench(scenario, steps or 100_000, seeds or 5, tell)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(
+        f"{found['scenario']} on {found['machine']['cores']} cores, {found['seconds']:.0f} s"
+    )
+    _print(
+        [*bench_rows.world_beside_peers(found["world"]), *bench_rows.learners_beside_peers(found)]
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from edgewright.cli.options import (
@@ -20,6 +22,16 @@ from edgewright.core.errors import InputError
 @click.command(name="evaluate")
 @click.argument("run")
 @click.option("--scenario", help="Score it on this scenario; the run's own if absent.")
+@click.option(
+    "--adapt-steps",
+    metavar="N,N,...",
+    help="Gradient steps in each new scenario after which to score a run that adapts.",
+)
+@click.option(
+    "--shots",
+    metavar="N",
+    help="With --adapt-steps: slots observed once and reused; new ones in every step if absent.",
+)
 @episodes_option
 @data_option
 @set_option
@@ -27,6 +39,8 @@ from edgewright.core.errors import InputError
 def command(
     run: str,
     scenario: str | None,
+    adapt_steps: str | None,
+    shots: str | None,
     episodes: str | None,
     data: str | None,
     overrides: tuple[str, ...],
@@ -38,6 +52,13 @@ def command(
     """
     folder = existing_run(run)
     count = whole(episodes, "--episodes", 2)
+    asked = [
+        whole(part.strip(), "--adapt-steps", 0) for part in (adapt_steps or "").split(",") if part
+    ]
+    reused = whole(shots, "--shots", 1)
+    if reused and not asked:
+        problem = "it says how a run adapts, and no --adapt-steps are given"
+        raise InputError(problem, where="--shots", hint="e.g. --adapt-steps 0,1,5 --shots 10")
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
     from edgewright.scenarios.load import check
@@ -56,6 +77,16 @@ def command(
         chosen = check(facts.get("scenario", {}), f"{run}/run.json")
     else:
         chosen = load_scenario(scenario, overrides)
+    if asked:
+        from edgewright.studies.adaptation import evaluate_run
+
+        steps = [step for step in asked if step is not None]
+        content = evaluate_run(run, chosen, steps, reused or 0, data)
+        if as_json:
+            print_json(content)
+            return
+        _show(content)
+        return
     with counting_bar(f"evaluate on {chosen.name}", 5) as report:
         result = compare(chosen, [run], data=data, episodes=count, report=report)
     found = table(result)
@@ -76,3 +107,37 @@ def command(
     from edgewright.cli.comparison import show
 
     show(found)
+
+
+def _show(content: dict[str, Any]) -> None:
+    """Print the marks of an adaptation."""
+    from edgewright.cli.terminal import print_table
+
+    columns = [
+        ("steps", "steps", ""),
+        ("slots", "slots", ",d"),
+        ("calls", "critic\ncalls", ",d"),
+        ("priced", f"Q-hat, {content['proposals']} priced", ""),
+        ("rounded", "Q-hat, rounded", ""),
+        ("p5", "5th\npercentile", ".4f"),
+        ("exact", "exact", ".3f"),
+    ]
+    shown = [
+        {
+            "steps": row["steps"],
+            "slots": row["slots"],
+            "calls": row["critic_calls"],
+            "priced": _between(row["q_hat"]),
+            "rounded": _between(row["q_hat_rounded"]),
+            "p5": row["q_hat_p5"],
+            "exact": row["exact"],
+        }
+        for row in content["adaptation"]
+    ]
+    title = f"{content['learner']} on {content['scenario']}: {content['scenarios']} new scenarios"
+    print_table(title, columns, shown)
+    click.echo(f"Q-hat: {content['optimum']} / achieved, mean of per-slot ratios, 95 % intervals")
+
+
+def _between(value: dict[str, float]) -> str:
+    return f"{value['mean']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"

@@ -15,9 +15,20 @@ COMMANDS = {
     "train": "Train a learner on a scenario.",
     "evaluate": "Score trained runs on a scenario.",
     "compare": "Compare policies on identical inputs.",
+    "study": "Test what a paper claims.",
+    "export": "Write a policy as one file that decides.",
+    "inspect": "Check a bundle and show what is in it.",
+    "compress": "Prune, distil and quantise a bundle.",
+    "serve": "Decide with a bundle over HTTP.",
     "bench": "Measure speed, as ratios in one run.",
     "demo": "Train, compare and report, in minutes.",
 }
+
+
+_EXTRAS = (
+    "pip install 'edgewright[train]' to train, 'edgewright[deploy]' to export and compress, "
+    "'edgewright[serve]' to serve"
+)
 
 
 class LazyGroup(click.Group):
@@ -74,6 +85,11 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; a training goes on where it was when started again", err=True)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "edgewright").split(".")[0] == "edgewright":
+            raise
+        click.echo(f"error: '{error.name}' is not installed\nhint: {_EXTRAS}", err=True)
+        sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

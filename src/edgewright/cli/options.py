@@ -39,6 +39,26 @@ def load_scenario(name: str, overrides: tuple[str, ...]) -> Any:
     return load(name, dict(parse_override(text) for text in overrides))
 
 
+def with_recordings(scenario: Any, name: str, overrides: tuple[str, ...], data: str | None) -> Any:
+    """Return the scenario with its inputs played back from a folder named on the command line.
+
+    Where the scenario is driven by recordings already, or its system names none, it is unchanged.
+    A folder in the environment changes nothing: only what is asked for is played back.
+    """
+    from click.core import ParameterSource
+
+    from edgewright.scenarios.inputs import is_recorded
+    from edgewright.scenarios.load import load, parse_override
+    from edgewright.scenarios.registry import system_of
+
+    source = click.get_current_context().get_parameter_source("data")
+    recordings = system_of(scenario.world.kind).recordings
+    if not data or source is not ParameterSource.COMMANDLINE or is_recorded(scenario):
+        return scenario
+    entries = {f"streams.{field}": entry for field, entry in recordings.items()}
+    return load(name, dict(parse_override(text) for text in overrides) | entries)
+
+
 def whole(text: str | None, option: str, least: int) -> int | None:
     """Return a whole number of at least ``least``; ``1e6`` is one too.
 

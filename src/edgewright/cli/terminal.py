@@ -72,6 +72,29 @@ def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
         progress.update(task, completed=total, now="")
 
 
+@contextlib.contextmanager
+def share_bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """Show the share that is done, the time left and what is going on; yield what to tell it."""
+    progress = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[now]}"),
+        console=Console(stderr=True),
+        speed_estimate_period=300.0,
+    )
+    with progress:
+        task = progress.add_task(title, total=1.0, now="starting")
+
+        def report(share: float, now: str) -> None:
+            progress.update(task, completed=share, now=now)
+
+        yield report
+
+
 def print_table(
     title: str, columns: Sequence[tuple[str, str, str]], rows: list[dict[str, Any]]
 ) -> None:

@@ -13,6 +13,7 @@ from edgewright.cli.options import (
     print_json,
     set_option,
     whole,
+    with_recordings,
 )
 
 
@@ -42,7 +43,7 @@ def command(
     """
     count = whole(seeds, "--seeds", 1) or 1
     asked = whole(steps, "--steps", 1)
-    chosen = load_scenario(scenario, overrides)
+    chosen = with_recordings(load_scenario(scenario, overrides), scenario, overrides, data)
     from edgewright.cli.terminal import training_bar
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.result import finish

@@ -105,3 +105,11 @@ class Trajectory:
     def done(self) -> Array:
         """``[T, N]`` bool: the episode ended here, for either reason."""
         return self.terminated | self.truncated
+
+
+@record
+class Labelled:
+    """Observations ``[B, *agents, features]`` and the actions ``[B, *agents]`` to imitate."""
+
+    observation: Any
+    action: Any

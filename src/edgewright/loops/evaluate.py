@@ -83,6 +83,30 @@ def play(
     return Play(metrics=seen.metrics, alive=~over, terminated=seen.terminated & ~over)
 
 
+@functools.partial(jax.jit, static_argnames=("world", "reveal"))
+def play_each(
+    key: Array,
+    world: World,
+    params: Any,
+    policies: Policy,
+    inputs: Any,
+    *,
+    reveal: Reveal | None = None,
+) -> Play:
+    """Play every episode with a policy of its own: leaves of ``policies`` ``[E, ...]``.
+
+    So an oracle of the future plays: it holds the inputs of the one episode it is in.
+    """
+
+    def one(key: Array, policy: Policy, rows: Any) -> Play:
+        alone = jax.tree.map(lambda leaf: leaf[:, None], rows)
+        played = play(key, world, params, policy, alone, reveal=reveal)
+        return jax.tree.map(lambda leaf: leaf[:, 0], played)
+
+    keys = jax.random.split(key, jax.tree.leaves(inputs)[0].shape[1])
+    return jax.vmap(one, in_axes=(0, 0, 1), out_axes=1)(keys, policies, inputs)
+
+
 @jax.jit
 def summarise(played: Play, missed_reward: Array) -> dict[str, Array]:
     """Return one number per episode ``[E]`` for every metric that is a real number or a flag.

@@ -25,3 +25,34 @@ def shannon_mbps(bandwidth_mhz: Number, signal_to_noise: Number) -> Number:
     The paper samples its "bandwidth" in Mbit/s, so its worlds use the sampled rate directly.
     """
     return bandwidth_mhz * jnp.log2(1 + signal_to_noise)
+
+
+def watts(power_dbm: Number) -> Number:
+    """Return the power of ``power_dbm`` [dBm] in watts."""
+    return 10.0 ** ((power_dbm - 30.0) / 10.0)
+
+
+def line_of_sight_loss_db(distance_m: Number) -> Number:
+    """Return ``103.8 + 20.9 lg d`` [dB] with ``d`` in km: MRL's path loss.
+
+    3GPP TR 36.814, table A.2.1.1.2-3: pico cell at 2 GHz, line of sight.
+    """
+    return 103.8 + 20.9 * jnp.log10(distance_m / 1000.0)
+
+
+def obstructed_loss_db(distance_m: Number) -> Number:
+    """Return ``145.4 + 37.5 lg d`` [dB] with ``d`` in km: the same table without line of sight."""
+    return 145.4 + 37.5 * jnp.log10(distance_m / 1000.0)
+
+
+def power_gain(loss_db: Number) -> Number:
+    """Return the linear power gain ``10^(-H/10)`` of a loss ``H`` [dB]."""
+    return 10.0 ** (-loss_db / 10.0)
+
+
+def noise_w(density_dbm_hz: Number, bandwidth_mhz: Number) -> Number:
+    """Return the noise of a whole band in watts: its density [dBm/Hz] times the band.
+
+    -165 dBm/Hz (thermal -174 and a noise figure of 9 dB) over 10 MHz are MRL's -95 dBm.
+    """
+    return watts(density_dbm_hz) * bandwidth_mhz * 1e6

@@ -16,7 +16,7 @@ from edgewright.core.protocols import Process
 from edgewright.scenarios import processes as specs
 from edgewright.scenarios.placement import recorded_folder
 from edgewright.scenarios.schema import Scenario
-from edgewright.streams import processes, recorded
+from edgewright.streams import channel, processes, recorded
 from edgewright.streams.compose import Composite
 
 MOST_CUT = 1e-6
@@ -115,6 +115,20 @@ def _recorded_load(spec: specs.RecordedLoadSpec, context: Context) -> Process:
     )
 
 
+def _fading(spec: specs.FadingSpec, context: Context) -> Process:
+    raise InputError(
+        "kind = 'fading' is the radio channel of the binary world, and this world has none",
+        where=f"{context.scenario.name}: streams",
+        hint="choose another kind",
+    )
+
+
+def _recorded_gains(spec: specs.RecordedGainsSpec, context: Context) -> Process:
+    return channel.recorded_gains(
+        context.file(spec.file), devices=context.shape[0], scale=spec.scale, part=context.part
+    )
+
+
 PROCESS_KINDS: dict[str, Callable[[Any, Context], Process]] = {
     "slot": _slot,
     "constant": _plain(processes.Constant, "value"),
@@ -133,6 +147,8 @@ PROCESS_KINDS: dict[str, Callable[[Any, Context], Process]] = {
     "recorded_bandwidth": _recorded_bandwidth,
     "recorded_gaps": _recorded_gaps,
     "recorded_load": _recorded_load,
+    "fading": _fading,
+    "recorded_gains": _recorded_gains,
 }
 
 

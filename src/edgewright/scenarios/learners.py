@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tomllib
+import typing
 from importlib import resources
 from typing import Any
 
 from edgewright.agents.dqn import DQN
+from edgewright.agents.droo import Droo
 from edgewright.agents.independent import Independent
+from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Learner, World
+from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 
 SHARES = ("gamma", "gae_lambda", "warm_share", "epsilon_end", "explore_share")
@@ -23,7 +27,32 @@ MOST_SAMPLES = 2**20
 
 _SIZES = ("envs", "rollout_steps", "minibatch")
 
-LEARNER_KINDS: dict[str, type] = {"ppo": PPO, "dqn": DQN}
+_FROM_WORLD = {"masked": "masked", "candidates": "devices"}
+"""Settings that are the world's own sizes and switches unless somebody sets them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """A learner around another one: a setting goes to whichever of the two has it."""
+
+    make: type
+    slot: str
+    inner: type
+
+    def __call__(self, **settings: Any) -> Any:
+        """Return the outer learner with the inner one in its slot."""
+        own = _own(self.make)
+        inner = {name: value for name, value in settings.items() if name not in own}
+        outer = {name: value for name, value in settings.items() if name in own}
+        return self.make(**{self.slot: self.inner(**inner)}, **outer)
+
+
+LEARNER_KINDS: dict[str, type | Around] = {
+    "ppo": PPO,
+    "dqn": DQN,
+    "droo": Droo,
+    "maml": Around(Maml, "base", Droo),
+}
 INDEPENDENT = "independent"
 """The kind that gives every device an ``inner`` learner, of one of the kinds above, of its own."""
 
@@ -53,9 +82,12 @@ def register_learner(name: str, make: type, **settings: Any) -> None:
     _ADDED[name] = (make, settings)
 
 
-def learner_names(world: World | None = None) -> list[str]:
-    """Return the names of all learners, or of those that can train in ``world``."""
+def learner_names(world: World | None = None, kind: str | None = None) -> list[str]:
+    """Return the names of all learners, or of those that can train in ``world`` of a system."""
     table = _shipped()
+    if kind is not None:
+        kinds = system_of(kind).kinds
+        table = {name: entry for name, entry in table.items() if entry["kind"] in kinds}
     if world is not None:
         sizes = _fields(world)
         table = {
@@ -75,13 +107,18 @@ def build_learner(
     Raises:
         InputError: no learner has that name (the nearest is offered), or a setting is unknown.
     """
-    names = learner_names(world)
+    kind = scenario.world.kind
+    names = learner_names(world, kind)
     if name not in names:
-        raise InputError(f"there is no learner '{name}'", hint=nearest(name, names))
+        of = f" for the system '{kind}'" if name in learner_names() else ""
+        raise InputError(f"there is no learner '{name}'{of}", hint=nearest(name, names))
     make, settings, apart = _entry(name)
     always, training = settings.pop("world", {}), settings.pop("train", {})
-    if "total_steps" in _fields(make):
+    if "total_steps" in _settings(make):
         settings["total_steps"] = float(total_steps)
+    for own, theirs in _FROM_WORLD.items():
+        if own in _settings(make) and theirs in _fields(world):
+            settings.setdefault(own, getattr(world, theirs))
     settings |= scenario.learner
     _check_settings(name, make, settings, 1 if apart else getattr(world, "devices", 1))
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -98,7 +135,7 @@ def build_learner(
 _ADDED: dict[str, tuple[type, dict[str, Any]]] = {}
 
 
-def _entry(name: str) -> tuple[type, dict[str, Any], bool]:
+def _entry(name: str) -> tuple[type | Around, dict[str, Any], bool]:
     """Return the class, its settings, and whether every device has a learner of its own."""
     if name in _ADDED:
         return _ADDED[name][0], dict(_ADDED[name][1]), False
@@ -119,24 +156,37 @@ def _fields(thing: Any) -> set[str]:
     return {field.name for field in dataclasses.fields(thing)}
 
 
+def _own(make: type) -> dict[str, tuple[Any, Any]]:
+    """Return default and type of every field of a learner that has a default."""
+    hints = typing.get_type_hints(make)
+    fields = dataclasses.fields(make)
+    missing = dataclasses.MISSING
+    return {f.name: (f.default, hints[f.name]) for f in fields if f.default is not missing}
+
+
+def _settings(make: type | Around) -> dict[str, tuple[Any, Any]]:
+    """Return default and type of everything that may be set."""
+    return {**_own(make.inner), **_own(make.make)} if isinstance(make, Around) else _own(make)
+
+
 def _changed(world: Any, changes: dict[str, Any]) -> World:
     return dataclasses.replace(world, **changes) if changes else world
 
 
-def _check_settings(name: str, make: type, settings: dict[str, Any], devices: int) -> None:
+def _check_settings(name: str, make: type | Around, settings: dict[str, Any], devices: int) -> None:
     """Refuse settings that the learner does not have, or that do not fit each other.
 
     Args:
         devices: whose samples go into one update of a network.
     """
-    fields = {field.name: field for field in dataclasses.fields(make)}
+    fields = _settings(make)
     for key, value in settings.items():
         where = f"learner.{key}"
         if key not in fields:
             raise InputError(
                 f"'{name}' has no such setting", where=where, hint=nearest(key, fields)
             )
-        default = fields[key].default
+        default, hint = fields[key]
         wanted = list if isinstance(default, tuple) else type(default)
         fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
         if not fits or (isinstance(value, bool) and wanted is not bool):
@@ -148,9 +198,14 @@ def _check_settings(name: str, make: type, settings: dict[str, Any], devices: in
         sizes = value if isinstance(value, list) else [value] if wanted is int else []
         if any(not isinstance(size, int) or size < 1 for size in sizes):
             raise InputError(f"{value!r} is no size", where=where, hint="give whole numbers from 1")
+        choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+        if choices and value not in choices:
+            raise InputError(
+                f"there is no {value!r}", where=where, hint=nearest(str(value), choices)
+            )
         if key in SHARES and not isinstance(value, list) and value > 1:
             raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
-    sizes = {name: getattr(fields.get(name), "default", 1) for name in _SIZES}
+    sizes = {name: fields[name][0] if name in fields else 1 for name in _SIZES}
     sizes |= {name: settings[name] for name in _SIZES if name in settings}
     batch, size = sizes["envs"] * sizes["rollout_steps"] * devices, sizes["minibatch"]
     samples = "envs * rollout_steps" + (" * devices" if devices > 1 else "")

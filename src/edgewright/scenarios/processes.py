@@ -138,6 +138,22 @@ class RecordedLoadSpec:
     file: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class FadingSpec:
+    """The world's own radio channel: path loss, shadowing, Rayleigh fading."""
+
+    kind: Literal["fading"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedGainsSpec:
+    """Power gains of a file of DROO's form; the devices of a slot stay together."""
+
+    kind: Literal["recorded_gains"]
+    file: str
+    scale: Positive = 1.0
+
+
 ProcessSpec: TypeAlias = Annotated[
     SlotSpec
     | ConstantSpec
@@ -151,7 +167,9 @@ ProcessSpec: TypeAlias = Annotated[
     | CompoundPoissonSpec
     | RecordedBandwidthSpec
     | RecordedGapsSpec
-    | RecordedLoadSpec,
+    | RecordedLoadSpec
+    | FadingSpec
+    | RecordedGainsSpec,
     Field(discriminator="kind"),
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgewright.core.errors import InputError, nearest
 from edgewright.scenarios.system import System
 
-_SHIPPED = ("aigc",)
+_SHIPPED = ("aigc", "binary")
 _systems: dict[str, System] = {}
 
 

@@ -71,4 +71,4 @@ class Scenario(Generic[Structure, Numbers, Streams]):
     streams: Streams
     evaluation: Evaluation
     training: TrainingPlan
-    learner: dict[str, float | int | bool | list[int]] = field(default_factory=dict)
+    learner: dict[str, float | int | bool | str | list[int]] = field(default_factory=dict)

@@ -11,11 +11,16 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import jax
+import numpy as np
+
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, record, static
+from edgewright.loops.evaluate import Play, play, play_each, summarise
 from edgewright.loops.unroll import Reveal
-from edgewright.scenarios.schema import Problem, Scenario
+from edgewright.scenarios.course import Course, OnlineCourse, draw_inputs
+from edgewright.scenarios.schema import Evaluation, Problem, Scenario
 
 Group = Literal["rule", "oracle", "learned"]
 
@@ -25,6 +30,8 @@ class Built:
     """A scenario come to life: the physics, its inputs for training and for evaluation.
 
     ``placement`` says where positions come from, ``"recorded"`` or ``"drawn"``; None without any.
+    Where a file describes a law of hidden scenarios instead of one, ``hidden`` holds those that
+    were drawn, and ``params`` and the streams are those of the first one of the evaluation.
     """
 
     kind: str = static()
@@ -34,32 +41,54 @@ class Built:
     params: Any
     train_stream: Stream[Any]
     test_stream: Stream[Any]
+    hidden: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A policy, what it is told, and how it is grouped in tables and figures."""
+    """A policy, what it is told, and how it is grouped in tables and figures.
+
+    Attributes:
+        foresee: for an oracle of the future, from the inputs ``[T + 1, E, ...]`` to the policy of
+            every episode, leaves ``[E, ...]``; it then plays instead of ``policy``.
+    """
 
     name: str
     group: Group
     policy: Policy
     reveal: Reveal | None
     world: World
+    foresee: Callable[[Any], Policy] | None = None
+
+    def play(self, key: Array, params: Any, inputs: Any) -> Play:
+        """Play every episode of ``inputs`` once. Consumes ``key``."""
+        if self.foresee is None:
+            return play(key, self.world, params, self.policy, inputs, reveal=self.reveal)
+        each = self.foresee(inputs)
+        return play_each(key, self.world, params, each, inputs, reveal=self.reveal)
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A physical metric of episodes that tables show: a field of the world's metrics."""
+    """A physical metric of episodes that tables show: a field of the world's metrics.
+
+    With ``interval`` a table also gives its 95 % interval, as ``<name>_low`` and ``<name>_high``.
+    """
 
     name: str
     heading: str
     unit: str = ""
     format: str = ".2f"
     better: Literal["min", "max", ""] = ""
+    interval: bool = False
 
 
 def _no_problems(scenario: Scenario[Any, Any, Any]) -> list[Problem]:
     return []
+
+
+def _nothing(scenario: Any, data: str | None) -> dict[str, Any]:
+    return {}
 
 
 def same_game(trained: World, built: Built) -> World:
@@ -82,6 +111,14 @@ def _kind_of(space: Any) -> tuple[Any, ...]:
     return type(space), space.shape[1:], getattr(space, "names", ()), getattr(space, "n", 0)
 
 
+def play_episodes(
+    contender: Contender, built: Built, inputs: Any, seed: int, missed_reward: float
+) -> tuple[dict[str, Array], Play | None]:
+    """Return the metrics ``[E]`` of one policy on the evaluation's inputs, and how it played."""
+    played = contender.play(jax.random.key(seed), built.params, inputs)
+    return summarise(played, np.float32(missed_reward)), played
+
+
 @dataclasses.dataclass(frozen=True)
 class System:
     """One decision problem.
@@ -99,6 +136,16 @@ class System:
         metrics: what tables show beside the reward.
         inconsistencies: what single fields of a scenario cannot see.
         game: (world a run was trained in, built) to the world it plays in, or InputError.
+        course: (built, learner plan, evaluation) to how a learner is trained and judged.
+        inputs: (evaluation, built) to what every policy is evaluated on.
+        play: (contender, built, those inputs, seed, missed reward) to metrics ``[E]`` of episodes,
+            ``reward`` among them, and the plays where there are some to look at.
+        kinds: kinds of shipped learners that can learn it; a learner of yours may try any system.
+        ends: metrics of how episodes ended, shown beside the reward and the system's own.
+        trains: learners that a comparison trains itself when no policies are named.
+        recordings: inputs that ``train --data FOLDER`` plays back instead of drawing them, as
+            entries of the ``[streams]`` table, in scenarios that have no recordings themselves.
+        appendix: (scenario, data folder) to what the result of a training says beside its score.
     """
 
     kind: str
@@ -112,6 +159,16 @@ class System:
     metrics: tuple[Metric, ...] = ()
     inconsistencies: Callable[[Any], list[Problem]] = _no_problems
     game: Callable[[World, Built], World] = same_game
+    course: Callable[[Built, Any, Evaluation], Course] = OnlineCourse
+    inputs: Callable[[Evaluation, Built], Any] = draw_inputs
+    play: Callable[[Contender, Built, Any, int, float], tuple[dict[str, Array], Play | None]] = (
+        play_episodes
+    )
+    kinds: tuple[str, ...] = ("ppo", "dqn", "independent")
+    ends: tuple[str, ...] = ("slots", "terminated")
+    trains: tuple[str, ...] = ()
+    recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    appendix: Callable[[Any, str | None], dict[str, Any]] = _nothing
 
 
 __all__ = ["Built", "Contender", "Group", "Metric", "System", "same_game"]

@@ -19,11 +19,13 @@ import numpy as np
 
 from edgewright import __version__
 from edgewright.core.compilation import cores
+from edgewright.core.errors import InputError
 from edgewright.core.records import Decision, record, static
 from edgewright.loops.online import advance, begin
 from edgewright.loops.unroll import Stage, stage, take, unroll
 from edgewright.scenarios.build import Built, build, build_learner
 from edgewright.scenarios.load import load
+from edgewright.studies.bench_binary import measure_binary
 from edgewright.studies.train import CHUNK, threads
 
 COPIES, ROWS = 1024, 128
@@ -54,10 +56,23 @@ class Fixed:
         return carry, Decision(action=jnp.full(shape, self.action, jnp.int32), aux=())
 
 
-def bench(scenario: str, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Measure compiling, the world alone, and SE-PPO; return figures with units in their names."""
+def bench(scenario: str, tell: Callable[[str], None], peer: str | None = None) -> dict[str, Any]:
+    """Measure what matters to the scenario's system; return figures with units in their names.
+
+    Where scenarios are hidden that is meta-training, fine-tuning and enumeration; elsewhere
+    compiling, the world alone, and training.
+
+    Args:
+        peer: a program that measures the same sizes with another library; only for the former.
+
+    Raises:
+        InputError: a peer is named where there is nothing to measure beside it.
+    """
     chosen = load(scenario)
     built = build(chosen)
+    if peer and built.hidden is None:
+        problem = f"'{scenario}' is not measured beside another library"
+        raise InputError(problem, where="--peer", hint="leave it out, or name binary-hard")
     found: dict[str, Any] = {
         "scenario": scenario,
         "machine": {
@@ -68,6 +83,8 @@ def bench(scenario: str, tell: Callable[[str], None]) -> dict[str, Any]:
             "edgewright": __version__,
         },
     }
+    if built.hidden is not None:
+        return {**found, **measure_binary(scenario, _rate, tell, peer)}
     tell("compile, cold and from the cache")
     found["compile"] = measure_compile(scenario)
     tell("world alone")

@@ -8,21 +8,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from edgewright.agents.independent import Independent
 from edgewright.core.errors import InputError, nearest
-from edgewright.loops.evaluate import Play, play, summarise
-from edgewright.scenarios.build import Built, build
+from edgewright.loops.evaluate import Play
+from edgewright.scenarios.build import Built, build, learner_names
+from edgewright.scenarios.learners import build_learner
+from edgewright.scenarios.load import check
 from edgewright.scenarios.policies import Contender, baseline, baseline_names
 from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import statistics
-from edgewright.studies.train import Run, evaluation_inputs, load_run
+from edgewright.studies.train import Run, evaluation_inputs, load_run, train_here
 
-ENDS = ("slots", "terminated")
-"""Metrics that every table shows beside the reward and the system's own: how episodes ended."""
+BUNDLE = ".edge"
+"""How the name of a bundle ends."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Result:
     group: str
     metrics: dict[str, np.ndarray]
     seconds: float
-    played: Play
+    played: Play | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,16 +64,20 @@ def compare(
 
     Args:
         policies: names of baselines and folders of runs; all baselines when empty. The scenario's
-            baseline and reference and ``random`` are always played: the score needs them.
+            baseline and reference and ``random`` are always played: the score needs them. Learners
+            of a system that trains them in seconds may be named too, and are when empty.
         episodes: how many, when not as the scenario says.
         report: told the name of each policy before it plays.
 
     Raises:
         InputError: an unknown policy, or a run that does not fit the scenario.
     """
+    if episodes:
+        evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
+        scenario = dataclasses.replace(scenario, evaluation=evaluation)
     built = build(scenario, data)
+    inputs = evaluation_inputs(scenario, built)
     contenders = gather(scenario, built, list(policies), data)
-    inputs = evaluation_inputs(scenario, built, episodes)
     results = []
     for name, group in contenders.items():
         if report:
@@ -101,23 +106,55 @@ def gather(
     """Return the contenders by name; a run contributes one contender for each seed."""
     plan = scenario.evaluation
     needed = ["random", plan.baseline, plan.reference]
-    names = [*dict.fromkeys([*policies, *needed])] if policies else baseline_names(built)
+    system = system_of(built.kind)
+    trained = learner_names(built.world, built.kind) if system.trains else []
+    names = policies or [*baseline_names(built), *system.trains]
     names = [*dict.fromkeys([*names, *needed])]
     order = {name: place for place, name in enumerate(baseline_names(built))}
     names.sort(key=lambda name: order.get(name, len(order)))
     gathered: dict[str, list[Contender]] = {}
     for name in names:
-        if looks_like_run(name, built):
+        if name.endswith(BUNDLE):
+            gathered[name] = [bundled(name, built)]
+        elif looks_like_run(name, built):
             run = load_run(Path(name), data)
             gathered[label(run, Path(name), gathered)] = seeds_of(run, built)
+        elif name in trained:
+            made = train_here(name, scenario, built)
+            gathered[name] = [Contender(name, "learned", p, None, world) for p, world in made]
         else:
             gathered[name] = [baseline(name, built)]
     return gathered
 
 
+def bundled(file: str, built: Built) -> Contender:
+    """Return the policy of a bundle: the deployed graph itself plays.
+
+    Raises:
+        InputError: it cannot be loaded, or takes other features than the scenario's world gives.
+    """
+    from edgewright.deploy.bundle import load
+    from edgewright.deploy.policy import BundlePolicy
+
+    bundle = load(file)
+    space = built.world.observation_space(built.params)
+    if tuple(space.names) != bundle.interface.features:
+        problem = f"the bundle takes {bundle.interface.features}, the scenario has {space.names}"
+        raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
+    trained = bundle.facts["scenario"]["world"]
+    world = built.world
+    if bundle.facts["kind"] == "learned" and trained.get("kind") == built.kind:
+        scenario = check(dict(bundle.facts["scenario"]), file)
+        facts = bundle.facts["provenance"]
+        plan = build_learner(facts["learner"], scenario, built.world, facts["steps"])
+        world = system_of(built.kind).game(plan.world, built)
+    group = "learned" if bundle.facts["kind"] == "learned" else "rule"
+    return Contender(file, group, BundlePolicy(bundle=bundle), None, world)
+
+
 def looks_like_run(name: str, built: Built) -> bool:
     """Say whether a policy's name is a folder rather than a baseline."""
-    if name in baseline_names(built):
+    if name in (*baseline_names(built), *system_of(built.kind).trains):
         return False
     return "/" in name or (Path(name) / "run.json").exists()
 
@@ -148,7 +185,7 @@ def seeds_of(run: Run, built: Built) -> list[Contender]:
         problem = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
         hint = "one policy for all devices, as of se-ppo, fits any number of them"
         raise InputError(f"{problem} {asked.devices}", where=run.request.learner, hint=hint)
-    policies = [learner.policy(t.learner, explore=False) for t in run.trainings]
+    policies = [run.course.contender(training)[0] for training in run.trainings]
     return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
 
 
@@ -156,13 +193,10 @@ def _play(
     name: str, contenders: list[Contender], built: Built, inputs: Any, missed: float
 ) -> Result:
     began = time.perf_counter()
-    plays = [
-        play(jax.random.key(seed), c.world, built.params, c.policy, inputs, reveal=c.reveal)
-        for seed, c in enumerate(contenders)
-    ]
-    rows = [summarise(played, np.float32(missed)) for played in plays]
-    metrics = {key: np.stack([np.asarray(row[key]) for row in rows]) for key in rows[0]}
-    return Result(name, contenders[0].group, metrics, time.perf_counter() - began, plays[0])
+    system = system_of(built.kind)
+    found = [system.play(c, built, inputs, seed, missed) for seed, c in enumerate(contenders)]
+    metrics = {key: np.stack([np.asarray(row[key]) for row, _ in found]) for key in found[0][0]}
+    return Result(name, contenders[0].group, metrics, time.perf_counter() - began, found[0][1])
 
 
 def table(comparison: Comparison) -> dict[str, Any]:
@@ -173,8 +207,9 @@ def table(comparison: Comparison) -> dict[str, Any]:
     95 % and come from resampling episodes, and seeds where there are several.
     """
     plan = comparison.scenario.evaluation
-    metrics = system_of(comparison.built.kind).metrics
-    shown = (*(metric.name for metric in metrics), *ENDS)
+    system = system_of(comparison.built.kind)
+    metrics = system.metrics
+    shown = (*(metric.name for metric in metrics), *system.ends)
     missing = sorted(set(shown) - set(comparison.results[0].metrics))
     if missing:
         problem = f"the world measures no '{missing[0]}'"
@@ -194,6 +229,9 @@ def table(comparison: Comparison) -> dict[str, Any]:
         row["iqm"] = float(statistics.interquartile_mean(reward))
         row["better_share"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
         row |= {name: float(np.mean(result.metrics[name])) for name in shown}
+        for metric in metrics:
+            if metric.interval:
+                row |= _interval(metric.name, result.metrics[metric.name])
         row |= _score(reward, random, reference)
         row["difference"] = _difference(reward, base, plan.baseline, result.name)
         row["by"] = {

@@ -131,6 +131,7 @@ def _draw(
     curves = [curve(_folder(plan, scenario, name), name, plan.seeds) for name in LEARNERS]
     qualities = first.built.world.qualities
     played = first.result("se-ppo").played
+    assert played is not None
     charge, by_charge = behaviour.shares_by_charge(played, qualities)
     modes, by_mode = behaviour.shares_by_mode(played, qualities)
     points = [

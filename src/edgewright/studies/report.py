@@ -26,13 +26,17 @@ _PX_PER_PT = 1.9  # a figure grows up to this many CSS pixels per point of its o
 
 @dataclass(frozen=True)
 class Column:
-    """One column: ``format`` is a format spec such as ``".3f"``; ``best`` marks the best number."""
+    """One column: ``format`` is a format spec such as ``".3f"``; ``best`` marks the best number.
+
+    ``wrap`` lets long text break over lines.
+    """
 
     key: str
     title: str
     unit: str = ""
     format: str = ""
     best: Literal["", "max", "min"] = ""
+    wrap: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,6 +229,7 @@ def _table(table: Table, number: int) -> str:
         c.key: "num" if any(_number(r.get(c.key)) is not None for r in table.rows) else "text"
         for c in table.columns
     }
+    sides |= {c.key: f"{sides[c.key]} wrap" for c in table.columns if c.wrap}
     head = "".join(
         f'<th scope="col" class="{sides[c.key]}">{html.escape(c.title)}'
         + (f' <span class="unit">({html.escape(c.unit)})</span>' if c.unit else "")
@@ -308,6 +313,7 @@ caption{text-align:left;color:var(--soft);font-size:.88rem;padding-bottom:.4rem}
 th,td{padding:.32rem .8rem;border-bottom:1px solid var(--rule);white-space:nowrap}
 thead th{border-bottom:2px solid var(--soft);vertical-align:bottom}
 .num{text-align:right;font-variant-numeric:tabular-nums}.text{text-align:left}
+td.wrap{white-space:normal;min-width:11rem;vertical-align:top}
 .unit{color:var(--soft);font-weight:400}.chosen{background:var(--mark)}
 figure{margin:1.5rem 0}.card{background:#fff;border-radius:6px;padding:.5rem;width:fit-content;
 max-width:100%}

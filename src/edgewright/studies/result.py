@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgewright.scenarios.registry import system_of
 from edgewright.studies import store
 from edgewright.studies.compare import compare, table
 from edgewright.studies.train import Request
@@ -32,6 +33,7 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
         "reference": found["reference"],
         "baseline": found["baseline"],
         **{metric["name"]: row[metric["name"]] for metric in found["metrics"]},
+        **system_of(request.scenario.world.kind).appendix(request.scenario, request.data),
         "out": str(out),
     }
     store.write_json(out / "result.json", result)

@@ -117,7 +117,11 @@ def keep_lines(path: Path, upto: int) -> None:
 
 def save_tree(path: Path, tree: Any, facts: dict[str, Any]) -> None:
     """Save the leaves of a pytree with a hash of all their bytes."""
-    arrays = {name: np.asarray(leaf) for name, leaf in _named(tree).items()}
+    save_arrays(path, {name: np.asarray(leaf) for name, leaf in _named(tree).items()}, facts)
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    """Save arrays by name, and facts about them, with a hash of it all."""
     facts = {**facts, "schema": SCHEMA}
     facts["sha256"] = _digest(arrays, facts)
     buffer = io.BytesIO()
@@ -126,25 +130,36 @@ def save_tree(path: Path, tree: Any, facts: dict[str, Any]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def load_tree(path: Path, like: T) -> tuple[T, dict[str, Any]]:
-    """Load what :func:`save_tree` saved into the structure of ``like``.
+def load_arrays(
+    path: Path, what: str = "result", hint: str = "delete it and run again: only this file is lost"
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Load what :func:`save_arrays` saved.
 
     Raises:
-        InputError: the file is missing, cut, altered, or of another structure.
+        InputError: the file is missing, cut or altered.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts = json.loads(arrays.pop("__facts__").tobytes())
     except FileNotFoundError:
-        raise InputError("there is no checkpoint", where=str(path), hint=_AGAIN) from None
+        raise InputError(f"there is no {what}", where=str(path), hint=hint) from None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        problem = f"the checkpoint is not whole: {error}"
-        raise InputError(problem, where=str(path), hint=_AGAIN) from None
+        problem = f"the {what} is not whole: {error}"
+        raise InputError(problem, where=str(path), hint=hint) from None
     claimed = facts.pop("sha256", None)
     if claimed != _digest(arrays, facts):
-        problem = "the checkpoint does not match its hash"
-        raise InputError(problem, where=str(path), hint=_AGAIN)
+        raise InputError(f"the {what} does not match its hash", where=str(path), hint=hint)
+    return arrays, facts
+
+
+def load_tree(path: Path, like: T) -> tuple[T, dict[str, Any]]:
+    """Load what :func:`save_tree` saved into the structure of ``like``.
+
+    Raises:
+        InputError: the file is missing, cut, altered, or of another structure.
+    """
+    arrays, facts = load_arrays(path, "checkpoint", _AGAIN)
     wanted = _named(like)
     shapes = {name: (np.shape(leaf), np.asarray(leaf).dtype) for name, leaf in wanted.items()}
     found = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}

@@ -19,11 +19,12 @@ from edgewright import __version__
 from edgewright.core.compilation import cores
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.files import write_bytes
-from edgewright.loops.evaluate import episode_inputs, evaluate
-from edgewright.loops.online import Training, advance, begin
+from edgewright.core.protocols import World
 from edgewright.scenarios.build import Built, LearnerPlan, build, build_learner, fingerprint
+from edgewright.scenarios.course import Course, Program
 from edgewright.scenarios.load import check, resolved, training_identity
 from edgewright.scenarios.policies import baseline
+from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 from edgewright.studies import store
 
@@ -45,13 +46,23 @@ Report = Callable[[int, int, float, float], None]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What to train: everything that decides the result."""
+    """What to train: everything that decides the result.
+
+    ``first_seed`` keeps trainings apart that must not share a seed, e.g. for choosing a rate and
+    for judging it.
+    """
 
     scenario: Scenario
     learner: str
     steps: float
     seeds: int
     data: str | None = None
+    first_seed: int = 0
+
+    @property
+    def numbers(self) -> range:
+        """The seeds to train."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     def facts(self) -> dict[str, Any]:
         """Return what ``run.json`` records."""
@@ -63,6 +74,7 @@ class Request:
             "learner": self.learner,
             "steps": self.steps,
             "seeds": self.seeds,
+            **({"first_seed": self.first_seed} if self.first_seed else {}),
             "data": str(Path(self.data).resolve()) if self.data else None,
             "recordings": fingerprint(self.scenario, self.data),
         }
@@ -75,7 +87,8 @@ class Run:
     request: Request
     built: Built
     plan: LearnerPlan
-    trainings: list[Training]
+    course: Course
+    trainings: list[Any]
 
 
 def train(request: Request, out: Path, report: Report | None = None) -> dict[str, Any]:
@@ -90,28 +103,30 @@ def train(request: Request, out: Path, report: Report | None = None) -> dict[str
         baseline(name, built)  # a misspelt name is found before the training, not after
     with store.locked(out):
         _open_run(request, out)
-        return _train(request, out, built, plan, report)
+        return _train(request, out, course_of(request.scenario, built, plan), report)
 
 
-def _train(
-    request: Request, out: Path, built: Built, plan: LearnerPlan, report: Report | None
-) -> dict[str, Any]:
+def course_of(scenario: Scenario, built: Built, plan: LearnerPlan) -> Course:
+    """Return how this learner is trained and judged on this scenario."""
+    return system_of(built.kind).course(built, plan, scenario.evaluation)
+
+
+def _train(request: Request, out: Path, course: Course, report: Report | None) -> dict[str, Any]:
     started = time.perf_counter()
-    arguments = (built.params, built.train_stream, plan.learner)
-    example = begin(jax.random.key(0), plan.train_world, *arguments)
-    compiled = advance.lower(plan.train_world, *arguments, example, jnp.int32(1), CHUNK).compile()
+    example = course.begin(jax.random.key(0))
+    compiled = course.program(example, CHUNK)
     compile_s = time.perf_counter() - started
-    judge = _judge(request, built, plan)
+    judge = course.judge()
     judge(example)  # compiles
     clock = _Clock(report, request.seeds)
 
     def one(seed: int) -> None:
-        job = _Seed(request, plan, out / f"seed-{seed}", seed, judge)
-        job.run(example, lambda training, n: compiled(*arguments, training, n), built, clock)
+        job = _Seed(request, course, out / f"seed-{seed}", seed, judge)
+        job.run(example, compiled, clock)
 
     started = time.perf_counter()
     with threads(request.seeds) as pool:
-        futures = [pool.submit(one, seed) for seed in range(request.seeds)]
+        futures = [pool.submit(one, seed) for seed in request.numbers]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
@@ -125,7 +140,7 @@ def _train(
         "compile_s": round(compile_s, 3),
         "train_s": round(run_s, 3),
         "steps_per_s": round(clock.fresh_steps / run_s) if clock.fresh_steps else None,
-        "env_steps": iterations(plan, request.steps) * steps_per_iteration(plan) * request.seeds,
+        "env_steps": iterations(course, request.steps) * course.steps * request.seeds,
     }
 
 
@@ -139,27 +154,58 @@ def load_run(folder: Path, data: str | None = None) -> Run:
     try:
         scenario = check(facts["scenario"], f"{folder}/run.json")
         request = Request(
-            scenario, facts["learner"], facts["steps"], facts["seeds"], data or facts["data"]
+            scenario,
+            facts["learner"],
+            facts["steps"],
+            facts["seeds"],
+            data or facts["data"],
+            facts.get("first_seed", 0),
         )
     except KeyError as error:
         problem = f"the run does not say its {error}"
         raise InputError(problem, where=str(folder / "run.json")) from None
     built = build(request.scenario, request.data)
     plan = build_learner(request.learner, scenario, built.world, request.steps)
-    arguments = (plan.train_world, built.params, built.train_stream, plan.learner)
-    like = _empty(begin.eval_shape(jax.random.key(0), *arguments))
+    course = course_of(scenario, built, plan)
+    like = _empty(course.shapes())
     trainings = []
-    for seed in range(request.seeds):
+    for seed in request.numbers:
         path = folder / f"seed-{seed}" / "checkpoint.npz"
         training, note = store.load_tree(path, like)
         _check_seed(note, seed, path)
-        done, needed = note["iteration"], iterations(plan, request.steps)
+        done, needed = note["iteration"], iterations(course, request.steps)
         if done < needed:
             problem = f"seed {seed} stopped after {done} of {needed} iterations"
             hint = "run the same edgewright train command again: it goes on from there"
             raise InputError(problem, where=str(folder), hint=hint)
         trainings.append(training)
-    return Run(request, built, plan, trainings)
+    return Run(request, built, plan, course, trainings)
+
+
+def evaluation_inputs(scenario: Scenario, built: Built, episodes: int | None = None) -> Any:
+    """Return what every policy of the scenario is evaluated on; ``episodes`` of it, if given."""
+    plan = scenario.evaluation
+    if episodes is not None:
+        plan = dataclasses.replace(plan, episodes=episodes)
+    return system_of(built.kind).inputs(plan, built)
+
+
+def train_here(
+    name: str, scenario: Scenario, built: Built, seeds: int = 1
+) -> list[tuple[Any, World]]:
+    """Train a learner without a run folder, for a comparison; return what it plays with.
+
+    Returns:
+        for each seed a policy and its world, see :class:`edgewright.scenarios.course.Course`.
+    """
+    plan = build_learner(name, scenario, built.world, scenario.training.steps)
+    course = course_of(scenario, built, plan)
+    trainings = [course.begin(jax.random.key(seed)) for seed in range(seeds)]
+    needed = course.before_comparison(scenario.training.steps)
+    if needed:
+        go = course.program(trainings[0], needed)
+        trainings = [go(training, jnp.int32(needed))[0] for training in trainings]
+    return [course.contender(training) for training in trainings]
 
 
 def threads(seeds: int) -> ThreadPoolExecutor:
@@ -167,42 +213,9 @@ def threads(seeds: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=min(seeds, cores()))
 
 
-def steps_per_iteration(plan: LearnerPlan) -> int:
-    """Return the environment steps between two updates."""
-    return plan.learner.envs * plan.learner.rollout_steps
-
-
-def iterations(plan: LearnerPlan, steps: float) -> int:
-    """Return how many rounds of playing and learning ``steps`` need, rounded up."""
-    return math.ceil(steps / steps_per_iteration(plan))
-
-
-def evaluation_inputs(scenario: Scenario, built: Built, episodes: int | None = None) -> Any:
-    """Return the inputs of the scenario's evaluation episodes: the same for every policy."""
-    plan = scenario.evaluation
-    return episode_inputs(
-        jax.random.key(plan.seed),
-        built.test_stream,
-        episodes or plan.episodes,
-        built.horizon,
-        plan.pinned,
-    )
-
-
-def _judge(
-    request: Request, built: Built, plan: LearnerPlan
-) -> Callable[[Training], dict[str, float]]:
-    """Return what scores the greedy policy of a training on the evaluation episodes."""
-    inputs = evaluation_inputs(request.scenario, built)
-    missed = request.scenario.evaluation.missed_reward
-
-    def judge(training: Training) -> dict[str, float]:
-        policy = plan.learner.policy(training.learner, explore=False)
-        key = jax.random.key(0)  # a greedy policy does not use it
-        found = evaluate(key, plan.world, built.params, policy, inputs, missed_reward=missed)
-        return {name: float(np.mean(values)) for name, values in found.items()}
-
-    return judge
+def iterations(course: Course, steps: float) -> int:
+    """Return how many iterations ``steps`` need, rounded up."""
+    return math.ceil(steps / course.steps)
 
 
 class _Clock:
@@ -232,20 +245,14 @@ class _Seed:
     """One seed of a run: where it is stored and how far it has come."""
 
     request: Request
-    plan: LearnerPlan
+    course: Course
     folder: Path
     seed: int
-    judge: Callable[[Training], dict[str, float]]
+    judge: Callable[[Any], dict[str, float]]
 
-    def run(
-        self,
-        example: Training,
-        go: Callable[[Training, Any], tuple[Training, dict[str, Any]]],
-        built: Built,
-        clock: _Clock,
-    ) -> None:
-        needed, size = iterations(self.plan, self.request.steps), steps_per_iteration(self.plan)
-        training, done = self._resume(example, built)
+    def run(self, example: Any, go: Program, clock: _Clock) -> None:
+        needed, size = iterations(self.course, self.request.steps), self.course.steps
+        training, done = self._resume(example)
         clock.add(self.seed, done * size, fresh=False)
         marks = sorted({math.ceil(needed * n / MARKS) for n in range(MARKS + 1)})
         saved = time.perf_counter()
@@ -276,14 +283,12 @@ class _Seed:
         if done < needed:
             self._save(training, done)
 
-    def _resume(self, example: Training, built: Built) -> tuple[Training, int]:
+    def _resume(self, example: Any) -> tuple[Any, int]:
         path = self.folder / "checkpoint.npz"
         if not path.exists():
             for name in LOGS:
                 write_bytes(self.folder / f"{name}.jsonl", b"")
-            key = jax.random.key(self.seed)
-            world, learner = self.plan.train_world, self.plan.learner
-            return begin(key, world, built.params, built.train_stream, learner), 0
+            return self.course.begin(jax.random.key(self.seed)), 0
         training, note = store.load_tree(path, example)
         _check_seed(note, self.seed, path)
         for name in LOGS:
@@ -291,12 +296,12 @@ class _Seed:
         return training, note["iteration"]
 
     def _log(self, name: str, iteration: int, values: dict[str, Any]) -> None:
-        steps = iteration * steps_per_iteration(self.plan)
+        steps = iteration * self.course.steps
         row = {"iteration": iteration, "steps": steps}
         row |= {key: float(value) for key, value in values.items()}
         store.append_line(self.folder / f"{name}.jsonl", row)
 
-    def _save(self, training: Training, iteration: int) -> None:
+    def _save(self, training: Any, iteration: int) -> None:
         facts = {"iteration": iteration, "seed": self.seed, "version": __version__}
         store.save_tree(self.folder / "checkpoint.npz", training, facts)
 
@@ -310,10 +315,10 @@ def _open_run(request: Request, out: Path) -> None:
         store.write_json(out / "run.json", request.facts())
         return
     found, asked = store.read_json(out / "run.json", "run"), request.facts()
-    for name in ("identity", "learner", "steps", "version", "recordings"):
-        if found.get(name) != asked[name]:
+    for name in ("identity", "learner", "steps", "version", "recordings", "first_seed"):
+        if found.get(name) != asked.get(name):
             problem = f"the folder holds another run: its {name} is {found.get(name)!r}"
-            hint = f"this one has {asked[name]!r}; choose another --out"
+            hint = f"this one has {asked.get(name)!r}; choose another --out"
             raise InputError(problem, where=str(out), hint=hint)
     if asked["seeds"] < found.get("seeds", 0):
         problem = f"the folder holds {found['seeds']} seeds, and --seeds asks for {asked['seeds']}"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core.errors import InputError
+from edgewright.baselines.aigc.relaxation import Relaxed, best_charge, relax, scarce_at
 from edgewright.core.records import Array
-from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, price_list
+from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcWorld
 
 
 def no_self_congestion(
@@ -38,55 +37,65 @@ def no_self_congestion(
         InputError: where the argument does not hold: weights that favour quality *because* a
             server is loaded.
     """
-    if world.load_weighting == "literal_low_load":
-        raise InputError(
-            "the no-self-congestion bound does not hold with load_weighting = 'literal_low_load'",
-            where="world.load_weighting",
-            hint="own load then raises the weight of quality; use 'off' or 'high' for a bound",
-        )
-    return _bound(world, params, inputs, jnp.float32(missed_reward))
+    return _priced(world, params, inputs, jnp.float32(missed_reward))[0]
 
 
-_PRICES = np.concatenate([np.zeros(1), np.geomspace(1e-4, 1.0, 31)]).astype(np.float32)
+def bound_prices(
+    world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed_reward: float
+) -> Array:
+    """Return the price of a joule [reward/J] that gives the bound, per episode and device.
+
+    ``[E, M]``; 0 where the battery does not bind. Arguments as in :func:`no_self_congestion`.
+    """
+    return _priced(world, params, inputs, jnp.float32(missed_reward))[1]
+
+
+PRICES = np.concatenate([np.zeros(1), np.geomspace(1e-4, 1.0, 31)]).astype(np.float32)
 """Prices of a joule [reward/J] that the bound tries; any set with 0 in it gives a valid bound."""
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
-def _bound(world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed: Array) -> Array:
-    horizon = jnp.minimum(jax.tree.leaves(inputs)[0].shape[0] - 1, params.horizon_slots)
+def _priced(
+    world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed: Array
+) -> tuple[Array, Array]:
+    relaxed = relax(world, params, inputs)
+    return jax.vmap(lambda one: least_over_prices(world, params, one, missed))(relaxed)
 
-    def slot(
-        carry: tuple[AigcState, Array], x: AigcInputs
-    ) -> tuple[tuple[AigcState, Array], Array]:
-        state, dearest_j = carry
-        prices = price_list(world, params, state, x)
-        unserved = jnp.maximum(missed, params.rejected_reward)
-        price = _PRICES.reshape(-1, 1, 1)
-        net = jnp.max(prices.reward - price * prices.device_energy_j, axis=1)
-        can_serve = state.charge_pct >= params.charge_floor_pct
-        best = jnp.where(can_serve, jnp.maximum(net, unserved), unserved)
 
-        out = dataclasses.replace(
-            state, charge_pct=jnp.broadcast_to(params.charge_floor_pct - 1.0, (world.devices,))
-        )
-        idle = world.step(params, out, jnp.zeros(world.devices, jnp.int32), x)
-        least_j = jnp.min(prices.device_energy_j, axis=0)
-        if world.overflow == "reject":
-            least_j = jnp.zeros_like(least_j)
-        drawn_j = least_j + params.idle_w * x.gap_s
-        charge = state.charge_pct - 100.0 * drawn_j / params.battery_j
-        dearest_j = jnp.maximum(dearest_j, jnp.max(prices.device_energy_j, axis=0))
-        return (dataclasses.replace(idle.state, charge_pct=charge), dearest_j), best
+def least_over_prices(
+    world: AigcWorld, params: AigcParams, relaxed: Relaxed, missed: Array
+) -> tuple[Array, Array]:
+    """Return the bound of one episode ``[]`` and the price of each device that gives it, ``[M]``."""
+    charge = best_charge(world, params, relaxed)
+    scarce = scarce_at(params, relaxed.load_need, charge)
+    reward = relaxed.plenty - scarce[:, None] * relaxed.scarcity_cost
+    prices = jnp.asarray(PRICES)
+    totals = jax.lax.map(
+        lambda price: priced_sum(params, relaxed, charge, reward, price, missed), prices
+    )  # [P, M]
+    least = jnp.mean(jnp.min(totals, axis=0)) / jnp.sum(relaxed.counted)
+    return least, prices[jnp.argmin(totals, axis=0)]
 
-    def episode(rows: AigcInputs) -> Array:
-        first = jax.tree.map(lambda leaf: leaf[0], rows)
-        played = jax.tree.map(lambda leaf: leaf[:-1], rows)
-        start = world.reset(params, first)
-        (_, dearest_j), best = jax.lax.scan(slot, (start, jnp.zeros(world.devices)), played)
-        counted = jnp.arange(best.shape[0]) < horizon
-        total = jnp.sum(jnp.where(counted.reshape(-1, 1, 1), best, 0.0), axis=0)
-        usable_pct = jnp.maximum(start.charge_pct - params.charge_floor_pct, 0.0)
-        usable_j = usable_pct / 100.0 * params.battery_j + dearest_j
-        return jnp.mean(jnp.min(total + _PRICES[:, None] * usable_j, axis=0)) / horizon
 
-    return jax.vmap(episode, in_axes=1)(inputs)
+def priced_sum(
+    params: AigcParams,
+    relaxed: Relaxed,
+    charge_pct: Array,
+    reward: Array,
+    price: Array,
+    missed: Array,
+) -> Array:
+    """Return the bound on each device's sum of rewards ``[M]`` at a price of a joule.
+
+    Args:
+        charge_pct: ``[T, M]`` that no policy exceeds.
+        reward: ``[T, A, M]`` that no policy exceeds.
+    """
+    unserved = jnp.maximum(missed, params.rejected_reward)
+    net = jnp.max(reward - price * relaxed.device_energy_j, axis=1)
+    can_serve = charge_pct >= params.charge_floor_pct
+    best = jnp.where(can_serve, jnp.maximum(net, unserved), unserved)
+    spent = jnp.sum(jnp.where(relaxed.counted[:, None], best, 0.0), axis=0)
+    usable_pct = jnp.maximum(relaxed.charge_pct - params.charge_floor_pct, 0.0)
+    dearest_j = jnp.max(relaxed.device_energy_j, axis=(0, 1))  # [M]
+    return spent + price * (usable_pct / 100.0 * relaxed.battery_j + dearest_j)

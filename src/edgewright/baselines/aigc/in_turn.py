@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.baselines.aigc.greedy import immediate_rewards
+from edgewright.baselines.aigc.tariff import Tariff
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import (
@@ -20,20 +21,33 @@ from edgewright.worlds.aigc import (
 )
 
 
-def greedy_in_turn(world: AigcWorld, params: AigcParams, state: AigcState, x: AigcInputs) -> Array:
+def greedy_in_turn(
+    world: AigcWorld,
+    params: AigcParams,
+    state: AigcState,
+    x: AigcInputs,
+    tariff: Tariff | None = None,
+) -> Array:
     """Return the actions ``[M]`` of devices that choose in the order of their numbers.
 
     Each takes the best reward of this step behind the backlog *and* all that the devices before it
     have sent in this slot. For one device, and for devices that are alone, this is greedy.
+    With a tariff, the reward less what it charges.
     """
     if world.devices == 1 or world.alone:
-        return jnp.argmax(immediate_rewards(world, params, state, x), axis=0).astype(jnp.int32)
+        rewards = immediate_rewards(world, params, state, x)
+        if tariff is not None:
+            rewards = rewards - tariff.paid(world, params, state, x)
+        return jnp.argmax(rewards, axis=0).astype(jnp.int32)
     one = dataclasses.replace(world, devices=1)
 
     def turn(backlog: Array, device: Array) -> tuple[Array, Array]:
         mine, here, task = for_device(params, state, x, device)
         here = dataclasses.replace(here, server_backlog_gcycles=backlog)
         rewards = immediate_rewards(one, mine, here, task)
+        if tariff is not None:
+            own = dataclasses.replace(tariff, joule=tariff.joule[device][None])
+            rewards = rewards - own.paid(one, mine, here, task)
         action = jnp.argmax(rewards, axis=0).astype(jnp.int32)
         location, level = one.decode(action)
         queue = one.queue(mine, location)

@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.baselines.aigc.in_turn import greedy_in_turn
+from edgewright.baselines.aigc.tariff import Tariff
 from edgewright.core.protocols import Stream
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Outcome, record, static
 from edgewright.loops.evaluate import Insight
-from edgewright.worlds.aigc import AigcState, AigcWorld
+from edgewright.worlds.aigc import AigcParams, AigcState, AigcWorld
 
 MOST_DEVICES = 32
 """The planner simulates ``devices * actions * futures`` futures for one decision: no more."""
@@ -51,31 +52,72 @@ class Rollout:
             return jax.tree.map(lambda leaf: leaf[:length], rows)
 
         futures = jax.vmap(imagine)(jax.random.split(key, self.futures))
-        base = greedy_in_turn(self.world, insight.params, insight.state, insight.x)
+        counted = jnp.ones(self.horizon - 1, bool)
+        return carry, Decision(action=look_ahead(self.world, insight, futures, counted), aux=())
 
-        def value(choice: Array) -> Array:
-            first = self.world.step(insight.params, insight.state, choice, insight.x)
-            earned = jnp.sum(first.reward)
-            later = jax.vmap(lambda rows: self._greedy_from(insight.params, first.state, rows))
-            return earned + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
-        def decide(chosen: Array, device: Array) -> tuple[Array, None]:
-            mine = jnp.arange(self.world.devices) == device
-            options = jnp.where(mine, jnp.arange(self.world.actions)[:, None], chosen)
-            best = jnp.argmax(jax.vmap(value)(options), axis=0).astype(jnp.int32)
-            return jnp.where(mine, best, chosen), None
+def look_ahead(
+    world: AigcWorld,
+    insight: Insight,
+    futures: Any,
+    counted: Array,
+    tariff: Tariff | None = None,
+) -> Array:
+    """Return each device's action ``[M]`` with the best mean over futures.
 
-        action, _ = jax.lax.scan(decide, base, jnp.arange(self.world.devices))
-        return carry, Decision(action=action, aux=())
+    Args:
+        futures: rows ``[S, L, ...]`` that follow the present one; greedy goes on in each.
+        counted: ``[L]`` bool, the rows that belong to the episode.
+        tariff: prices on top of the reward, for greedy and planner; none where it is left out.
+    """
+    params = insight.params
+    base = greedy_in_turn(world, params, insight.state, insight.x, tariff)
 
-    def _greedy_from(self, params: Any, state: AigcState, rows: Any) -> Array:
-        """Return the summed reward of the greedy rule over the rows, until the episode ends."""
+    def value(choice: Array) -> Array:
+        first = world.step(params, insight.state, choice, insight.x)
+        later = jax.vmap(
+            lambda rows: greedy_from(world, params, first.state, rows, counted, tariff)
+        )
+        return _earned(first, tariff) + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
-        def slot(carry: tuple[AigcState, Array], x: Any) -> tuple[tuple[AigcState, Array], Array]:
-            state, alive = carry
-            action = greedy_in_turn(self.world, params, state, x)
-            outcome = self.world.step(params, state, action, x)
-            earned = jnp.where(alive, jnp.sum(outcome.reward), 0.0)
-            return (outcome.state, alive & ~outcome.terminated), earned
+    def decide(chosen: Array, device: Array) -> tuple[Array, None]:
+        mine = jnp.arange(world.devices) == device
+        options = jnp.where(mine, jnp.arange(world.actions)[:, None], chosen)
+        best = jnp.argmax(jax.vmap(value)(options), axis=0).astype(jnp.int32)
+        return jnp.where(mine, best, chosen), None
 
-        return jnp.sum(jax.lax.scan(slot, (state, jnp.ones((), bool)), rows)[1])
+    return jax.lax.scan(decide, base, jnp.arange(world.devices))[0]
+
+
+def greedy_from(
+    world: AigcWorld,
+    params: AigcParams,
+    state: AigcState,
+    rows: Any,
+    counted: Array,
+    tariff: Tariff | None = None,
+) -> Array:
+    """Return what greedy earns over the counted rows until the episode ends, summed over devices.
+
+    With a tariff, less what it charges for the joules drawn and for the backlogs left at the end,
+    unless the episode ends before.
+    """
+
+    def slot(carry: tuple[AigcState, Array], row: Any) -> tuple[tuple[AigcState, Array], Array]:
+        (state, alive), (x, counts) = carry, row
+        outcome = world.step(params, state, greedy_in_turn(world, params, state, x, tariff), x)
+        earned = jnp.where(alive & counts, _earned(outcome, tariff), 0.0)
+        return (outcome.state, alive & ~outcome.terminated), earned
+
+    start = (state, jnp.ones((), bool))
+    (last, alive), earned = jax.lax.scan(slot, start, (rows, counted))
+    if tariff is None:
+        return jnp.sum(earned)
+    goes_on = alive & jnp.all(counted)
+    return jnp.sum(earned) - jnp.where(goes_on, tariff.left(world, params, last), 0.0)
+
+
+def _earned(outcome: Outcome, tariff: Tariff | None) -> Array:
+    if tariff is None:
+        return jnp.sum(outcome.reward)
+    return jnp.sum(outcome.reward - tariff.joule * outcome.metrics.device_energy_j)

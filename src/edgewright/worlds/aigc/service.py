@@ -44,10 +44,8 @@ def pick(values: Array, index: Array) -> Array:
     return chosen
 
 
-def weights(world: AigcWorld, params: AigcParams, state: AigcState, mode: Array) -> Array:
-    """Return (w_q, w_t, w_e) ``[M, 3]`` for the mode, the charge and the load. Sum 1."""
-    if not world.adaptive_weights:
-        return jnp.full((*mode.shape, 3), 1 / 3)
+def need(world: AigcWorld, params: AigcParams, state: AigcState) -> Array:
+    """Return how scarce energy is, in [0, 1] per device ``[M]``: from the charge and the load."""
     need = preference.scarcity(state.charge_pct, params.low_charge_pct, params.low_charge_span_pct)
     least = world.least_in_reach(params, state.server_backlog_gcycles)
     relative_load = least / params.load_limit_gcycles
@@ -57,7 +55,17 @@ def weights(world: AigcWorld, params: AigcParams, state: AigcState, mode: Array)
     elif world.load_weighting == "literal_low_load":
         need_load = preference.scarcity(relative_load, params.load_threshold, params.load_span)
         need = jnp.maximum(need, need_load)
-    return preference.shift_to_energy(pick(params.mode_weights, mode), need, params.shift_fraction)
+    return need
+
+
+def weights(world: AigcWorld, params: AigcParams, state: AigcState, mode: Array) -> Array:
+    """Return (w_q, w_t, w_e) ``[M, 3]`` for the mode, the charge and the load. Sum 1."""
+    if not world.adaptive_weights:
+        return jnp.full((*mode.shape, 3), 1 / 3)
+    scarce = need(world, params, state)
+    return preference.shift_to_energy(
+        pick(params.mode_weights, mode), scarce, params.shift_fraction
+    )
 
 
 def task_work(world: AigcWorld, params: AigcParams, x: AigcInputs, level: Array) -> Array:

@@ -1,0 +1,1 @@
+"""Our worlds behind the interfaces of other libraries. Light: the submodules do the importing."""

@@ -1,0 +1,238 @@
+"""Gymnasium: one copy of a world, or many behind one compiled step.
+
+``import edgewright.adapters.gymnasium`` registers the shipped scenarios (as the entry point of the
+installed package does): ``gymnasium.make("Edgewright/aigc-heavy-v0")``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from edgewright.adapters import spaces
+from edgewright.adapters.games import NUMBERS, Games, Seen
+from edgewright.adapters.registration import register
+from edgewright.core.errors import InputError
+from edgewright.core.protocols import Stream, World
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.load import load
+
+register()
+
+
+def make(
+    scenario: str, data: str | None = None, overrides: dict[str, Any] | None = None
+) -> WorldEnv:
+    """Return one copy of a scenario.
+
+    Args:
+        scenario: a shipped name or a TOML file.
+        data: folder of recordings, for scenarios that are driven by them.
+        overrides: dotted keys and values, e.g. ``{"params.slot_s": 1.0}``.
+
+    Raises:
+        InputError: the scenario is wrong, or has several devices (see ``adapters.pettingzoo``).
+    """
+    built = _built(scenario, data, overrides)
+    return WorldEnv(built.world, built.params, built.train_stream)
+
+
+def make_vec(
+    scenario: str,
+    num_envs: int = 1,
+    data: str | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> WorldVectorEnv:
+    """Return ``num_envs`` copies of a scenario behind one compiled step; see :func:`make`."""
+    built = _built(scenario, data, overrides)
+    return WorldVectorEnv(built.world, built.params, built.train_stream, num_envs)
+
+
+class WorldEnv(gymnasium.Env):
+    """One copy of a world with one decision maker.
+
+    ``reset(seed=...)`` decides all inputs from there on; ``reset()`` begins the next episode on the
+    inputs that follow. ``info`` holds the world's physical metrics of the step.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, world: World, params: Any, stream: Stream[Any]) -> None:
+        self._agents = _single(world, params)
+        self.observation_space = spaces.observations(world, params)
+        self.action_space = spaces.actions(world, params)
+        self._games = Games(world, params, stream, 1)
+        self._over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode; ``options`` are not used."""
+        super().reset(seed=seed)
+        if seed is not None or not self._games.started:
+            seen = self._games.start([_number(self.np_random)])
+        else:
+            seen = self._games.restart()
+        self._over = False
+        return _squeezed(seen, self._agents)[0], {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Serve one slot."""
+        if self._over:
+            raise gymnasium.error.ResetNeeded(
+                "the episode is over, or none has begun: call reset()"
+            )
+        batch = _actions(np.asarray(action)[None], batch_space(self.action_space, 1), self._agents)
+        seen = self._games.step(batch)
+        terminated, truncated = bool(seen.terminated[0]), bool(seen.truncated[0])
+        self._over = terminated or truncated
+        metrics = _metrics(seen, self._agents)
+        return (
+            _squeezed(seen.final_observation, self._agents)[0].copy(),
+            float(_squeezed(seen.reward, self._agents)[0]),
+            terminated,
+            truncated,
+            {name: values[0].copy() for name, values in metrics.items()},
+        )
+
+
+class WorldVectorEnv(gymnasium.vector.VectorEnv):
+    """Many copies of a world with one decision maker each, one compiled step for all.
+
+    Autoreset is ``SAME_STEP``: where an episode ends, the observation returned is the first of the
+    next one; ``info["final_obs"]`` and ``info["final_info"]`` hold what the step led to. Copy ``i``
+    of ``reset(seed=s)`` plays what one copy with ``reset(seed=s + i)`` plays.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(self, world: World, params: Any, stream: Stream[Any], num_envs: int) -> None:
+        if num_envs < 1:
+            raise InputError(f"{num_envs} copies", where="num_envs", hint="give 1 or more")
+        self._agents = _single(world, params)
+        self.num_envs = num_envs
+        self.single_observation_space = spaces.observations(world, params)
+        self.single_action_space = spaces.actions(world, params)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._games = Games(world, params, stream, num_envs)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode in every copy; ``options`` are not used.
+
+        Args:
+            seed: of the first copy (the next has ``seed + 1``), or one for each copy.
+        """
+        each = [seed + n for n in range(self.num_envs)] if isinstance(seed, int) else seed
+        if each is not None and len(each) != self.num_envs:
+            problem = f"{len(each)} seeds for {self.num_envs} copies"
+            raise InputError(problem, where="seed", hint="give one number, or one for each copy")
+        super().reset(seed=each[0] if each is not None else None)
+        if each is not None or not self._games.started:
+            given = each if each is not None else [None] * self.num_envs
+            generators = [
+                self.np_random if one is None else seeding.np_random(one)[0] for one in given
+            ]
+            seen = self._games.start([_number(generator) for generator in generators])
+        else:
+            seen = self._games.restart()
+        return _squeezed(seen, self._agents), {}
+
+    def step(
+        self, actions: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Serve one slot in every copy."""
+        if not self._games.started:
+            raise gymnasium.error.ResetNeeded("no episode has begun: call reset()")
+        batch = _actions(np.asarray(actions), self.action_space, self._agents)
+        seen = self._games.step(batch)
+        return (
+            _squeezed(seen.observation, self._agents).copy(),
+            _squeezed(seen.reward, self._agents).copy(),
+            seen.terminated,
+            seen.truncated,
+            self._info(seen),
+        )
+
+    def _info(self, seen: Seen) -> dict[str, Any]:
+        """Return the metrics of the copies that go on, and apart those of the copies that ended."""
+        done = seen.terminated | seen.truncated
+        metrics = _metrics(seen, self._agents)
+        if not np.any(done):
+            return _masked(metrics, ~done)
+        final = np.full(self.num_envs, None, dtype=object)
+        observations = _squeezed(seen.final_observation, self._agents)
+        for copy in np.flatnonzero(done):
+            final[copy] = observations[copy].copy()
+        ended = {"final_obs": final, "_final_obs": done.copy()}
+        ended |= {"final_info": _masked(metrics, done), "_final_info": done.copy()}
+        return ended if np.all(done) else ended | _masked(metrics, ~done)
+
+
+def _built(scenario: str, data: str | None, overrides: dict[str, Any] | None) -> Built:
+    return build(load(scenario, overrides), data)
+
+
+def _single(world: World, params: Any) -> tuple[int, ...]:
+    """Return the axes of the one decision maker, ``()`` or ``(1,)``.
+
+    Raises:
+        InputError: there are several.
+    """
+    agents = spaces.agents(world, params)
+    if agents not in ((), (1,)):
+        problem = f"the world has {' x '.join(map(str, agents))} decision makers"
+        hint = "Gymnasium is for one: use edgewright.adapters.pettingzoo"
+        raise InputError(problem, where="world.devices", hint=hint)
+    return agents
+
+
+def _number(generator: np.random.Generator) -> int:
+    return int(generator.integers(NUMBERS))
+
+
+def _actions(given: np.ndarray, space: gymnasium.Space, agents: tuple[int, ...]) -> np.ndarray:
+    """Return ``[N, *agents, ...]`` as the world wants it."""
+    if not space.contains(given):
+        hint = f"they are {space}"
+        raise InputError(f"{given!r} are no actions", where="step", hint=hint)
+    kind = np.int32 if np.issubdtype(given.dtype, np.integer) else np.float32
+    return given.astype(kind).reshape(given.shape[0], *agents, *given.shape[1:])
+
+
+def _squeezed(values: np.ndarray, agents: tuple[int, ...]) -> np.ndarray:
+    """Return ``[N, ...]`` without the axis of the one agent."""
+    return values.reshape(values.shape[0], *values.shape[1 + len(agents) :])
+
+
+def _metrics(seen: Seen, agents: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Return the metrics by name ``[N, ...]``, without the axis of the one agent."""
+    found = {}
+    for field in dataclasses.fields(seen.metrics):
+        values = getattr(seen.metrics, field.name)
+        per_agent = values.shape[1 : 1 + len(agents)] == agents
+        found[field.name] = _squeezed(values, agents) if per_agent else values
+    return found
+
+
+def _masked(metrics: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, Any]:
+    """Return metrics, zero where ``mask`` is false, each with its mask: Gymnasium's convention."""
+    found: dict[str, Any] = {}
+    everywhere = bool(np.all(mask))
+    for name, values in metrics.items():
+        rows = mask.reshape(-1, *[1] * (values.ndim - 1))
+        found[name] = values.copy() if everywhere else np.where(rows, values, values.dtype.type(0))
+        found[f"_{name}"] = mask.copy()
+    return found

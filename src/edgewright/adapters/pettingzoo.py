@@ -1,0 +1,131 @@
+"""PettingZoo: one agent for every device of a world, all acting at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+from pettingzoo import ParallelEnv
+
+from edgewright.adapters import spaces
+from edgewright.adapters.games import NUMBERS, Games
+from edgewright.core.errors import InputError
+from edgewright.core.protocols import Stream, World
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load
+
+
+def make(
+    scenario: str, data: str | None = None, overrides: dict[str, Any] | None = None
+) -> WorldParallelEnv:
+    """Return a scenario with an agent for each device, ``device_1``, ``device_2``...
+
+    Args:
+        scenario: a shipped name or a TOML file.
+        data: folder of recordings, for scenarios that are driven by them.
+        overrides: dotted keys and values, e.g. ``{"world.devices": 4}``.
+    """
+    built = build(load(scenario, overrides), data)
+    return WorldParallelEnv(built.world, built.params, built.train_stream)
+
+
+class WorldParallelEnv(ParallelEnv):
+    """A world whose devices are agents.
+
+    A world ends for all of them at once (decision 1): a device whose battery is out stays, its
+    actions do nothing and it earns nothing, until the last one is out. ``infos`` hold the physical
+    metrics of each device.
+    """
+
+    metadata = {"name": "edgewright_v0", "render_modes": [], "is_parallelizable": True}  # noqa: RUF012
+    render_mode = None
+
+    def __init__(self, world: World, params: Any, stream: Stream[Any]) -> None:
+        axes = spaces.agents(world, params)
+        if len(axes) != 1:
+            hint = "use edgewright.adapters.gymnasium"
+            raise InputError("the world has no axis of devices", where="world", hint=hint)
+        self.possible_agents = [f"device_{n + 1}" for n in range(axes[0])]
+        self.agents: list[str] = []
+        self.observation_spaces = {
+            agent: spaces.observations(world, params) for agent in self.possible_agents
+        }
+        self.action_spaces = {
+            agent: spaces.actions(world, params) for agent in self.possible_agents
+        }
+        self._games = Games(world, params, stream, 1)
+        self._generator: np.random.Generator | None = None
+
+    def observation_space(self, agent: str) -> Any:
+        """Return what an agent sees: the same object every time."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> Any:
+        """Return what an agent may do: the same object every time."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        """Begin an episode with all agents; ``options`` are not used."""
+        if seed is not None or self._generator is None:
+            self._generator, _ = seeding.np_random(seed)
+            seen = self._games.start([int(self._generator.integers(NUMBERS))])
+        else:
+            seen = self._games.restart()
+        self.agents = list(self.possible_agents)
+        return self._each(seen[0]), {agent: {} for agent in self.agents}
+
+    def step(
+        self, actions: dict[str, Any]
+    ) -> tuple[
+        dict[str, np.ndarray],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """Serve one slot of every device."""
+        if not self.agents:
+            hint = "call reset() first"
+            raise InputError("the episode is over, or none has begun", where="step", hint=hint)
+        acting = self.agents
+        seen = self._games.step(self._joint(actions))
+        done = bool(seen.terminated[0]) or bool(seen.truncated[0])
+        self.agents = [] if done else acting
+        infos: dict[str, dict[str, Any]] = {agent: {} for agent in acting}
+        for field in dataclasses.fields(seen.metrics):
+            values = getattr(seen.metrics, field.name)[0]
+            own = values.shape[:1] == (len(acting),)
+            for place, agent in enumerate(acting):
+                infos[agent][field.name] = (values[place] if own else values).copy()
+        return (
+            self._each(seen.final_observation[0]),
+            {agent: float(seen.reward[0, place]) for place, agent in enumerate(acting)},
+            {agent: bool(seen.terminated[0]) for agent in acting},
+            {agent: bool(seen.truncated[0]) for agent in acting},
+            infos,
+        )
+
+    def render(self) -> None:
+        """Draw nothing."""
+
+    def close(self) -> None:
+        """Free nothing."""
+
+    def _each(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        return {agent: values[place].copy() for place, agent in enumerate(self.possible_agents)}
+
+    def _joint(self, actions: dict[str, Any]) -> np.ndarray:
+        """Return ``[1, M, ...]`` of every agent's action, in order."""
+        for agent in self.agents:
+            if agent not in actions:
+                raise InputError(f"there is no action of '{agent}'", where="step")
+            if not self.action_spaces[agent].contains(actions[agent]):
+                problem = f"{actions[agent]!r} is no action of '{agent}'"
+                raise InputError(problem, where="step", hint=f"it is {self.action_spaces[agent]}")
+        joint = np.stack([np.asarray(actions[agent]) for agent in self.agents])
+        kind = np.int32 if np.issubdtype(joint.dtype, np.integer) else np.float32
+        return joint.astype(kind)[None]

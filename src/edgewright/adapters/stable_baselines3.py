@@ -1,0 +1,123 @@
+# pyright: reportMissingImports=false
+"""Stable-Baselines3: our vector environment as its ``VecEnv``, and its policies as ours.
+
+Needs the extra ``peers`` (torch and stable-baselines3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+
+from edgewright.adapters import weights
+from edgewright.adapters.gymnasium import WorldVectorEnv
+from edgewright.adapters.gymnasium import make_vec as make_gymnasium_vec
+from edgewright.core.protocols import Policy
+
+
+def make_vec(
+    scenario: str,
+    num_envs: int = 1,
+    data: str | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> WorldVecEnv:
+    """Return ``num_envs`` copies of a scenario that Stable-Baselines3 can train in.
+
+    The arguments are those of :func:`edgewright.adapters.gymnasium.make_vec`.
+    """
+    return WorldVecEnv(make_gymnasium_vec(scenario, num_envs, data, overrides))
+
+
+class WorldVecEnv(VecEnv):
+    """Our vector environment under the interface of Stable-Baselines3.
+
+    Every ``info`` holds the physical metrics of the step; where an episode ended also
+    ``terminal_observation`` and ``TimeLimit.truncated``, which tells a cut from an end.
+    """
+
+    def __init__(self, envs: WorldVectorEnv) -> None:
+        self.envs = envs
+        self._chosen: np.ndarray = np.zeros(0)
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+
+    def reset(self) -> np.ndarray:
+        seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
+        observation, _ = self.envs.reset(seed=seeds)
+        self._reset_seeds()
+        self._reset_options()
+        return observation
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self._chosen = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observation, reward, terminated, truncated, info = self.envs.step(self._chosen)
+        done = terminated | truncated
+        infos = self._infos(info)
+        for copy in np.flatnonzero(done):
+            infos[copy] = {
+                **self._infos(info["final_info"], only=int(copy))[0],
+                "terminal_observation": info["final_obs"][copy],
+            }
+        for copy, entry in enumerate(infos):
+            entry["TimeLimit.truncated"] = bool(truncated[copy])
+        return observation, reward, done, infos
+
+    def close(self) -> None:
+        self.envs.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        value = getattr(self.envs, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        raise AttributeError(
+            "the copies share one compiled step: nothing can be set on one of them"
+        )
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        raise AttributeError("the copies share one compiled step: none has methods of its own")
+
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
+        return [False for _ in self._get_indices(indices)]
+
+    def _infos(self, info: dict[str, Any], only: int | None = None) -> list[dict[str, Any]]:
+        """Return the metrics copy by copy instead of name by name."""
+        copies: Sequence[int] = range(self.num_envs) if only is None else [only]
+        columns = {name: values for name, values in info.items() if f"_{name}" in info}
+        columns = {n: v.tolist() for n, v in columns.items() if not n.startswith("final")}
+        return [{name: values[copy] for name, values in columns.items()} for copy in copies]
+
+
+def policy_of(model: BaseAlgorithm) -> Policy:
+    """Return the greedy policy of a trained PPO or DQN model, with its ``VecNormalize``, as ours.
+
+    It can be scored with :func:`edgewright.loops.evaluate.evaluate` on the same episodes as
+    everything else.
+
+    Raises:
+        InputError: its networks are not plain perceptrons with tanh or ReLU.
+    """
+    arrays = {name: leaf.detach().cpu().numpy() for name, leaf in model.policy.state_dict().items()}
+    activation = str(getattr(model.policy, "activation_fn", type(None)).__name__).lower()
+    normaliser = model.get_vec_normalize_env()
+    return weights.policy_of(arrays, activation, _moments(normaliser))
+
+
+def _moments(normaliser: VecNormalize | None) -> tuple[Any, Any, float] | None:
+    """Return mean, variance and count of the observations a model was trained on."""
+    if normaliser is None or not normaliser.norm_obs:
+        return None
+    seen: Any = normaliser.obs_rms
+    return seen.mean, seen.var, float(seen.count)

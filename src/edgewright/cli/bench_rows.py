@@ -1,0 +1,99 @@
+"""What ``edgewright bench`` prints: names and values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Rows = list[tuple[str, str]]
+
+
+def training(found: dict[str, Any]) -> Rows:
+    """Return what a training needs: compiling, the world alone, learning."""
+    compiling, world, training = found["compile"], found["world"], found["training"]
+    rows = [
+        ("training ready, cold", f"{compiling['cold']['total_s']:.1f} s"),
+        ("  of which compiling", f"{compiling['cold']['compile_s']:.1f} s"),
+        ("training ready, from the cache", f"{compiling['cached']['total_s']:.1f} s"),
+        ("  of which compiling", f"{compiling['cached']['compile_s']:.2f} s"),
+        ("world, inputs given", f"{world['inputs_given_steps_per_s'] / 1e6:.2f} M steps/s"),
+        ("world, inputs drawn", f"{world['inputs_drawn_steps_per_s'] / 1e6:.2f} M steps/s"),
+        ("  to one call a step from Python", f"{world['ratio_drawn_to_stepped']:.0f} x"),
+        (f"{training['learner']}, one seed", f"{training['one_seed_steps_per_s']:,} steps/s"),
+        ("  a million steps", f"{training['seconds_per_million_steps']:.1f} s"),
+        ("  share of the world in that time", f"{100 * training['world_share']:.0f} %"),
+        (
+            f"{training['learner']}, {training['seeds_together']} seeds together",
+            f"{training['seeds_together_steps_per_s']:,} steps/s",
+        ),
+        ("  to one seed", f"{training['ratio_together_to_one']:.2f} x"),
+    ]
+    return rows
+
+
+def hidden(found: dict[str, Any]) -> Rows:
+    """Return what was measured where scenarios are hidden."""
+    meta, tuning, exact = found["meta_training"], found["fine_tuning"], found["enumeration"]
+    rows = [
+        (
+            f"meta-training, {meta['tasks_per_round']} devices",
+            f"{meta['rounds_per_s']:,.0f} rounds/s",
+        ),
+        ("  moved in a round", f"{meta['traffic_bytes_per_round'] / 1e6:.2f} MB"),
+        (f"fine-tuning, {tuning['devices']} devices", f"{tuning['steps_per_s']:,} steps/s"),
+        (f"{exact['actions']:,} actions in {exact['slots']} slots", f"{exact['seconds']:.2f} s"),
+    ]
+    peer = found.get("peer")
+    if peer:
+        rows += [
+            (f"meta-training to {peer['library']}", f"{peer['ratio_meta_training']:.0f} x"),
+            (f"fine-tuning to {peer['library']}", f"{peer['ratio_fine_tuning']:.0f} x"),
+        ]
+    return rows
+
+
+def world_beside_peers(world: dict[str, Any]) -> Rows:
+    """Return the rates of the world beside those of peers."""
+    rows = [
+        ("world, compiled", f"{world['compiled_steps_per_s'] / 1e6:.2f} M steps/s"),
+        ("  to plain Python", f"{world['ratio_compiled_to_plain_python']:.0f} x"),
+        ("plain Python, one copy", f"{world['plain_python_steps_per_s']:,} steps/s"),
+        ("Gymnasium adapter, one copy", f"{world['gymnasium_steps_per_s']:,} steps/s"),
+        ("  to plain Python", f"{world['ratio_gymnasium_to_plain_python']:.2f} x"),
+    ]
+    for row in world["vector"]:
+        copies = row["copies"]
+        sync, ours = row["plain_python_sync_steps_per_s"], row["gymnasium_steps_per_s"]
+        rows += [
+            (f"SyncVectorEnv of plain Python, {copies} copies", f"{sync:,} steps/s"),
+            (f"vector adapter, {copies} copies", f"{ours:,} steps/s"),
+            ("  to SyncVectorEnv", f"{row['ratio']:.1f} x"),
+        ]
+    return rows
+
+
+def learners_beside_peers(found: dict[str, Any]) -> Rows:
+    """Return speeds and scores of PPO and DQN beside those of peers."""
+    rows = []
+    for kind in ("ppo", "dqn"):
+        speed, score = found[kind]["speed"], found[kind]["score"]
+        name = kind.upper()
+        rows.append((f"{name}, ours", f"{speed['ours_steps_per_s']:,} steps/s"))
+        for how, rate in speed["stable_baselines3_steps_per_s"].items():
+            rows.append(
+                (f"{name}, Stable-Baselines3, {how.replace('_', ' ')}", f"{rate:,} steps/s")
+            )
+        rows.append(("  to its fastest", f"{speed['ratio_to_stable_baselines3']:.1f} x"))
+        if speed.get("sbx_steps_per_s"):
+            rows.append((f"{name}, sbx", f"{speed['sbx_steps_per_s']:,} steps/s"))
+            rows.append(("  to it", f"{speed['ratio_to_sbx']:.1f} x"))
+        if speed.get("rejax"):
+            rows.append((f"{name}, rejax", f"{speed['rejax']['steps_per_s']:,} steps/s"))
+            rows.append(("  to it", f"{speed['ratio_to_rejax']:.2f} x"))
+        for side, label in (("ours", "ours"), ("stable_baselines3", "Stable-Baselines3")):
+            part = score[side]
+            value = f"{part['reward']:+.4f} [{part['low']:+.4f}, {part['high']:+.4f}]"
+            rows.append((f"{name} after {score['steps']:,} steps, {label}", value))
+        part = score["difference"]
+        value = f"{part['mean']:+.4f} [{part['low']:+.4f}, {part['high']:+.4f}]"
+        rows.append(("  difference" + ("" if score["agree"] else ", zero excluded"), value))
+    return rows

@@ -1,0 +1,128 @@
+"""``edgewright compress``: prune, distil and quantise a bundle, and say what that cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgewright.cli.options import data_option, episodes_option, json_option, print_json, whole
+from edgewright.core.errors import CheckFailed, InputError
+
+COLUMNS = [
+    ("stage", "stage", ""),
+    ("parameters", "para-\nmeters", ","),
+    ("multiply_adds", "multiply-\nadds", ","),
+    ("bytes", "bytes", ","),
+    ("p50_us", "p50\n[us]", ".1f"),
+    ("p99_us", "p99\n[us]", ".1f"),
+    ("batch_rows_per_s", "rows/s\nof 256", ",.0f"),
+    ("kept", "score kept", ""),
+    ("agreement", "agree-\nment", ".3f"),
+]
+
+
+@click.command(name="compress")
+@click.argument("bundle")
+@click.option(
+    "--stages",
+    required=True,
+    metavar="A,B,...",
+    help="In this order: prune:SHARE, distil:WIDTHS, sparse:SHARE, int8.",
+)
+@click.option("--out", metavar="FILE", help="The compressed bundle; BUNDLE with -small if absent.")
+@click.option(
+    "--min-score-kept",
+    metavar="SHARE",
+    help="Refuse (exit code 1) unless at least this share of the score is kept.",
+)
+@click.option("--seed", default="0", show_default=True, help="Of everything drawn.")
+@click.option("--figure", metavar="FOLDER", help="Draw the Pareto figure into this folder.")
+@episodes_option
+@data_option
+@json_option
+def command(
+    bundle: str, stages: str, out: str | None, min_score_kept: str | None, seed: str,
+    figure: str | None, episodes: str | None, data: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Make the policy of BUNDLE smaller, stage by stage, and write it as a bundle of its own.
+
+    Every stage is scored on the evaluation episodes of the bundle's scenario, the same for all, by
+    the graph that would be deployed.
+    """
+    from edgewright.deploy.compress.stages import parse_stages
+
+    wanted, least = parse_stages(stages), _share(min_score_kept)
+    count, drawn = whole(episodes, "--episodes", 2), whole(seed, "--seed", 0) or 0
+    target = Path(out) if out else Path(bundle).with_name(f"{Path(bundle).stem}-small.edge")
+    from edgewright.cli.terminal import counting_bar, print_table
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.deploy.bundle import load
+    from edgewright.deploy.bundle.bundle import save
+    from edgewright.studies import compression
+
+    keep_compilations()
+    parent = load(bundle)
+    with counting_bar(f"compress {bundle}", len(wanted) + 2) as report:
+        setting = compression.setting_of(parent, data, count)
+        done = compression.compress(parent, wanted, setting, seed=drawn, report=report)
+    gate = None if least is None else compression.check_kept(done.rows, least)
+    passed = gate is None or gate["passed"]
+    if passed:
+        save(target, done.content)
+    files = _draw(done.rows, figure)
+    said = compression.verdicts(done.rows)
+    found = {
+        "bundle": bundle,
+        "out": str(target) if passed else None,
+        "version": done.candidates[-1].bundle.version,
+        "scenario": setting.scenario.name,
+        "episodes": setting.inputs_count,
+        "stages": done.rows,
+        "verdicts": said,
+        "gate": gate,
+        "figure": files,
+    }
+    if as_json:
+        print_json(found)
+    else:
+        rows = [{**row, "kept": _kept(row)} for row in done.rows]
+        title = f"{parent.name}: {setting.inputs_count} identical episodes, 95 % intervals"
+        print_table(title, COLUMNS, rows)
+        for line in said:
+            click.echo(line)
+        if passed:
+            click.echo(f"{target}, {target.stat().st_size:,} bytes")
+    if gate is not None and not passed:
+        raise CheckFailed(
+            f"the score kept is {gate['score_kept']:.4f}, at least {gate['score_kept_low']:.4f} "
+            f"with 95 % confidence, and {least:g} is asked for; nothing was written\n"
+            "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
+        )
+
+
+def _share(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 2.0:
+        problem = f"'{text}' is no share of the score"
+        raise InputError(problem, where="--min-score-kept", hint="e.g. 0.98")
+    return share
+
+
+def _kept(row: dict[str, float]) -> str:
+    low, high = row["score_kept_low"], row["score_kept_high"]
+    return f"{row['score_kept']:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _draw(rows: list[dict[str, float]], folder: str | None) -> list[str]:
+    if folder is None:
+        return []
+    from edgewright.studies.pareto import pareto
+    from edgewright.studies.style import save
+
+    return [str(path) for path in save(pareto(rows), folder, "pareto").values()]

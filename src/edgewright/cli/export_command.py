@@ -1,0 +1,86 @@
+"""``edgewright export``: from a run, or a rule, to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgewright.cli.options import (
+    data_option,
+    json_option,
+    load_scenario,
+    print_json,
+    set_option,
+    whole,
+)
+from edgewright.core.errors import InputError
+
+
+@click.command(name="export")
+@click.argument("policy")
+@click.option("--out", required=True, metavar="FILE", help="The bundle, e.g. p.edge.")
+@click.option("--seed", metavar="N", help="Which seed of the run; 0 if absent.")
+@click.option(
+    "--rules",
+    metavar="A,B,...",
+    help="Rules to pack beside a learned policy, for the service to fall back on.",
+)
+@click.option("--scenario", help="The scenario of a rule; a run has its own.")
+@set_option
+@data_option
+@json_option
+def command(
+    policy: str,
+    out: str,
+    seed: str | None,
+    rules: str | None,
+    scenario: str | None,
+    overrides: tuple[str, ...],
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Write POLICY, the folder of a run or the name of a rule, as one file that decides.
+
+    The file holds an ONNX graph with normalisation and decoding inside, named fields with units and
+    ranges, where it comes from, and a record of decisions to be compared wherever it is loaded.
+    """
+    is_run = (Path(policy) / "run.json").exists()
+    number = whole(seed, "--seed", 0) or 0
+    if is_run and (scenario or overrides):
+        problem = "a run has its own scenario"
+        raise InputError(problem, where="--scenario", hint="leave --scenario and --set out")
+    if not is_run and scenario is None:
+        problem = f"'{policy}' is no folder of a run, and a rule needs a scenario"
+        raise InputError(problem, where="POLICY", hint="name a run, or add --scenario NAME")
+    if not is_run and (seed or rules):
+        raise InputError("a rule has no seeds and no rules beside it", where="--seed, --rules")
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.exporting import export_rule, export_run
+
+    keep_compilations()
+    if is_run:
+        names = None if rules is None else [n.strip() for n in rules.split(",") if n.strip()]
+        made = export_run(Path(policy), Path(out), seed=number, rules=names, data=data)
+    else:
+        made = export_rule(policy, load_scenario(scenario or "", overrides), Path(out), data)
+    size = Path(out).stat().st_size
+    found = {
+        "out": out,
+        "version": made.version,
+        "name": made.name,
+        "bytes": size,
+        "graph": {k: v for k, v in made.facts["graphs"]["policy"].items() if k != "layers"},
+        "rules": made.rules,
+        "parity": dict(made.parity),
+    }
+    if as_json:
+        print_json(found)
+        return
+    parity = made.parity
+    click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
+    click.echo(
+        f"parity on {sum(parity['rows'].values())} rows: scores within "
+        f"{parity['worst_score_difference']:.1e}, all {parity['settled']} settled decisions agree"
+    )
+    click.echo(f"next: edgewright serve {out}")

@@ -1,0 +1,77 @@
+"""``edgewright study``: test what a paper claims."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import click
+
+from edgewright.cli.options import data_option, json_option, print_json, whole
+
+
+@click.command(name="study")
+@click.argument("name")
+@click.option("--quick", is_flag=True, help="The same claims with few seeds and steps: minutes.")
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    help="Where it goes, and resumes; study-NAME in this folder if absent.",
+)
+@click.option("--seeds", help="Seeds of every training that is judged, at least 2.")
+@click.option("--steps", help="Steps of the main trainings; the others are in proportion.")
+@click.option("--processes", help="How many at a time; one for each core if absent.")
+@data_option
+@json_option
+def command(
+    name: str,
+    quick: bool,
+    out: str | None,
+    seeds: str | None,
+    steps: str | None,
+    processes: str | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Train and measure what the study NAME needs, and judge every claim of its paper.
+
+    Verdicts are findings: the exit code is 0 whatever they say. Interrupted, or killed, the same
+    command does only what is missing.
+    """
+    count, budget = whole(seeds, "--seeds", 2), whole(steps, "--steps", 1)
+    workers = whole(processes, "--processes", 1)
+    from edgewright.cli.terminal import share_bar
+    from edgewright.cli.verdicts import show
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.outcome import occasion, write_outcome
+    from edgewright.studies.papers import study_named
+    from edgewright.studies.runner import run_study
+
+    study = study_named(name)
+    keep_compilations()
+    plan = study.quick if quick else study.full
+    plan = dataclasses.replace(
+        plan,
+        seeds=count or plan.seeds,
+        steps=float(budget or plan.steps),
+        data=data if study.data else None,
+    )
+    folder = Path(out or f"study-{name}")
+    started = time.perf_counter()
+    with share_bar(f"study {name}{' --quick' if quick else ''}") as progress:
+        table = run_study(study, plan, folder, processes=workers, progress=progress)
+        progress(1.0, "judging and drawing")
+        verdicts = study.judge(table)
+        given = [("--quick", quick), (f"--seeds {count}", count), (f"--steps {budget}", budget)]
+        words = [word for word, wanted in given if wanted]
+        words += ["--data FOLDER"] if plan.data else []
+        said = " ".join(["edgewright study", name, *words])
+        when = occasion(study, table, said, time.perf_counter() - started)
+        found = write_outcome(study, table, verdicts, when, folder)
+    if as_json:
+        print_json(found)
+        return
+    show(study.title, verdicts)
+    click.echo(f"report: {found['report']}   verdict page: {folder / 'outcome.md'}")
+    click.echo(f"took {found['seconds']} s")

@@ -1,0 +1,1 @@
+"""From a trained policy to one file: export, compression, and the bundle that decides."""

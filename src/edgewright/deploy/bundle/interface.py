@@ -1,0 +1,212 @@
+"""What goes into a bundle and what comes out: named fields with units and ranges.
+
+A *row* is what the graph takes: numbers in their units, a choice as one column for each possibility
+(``one-hot``) or as its index. The world's own features are ``row / scale``, column by column.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from edgewright.core.errors import InputError, nearest
+
+Beyond = Literal["clamp", "refuse"]
+
+_SHOWN = 60
+
+
+class BadField(InputError):
+    """A field of an observation cannot be used: says which, its value, and what is allowed."""
+
+    def __init__(self, field: str, problem: str, value: Any = None, allowed: str = "") -> None:
+        self.field, self.value, self.allowed = field, value, allowed
+        super().__init__(problem, where=field, hint=f"allowed: {allowed}" if allowed else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One named input.
+
+    Attributes:
+        unit: e.g. ``"MB"``; empty for a share or a choice.
+        low, high: the range that the policy was trained on, in the unit; 0 for a choice.
+        choices: what a choice may be; empty for a number.
+        encoding: how it becomes columns of a row.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    low: float
+    high: float
+    choices: tuple[str, ...] = ()
+    encoding: Literal["number", "one-hot", "index"] = "number"
+
+    @property
+    def columns(self) -> int:
+        """Return how many columns of a row it fills."""
+        return len(self.choices) if self.encoding == "one-hot" else 1
+
+    @property
+    def allowed(self) -> str:
+        """Say in words what it may be."""
+        if self.choices:
+            return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)
+        return f"a number from {self.low:.7g} to {self.high:.7g} {self.unit}".rstrip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One named output of a decision: a whole number, or ``size`` numbers.
+
+    Attributes:
+        labels: what each value means, where there are few: ``labels[value]``.
+    """
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Interface:
+    """The whole contract of a policy with its callers.
+
+    Attributes:
+        scales: ``[columns]``; the world's features are the row divided by these.
+        features: ``[columns]`` names that the world gives its features.
+    """
+
+    fields: tuple[Field, ...]
+    outputs: tuple[Output, ...]
+    scales: tuple[float, ...]
+    features: tuple[str, ...]
+
+    @property
+    def columns(self) -> int:
+        """Return the width of a row."""
+        return len(self.scales)
+
+    @functools.cached_property
+    def _plan(self) -> list[tuple[str, float, float, dict[str, list[float]] | None, Field]]:
+        """Return what encoding looks at, field by field: this is in the way of every decision."""
+        return [(f.name, f.low, f.high, _codes(f), f) for f in self.fields]
+
+    def encode(
+        self, observation: Mapping[str, Any], beyond: Beyond = "clamp"
+    ) -> tuple[list[float], tuple[str, ...]]:
+        """Return the row of an observation, and the names of fields that were clamped.
+
+        Raises:
+            BadField: a field is missing, unknown, of another kind, not finite, or (``refuse``)
+                outside its range.
+        """
+        row: list[float] = []
+        clamped: tuple[str, ...] = ()
+        for name, low, high, codes, field in self._plan:
+            value: Any = observation.get(name)
+            kind = type(value)
+            if codes is None and (kind is float or kind is int):
+                if low <= value <= high:
+                    row.append(value)
+                else:
+                    row.append(_beyond(field, value, beyond))
+                    clamped += (name,)
+            elif codes is not None and type(value) is str and value in codes:
+                row += codes[value]
+            else:
+                raise _wrong(field, value, name in observation)
+        if len(observation) != len(self.fields):
+            self._unknown(observation)
+        return row, clamped
+
+    def rows(
+        self, observations: Sequence[Mapping[str, Any]], beyond: Beyond = "clamp"
+    ) -> np.ndarray:
+        """Return ``[observations, columns]`` float32."""
+        return np.array([self.encode(one, beyond)[0] for one in observations], np.float32)
+
+    def observation(self, row: Sequence[float]) -> dict[str, Any]:
+        """Return the observation of a row: the inverse of :meth:`encode`."""
+        found: dict[str, Any] = {}
+        place = 0
+        for field in self.fields:
+            part = [float(value) for value in row[place : place + field.columns]]
+            place += field.columns
+            if field.encoding == "number":
+                found[field.name] = part[0]
+            else:
+                index = int(np.argmax(part)) if field.encoding == "one-hot" else int(part[0])
+                found[field.name] = field.choices[index]
+        return found
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest trained row ``[columns]``, columns of choices in [0, 1]."""
+        low, high = [], []
+        for field in self.fields:
+            top = field.high if field.encoding == "number" else max(1, len(field.choices) - 1)
+            if field.encoding == "one-hot":
+                top = 1.0
+            low += [field.low if field.encoding == "number" else 0.0] * field.columns
+            high += [top] * field.columns
+        return np.array(low, np.float32), np.array(high, np.float32)
+
+    def same_contract(self, other: Interface) -> bool:
+        """Say whether callers of one can be answered by the other: all but the ranges agree."""
+
+        def contract(one: Interface) -> Any:
+            fields = [(f.name, f.unit, f.choices, f.encoding) for f in one.fields]
+            return fields, [(o.name, o.labels, o.size) for o in one.outputs]
+
+        return contract(self) == contract(other)
+
+    def _unknown(self, observation: Mapping[str, Any]) -> None:
+        names = [field.name for field in self.fields]
+        for name in observation:
+            if name not in names:
+                raise BadField(
+                    str(name),
+                    "there is no such field",
+                    observation[name],
+                    nearest(str(name), names),
+                )
+
+
+def _beyond(field: Field, value: Any, beyond: Beyond) -> float:
+    """Return a number brought into its range, or refuse it."""
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # a whole number too large for a float
+        finite = True
+    if not finite:
+        raise BadField(field.name, f"{value} is not a number", str(value), field.allowed)
+    if beyond == "refuse":
+        shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
+        raise BadField(field.name, f"{shown} is out of range", value, field.allowed)
+    return field.low if value < field.low else field.high
+
+
+def _wrong(field: Field, value: Any, there: bool) -> BadField:
+    """Say what is wrong with a value of another kind."""
+    if not there:
+        return BadField(field.name, "the field is missing", None, field.allowed)
+    shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
+    what = "is none of the choices" if field.choices else "is not a number"
+    return BadField(field.name, f"{shown} {what}", value, field.allowed)
+
+
+def _codes(field: Field) -> dict[str, list[float]] | None:
+    """Return the columns of each choice; None for a number."""
+    if not field.choices:
+        return None
+    count = len(field.choices)
+    if field.encoding == "index":
+        return {choice: [float(n)] for n, choice in enumerate(field.choices)}
+    return {choice: [float(k == n) for k in range(count)] for n, choice in enumerate(field.choices)}

@@ -1,0 +1,56 @@
+"""The record of parity: what the training framework decided, kept to be compared anywhere.
+
+Rows of three kinds: ``random`` in the trained range, ``edge`` (corners of it, and far outside), and
+``adversarial`` (pushed to where the two best scores are nearly the same). Scores must agree
+everywhere within a tolerance, decisions wherever they are ``settled``: where rounding cannot turn
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.deploy.bundle.engine import SCORES, Engine
+
+KINDS = ("random", "edge", "adversarial")
+
+
+def check_parity(
+    engine: Engine, record: Mapping[str, np.ndarray], tolerance: float, where: str
+) -> dict[str, Any]:
+    """Compare a graph on this machine with its record; return how far apart they are.
+
+    Raises:
+        InputError: a score is further away than ``tolerance``, or a settled decision differs.
+    """
+    try:
+        rows, kinds, settled = record["rows"], record["kind"], record["settled"]
+        found = engine.many(rows)
+        wrong = np.zeros(len(rows), bool)
+        for name in engine.outputs:
+            same = found[name] == record[name]
+            wrong |= ~same.reshape(len(rows), -1).all(axis=1)
+        apart = np.zeros(len(rows))
+        if engine.has_scores:
+            apart = np.abs(found[SCORES] - record[SCORES]).max(axis=1)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        problem = f"the record of parity does not fit the graph ({error})"
+        raise InputError(problem, where=where, hint="export the policy again") from None
+    worst, differ = float(apart.max(initial=0.0)), int(np.sum(wrong & settled))
+    if not worst <= tolerance or differ:
+        problem = (
+            f"the runtime of this machine decides otherwise than the record: {differ} of "
+            f"{int(settled.sum())} settled decisions differ, scores by up to {worst:.3g} "
+            f"(tolerated: {tolerance:.3g})"
+        )
+        raise InputError(problem, where=where, hint="use another version of onnxruntime")
+    return {
+        "rows": {kind: int(np.sum(kinds == n)) for n, kind in enumerate(KINDS)},
+        "settled": int(settled.sum()),
+        "worst_score_difference": worst,
+        "tolerance": tolerance,
+    }

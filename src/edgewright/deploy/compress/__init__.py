@@ -1,0 +1,1 @@
+"""Compression: pruning, distillation, quantisation, in any order, on any network in a bundle."""

@@ -1,0 +1,116 @@
+"""Apply stages one after the other to the policy of a bundle; each result is a bundle again.
+
+A policy stays in 8 bits once it is: later stages work on the weights that its integers stand for,
+and the result is quantised again. So the order is the user's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnxruntime
+
+from edgewright.deploy.bundle import Bundle
+from edgewright.deploy.bundle.bundle import POLICY
+from edgewright.deploy.compress.distil import fit, smaller
+from edgewright.deploy.compress.prune import prune, sparsify
+from edgewright.deploy.compress.quantise import quantise, reference_of_int8
+from edgewright.deploy.compress.stages import Stage
+from edgewright.deploy.export import (
+    Graph,
+    assemble,
+    make_bundle,
+    read_arrays,
+    read_tables,
+    score_size,
+    write_graph,
+)
+from edgewright.deploy.layers import read_layers, run
+from edgewright.deploy.record import make_record
+
+INT8_TOLERANCE = 1e-2
+"""Scores of an 8-bit graph may differ by this share of their size: a rounding that falls on the
+other side moves an input of the next product by one of 256 steps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A policy between two stages, the bundle it would be, and what it learns to be like."""
+
+    teacher: tuple[Any, ...]
+    layers: tuple[Any, ...]
+    int8: bool
+    content: bytes
+    bundle: Bundle
+
+
+def begin(bundle: Bundle) -> Candidate:
+    """Return the policy of a bundle as the first candidate.
+
+    Raises:
+        InputError: it holds a rule, which has no weights.
+    """
+    entry = bundle.facts["graphs"][POLICY]
+    layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
+    return Candidate(layers, layers, entry["precision"] == "int8", b"", bundle)
+
+
+def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
+    """Return the next candidate.
+
+    Args:
+        rows: ``[n, columns]`` in units, seen in play: for importance, teaching and calibration.
+        seed: of everything drawn.
+    """
+    seen, layers, key = jnp.asarray(rows), before.layers, jax.random.key(seed)
+    if stage.kind == "prune":
+        layers = fit(prune(layers, stage.share, seen), before.teacher, seen, key)
+    elif stage.kind == "sparse":
+        layers = fit(sparsify(layers, stage.share), before.teacher, seen, key)
+    elif stage.kind == "distil":
+        student_key, key = jax.random.split(key)
+        layers = fit(smaller(layers, stage.widths, student_key), before.teacher, seen, key)
+    int8 = before.int8 or stage.kind == "int8"
+    bundle = before.bundle
+    facts = {
+        **{name: bundle.facts[name] for name in ("name", "kind", "scenario", "provenance")},
+        "scores": {},  # those of the policy before: measured again for this one
+        "lineage": [*bundle.facts["lineage"], {"stage": stage.text, "from": bundle.version}],
+    }
+    tables = read_tables(bundle.graph(), bundle.interface)
+    rules = {n: Graph(bundle.graph(n), bundle.facts["graphs"][n]) for n in bundle.rules}
+    if not int8:
+        made = make_bundle(layers, bundle.interface, tables, rules, facts, bundle.path)
+        return Candidate(before.teacher, layers, int8, *made)
+    content, made = _quantised(layers, bundle, tables, rules, facts, rows)
+    entry = made.facts["graphs"][POLICY]["layers"]
+    kept = read_layers(entry, read_arrays(made.graph()), bundle.path)
+    return Candidate(before.teacher, kept, int8, content, made)
+
+
+def _quantised(
+    layers: tuple[Any, ...],
+    bundle: Bundle,
+    tables: Mapping[str, np.ndarray],
+    rules: Mapping[str, Graph],
+    facts: Mapping[str, Any],
+    rows: np.ndarray,
+) -> tuple[bytes, Bundle]:
+    interface = bundle.interface
+    plain = write_graph(layers, interface, tables, POLICY)
+    model = quantise(plain.model, rows)
+    graph = Graph(model, {**plain.facts, "precision": "int8", "bytes": len(model)})
+    reference = reference_of_int8(model, interface)
+    tolerance = INT8_TOLERANCE * score_size(reference, interface)
+    record = make_record(interface, reference, functools.partial(run, layers), tolerance)
+    named = f"onnx {onnx.__version__} reference evaluator"
+    parity = {"reference": named, "tolerance": tolerance, "quantiser": onnxruntime.__version__}
+    whole = {**facts, "parity": parity}
+    return assemble(interface, {POLICY: graph, **rules}, record, whole, bundle.path)

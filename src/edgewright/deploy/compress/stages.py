@@ -1,0 +1,78 @@
+"""Stages of compression, as a user writes them: ``prune:0.5,distil:32x32,int8``."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal, get_args
+
+from edgewright.core.errors import InputError, nearest
+
+Kind = Literal["prune", "distil", "sparse", "int8"]
+
+EXAMPLE = "e.g. --stages prune:0.5,int8 or distil:32x32"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        text: as the user wrote it.
+        share: of the neurons (``prune``) or weights (``sparse``) to be removed.
+        widths: of the hidden layers of the network to distil into.
+    """
+
+    kind: Kind
+    text: str
+    share: float = 0.0
+    widths: tuple[int, ...] = ()
+
+
+def parse_stages(text: str) -> list[Stage]:
+    """Return the stages of a list, in its order.
+
+    Raises:
+        InputError: a stage is unknown or its value is out of range.
+    """
+    stages = [_parse(part.strip()) for part in text.split(",") if part.strip()]
+    if not stages:
+        raise InputError("no stage is named", where="--stages", hint=EXAMPLE)
+    return stages
+
+
+def _parse(text: str) -> Stage:
+    name, _, value = text.partition(":")
+    if name not in get_args(Kind):
+        hint = nearest(name, get_args(Kind))
+        raise InputError(f"there is no stage '{name}'", where="--stages", hint=hint)
+    if name == "int8":
+        if value:
+            raise InputError(f"'{text}': int8 takes no value", where="--stages", hint=EXAMPLE)
+        return Stage("int8", text)
+    if name == "distil":
+        return Stage("distil", text, widths=_widths(text, value))
+    share = _share(text, value)
+    return Stage("prune" if name == "prune" else "sparse", text, share=share)
+
+
+def _widths(text: str, value: str) -> tuple[int, ...]:
+    try:
+        widths = tuple(int(part) for part in value.split("x"))
+    except ValueError:
+        widths = ()
+    if not widths or not all(1 <= width <= 4096 for width in widths):
+        problem = f"'{text}': widths are whole numbers from 1 to 4096, joined by x"
+        raise InputError(problem, where="--stages", hint=EXAMPLE)
+    return widths
+
+
+def _share(text: str, value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = math.nan
+    if not 0.0 < share < 1.0:
+        problem = f"'{text}': the share to remove lies between 0 and 1"
+        raise InputError(problem, where="--stages", hint=EXAMPLE)
+    return share

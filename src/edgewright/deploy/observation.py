@@ -1,0 +1,184 @@
+"""What a world's observations and actions are called outside: fields, units, outputs.
+
+:func:`vocabulary` is open: another world registers its own. A world without one gets its own
+feature names, without units, and the index of the action.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.core.spaces import Discrete
+from edgewright.deploy.bundle.interface import Field, Interface, Output
+from edgewright.loops.evaluate import Insight
+from edgewright.worlds.aigc import AigcInputs, AigcState, AigcWorld
+from edgewright.worlds.aigc.world import (
+    BANDWIDTH_MBPS_RANGE,
+    CHARGE_PCT_RANGE,
+    INPUT_MB_RANGE,
+    LOCAL_GCYCLES_RANGE,
+    SERVER_GCYCLES_RANGE,
+    WORK_GCYCLES_RANGE,
+)
+
+MODES = ("preview", "balanced", "best")
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """One field before its range is known; ``scale`` is its unit in the world's own feature."""
+
+    name: str
+    unit: str = ""
+    meaning: str = ""
+    scale: float = 1.0
+    choices: tuple[str, ...] = ()
+    one_hot: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """Fields in the order of the features, and outputs with a value for each action index."""
+
+    quantities: tuple[Quantity, ...]
+    outputs: tuple[Output, ...]
+    tables: dict[str, np.ndarray]
+
+
+def interface_of(words: Vocabulary, features: tuple[str, ...], seen: np.ndarray) -> Interface:
+    """Return the contract of a policy that was trained on the features ``seen`` ``[n, F]``.
+
+    The range of a number is what was seen, in its unit, rounded outwards.
+    """
+    fields, scales, place = [], [], 0
+    for one in words.quantities:
+        width = len(one.choices) if one.one_hot else 1
+        column = seen[:, place].astype(np.float64) * one.scale
+        low, high = (0.0, 0.0) if one.choices else _rounded(column.min(), column.max())
+        encoding = "one-hot" if one.one_hot else "index" if one.choices else "number"
+        fields.append(Field(one.name, one.unit, one.meaning, low, high, one.choices, encoding))
+        scales += [one.scale] * width
+        place += width
+    return Interface(tuple(fields), words.outputs, tuple(scales), features)
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """Return a range that holds both ends, on a grid of about a hundredth of it."""
+    if high <= low:
+        return float(low), float(high)
+    digits = 2 - math.floor(math.log10(high - low))
+    down, up = math.floor(low * 10.0**digits), math.ceil(high * 10.0**digits)
+    return round(down / 10.0**digits, max(digits, 0)), round(up / 10.0**digits, max(digits, 0))
+
+
+@functools.singledispatch
+def vocabulary(world: Any, params: Any) -> Vocabulary:
+    """Return the words of a world whose policies take one index of ``n``."""
+    space, actions = world.observation_space(params), world.action_space(params)
+    if not isinstance(actions, Discrete):
+        problem = f"actions of kind {type(actions).__name__} cannot be exported yet"
+        hint = "register a vocabulary for this world in deploy/observation.py"
+        raise InputError(problem, where="export", hint=hint)
+    names = space.names or tuple(f"feature_{n}" for n in range(space.shape[-1]))
+    quantities = tuple(Quantity(name, meaning="as the world observes it") for name in names)
+    return Vocabulary(quantities, (Output("action", "index of the action"),), {})
+
+
+@vocabulary.register
+def _(world: AigcWorld, params: Any) -> Vocabulary:
+    places = ("device", *(f"server {n + 1}" for n in range(world.servers)))
+    decoded = world.decode(jnp.arange(world.actions))
+    location, level = (np.asarray(part) for part in decoded)
+    names = [f"{places[a]}, level {b}" for a, b in zip(location, level, strict=True)]
+    outputs = (
+        Output("action", "location times levels plus level", tuple(names)),
+        Output("location", "where the task runs", places),
+        Output("level", "quality level, 0 is the lowest", tuple(map(str, range(world.qualities)))),
+    )
+    tables = {"location": location, "level": level}
+    return Vocabulary(_seed(world) if world.obs == "seed" else _full(world), outputs, tables)
+
+
+def _full(world: AigcWorld) -> tuple[Quantity, ...]:
+    """Return the fields of ``obs = "full"``: features times their fixed ranges."""
+    return (
+        Quantity("input_mb", "MB", "size of the task's input", INPUT_MB_RANGE),
+        Quantity("work_gcycles", "Gcycles", "work at multiplier 1", WORK_GCYCLES_RANGE),
+        Quantity("mode", "", "what the user asked for", 1.0, MODES, True),
+        Quantity("charge_pct", "%", "battery of the device", CHARGE_PCT_RANGE),
+        Quantity("bandwidth_mbps", "Mbit/s", "rate to the servers", BANDWIDTH_MBPS_RANGE),
+        Quantity("local_backlog_gcycles", "Gcycles", "work ahead here", LOCAL_GCYCLES_RANGE),
+        Quantity("phase", "", "share of the episode that has gone by"),
+        *(
+            Quantity(name, "Gcycles", "work ahead there", SERVER_GCYCLES_RANGE)
+            for name in _backlogs(world)
+        ),
+    )
+
+
+def _seed(world: AigcWorld) -> tuple[Quantity, ...]:
+    """Return the fields of ``obs = "seed"``, equation (18): raw units."""
+    servers = range(1, world.servers + 1)
+    return (
+        Quantity("task_number", "", "tasks since the start of the episode"),
+        Quantity("input_mb", "MB", "size of the task's input"),
+        Quantity("work_gcycles", "Gcycles", "work at multiplier 1"),
+        Quantity("mode", "", "what the user asked for", 1.0, MODES),
+        Quantity("charge_pct", "%", "battery of the device"),
+        Quantity("device_ghz", "GHz", "speed of the device"),
+        Quantity("bandwidth_mbps", "Mbit/s", "rate to the servers"),
+        *(Quantity(f"server_{n}_ghz", "GHz", "speed of the server") for n in servers),
+        *(Quantity(name, "Gcycles", "work ahead there") for name in _backlogs(world)),
+    )
+
+
+def _backlogs(world: AigcWorld) -> list[str]:
+    return [f"server_{n + 1}_backlog_gcycles" for n in range(world.servers)]
+
+
+def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
+    """Return the state and inputs that one row of ``obs = "full"`` tells, for one device.
+
+    The gap is the nominal slot and the others' work is left out: no rule of one slot needs either,
+    but for the idle power of the device, which the presets have at 0.
+
+    Raises:
+        InputError: the world hides something from its observations that a rule may look at.
+    """
+    if world.obs != "full" or world.wait != "backlog":
+        problem = f"with obs = '{world.obs}', wait = '{world.wait}' an observation is not the state"
+        raise InputError(problem, where="export", hint="rules need obs = 'full', wait = 'backlog'")
+    names = [one.name for one in _full(world)]
+    column = {name: n + 2 * (n > names.index("mode")) for n, name in enumerate(names)}
+
+    def value(name: str) -> Any:
+        return row[column[name] : column[name] + 1]
+
+    mode = jnp.argmax(row[column["mode"] : column["mode"] + len(MODES)])[None]
+    first = column["server_1_backlog_gcycles"]
+    none, servers = jnp.zeros(1), jnp.zeros(world.servers)
+    state = AigcState(
+        charge_pct=value("charge_pct"),
+        local_backlog_gcycles=value("local_backlog_gcycles"),
+        server_backlog_gcycles=row[first : first + world.servers],
+        local_idle_slots=none,
+        server_idle_slots=servers,
+        slot=jnp.zeros((), jnp.int32),
+    )
+    x = AigcInputs(
+        input_mb=value("input_mb"),
+        work_gcycles=value("work_gcycles"),
+        mode=mode.astype(jnp.int32),
+        bandwidth_mbps=value("bandwidth_mbps"),
+        background_gcps=servers,
+        initial_charge_pct=value("charge_pct"),
+        gap_s=params.slot_s,
+    )
+    return Insight(params=params, state=state, x=x)

@@ -1,0 +1,246 @@
+"""Adaptation: a device that lives in one hidden scenario and learns from its own slots.
+
+In each step it observes some slots, labels them with the best of its proposals, stores them and
+takes one gradient step. Between steps it sits an exam on slots that it never learns from. Write for
+one device; ``vmap`` over scenarios and seeds outside.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import Stream, World
+from edgewright.core.records import Array, record
+from edgewright.loops.meta import Tasks, repeated, start
+from edgewright.loops.search import Searching, label, prices
+
+
+@record
+class Exam:
+    """Held-out slots of one scenario: ``rows`` ``[S, ...]`` of inputs and their least cost."""
+
+    rows: Any
+    optimum: Array  # [S]
+
+
+@record
+class Marks:
+    """What an exam came to: means over its slots of the ratio optimum / cost, and more."""
+
+    q_hat: Array  # mean of per-slot ratios; 1 is the optimum
+    q_hat_p5: Array  # 5th percentile of per-slot ratios
+    ratio_of_means: Array
+    exact: Array  # share of slots whose cost is the least there is
+    cost: Array  # mean cost
+
+
+EXACT = 1e-5
+"""Relative distance to the optimum that counts as reached: float32 sums of ten terms."""
+
+
+def marks(cost: Array, optimum: Array) -> Marks:
+    """Return the marks of costs ``[S]`` against the least ones ``[S]``.
+
+    A world that pays instead of charging has negative costs; there the ratio is cost / optimum.
+    """
+    ratio = _ratio(cost, optimum)
+    return Marks(
+        q_hat=jnp.mean(ratio),
+        q_hat_p5=jnp.quantile(ratio, 0.05),
+        ratio_of_means=_ratio(jnp.mean(cost), jnp.mean(optimum)),
+        exact=jnp.mean(ratio > 1.0 - EXACT),
+        cost=jnp.mean(cost),
+    )
+
+
+def _ratio(cost: Array, optimum: Array) -> Array:
+    return jnp.where(optimum > 0, optimum / cost, cost / optimum)
+
+
+def examine(key: Array, world: World, params: Any, policy: Any, exam: Exam) -> Marks:
+    """Let a policy that sees what a learner sees decide the slots of an exam."""
+
+    def one(key: Array, x: Any) -> Array:
+        seen = world.observe(params, world.reset(params, x), x)
+        action = policy.act(key, policy.start(key), seen)[1].action
+        return prices(world, params, x, action[None])[0]
+
+    keys = jax.random.split(key, exam.optimum.shape[0])
+    return marks(jax.vmap(one)(keys, exam.rows), exam.optimum)
+
+
+def examine_told(key: Array, world: World, params: Any, policy: Any, exam: Exam) -> Marks:
+    """Let a policy that is told the numbers and the inputs decide the slots of an exam."""
+    decided, _ = label(key, world, params, policy, exam.rows)
+
+    def one(x: Any, action: Array) -> Array:
+        return prices(world, params, x, action[None])[0]
+
+    return marks(jax.vmap(one)(exam.rows, decided.action), exam.optimum)
+
+
+def both_ways(key: Array, world: World, params: Any, proposer: Any, exam: Exam) -> Marks:
+    """Return the marks ``[2]`` of a proposer without and with its proposals priced."""
+    alone = examine(key, world, params, proposer, exam)
+    priced = examine_told(key, world, params, Searching(proposer=proposer, world=world), exam)
+    return jax.tree.map(lambda a, b: jnp.stack([a, b]), alone, priced)
+
+
+@record
+class Life:
+    """Where a device stands: what it has learnt, where its stream is, and its next key."""
+
+    learner: Any
+    stream: Any
+    key: Array
+
+
+def born(key: Array, stream: Stream[Any], state: Any) -> Life:
+    """Return a device that begins with the learner's ``state``. Consumes ``key``."""
+    start_key, key = jax.random.split(key)
+    return Life(learner=state, stream=stream.start(start_key), key=key)
+
+
+def observe(
+    world: World, params: Any, stream: Stream[Any], learner: Any, life: Life, count: int
+) -> Life:
+    """Let a device see ``count`` slots, label them with the best of its proposals, store them."""
+    see_key, key = jax.random.split(life.key)
+    carry, rows = stream.take(life.stream, count)
+    policy = learner.policy(life.learner, explore=True)
+    teacher = Searching(proposer=policy, world=world, tried=learner.tried(life.learner))
+    batch, winners = label(see_key, world, params, teacher, rows)
+    return Life(learner=learner.store(life.learner, batch, winners), stream=carry, key=key)
+
+
+def learn(learner: Any, life: Life) -> tuple[Life, dict[str, Array]]:
+    """Let a device take one gradient step from its memory."""
+    learn_key, key = jax.random.split(life.key)
+    state, log = learner.learn(learn_key, life.learner)
+    return Life(learner=state, stream=life.stream, key=key), log
+
+
+def adapt(
+    world: World,
+    params: Any,
+    stream: Stream[Any],
+    learner: Any,
+    life: Life,
+    gaps: Array,
+    exam: Exam,
+    shots: int = 0,
+) -> tuple[Life, Marks]:
+    """Let a device learn, with an exam before its first step and after each gap.
+
+    Args:
+        learner: see :class:`edgewright.agents.droo.Droo`.
+        life: where the device stands, see :func:`born`.
+        gaps: ``[M]`` int, gradient steps between two exams.
+        shots: observe only this many slots, once, and reuse them in every step; 0 observes
+            ``learner.frames`` new slots before each.
+
+    Returns:
+        where it stands afterwards, and the marks ``[M + 1, 2]``: without and with priced proposals.
+    """
+    if shots:
+        life = observe(world, params, stream, learner, life, shots)
+
+    def step(_: Array, life: Life) -> Life:
+        if not shots:
+            life = observe(world, params, stream, learner, life, learner.frames)
+        return learn(learner, life)[0]
+
+    def examined(life: Life) -> Marks:
+        policy = learner.policy(life.learner, explore=False)
+        return both_ways(jax.random.key(0), world, params, policy, exam)
+
+    def stretch(life: Life, gap: Array) -> tuple[Life, Marks]:
+        life = jax.lax.fori_loop(0, gap, step, life)
+        return life, examined(life)
+
+    before = examined(life)
+    life, after = jax.lax.scan(stretch, life, gaps)
+    return life, jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), before, after)
+
+
+@functools.partial(jax.jit, static_argnames=("world", "shots"))
+def adapt_all(
+    key: Array,
+    world: World,
+    tasks: Tasks,
+    learner: Any,
+    networks: Any,
+    gaps: Array,
+    exams: Exam,
+    shots: int = 0,
+) -> Marks:
+    """Let one device in each hidden scenario adapt; return its marks ``[E, M + 1, 2]``.
+
+    The slots of a device depend on ``key`` and on its place only, so two learners that are given
+    the same key adapt on the same slots. Consumes ``key``.
+
+    Args:
+        networks: where each device begins, leaves ``[E, ...]``.
+        gaps, shots: see :func:`adapt`.
+        exams: leaves ``[E, ...]``.
+    """
+    count = jax.tree.leaves(tasks.params)[0].shape[0]
+
+    def one(key: Array, params: Any, network: Any, exam: Exam) -> Marks:
+        row = jax.tree.map(lambda leaf: leaf[0], exam.rows)
+        seen = world.observe(params, world.reset(params, row), row)
+        stream = tasks.stream(params)
+        life = born(key, stream, learner.start_from(network, seen))
+        return adapt(world, params, stream, learner, life, gaps, exam, shots)[1]
+
+    return jax.vmap(one)(jax.random.split(key, count), tasks.params, networks, exams)
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
+def examine_all(key: Array, world: World, tasks: Tasks, policy: Any, exams: Exam) -> Marks:
+    """Let a policy that is told the numbers sit the exam of every scenario; marks ``[E]``."""
+    count = jax.tree.leaves(tasks.params)[0].shape[0]
+    return jax.vmap(lambda k, p, e: examine_told(k, world, p, policy, e))(
+        jax.random.split(key, count), tasks.params, exams
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
+def born_all(key: Array, world: World, tasks: Tasks, learner: Any) -> Life:
+    """Return an untrained device in every scenario, leaves ``[E, ...]``. Consumes ``key``."""
+    count = jax.tree.leaves(tasks.params)[0].shape[0]
+
+    def one(key: Array, params: Any) -> Life:
+        network_key, life_key, row_key = jax.random.split(key, 3)
+        stream = tasks.stream(params)
+        row = jax.tree.map(lambda leaf: leaf[0], start(stream, row_key, 1))
+        seen = world.observe(params, world.reset(params, row), row)
+        state = learner.start_from(learner.network(network_key, seen), seen)
+        return born(life_key, stream, state)
+
+    return jax.vmap(one)(jax.random.split(key, count), tasks.params)
+
+
+@functools.partial(jax.jit, static_argnames=("world", "chunk"))
+def live_all(
+    world: World, tasks: Tasks, learner: Any, lives: Life, iterations: Array, chunk: int
+) -> tuple[Life, dict[str, Array]]:
+    """Let every device observe and learn ``iterations`` (at most ``chunk``) times.
+
+    Returns:
+        the devices, and logs ``[chunk]`` of which the first ``iterations`` entries are filled.
+    """
+
+    def one(params: Any, life: Life) -> tuple[Life, dict[str, Array]]:
+        stream = tasks.stream(params)
+        return learn(learner, observe(world, params, stream, learner, life, learner.frames))
+
+    def once(lives: Life) -> tuple[Life, dict[str, Array]]:
+        lives, logs = jax.vmap(one)(tasks.params, lives)
+        return lives, {name: jnp.mean(leaf) for name, leaf in logs.items()}
+
+    return repeated(once, lives, iterations, chunk)

@@ -1,0 +1,73 @@
+"""Search: let a world price a few proposed actions of one slot, and take the best.
+
+For worlds whose slots are problems of their own (one reset, one step): the price of an action is
+exact, so this is the "critic" of DROO. It knows the world; a policy alone never does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import Policy, World
+from edgewright.core.records import Array, Decision, Labelled, record, static
+from edgewright.loops.evaluate import Insight
+
+
+def prices(world: World, params: Any, x: Any, candidates: Array) -> Array:
+    """Return minus the summed reward ``[K]`` of each action ``[K, *agents]`` in the slot ``x``."""
+    state = world.reset(params, x)
+
+    def price(action: Array) -> Array:
+        return -jnp.sum(world.step(params, state, action, x).metrics.reward)
+
+    return jax.vmap(price)(candidates)
+
+
+@record
+class Searching:
+    """A policy that has its proposals priced: told the numbers of the scenario by the caller.
+
+    Attributes:
+        proposer: anything with ``propose(key, observation) -> [K, *agents]``.
+        tried: ``[K]`` bool, which proposals count; None for all.
+    """
+
+    proposer: Any
+    tried: Array | None = None
+    world: World = static()
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+        """Return the cheapest proposal; ``aux`` is its index."""
+        seen = self.world.observe(insight.params, insight.state, insight.x)
+        candidates = self.proposer.propose(key, seen)
+        cost = prices(self.world, insight.params, insight.x, candidates)
+        if self.tried is not None:
+            cost = jnp.where(self.tried, cost, jnp.inf)
+        index = jnp.argmin(cost)
+        return carry, Decision(action=candidates[index], aux=index)
+
+
+def label(
+    key: Array, world: World, params: Any, teacher: Policy, rows: Any
+) -> tuple[Labelled, Array]:
+    """Return each of ``rows`` ``[B, ...]`` with the action of a teacher, and what it logs.
+
+    The teacher is told the state, the numbers and the inputs of the slot. Consumes ``key``.
+    """
+    count = jax.tree.leaves(rows)[0].shape[0]
+
+    def one(key: Array, x: Any) -> tuple[Labelled, Array]:
+        state = world.reset(params, x)
+        memory = teacher.start(key)
+        _, decision = teacher.act(key, memory, Insight(params=params, state=state, x=x))
+        seen = world.observe(params, state, x)
+        return Labelled(observation=seen, action=decision.action), decision.aux
+
+    return jax.vmap(one)(jax.random.split(key, count), rows)

@@ -1,0 +1,238 @@
+"""The HTTP service: a small ASGI application around the decider.
+
+``POST /v1/decide`` is answered here, byte for byte; everything else goes through Starlette.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import math
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from edgewright.serve.counters import Counters
+from edgewright.serve.decider import Decider, Refusal, parse_object, prepare
+from edgewright.serve.log import TWICE, UNKNOWN, DecisionLog, Report
+from edgewright.serve.openapi import ID_PATTERN, document
+from edgewright.serve.reload import Reloader
+from edgewright.serve.settings import Settings
+
+DECIDE = "/v1/decide"
+GUARDED = "/v1/"
+"""Paths below this ask for the token, where there is one; probes and scrapes never do."""
+
+_ID = re.compile(ID_PATTERN)
+_JSON = (b"content-type", b"application/json")
+_CLOSE = (b"connection", b"close")
+
+
+class Service:
+    """An ASGI application that decides with one bundle at a time.
+
+    Raises:
+        InputError: the bundle, the fallback or the log cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, tell: Callable[[str], None] = lambda text: None) -> None:
+        self.settings, self.tell = settings, tell
+        self.counters = Counters()
+        serving = prepare(settings)
+        self.log = DecisionLog(settings.log, settings.log_queue) if settings.log else None
+        self.decider = Decider(serving, settings, self.counters, self.log)
+        self.reloader = Reloader(self.decider, settings, self.counters, tell)
+        self.stopping = False
+        self._token = f"Bearer {settings.token}".encode() if settings.token else None
+        self._rest = Starlette(
+            routes=[
+                Route("/v1/outcome", self._outcome, methods=["POST"]),
+                Route("/v1/policy", self._policy, methods=["GET"]),
+                Route("/healthz", self._alive, methods=["GET"]),
+                Route("/readyz", self._ready, methods=["GET"]),
+                Route("/metrics", self._metrics, methods=["GET"]),
+                Route("/openapi.json", self._openapi, methods=["GET"]),
+            ],
+            exception_handlers={404: _nothing_here, 405: _other_method, Exception: _broken},
+            lifespan=self._live,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (or run the life of the service)."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        path = scope["path"]
+        try:
+            if self._token is not None and path.startswith(GUARDED):
+                self._check_token(scope)
+            if path != DECIDE:
+                await self._rest(scope, receive, send)
+                return
+            if scope["method"] != "POST":
+                raise Refusal(405, "decisions are asked for with POST")
+            body = self.decider.answer(await self._body(receive))
+        except Refusal as refusal:
+            await self._refuse(send, refusal)
+            return
+        await _reply(send, 200, body)
+
+    def _check_token(self, scope: Scope) -> None:
+        given = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                given = value
+        if self._token is None or not hmac.compare_digest(given, self._token):
+            raise Refusal(401, "a valid token is needed", hint="Authorization: Bearer TOKEN")
+
+    async def _body(self, receive: Receive) -> bytes:
+        """Return the whole body, if it is not too large.
+
+        A body that does not arrive in time ends with its connection, see ``server.py``.
+        """
+        message: Message = await receive()
+        body = message.get("body", b"")
+        while message.get("more_body", False) and len(body) <= self.settings.max_body_bytes:
+            message = await receive()
+            body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "the client went away")
+        if len(body) > self.settings.max_body_bytes:
+            raise Refusal(413, f"the body is larger than {self.settings.max_body_bytes} bytes")
+        return body
+
+    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+        self.counters.refused[refusal.status] += 1
+        headers = []
+        if refusal.status == 413:
+            headers.append(_CLOSE)  # the rest of the body is not waited for
+        if refusal.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if refusal.status == 405:
+            headers.append((b"allow", b"POST"))
+        await _reply(send, refusal.status, orjson.dumps(refusal.content), headers)
+
+    async def _outcome(self, request: Request) -> Response:
+        try:
+            content = parse_object(await self._body(request.receive))
+            report = self._report(content)
+        except Refusal as refusal:
+            self.counters.refused[refusal.status] += 1
+            headers = {"connection": "close"} if refusal.status == 413 else None
+            return JSONResponse(refusal.content, refusal.status, headers)
+        answer = await report
+        if answer == "":
+            self.counters.outcomes += 1
+            return JSONResponse({"recorded": True})
+        status, problem = {
+            UNKNOWN: (404, "there is no such decision in the log"),
+            TWICE: (409, "an outcome of this decision was recorded before"),
+        }.get(answer, (503, "the log cannot be written now; the outcome was not recorded"))
+        self.counters.refused[status] += 1
+        return JSONResponse({"error": {"problem": problem}}, status)
+
+    def _report(self, content: dict[str, Any]) -> asyncio.Future[str]:
+        """Hand an outcome to the log; return what will say how that went."""
+        decision, reward = content.get("decision"), content.get("reward")
+        metrics = content.get("metrics", {})
+        if unknown := sorted(set(content) - {"decision", "reward", "metrics"}):
+            raise Refusal(422, "there is no such field", field=unknown[0][:100])
+        if not isinstance(decision, str) or not _ID.fullmatch(decision):
+            raise Refusal(422, "not the id of a decision", field="decision")
+        if not _is_number(reward):
+            raise Refusal(422, "not a number", field="reward")
+        if not isinstance(metrics, dict) or not all(map(_is_number, metrics.values())):
+            raise Refusal(422, "not an object of numbers", field="metrics")
+        if self.log is None:
+            raise Refusal(409, "this service keeps no log", hint="start it with --log FILE")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[str] = loop.create_future()
+
+        def tell(answer: str) -> None:
+            def settle() -> None:
+                if not future.done():
+                    future.set_result(answer)
+
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle)
+
+        self.log.report(Report(decision, time.time(), float(reward), metrics, tell))  # pyright: ignore[reportArgumentType]
+        return future
+
+    async def _policy(self, request: Request) -> Response:
+        bundle = self.decider.serving.bundle
+        return JSONResponse({"version": bundle.version, **bundle.facts})
+
+    async def _alive(self, request: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def _ready(self, request: Request) -> Response:
+        facts: dict[str, Any] = {"ready": not self.stopping, **self.decider.serving.facts}
+        facts["reload_problem"] = self.reloader.problem
+        if self.log is not None:
+            facts["log"] = {
+                "alive": self.log.alive,
+                "written": self.log.written,
+                "waiting": self.log.waiting,
+                "dropped": self.log.dropped,
+                "failures": self.log.failures,
+            }
+        return JSONResponse(facts, 503 if self.stopping else 200)
+
+    async def _metrics(self, request: Request) -> Response:
+        text = self.counters.text(self.decider.serving.facts, self.log)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    async def _openapi(self, request: Request) -> Response:
+        bundle = self.decider.serving.bundle
+        return JSONResponse(document(bundle.interface, bundle.name, self.settings))
+
+    @contextlib.asynccontextmanager
+    async def _live(self, app: Starlette) -> AsyncIterator[None]:
+        async with self.reloader.watching():
+            try:
+                yield
+            finally:
+                self.stopping = True
+                if self.log is not None:
+                    lost = await asyncio.to_thread(self.log.close, self.settings.grace_s)
+                    if lost:
+                        self.tell(f"{lost} decisions could not be written to {self.settings.log}")
+
+
+async def _reply(
+    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    start = {"type": "http.response.start", "status": status}
+    await send({**start, "headers": [_JSON, length, *(headers or [])]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)  # pyright: ignore[reportArgumentType]
+    except OverflowError:
+        return False
+
+
+async def _nothing_here(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": {"problem": "there is nothing here"}}, 404)
+
+
+async def _other_method(request: Request, error: Any) -> Response:
+    content = {"error": {"problem": f"{request.method} is not what this path answers"}}
+    return JSONResponse(content, 405, error.headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": {"problem": "the service failed"}}, 500)

@@ -1,0 +1,97 @@
+"""What the service counts, in plain numbers; Prometheus families are made when somebody asks."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+if TYPE_CHECKING:
+    from edgewright.serve.log import DecisionLog
+
+BUCKETS_S = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1, 1.0)
+
+
+class Counters:
+    """Counts of one service. Only the event loop writes here, so nothing is locked."""
+
+    def __init__(self) -> None:
+        self.decisions: Counter[str] = Counter()
+        self.clamped: Counter[str] = Counter()
+        self.fallbacks: Counter[str] = Counter()
+        self.refused: Counter[int] = Counter()
+        self.reloads: Counter[str] = Counter()
+        self.outcomes = 0
+        self.latency_s = 0.0
+        self._buckets = [0] * (len(BUCKETS_S) + 1)
+
+    def took(self, seconds: float) -> None:
+        """Count one answered request of decisions."""
+        self.latency_s += seconds
+        self._buckets[bisect.bisect_left(BUCKETS_S, seconds)] += 1
+
+    def families(self, facts: dict[str, str], log: DecisionLog | None) -> Iterator[Metric]:
+        """Yield what there is to scrape."""
+        yield _counted("decisions", "Decisions by action.", "action", self.decisions)
+        yield _counted("out_of_range", "Numbers clamped, by field.", "field", self.clamped)
+        yield _counted("fallbacks", "Decisions that a rule took, by rule.", "rule", self.fallbacks)
+        yield _counted("refused", "Requests refused, by status.", "status", self.refused)
+        yield _counted("reloads", "Bundles read again, by result.", "result", self.reloads)
+        yield CounterMetricFamily("edgewright_outcomes", "Outcomes recorded.", self.outcomes)
+        yield self._latency()
+        info = GaugeMetricFamily(
+            "edgewright_policy_info", "The policy that decides.", labels=[*facts]
+        )
+        info.add_metric([*facts.values()], 1.0)
+        yield info
+        if log is not None:
+            yield CounterMetricFamily("edgewright_log_written", "Rows written.", log.written)
+            yield CounterMetricFamily(
+                "edgewright_log_dropped", "Decisions not logged.", log.dropped
+            )
+            yield CounterMetricFamily("edgewright_log_failures", "Failed writes.", log.failures)
+            yield GaugeMetricFamily("edgewright_log_waiting", "Rows to be written.", log.waiting)
+
+    def text(self, facts: dict[str, str], log: DecisionLog | None) -> bytes:
+        """Return the scrape in Prometheus' text format."""
+        registry = CollectorRegistry()
+        registry.register(_Once(self.families(facts, log)))
+        return generate_latest(registry)
+
+    def _latency(self) -> HistogramMetricFamily:
+        total, buckets = 0, []
+        for edge, count in zip((*map(str, BUCKETS_S), "+Inf"), self._buckets, strict=True):
+            total += count
+            buckets.append((edge, total))
+        family = HistogramMetricFamily(
+            "edgewright_decide_seconds", "From a whole request to its answer."
+        )
+        family.add_metric([], buckets, self.latency_s)
+        return family
+
+
+class _Once:
+    """A collector for one scrape."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families."""
+        return self._families
+
+
+def _counted(name: str, text: str, label: str, counts: Counter[Any]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"edgewright_{name}", text, labels=[label])
+    for value, count in sorted(counts.items(), key=str):
+        family.add_metric([str(value)], count)
+    return family

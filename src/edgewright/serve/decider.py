@@ -1,0 +1,208 @@
+"""From the body of a request to the body of an answer: parse, check, decide, count, log."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import secrets
+import time
+from typing import Any
+
+import orjson
+
+from edgewright.core.errors import InputError
+from edgewright.deploy.bundle import BadField, Bundle, load
+from edgewright.deploy.bundle.bundle import POLICY
+from edgewright.deploy.bundle.engine import Engine, EngineError
+from edgewright.serve.counters import Counters
+from edgewright.serve.log import DecisionLog, Entry
+from edgewright.serve.settings import Settings
+
+ONE, MANY = "observation", "observations"
+
+
+class Refusal(Exception):
+    """A request that is not answered: the status, and what is said about it."""
+
+    def __init__(self, status: int, problem: str, **facts: Any) -> None:
+        super().__init__(problem)
+        self.status = status
+        self.content = {"error": {"problem": problem, **facts}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Serving:
+    """What decides now. One object, so that a reload is one assignment."""
+
+    bundle: Bundle
+    fallback: Engine | None
+    fallback_name: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return what names the policy in metrics."""
+        return {"version": self.bundle.version, "name": self.bundle.name}
+
+
+def prepare(settings: Settings) -> Serving:
+    """Return the bundle and the fallback of a service, both checked.
+
+    Raises:
+        InputError: one of them cannot be loaded, or they do not answer the same questions.
+    """
+    bundle, named = load(settings.bundle), settings.fallback
+    if named is None:
+        return Serving(bundle, None, "")
+    if named in bundle.rules or not named.endswith(".edge"):
+        return Serving(bundle, bundle.rule(named), named)
+    other = load(named)
+    if not bundle.interface.same_contract(other.interface):
+        problem = f"'{named}' takes or gives other fields than '{settings.bundle}'"
+        raise InputError(problem, where="--fallback", hint="name a rule of the same scenario")
+    return Serving(bundle, other.engine, other.name)
+
+
+class Decider:
+    """Answers requests for decisions."""
+
+    def __init__(
+        self, serving: Serving, settings: Settings, counters: Counters, log: DecisionLog | None
+    ) -> None:
+        self.serving, self.settings, self.counters, self.log = serving, settings, counters, log
+        self._start, self._number = secrets.token_hex(6), itertools.count()
+
+    def answer(self, body: bytes) -> bytes:
+        """Return the answer to a request as JSON.
+
+        Raises:
+            Refusal: the request cannot be answered.
+        """
+        began = time.perf_counter()
+        asked = parse_object(body)
+        serving = self.serving
+        if ONE in asked and len(asked) == 1:
+            decision = self._one(serving, asked[ONE], ONE)
+            found = {"policy": serving.bundle.version, "decision": decision}
+        elif MANY in asked and len(asked) == 1:
+            decisions = self._many(serving, asked[MANY])
+            found = {"policy": serving.bundle.version, "decisions": decisions}
+        else:
+            problem = f'a request has "{ONE}" or "{MANY}", and nothing else'
+            raise Refusal(422, problem, found=sorted(asked)[:20])
+        text = orjson.dumps(found)
+        self.counters.took(time.perf_counter() - began)
+        return text
+
+    def _one(self, serving: Serving, observation: Any, where: str) -> dict[str, Any]:
+        row, clamped = self._row(serving, observation, where)
+        by, engine = POLICY, serving.bundle.engine
+        try:
+            values = engine.one(row)
+        except EngineError as error:
+            by, engine = self._stand_in(serving, error)
+            try:
+                values = engine.one(row)
+            except EngineError as second:
+                raise _failed(second) from None
+        outputs = dict(zip(engine.outputs, values, strict=True))
+        return self._told(serving, observation, outputs, clamped, by)
+
+    def _many(self, serving: Serving, observations: Any) -> list[dict[str, Any]]:
+        if not isinstance(observations, list) or not observations:
+            raise Refusal(422, f'"{MANY}" is not a list with something in it', field=MANY)
+        if len(observations) > self.settings.max_batch:
+            problem = f"{len(observations)} observations are more than {self.settings.max_batch}"
+            raise Refusal(422, problem, field=MANY, hint="send them in several requests")
+        checked = [
+            self._row(serving, one, f"{MANY}[{place}]") for place, one in enumerate(observations)
+        ]
+        rows: Any = [row for row, _ in checked]
+        by, engine = POLICY, serving.bundle.engine
+        try:
+            found = engine.many(rows)
+        except EngineError as error:
+            by, engine = self._stand_in(serving, error)
+            try:
+                found = engine.many(rows)
+            except EngineError as second:
+                raise _failed(second) from None
+        names = engine.outputs
+        columns = zip(*(found[name].tolist() for name in names), strict=True)
+        return [
+            self._told(serving, one, dict(zip(names, values, strict=True)), clamped, by)
+            for one, values, (_, clamped) in zip(observations, columns, checked, strict=True)
+        ]
+
+    def _row(
+        self, serving: Serving, observation: Any, where: str
+    ) -> tuple[list[float], tuple[str, ...]]:
+        if type(observation) is not dict:
+            problem = f"{where} is not an object of named fields"
+            raise Refusal(422, problem, field=where)
+        try:
+            row, clamped = serving.bundle.interface.encode(observation, self.settings.beyond)
+        except BadField as error:
+            raise Refusal(
+                422,
+                error.problem,
+                field=f"{where}.{error.field}",
+                value=_shown(error.value),
+                allowed=error.allowed,
+            ) from None
+        if clamped:
+            self.counters.clamped.update(clamped)
+        return row, clamped
+
+    def _stand_in(self, serving: Serving, error: EngineError) -> tuple[str, Engine]:
+        if serving.fallback is None:
+            raise _failed(error)
+        return serving.fallback_name, serving.fallback
+
+    def _told(
+        self,
+        serving: Serving,
+        observation: dict[str, Any],
+        outputs: dict[str, Any],
+        clamped: tuple[str, ...],
+        by: str,
+    ) -> dict[str, Any]:
+        """Count and log a decision; return what is answered."""
+        name = f"{self._start}-{next(self._number):x}"
+        first = next(iter(outputs.values()))
+        self.counters.decisions[str(first) if type(first) is int else "vector"] += 1
+        if by != POLICY:
+            self.counters.fallbacks[by] += 1
+        state = "off"
+        if self.log is not None:
+            version = serving.bundle.version
+            entry = Entry(name, time.time(), version, by, observation, outputs, clamped)
+            state = "queued" if self.log.add(entry) else "dropped"
+        return {"id": name, **outputs, "decided_by": by, "clamped": clamped, "log": state}
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body.
+
+    Raises:
+        Refusal: it is none.
+    """
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from None
+    if type(content) is not dict:
+        raise Refusal(400, "the body is not a JSON object")
+    return content
+
+
+def _failed(error: EngineError) -> Refusal:
+    return Refusal(503, str(error), hint="start the service with --fallback RULE")
+
+
+def _shown(value: Any) -> Any:
+    """Return a value as it can be answered: short, and JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = repr(value)
+    return value if len(text) <= 100 else text[:100] + "..."

@@ -1,0 +1,165 @@
+"""The OpenAPI document, made from the interface of the bundle that is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgewright import __version__
+from edgewright.deploy.bundle.interface import Beyond, Field, Interface, Output
+from edgewright.serve.settings import Settings
+
+ID_PATTERN = "^[0-9a-f]{12}-[0-9a-f]{1,16}$"
+
+
+def document(interface: Interface, name: str, settings: Settings) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of a service with this bundle."""
+    observation = {
+        "type": "object",
+        "properties": {field.name: _field(field, settings.beyond) for field in interface.fields},
+        "required": [field.name for field in interface.fields],
+        "additionalProperties": False,
+    }
+    outputs = {output.name: _output(output) for output in interface.outputs}
+    decision = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": ID_PATTERN},
+            **outputs,
+            "decided_by": {"type": "string", "description": "policy, or the rule that stood in"},
+            "clamped": {"type": "array", "items": {"type": "string"}},
+            "log": {"enum": ["queued", "dropped", "off"]},
+        },
+        "required": ["id", *outputs, "decided_by", "clamped", "log"],
+    }
+    many = {"type": "array", "minItems": 1, "maxItems": settings.max_batch}
+    asked = {
+        "oneOf": [
+            _only("observation", {"$ref": "#/components/schemas/Observation"}),
+            _only("observations", {**many, "items": {"$ref": "#/components/schemas/Observation"}}),
+        ]
+    }
+    answered = {
+        "type": "object",
+        "properties": {
+            "policy": {"type": "string"},
+            "decision": {"$ref": "#/components/schemas/Decision"},
+            "decisions": {"type": "array", "items": {"$ref": "#/components/schemas/Decision"}},
+        },
+        "required": ["policy"],
+    }
+    outcome = {
+        "type": "object",
+        "properties": {
+            "decision": {"type": "string", "pattern": ID_PATTERN},
+            "reward": {"type": "number"},
+            "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+        "required": ["decision", "reward"],
+        "additionalProperties": False,
+    }
+    recorded = _only("recorded", {"const": True})
+    wrong = {"400": "no JSON", "413": "too large", "422": "a field is wrong"}
+    bare: dict[str, Any] = {"type": "object"}
+    paths = {
+        "/v1/decide": {
+            "post": _operation(
+                "decide",
+                "Decide for observations.",
+                answered,
+                {**wrong, "503": "the model failed"},
+                asked,
+            )
+        },
+        "/v1/outcome": {
+            "post": _operation(
+                "outcome",
+                "Report what came of a decision; answered when it is on the disk.",
+                recorded,
+                {
+                    **wrong,
+                    "404": "no such decision",
+                    "409": "reported before, or no log is kept",
+                    "503": "the log cannot be written now",
+                },
+                outcome,
+            )
+        },
+        "/v1/policy": {"get": _operation("policy", "The manifest of the policy.", bare, {})},
+        "/healthz": {"get": _operation("alive", "The process answers.", bare, {})},
+        "/readyz": {
+            "get": _operation("ready", "Decisions can be asked for.", bare, {"503": "stopping"})
+        },
+    }
+    if settings.token is not None:
+        for path in ("/v1/decide", "/v1/outcome", "/v1/policy"):
+            for operation in paths[path].values():
+                operation["security"] = [{"token": []}]
+                operation["responses"]["401"] = _response("no valid token", _ERROR)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"Edgewright: {name}", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": {"Observation": observation, "Decision": decision},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {"problem": {"type": "string"}},
+            "required": ["problem"],
+        }
+    },
+    "required": ["error"],
+}
+
+
+def _field(field: Field, beyond: Beyond) -> dict[str, Any]:
+    if field.choices:
+        return {"enum": list(field.choices), "description": field.meaning}
+    ends: dict[str, Any] = {}
+    if beyond == "refuse":
+        ends = {"minimum": field.low, "maximum": field.high}
+    unit = f" [{field.unit}]" if field.unit else ""
+    trained = f"trained on {field.low:.7g} to {field.high:.7g}"
+    return {"type": "number", "description": f"{field.meaning}{unit}; {trained}", **ends}
+
+
+def _output(output: Output) -> dict[str, Any]:
+    if output.size is None:
+        return {"type": "integer", "description": output.meaning}
+    return {"type": "array", "items": {"type": "number"}, "description": output.meaning}
+
+
+def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: schema},
+        "required": [name],
+        "additionalProperties": False,
+    }
+
+
+def _response(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _operation(
+    name: str,
+    text: str,
+    answered: dict[str, Any],
+    wrong: dict[str, str],
+    asked: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    responses = {"200": _response("done", answered)}
+    responses |= {status: _response(why, _ERROR) for status, why in wrong.items()}
+    operation: dict[str, Any] = {"operationId": name, "summary": text, "responses": responses}
+    if asked is not None:
+        content = {"application/json": {"schema": asked}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation

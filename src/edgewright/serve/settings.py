@@ -1,0 +1,41 @@
+"""How a service is set up."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from edgewright.deploy.bundle.interface import Beyond
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything a service is told besides its bundle.
+
+    Attributes:
+        fallback: name of a rule in the bundle, or a bundle, that decides when the model fails.
+        beyond: what to do with a number outside the trained range.
+        log: the SQLite file of decisions and outcomes; None keeps none.
+        token: what clients must bear; None asks for nothing.
+        max_body_bytes, max_batch: larger requests are refused.
+        max_connections: connections beyond these are told to come again.
+        log_queue: decisions that wait to be written; more are dropped and counted.
+        patience_s: how long a request may take to arrive, and an idle connection to say something.
+        watch_s: how often the bundle's file is looked at; 0 never.
+        grace_s: how long requests may take to finish when the service is told to stop.
+    """
+
+    bundle: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    fallback: str | None = None
+    beyond: Beyond = "clamp"
+    log: Path | None = None
+    token: str | None = None
+    max_body_bytes: int = 1_000_000
+    max_batch: int = 1024
+    max_connections: int = 512
+    log_queue: int = 10_000
+    patience_s: float = 10.0
+    watch_s: float = 1.0
+    grace_s: float = 10.0

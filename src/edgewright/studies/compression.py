@@ -1,0 +1,242 @@
+"""Compress a bundle and say what it cost: sizes, speed, score kept on identical episodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.deploy.bundle import Bundle
+from edgewright.deploy.bundle.bundle import POLICY
+from edgewright.deploy.compress import pipeline
+from edgewright.deploy.compress.stages import Stage
+from edgewright.deploy.layers import Dense
+from edgewright.deploy.policy import BundlePolicy, LayerPolicy
+from edgewright.loops.evaluate import evaluate
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.learners import build_learner
+from edgewright.scenarios.load import check
+from edgewright.scenarios.policies import baseline
+from edgewright.scenarios.schema import Scenario
+from edgewright.studies.latency import measure_engines
+from edgewright.studies.observing import watch
+from edgewright.studies.statistics import (
+    Interval,
+    normalised_score_interval,
+    paired_difference,
+)
+from edgewright.studies.train import evaluation_inputs
+
+EPSILONS = (0.0, 0.1, 0.3)
+"""Shares of random actions while the parent is watched: a student must know states off its way."""
+
+FASTER = 0.95
+"""A stage pays where the time falls below this share of the time before it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Where a bundle is judged: its own scenario, the world it plays in, and the same episodes."""
+
+    scenario: Scenario[Any, Any, Any]
+    built: Built
+    world: Any
+    inputs: Any
+
+    @property
+    def inputs_count(self) -> int:
+        """Return the number of episodes."""
+        return jax.tree.leaves(self.inputs)[0].shape[1]
+
+    def rewards(self, policy: Any, reveal: Any = None) -> np.ndarray:
+        """Return the reward ``[episodes]`` of a policy, by the scenario's own account."""
+        missed = self.scenario.evaluation.missed_reward
+        key, params = jax.random.key(0), self.built.params
+        found = evaluate(
+            key, self.world, params, policy, self.inputs, missed_reward=missed, reveal=reveal
+        )
+        return np.asarray(found["reward"])
+
+
+def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = None) -> Setting:
+    """Return where the policy of a bundle plays.
+
+    Raises:
+        InputError: the scenario in the bundle cannot be built here.
+    """
+    scenario = check(dict(bundle.facts["scenario"]), f"{bundle.path}: scenario")
+    built = build(scenario, data)
+    learner = bundle.facts["provenance"].get("learner")
+    world = built.world
+    if learner is not None:
+        steps = bundle.facts["provenance"]["steps"]
+        world = build_learner(learner, scenario, built.world, steps).world
+    return Setting(scenario, built, world, evaluation_inputs(scenario, built, episodes))
+
+
+@dataclasses.dataclass(frozen=True)
+class Compressed:
+    """All candidates, first the parent; the file of the last; the table."""
+
+    names: tuple[str, ...]
+    candidates: tuple[pipeline.Candidate, ...]
+    rows: list[dict[str, Any]]
+
+    @property
+    def content(self) -> bytes:
+        """Return the file of the last candidate."""
+        return self.candidates[-1].content
+
+
+def compress(
+    bundle: Bundle,
+    stages: Sequence[Stage],
+    setting: Setting,
+    *,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda name: None,
+) -> Compressed:
+    """Apply the stages one after the other and measure every step on the way.
+
+    Raises:
+        InputError: the bundle holds a rule, or its policy is no better than random here.
+    """
+    candidates = [pipeline.begin(bundle)]
+    report("watch the policy play")
+    rows = watched_rows(candidates[0], setting, seed)
+    held_out = watched_rows(candidates[0], setting, seed + 100)
+    names = ["parent"]
+    for place, stage in enumerate(stages):
+        report(stage.text)
+        candidates.append(pipeline.apply(stage, candidates[-1], rows, seed + place))
+        names.append(stage.text)
+    report("score")
+    table = _table(names, candidates, setting, held_out)
+    return Compressed(tuple(names), tuple(candidates), table)
+
+
+def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> np.ndarray:
+    """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs."""
+    scales = jnp.asarray(candidate.bundle.interface.scales, jnp.float32)
+    seen = []
+    for place, epsilon in enumerate(EPSILONS):
+        player = LayerPolicy(layers=candidate.layers, scales=scales, epsilon=jnp.float32(epsilon))
+        seen.append(watch(setting.world, setting.built, player, seed + place))
+    rows = np.concatenate(seen) * np.asarray(scales)
+    return np.random.default_rng(seed).permutation(rows)
+
+
+def _table(
+    names: Sequence[str],
+    candidates: Sequence[pipeline.Candidate],
+    setting: Setting,
+    rows: np.ndarray,
+) -> list[dict[str, Any]]:
+    engines = {str(n): c.bundle.engine for n, c in enumerate(candidates)}
+    speed = measure_engines(engines, rows)
+    anchor = baseline("random", setting.built)
+    random = setting.rewards(anchor.policy, anchor.reveal)
+    decided = [c.bundle.engine.many(rows)["action"] for c in candidates]
+    parent = setting.rewards(BundlePolicy(bundle=candidates[0].bundle))
+    table = []
+    for place, (name, one) in enumerate(zip(names, candidates, strict=True)):
+        reward = parent if place == 0 else setting.rewards(BundlePolicy(bundle=one.bundle))
+        kept = _score_kept(reward, random, parent, setting)
+        change = paired_difference(reward, parent)
+        entry = one.bundle.facts["graphs"][POLICY]
+        row: dict[str, Any] = {
+            "stage": name,
+            "precision": entry["precision"],
+            "parameters": entry["parameters"],
+            "nonzero": _nonzero(one),
+            "multiply_adds": entry["multiply_adds"],
+            "bytes": entry["bytes"],
+            "packed_bytes": len(zlib.compress(one.bundle.graph(), 9)),
+            **speed[str(place)],
+            "reward": float(np.mean(reward)),
+            "score_kept": kept.estimate,
+            "score_kept_low": kept.low,
+            "score_kept_high": kept.high,
+            "reward_change": change.estimate,
+            "reward_change_low": change.low,
+            "reward_change_high": change.high,
+            "agreement": float(np.mean(decided[place] == decided[0])),
+        }
+        table.append(row)
+    for before, row in itertools.pairwise(table):
+        row["to_the_one_before"] = _ratios(row, before)
+    return table
+
+
+def _score_kept(
+    reward: np.ndarray, random: np.ndarray, parent: np.ndarray, setting: Setting
+) -> Interval:
+    """Return (reward - random) / (parent - random), the ratio of the two scores."""
+    try:
+        return normalised_score_interval(reward, random, parent)
+    except InputError:
+        problem = (
+            "the policy is no better than random on these episodes, so there is no score to keep"
+        )
+        hint = "train it longer, or judge it on more episodes with --episodes"
+        raise InputError(problem, where=setting.scenario.name, hint=hint) from None
+
+
+def _nonzero(candidate: pipeline.Candidate) -> int:
+    """Return how many learned numbers are not exactly zero."""
+    return sum(
+        int(np.count_nonzero(layer.weight)) + int(np.count_nonzero(layer.bias))
+        for layer in candidate.layers
+        if isinstance(layer, Dense)
+    )
+
+
+def _ratios(row: dict[str, Any], before: dict[str, Any]) -> dict[str, float]:
+    return {
+        "bytes": row["bytes"] / before["bytes"],
+        "packed_bytes": row["packed_bytes"] / before["packed_bytes"],
+        "batch_1_time": row["p50_us"] / before["p50_us"],
+        "batch_256_time": before["batch_rows_per_s"] / row["batch_rows_per_s"],
+    }
+
+
+def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say in words what each stage bought in this run, and what it did not."""
+    said = []
+    for row in rows[1:]:
+        ratios = row["to_the_one_before"]
+        single, batch = ratios["batch_1_time"], ratios["batch_256_time"]
+        lines = [
+            f"{row['stage']}: {ratios['bytes']:.2f} of the bytes "
+            f"({ratios['packed_bytes']:.2f} of them packed)"
+        ]
+        for name, ratio in (("one decision", single), ("a batch of 256", batch)):
+            pays = "pays" if ratio < FASTER else "does not pay"
+            lines.append(f"{pays} in time for {name} ({ratio:.2f} of it)")
+        said.append(", ".join(lines))
+    return said
+
+
+def check_kept(rows: Sequence[dict[str, Any]], least: float) -> dict[str, Any]:
+    """Return what a gate on the score of the last candidate found.
+
+    It passes where the *lower end* of the 95 % interval reaches ``least``: what is shipped was
+    shown to keep that much.
+    """
+    last = rows[-1]
+    return {
+        "min_score_kept": least,
+        "score_kept": last["score_kept"],
+        "score_kept_low": last["score_kept_low"],
+        "passed": bool(last["score_kept_low"] >= least),
+    }
+
+
+__all__ = ["Compressed", "Setting", "check_kept", "compress", "setting_of", "verdicts"]

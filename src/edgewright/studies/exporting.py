@@ -1,0 +1,151 @@
+"""From a run, or the name of a rule, to a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgewright import __version__
+from edgewright.core.errors import InputError
+from edgewright.core.protocols import Policy
+from edgewright.deploy.bundle import Bundle, Interface
+from edgewright.deploy.bundle.bundle import save
+from edgewright.deploy.export import make_bundle, write_graph
+from edgewright.deploy.networks import layers_of
+from edgewright.deploy.observation import interface_of, vocabulary
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.load import resolved, training_identity
+from edgewright.scenarios.policies import baseline, baseline_names
+from edgewright.scenarios.schema import Scenario
+from edgewright.studies import store
+from edgewright.studies.observing import AnyAction, Mixed, watch
+from edgewright.studies.train import Run, load_run
+
+
+def export_run(
+    folder: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    rules: Sequence[str] | None = None,
+    data: str | None = None,
+) -> Bundle:
+    """Write the greedy policy of one seed of a run as a bundle.
+
+    Args:
+        rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
+
+    Raises:
+        InputError: there is no such seed, or the policy or a rule cannot be exported.
+    """
+    run = load_run(folder, data)
+    if not 0 <= seed < run.request.seeds:
+        problem = f"the run has no seed {seed}"
+        hint = f"its seeds are 0 to {run.request.seeds - 1}"
+        raise InputError(problem, where=str(folder), hint=hint)
+    learner, state = run.plan.learner, run.trainings[seed].learner
+    built = dataclasses.replace(run.built, world=run.plan.world)
+    interface = interface_in(built, learner.policy(state, explore=True))
+    result = folder / "result.json"
+    scores = store.read_json(result, "result") if result.exists() else {}
+    facts = {
+        "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}",
+        "kind": "learned",
+        "scenario": resolved(run.request.scenario),
+        "provenance": _provenance(run, seed),
+        "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
+        "lineage": [],
+    }
+    policy = learner.policy(state, explore=False)
+    return export_policy(out, policy, built, interface, facts, rules)
+
+
+def export_rule(
+    name: str, scenario: Scenario[Any, Any, Any], out: Path, data: str | None = None
+) -> Bundle:
+    """Write a rule of a scenario as a bundle, so that a rule and a network are exchangeable.
+
+    Raises:
+        InputError: there is no such rule, or it cannot be exported.
+    """
+    built = build(scenario, data)
+    found = baseline(name, built)
+    interface = interface_in(built, None)
+    facts = {
+        "name": f"{name} on {scenario.name}",
+        "kind": "rule",
+        "scenario": resolved(scenario),
+        "provenance": {"version": __version__, "rule": name},
+        "scores": {},
+        "lineage": [],
+    }
+    return export_policy(out, found.policy, built, interface, facts, ())
+
+
+def usual_rules(built: Built) -> list[str]:
+    """Return the rules that are packed beside a learned policy when none are named."""
+    wanted = ("local-1", "shortest-1", "heuristic-fair")
+    return [name for name in wanted if name in baseline_names(built)]
+
+
+def interface_in(built: Built, explorer: Policy | None) -> Interface:
+    """Return the fields and outputs of policies of a world, with the range that training saw.
+
+    That is what random actions lead to, and the exploring policy at the end of training.
+    """
+    world, params = built.world, built.params
+    actions = world.action_space(params).n
+    player = (
+        AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
+    )
+    names = tuple(world.observation_space(params).names)
+    return interface_of(vocabulary(world, params), names, watch(world, built, player, 0))
+
+
+def export_policy(
+    out: Path,
+    policy: Policy,
+    built: Built,
+    interface: Interface,
+    facts: dict[str, Any],
+    rules: Sequence[str] | None,
+) -> Bundle:
+    """Write any policy that can be deployed as a bundle.
+
+    Args:
+        built: the scenario with the policy's own world.
+        facts: ``name``, ``kind``, ``scenario``, ``provenance``, ``scores``, ``lineage``.
+        rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
+    """
+    params = built.params
+    tables = vocabulary(built.world, params).tables
+    beside = {}
+    for name in usual_rules(built) if rules is None else rules:
+        try:
+            rule = layers_of(baseline(name, built).policy, params, interface)
+        except InputError:
+            if rules is not None:
+                raise
+            continue  # a rule that this world's observations do not allow
+        beside[name] = write_graph(rule, interface, tables, name)
+    layers = layers_of(policy, params, interface)
+    content, bundle = make_bundle(layers, interface, tables, beside, facts, str(out))
+    save(out, content)
+    return bundle
+
+
+def _provenance(run: Run, seed: int) -> dict[str, Any]:
+    request = run.request
+    return {
+        "version": __version__,
+        "learner": request.learner,
+        "seed": seed,
+        "steps": request.steps,
+        "training_identity": training_identity(request.scenario),
+        "recordings": request.facts()["recordings"],
+    }
+
+
+__all__ = ["export_policy", "export_rule", "export_run", "interface_in", "usual_rules"]

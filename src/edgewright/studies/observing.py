@@ -1,0 +1,74 @@
+"""What a policy sees when it plays: features for ranges, calibration and distillation."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.protocols import Policy, Stream, World
+from edgewright.core.records import Array, Decision, record, static
+from edgewright.loops.unroll import stage, take, unroll
+from edgewright.scenarios.build import Built
+
+GAMES, STEPS = 64, 512
+"""Copies of the world, and steps of each, when a policy is watched."""
+
+
+@record
+class AnyAction:
+    """Every action equally likely, in any world with discrete actions."""
+
+    actions: int = static()
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
+        """Draw an action for every agent."""
+        action = jax.random.randint(key, observation.shape[:-1], 0, self.actions)
+        return carry, Decision(action=action, aux=())
+
+
+@record
+class Mixed:
+    """Another policy in half of the episodes, and every action equally likely in the others."""
+
+    policy: Policy
+    actions: int = static()
+
+    def start(self, key: Array) -> tuple[Any, Array]:
+        """Return the memory of the policy, and whether this episode is random."""
+        policy_key, chance_key = jax.random.split(key)
+        return self.policy.start(policy_key), jax.random.bernoulli(chance_key)
+
+    def act(
+        self, key: Array, carry: tuple[Any, Array], observation: Array
+    ) -> tuple[tuple[Any, Array], Decision]:
+        """Return the policy's action, or any."""
+        memory, random = carry
+        policy_key, choice_key = jax.random.split(key)
+        memory, decision = self.policy.act(policy_key, memory, observation)
+        other = jax.random.randint(choice_key, decision.action.shape, 0, self.actions)
+        action = jnp.where(random, other, decision.action)
+        return (memory, random), Decision(action=action, aux=())
+
+
+def watch(world: World, built: Built, policy: Policy, seed: int) -> np.ndarray:
+    """Return the features ``[n, F]`` that a policy sees on the training inputs of a scenario."""
+    found = np.asarray(_play(jax.random.key(seed), world, built.params, built.train_stream, policy))
+    return found.reshape(-1, found.shape[-1])
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
+def _play(key: Array, world: World, params: Any, stream: Stream[Any], policy: Policy) -> Array:
+    start_key, stage_key, play_key = jax.random.split(key, 3)
+    carry = jax.vmap(stream.start)(jax.random.split(start_key, GAMES))
+    _, rows = take(stream, carry, STEPS + 1)
+    first, rest = jax.tree.map(lambda a: a[0], rows), jax.tree.map(lambda a: a[1:], rows)
+    games = stage(stage_key, world, params, policy, first)
+    return unroll(play_key, world, params, policy, games, rest)[1].observation

@@ -1,0 +1,234 @@
+"""What a study leaves: tables, verdicts, figures, a page, and a Markdown page for documentation.
+
+table.csv       one row for each arm, seed and episode; other groups as <group>.csv
+verdicts.json   every verdict, with what was asked and when
+figures/        SVG and PNG
+report.html     all of it on one page
+outcome.md      the verdicts as Markdown, with the command, the date and the figures
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgewright.core.files import write_bytes
+from edgewright.studies import report, store
+from edgewright.studies.page import machine_facts
+from edgewright.studies.study import STATUSES, Study, Table, Verdict
+from edgewright.studies.style import save, to_svg
+
+MARKS = {"reproduced": "yes", "not reproduced": "no", "not comparable": "n/c"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Occasion:
+    """When and how a study was run."""
+
+    command: str
+    seconds: float
+    facts: dict[str, str]
+
+
+def occasion(study: Study, table: Table, command: str, seconds: float) -> Occasion:
+    """Return the facts of a run that has just ended."""
+    plan = table.plan
+    work = sum(found.facts.get("seconds", 0.0) for found in table.found.values())
+    facts = {
+        **machine_facts(),
+        "plan": f"{'quick' if plan.quick else 'full'}: {plan.seeds} seeds, "
+        f"{plan.steps:.0f} steps in the main trainings",
+        "work": f"{len(table.found)} jobs, {work / 60:.1f} minutes of process time in all",
+        "duration": f"{seconds / 60:.1f} minutes for this call",
+    }
+    return Occasion(command, seconds, facts)
+
+
+def as_data(
+    study: Study, table: Table, verdicts: Sequence[Verdict], when: Occasion, out: Path
+) -> dict[str, Any]:
+    """Return what ``edgewright study --json`` prints."""
+    plan = table.plan
+    counted = Counter((v.setting, v.status) for v in verdicts)
+    settings = list(dict.fromkeys(v.setting for v in verdicts))
+    return {
+        "study": study.name,
+        "quick": plan.quick,
+        "seeds": plan.seeds,
+        "steps": plan.steps,
+        "verdicts": [verdict.as_dict() for verdict in verdicts],
+        "counts": {s: {status: counted[s, status] for status in STATUSES} for s in settings},
+        "seconds": round(when.seconds, 1),
+        "command": when.command,
+        **{name: when.facts[name] for name in ("date", "version")},
+        "out": str(out),
+        "report": str(out / "report.html"),
+    }
+
+
+def write_outcome(
+    study: Study, table: Table, verdicts: Sequence[Verdict], when: Occasion, out: Path
+) -> dict[str, Any]:
+    """Write all files of a study and return what ``--json`` prints."""
+    groups = {name.split("/")[0] for found in table.found.values() for name in found.arrays}
+    for group in sorted(groups):
+        name = "table" if group == study.table else group
+        table.write_csv(out / f"{name}.csv", group)
+    found = as_data(study, table, verdicts, when, out)
+    store.write_json(out / "verdicts.json", {"schema": store.SCHEMA, **_finite(found)})
+    drawn: dict[str, tuple[str, str]] = {}
+    for name, (caption, figure) in study.figures(table).items():
+        save(figure, out / "figures", f"{study.name}-{name}", ("svg", "png"))
+        drawn[f"{study.name}-{name}"] = caption, to_svg(figure)
+    page = _page(study, table, verdicts, when, drawn)
+    report.write(out / "report.html", page)
+    text = markdown(study, table, verdicts, when, {n: caption for n, (caption, _) in drawn.items()})
+    write_bytes(out / "outcome.md", text.encode())
+    return found
+
+
+def _finite(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def number(verdict: Verdict) -> str:
+    """Return a verdict's number with its interval and unit, e.g. ``"0.12 [0.10, 0.14] s"``."""
+    if verdict.measured is None:
+        return "\N{EN DASH}"
+    parts = [_shown(x) for x in (verdict.measured, verdict.low, verdict.high)]
+    text = parts[0] if verdict.low is None else f"{parts[0]} [{parts[1]}, {parts[2]}]"
+    return f"{text} {verdict.unit}".rstrip()
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "\N{EN DASH}"
+    if value and abs(value) < 1e-3:
+        return f"{value:.1e}"
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:.{digits}f}"
+
+
+def side_by_side(verdicts: Sequence[Verdict]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the settings, and one row for each claim with a verdict in each setting."""
+    settings = list(dict.fromkeys(v.setting for v in verdicts))
+    rows: dict[str, dict[str, Any]] = {}
+    for v in verdicts:
+        first = {"figure": v.figure, "claim": v.text, "published": v.published}
+        rows.setdefault(v.claim, first)[v.setting] = v
+    return settings, list(rows.values())
+
+
+def summary(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return a sentence for each setting."""
+    said = []
+    for setting in dict.fromkeys(v.setting for v in verdicts):
+        counts = Counter(v.status for v in verdicts if v.setting == setting)
+        total = sum(counts.values())
+        parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
+        said.append(f"In the setting '{setting}', of {total} claims: {parts}.")
+    return said
+
+
+READING = (
+    "A claim is reproduced where the whole 95 % interval of what was measured lies where the claim "
+    "says; otherwise it is not reproduced, which may also mean that it was not shown with so many "
+    "seeds (the reason says which). It is not comparable where the published number has no meaning "
+    "of its own. Many claims are judged, and no correction is made for their number."
+)
+
+
+def _page(
+    study: Study,
+    table: Table,
+    verdicts: Sequence[Verdict],
+    when: Occasion,
+    drawn: dict[str, tuple[str, str]],
+) -> str:
+    settings, rows = side_by_side(verdicts)
+    shown = [
+        {
+            **row,
+            **{
+                s: f"{MARKS[row[s].status]}: {number(row[s])}" if s in row else None
+                for s in settings
+            },
+        }
+        for row in rows
+    ]
+    columns = [
+        report.Column("figure", "figure"),
+        report.Column("claim", "claim", wrap=True),
+        report.Column("published", "published", wrap=True),
+        *(report.Column(s, f"measured: {s}", wrap=True) for s in settings),
+    ]
+    reasons = [
+        {**v.as_dict(), "number": number(v)}
+        for v in sorted(verdicts, key=lambda v: settings.index(v.setting))
+    ]
+    why = [
+        report.Column("figure", "figure"),
+        report.Column("claim", "claim"),
+        report.Column("setting", "setting"),
+        report.Column("status", "verdict"),
+        report.Column("number", "measured [95 %]"),
+        report.Column("seeds", "seeds"),
+        report.Column("reason", "reason", wrap=True),
+    ]
+    caption = f"{', '.join(f'{mark}: {status}' for status, mark in MARKS.items())}."
+    sections = [
+        report.Section(
+            "Verdicts",
+            [*summary(verdicts), READING, *study.notes(table)],
+            table=report.Table(columns, shown, caption),
+        ),
+        report.Section(
+            "Figures",
+            figures=[report.FigureItem(caption, svg) for caption, svg in drawn.values()],
+        ),
+        *study.sections(table),
+        report.Section("Reasons", table=report.Table(why, reasons, "Every verdict.")),
+    ]
+    facts = {"command": when.command, **when.facts}
+    return report.render(study.title, study.source, facts, sections)
+
+
+def markdown(
+    study: Study,
+    table: Table,
+    verdicts: Sequence[Verdict],
+    when: Occasion,
+    captions: dict[str, str],
+) -> str:
+    """Return the verdict page for documentation."""
+    settings, rows = side_by_side(verdicts)
+    lines = [f"# {study.title}", "", study.source, "", "```console", f"$ {when.command}", "```", ""]
+    lines += [f"- {name}: {value}" for name, value in when.facts.items()]
+    lines += ["", *(f"{said}  " for said in summary(verdicts)), "", READING, ""]
+    lines += [f"- {note}" for note in study.notes(table)]
+    lines += ["", "## Verdicts", "", _line("figure", "claim", "published", *settings)]
+    lines.append(_line(*["---"] * (3 + len(settings))))
+    for row in rows:
+        cells = [
+            f"**{row[s].status}**: {number(row[s])}" if s in row else "\N{EN DASH}"
+            for s in settings
+        ]
+        lines.append(_line(row["figure"], row["claim"], row["published"], *cells))
+    lines += ["", "## Reasons", ""]
+    heads = ("claim", "setting", "published", "measured [95 %]", "verdict", "seeds", "reason")
+    lines += [_line(*heads), _line(*["---"] * len(heads))]
+    for v in verdicts:
+        cells = (v.setting, v.published, number(v), v.status, str(v.seeds), v.reason)
+        lines.append(_line(f"`{v.claim}`", *cells))
+    lines += ["", "## Figures", ""]
+    for name, caption in captions.items():
+        lines += [f"![{caption}](figures/{name}.svg)", "", caption, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

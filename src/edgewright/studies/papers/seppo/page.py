@@ -1,0 +1,139 @@
+"""What the page of the SE-PPO study says beside its verdicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgewright.studies import report
+from edgewright.studies.papers.seppo.figures import score_interval
+from edgewright.studies.papers.seppo.jobs import TUNED, learners, size_of
+from edgewright.studies.papers.seppo.view import HEAVY, REFERENCE, SETTINGS, View
+from edgewright.studies.study import Table
+
+METRICS = ("reward", "delay_s", "energy_j", "quality", "slots", "terminated")
+
+
+def notes(table: Table) -> list[str]:
+    """Return what a reader must know of settings and deviations, with the numbers of the plan."""
+    size = size_of(table.plan)
+    at_edge = [name for name in TUNED if table[f"tuning/{name}"].facts["at_edge"]]
+    said = [
+        "Setting 'document': features in raw units, equation (18); of the compared learners only "
+        "SE-PPO is normalised; every learner has the one default rate of its method.",
+        "Setting 'fair': all learners see the same scaled features through the same hidden layers, "
+        "with running normalisation of observations and rewards (but PPO-LR and plain PPO, whose "
+        f"point is to have none, and the rewards of DQN: {_dqn(table)}). Each chooses its rate "
+        f"from {len(size.factors)} candidates with {size.tuning_seeds} seeds of "
+        f"{size.tuning:.0f} steps, on seeds and episodes that judge nothing. Variants of the "
+        "modelling and the sweep of servers take these rates.",
+        f"The main trainings have {size.main:.0f} steps, where the article has 1e6 "
+        "(`--steps 1e6` restores them); the sweep of servers has "
+        f"{size.sweep:.0f}, the pairs of rates {size.pairs:.0f}. Numbers the article does not "
+        "give are our reading, see the page on the AIGC world.",
+        f"Scores: 0 is the random policy, 1 the planner {REFERENCE}, on identical episodes. The "
+        "random policy overloads servers and loses much, so small differences of scores are not "
+        "small differences between good policies.",
+        "Choosing rates on short trainings may favour rates that are too large for long ones.",
+    ]
+    if at_edge:
+        names = ", ".join(at_edge)
+        said.append(f"The rate chosen lies at an end of the candidates for: {names}.")
+    if table.plan.quick:
+        said.append(
+            f"This is the quick plan: {table.plan.seeds} seeds. Its intervals are too narrow, and "
+            "its verdicts are a preview."
+        )
+    return said
+
+
+def _dqn(table: Table) -> str:
+    """Return what scaled rewards did to DQN in this study."""
+    with_, without = (table.array(f"fair/{n}", "episodes/reward") for n in ("dqn-scaled", "dqn"))
+    return (
+        f"with scaled rewards it earns {with_.mean():+.4f} per slot, without {without.mean():+.4f}"
+    )
+
+
+def sections(table: Table) -> list[report.Section]:
+    """Return the raw numbers, the choice of rates, and the speed of decisions."""
+    return [_raw(table), _tuning(table), _speed(table)]
+
+
+def _raw(table: Table) -> report.Section:
+    rows: list[dict[str, Any]] = []
+    for setting in SETTINGS:
+        view = View(table, setting)
+        rows += [_numbers(view, name, setting) for name in learners(setting)]
+    view = View(table, SETTINGS[0])
+    rules = [REFERENCE, "greedy", "greedy-nominal", "heuristic-fair", "heuristic", "random"]
+    rows += [_numbers(view, name, "") for name in rules]
+    rows.append(_numbers(view, "bound", ""))
+    columns = [
+        report.Column("policy", "policy"),
+        report.Column("setting", "setting"),
+        report.Column("score", "score [95 %]", format=".3f"),
+        report.Column("reward", "reward per slot", "", "+.4f"),
+        report.Column("delay_s", "delay", "s", ".2f"),
+        report.Column("energy_j", "energy", "J", ".2f"),
+        report.Column("quality", "quality", "", ".3f"),
+        report.Column("terminated", "ended early", "%", ".1f"),
+        report.Column("life", "tasks of a battery", "", ".0f"),
+    ]
+    caption = "aigc-heavy: means over seeds and episodes; delay, energy, quality per task served."
+    return report.Section("Raw numbers", table=report.Table(columns, rows, caption))
+
+
+def _numbers(view: View, name: str, setting: str) -> dict[str, Any]:
+    arrays = view.table[view.key(name)].arrays
+    row: dict[str, Any] = {"policy": name, "setting": setting, "score": score_interval(view, name)}
+    for metric in METRICS:
+        values = arrays.get(f"episodes/{metric}")
+        row[metric] = None if values is None else float(values.mean())
+    if row["terminated"] is not None:
+        row["terminated"] *= 100
+    life = arrays.get("life/tasks")
+    row["life"] = None if life is None else float(life.mean())
+    return row
+
+
+def _tuning(table: Table) -> report.Section:
+    rows = []
+    for name in TUNED:
+        found = table[f"tuning/{name}"]
+        for place, settings in enumerate(found.facts["candidates"]):
+            rates = " / ".join(f"{value:g}" for value in settings.values())
+            reward = found.arrays["choice/reward"][place]
+            chosen = place == found.facts["best"]
+            rows.append(
+                {
+                    "learner": name,
+                    "rates": rates,
+                    "reward": float(reward.mean()),
+                    "worst": float(reward.min()),
+                    "chosen": "chosen" if chosen else "",
+                    "highlight": chosen,
+                }
+            )
+    columns = [
+        report.Column("learner", "learner"),
+        report.Column("rates", "rate (actor / critic)"),
+        report.Column("reward", "mean reward", format="+.4f"),
+        report.Column("worst", "of the worst seed", format="+.4f"),
+        report.Column("chosen", ""),
+    ]
+    text = "Fair setting: the same budget for every learner, on seeds and episodes of their own."
+    return report.Section("Choice of rates", table=report.Table(columns, rows, text, "highlight"))
+
+
+def _speed(table: Table) -> report.Section:
+    rows = []
+    for key in table.found:
+        if key.startswith("speed/"):
+            rates = table.array(key, "speed/decisions_per_s")
+            rows.append({"policy": key.removeprefix("speed/"), "rate": float(rates.mean())})
+    columns = [report.Column("policy", "policy"), report.Column("rate", "decisions", "1/s", ".0f")]
+    text = (
+        f"One observation at a time on aigc-{HEAVY}, called from Python while other jobs of the "
+        "study may have been running; most of it is the call itself."
+    )
+    return report.Section("Speed of decisions", table=report.Table(columns, rows, text))

@@ -1,0 +1,21 @@
+"""What a user would pick instead, run beside ours on the same machine: speed and scores."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from edgewright.core.errors import InputError
+
+NEEDED = ("gymnasium", "torch", "stable_baselines3")
+
+
+def require() -> None:
+    """Say which extra is missing, before anything of it is imported.
+
+    Raises:
+        InputError: Gymnasium, torch or Stable-Baselines3 is not installed.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        problem = f"{missing[0]} is not installed"
+        raise InputError(problem, where="--peers", hint="pip install 'edgewright[peers]'")

@@ -1,0 +1,126 @@
+"""From a training to a file that decides, by the commands a user types."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgewright.core.errors import InputError
+from edgewright.deploy.bundle import load
+from edgewright.scenarios.load import load as load_scenario
+from edgewright.studies.exporting import export_run
+from edgewright.studies.train import Request, train
+
+SMALL = {
+    "evaluation.episodes": 6,
+    "params.horizon_slots": 40,
+    "evaluation.reference": "rollout-2",
+    "learner.hidden": [32, 32],
+}
+
+
+def edgewright(*arguments, code=0):
+    command = [sys.executable, "-m", "edgewright", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "a"
+    train(Request(load_scenario("aigc-heavy", SMALL), "se-ppo", 4e4, 1), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    path = run.parent / "p.edge"
+    done = edgewright("export", run, "--out", path, "--json")
+    return path, json.loads(done.stdout)
+
+
+def test_export_says_what_it_wrote_and_inspect_checks_it(exported):
+    path, said = exported
+    bundle = load(path)
+    assert said["version"] == bundle.version
+    assert said["bytes"] == path.stat().st_size
+    shown = json.loads(edgewright("inspect", path, "--json").stdout)
+    assert shown["version"] == bundle.version
+    assert shown["provenance"]["learner"] == "se-ppo"
+    assert shown["scenario"]["params"]["horizon_slots"] == 40
+    text = edgewright("inspect", path).stdout
+    assert "charge_pct" in text
+    assert "Mbit/s" in text
+
+
+def test_fields_have_the_range_that_training_saw(exported):
+    fields = {field.name: field for field in load(exported[0]).interface.fields}
+    assert fields["input_mb"].unit == "MB"
+    assert (fields["input_mb"].low, fields["input_mb"].high) == (10.0, 25.0)
+    assert fields["mode"].choices == ("preview", "balanced", "best")
+    assert 50.0 <= fields["bandwidth_mbps"].low < fields["bandwidth_mbps"].high <= 150.0
+    assert fields["local_backlog_gcycles"].high > 20.0
+
+
+def test_the_same_run_gives_the_same_bytes(run, exported, tmp_path):
+    export_run(run, tmp_path / "again.edge")
+    assert (tmp_path / "again.edge").read_bytes() == exported[0].read_bytes()
+    with pytest.raises(InputError, match="no seed 3"):
+        export_run(run, tmp_path / "b.edge", seed=3)
+
+
+def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path):
+    path, _ = exported
+    out = tmp_path / "small.edge"
+    stages = ["compress", path, "--stages", "prune:0.5,int8", "--json", "--out", out]
+    figure = ["--figure", tmp_path / "fig", "--min-score-kept", "0.5"]
+    found = json.loads(edgewright(*stages, *figure).stdout)
+    parent, pruned, int8 = found["stages"]
+    assert parent["score_kept"] == 1.0
+    assert parent["agreement"] == 1.0
+    assert pruned["multiply_adds"] < 0.5 * parent["multiply_adds"]
+    assert int8["bytes"] < pruned["bytes"] < parent["bytes"]
+    assert int8["precision"] == "int8"
+    for row in found["stages"]:
+        assert row["score_kept_low"] <= row["score_kept"] <= row["score_kept_high"]
+        assert 0 < row["p50_us"] <= row["p99_us"]
+        assert row["batch_rows_per_s"] > 0
+        assert 0 <= row["agreement"] <= 1
+    assert found["gate"]["passed"]
+    assert load(out).version == found["version"]
+    assert [stage["stage"] for stage in load(out).facts["lineage"]] == ["prune:0.5", "int8"]
+    assert (tmp_path / "fig" / "pareto.png").exists()
+
+    again = edgewright(
+        "compress", out, "--stages", "distil:8", "--json", "--min-score-kept", "1.9",
+        "--out", tmp_path / "none.edge", code=1,
+    )  # fmt: skip
+    refused = json.loads(again.stdout)
+    assert not refused["gate"]["passed"]
+    assert refused["out"] is None
+    assert "nothing was written" in again.stderr
+    assert not (tmp_path / "none.edge").exists()
+    assert refused["stages"][1]["precision"] == "int8"
+    assert np.isclose(refused["stages"][1]["multiply_adds"], 11 * 8 + 8 * 9)
+
+
+WRONG = [
+    (["export", "nowhere", "--out", "x.edge"], "needs a scenario"),
+    (["export", "greedy", "--scenario", "aigc-heavi", "--out", "x.edge"], "did you mean"),
+    (["inspect", "nowhere.edge"], "cannot be read"),
+    (["serve", "nowhere.edge"], "cannot be read"),
+    (["compress", "nowhere.edge", "--stages", "prune:0.5"], "cannot be read"),
+    (["compress", "nowhere.edge", "--stages", "prune:1.5"], "between 0 and 1"),
+    (["compress", "nowhere.edge", "--stages", "int9"], "did you mean 'int8'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda v: str(v)[:40])
+def test_wrong_input_gets_one_message_and_exit_code_2(arguments, message, tmp_path):
+    done = edgewright(*arguments, code=2)
+    assert message in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,107 @@
+"""A study of seconds: two arms, two seeds. Imported by name, here and in spawned workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+
+from edgewright.studies import report
+from edgewright.studies.arms import Arm, Choice, Elsewhere, Rule, Setup
+from edgewright.studies.figures import comparison
+from edgewright.studies.joint import joint_bootstrap
+from edgewright.studies.series import Row
+from edgewright.studies.study import Claim, Desk, Found, Measure, Measured, Plan, Study
+
+SMALL = {
+    "evaluation.episodes": 4,
+    "params.horizon_slots": 20,
+    "evaluation.reference": "rollout-2",
+    "learner.rollout_steps": 16,
+    "learner.epochs": 2,
+}
+
+
+def add(desk: Desk, a: int, b: int) -> Found:
+    """Return a sum."""
+    return Found({"sum/x": np.array([[a + b]])}, {"a": a})
+
+
+def double(desk: Desk, of: str) -> Found:
+    """Return twice what another job found."""
+    return Found({"sum/x": 2 * desk.found[of].arrays["sum/x"]})
+
+
+def fail(desk: Desk) -> Found:
+    """Fail as code does."""
+    raise ZeroDivisionError("on purpose")
+
+
+def die_once(desk: Desk) -> Found:
+    """Kill this process the first time."""
+    marker = desk.folder / "was-here"
+    if not marker.exists():
+        desk.folder.mkdir(parents=True)
+        marker.write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Found({"sum/x": np.array([[1.0]])})
+
+
+def die_always(desk: Desk) -> Found:
+    """Kill this process every time."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Found({})
+
+
+def jobs(plan: Plan) -> list:
+    """Return two arms, one of which takes its rate from a choice, a transfer and two rules."""
+    setup = Setup("aigc-heavy", SMALL)
+    slow = Setup("aigc-heavy", {**SMALL, "learner.actor_rate": 1e-5})
+    rate = {"actor_rate": 1e-3}
+    return [
+        Arm("a", setup, "se-ppo", plan.steps, plan.seeds, "one"),
+        Arm("tried", slow, "se-ppo", plan.steps, 1, first_seed=7),
+        Choice("choice", (("tried", rate),)),
+        Arm("b", setup, "se-ppo", plan.steps, plan.seeds, "two", rates_from="choice"),
+        Elsewhere("a-elsewhere", "a", Setup("aigc-calibrated", SMALL)),
+        Rule("random", setup, "random"),
+        Rule("bound", setup, "bound"),
+        Measure("sum", add, {"a": 1, "b": 2}),
+    ]
+
+
+def below_bound(table) -> Measured:
+    """Measure how far an arm is below the bound."""
+    arms = {k: {"x": table.array(k, "episodes/reward")} for k in ("a", "bound")}
+    found = joint_bootstrap(arms, lambda m: m["bound"]["x"] - m["a"]["x"])
+    return Measured(found.estimate, found.low, found.high, "bound less a", 2)
+
+
+def drawings(table) -> dict:
+    """Return one figure."""
+    rows = [Row("a", "learned", 1.0, 0.5, 1.5)]
+    return {"one": ("One dot.", comparison(rows, xlabel="reward (no unit)"))}
+
+
+STUDY = Study(
+    name="tiny",
+    title="A tiny study",
+    source="Nothing.",
+    full=Plan(False, 2, 2e3),
+    quick=Plan(True, 2, 1e3),
+    jobs=jobs,
+    claims=lambda plan: [
+        Claim("bound", "1", "a is below the bound", "below", "one", below_bound, (0, np.inf)),
+        Claim("bound", "1", "a is below the bound", "below", "two", below_bound, (-np.inf, 0)),
+    ],
+    figures=drawings,
+    sections=lambda table: [report.Section("More", ["Words."])],
+    notes=lambda table: ["A note."],
+    axes={
+        "episodes": ("seed", "episode"),
+        "curves": ("seed", "mark"),
+        "choice": ("candidate", "seed"),
+        "sum": ("row", "column"),
+    },
+)
