@@ -65,7 +65,7 @@ def _priced(
 def least_over_prices(
     world: AigcWorld, params: AigcParams, relaxed: Relaxed, missed: Array
 ) -> tuple[Array, Array]:
-    """Return the bound of one episode ``[]`` and the price of each device that gives it, ``[M]``."""
+    """Return the bound of one episode ``[]`` and the price ``[M]`` that gives it."""
     charge = best_charge(world, params, relaxed)
     scarce = scarce_at(params, relaxed.load_need, charge)
     reward = relaxed.plenty - scarce[:, None] * relaxed.scarcity_cost

@@ -131,13 +131,14 @@ def descend(
             best,
         ), None
 
-    begin = (scaled, optimiser.init(scaled), jnp.full(episodes, jnp.inf), scaled)
+    memory = optimiser.init(scaled)  # pyright: ignore[reportArgumentType]
+    begin = (scaled, memory, jnp.full(episodes, jnp.inf), scaled)
     (_, _, least, best), _ = jax.lax.scan(step, begin, length=STEPS)
     return least, jax.tree.map(jnp.multiply, best, units)
 
 
 def _allowed(scaled: Prices) -> Prices:
-    """Return the nearest prices that are not negative, for queues as deep as the argument allows."""
+    """Return the nearest prices >= 0, for queues as deep as the argument allows."""
     scaled = jax.tree.map(lambda leaf: jnp.maximum(leaf, 0.0), scaled)
     return dataclasses.replace(scaled, server_depth=jnp.minimum(scaled.server_depth, 1.0))
 
