@@ -125,20 +125,19 @@ def descend(
         best = jax.tree.map(lambda new, old: jnp.where(better[:, None], new, old), scaled, best)
         update, memory = optimiser.update(slope, memory)
         return (
-            _allowed(jax.tree.map(jnp.add, scaled, update)),
+            _allowed(optax.apply_updates(scaled, update)),
             memory,
             jnp.minimum(least, found),
             best,
         ), None
 
-    memory = optimiser.init(scaled)  # pyright: ignore[reportArgumentType]
-    begin = (scaled, memory, jnp.full(episodes, jnp.inf), scaled)
+    begin = (scaled, optimiser.init(scaled), jnp.full(episodes, jnp.inf), scaled)
     (_, _, least, best), _ = jax.lax.scan(step, begin, length=STEPS)
     return least, jax.tree.map(jnp.multiply, best, units)
 
 
 def _allowed(scaled: Prices) -> Prices:
-    """Return the nearest prices >= 0, for queues as deep as the argument allows."""
+    """Return the nearest prices and depths that the argument allows."""
     scaled = jax.tree.map(lambda leaf: jnp.maximum(leaf, 0.0), scaled)
     return dataclasses.replace(scaled, server_depth=jnp.minimum(scaled.server_depth, 1.0))
 
