@@ -55,7 +55,7 @@ class Contender:
 
     name: str
     group: Group
-    policy: Policy | None
+    policy: Any  # a Policy; None for an oracle of the future, which foresees one
     reveal: Reveal | None
     world: World
     foresee: Callable[[Any], Policy] | None = None

@@ -125,13 +125,14 @@ def descend(
         best = jax.tree.map(lambda new, old: jnp.where(better[:, None], new, old), scaled, best)
         update, memory = optimiser.update(slope, memory)
         return (
-            _allowed(optax.apply_updates(scaled, update)),
+            _allowed(jax.tree.map(jnp.add, scaled, update)),
             memory,
             jnp.minimum(least, found),
             best,
         ), None
 
-    begin = (scaled, optimiser.init(scaled), jnp.full(episodes, jnp.inf), scaled)
+    memory = optimiser.init(scaled)  # pyright: ignore[reportArgumentType]
+    begin = (scaled, memory, jnp.full(episodes, jnp.inf), scaled)
     (_, _, least, best), _ = jax.lax.scan(step, begin, length=STEPS)
     return least, jax.tree.map(jnp.multiply, best, units)
 
