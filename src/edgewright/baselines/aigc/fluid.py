@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -125,13 +126,13 @@ def descend(
         best = jax.tree.map(lambda new, old: jnp.where(better[:, None], new, old), scaled, best)
         update, memory = optimiser.update(slope, memory)
         return (
-            _allowed(optax.apply_updates(scaled, update)),
+            _allowed(cast(Any, optax.apply_updates(cast(Any, scaled), update))),
             memory,
             jnp.minimum(least, found),
             best,
         ), None
 
-    begin = (scaled, optimiser.init(scaled), jnp.full(episodes, jnp.inf), scaled)
+    begin = (scaled, optimiser.init(cast(Any, scaled)), jnp.full(episodes, jnp.inf), scaled)
     (_, _, least, best), _ = jax.lax.scan(step, begin, length=STEPS)
     return least, jax.tree.map(jnp.multiply, best, units)
 
