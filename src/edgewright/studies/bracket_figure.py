@@ -1,4 +1,4 @@
-"""The figure of brackets: per scenario, what is reached from below and what bounds it from above."""
+"""The figure of brackets: what each scenario reaches from below, and its bounds from above."""
 
 from __future__ import annotations
 
