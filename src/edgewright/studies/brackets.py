@@ -22,7 +22,7 @@ from edgewright.scenarios.policies import baseline
 from edgewright.studies import statistics
 from edgewright.studies.train import evaluation_inputs
 
-Kind = Literal["feasible", "hindsight", "bound"]
+Kind = Literal["feasible", "hindsight", "exact", "bound"]
 
 FEASIBLE = ("greedy", "battery-price", "shadow-price", "rollout-12")
 """Policies that know nothing of the future of the episodes they play."""
