@@ -20,12 +20,9 @@ import pytest
 
 from edgewright import __version__
 from edgewright.agents.dqn import DQN
-<<<<<<< HEAD
-from edgewright.agents.independent import Independent
-=======
 from edgewright.agents.droo import Droo
+from edgewright.agents.independent import Independent
 from edgewright.agents.maml import Maml
->>>>>>> binary
 from edgewright.agents.ppo import PPO
 from edgewright.cli.main import COMMANDS
 from edgewright.loops import evaluate, online
@@ -224,10 +221,6 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
     assert f"version: {__version__}\n" in (root / "CITATION.cff").read_text()
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("kind", [PPO, DQN, Independent])
-=======
-@pytest.mark.parametrize("kind", [PPO, DQN, Droo, Maml])
->>>>>>> binary
+@pytest.mark.parametrize("kind", [PPO, DQN, Independent, Droo, Maml])
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)

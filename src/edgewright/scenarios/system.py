@@ -50,12 +50,12 @@ class Contender:
 
     Attributes:
         foresee: for an oracle of the future, from the inputs ``[T + 1, E, ...]`` to the policy of
-            every episode, leaves ``[E, ...]``; it then plays instead of ``policy``.
+            every episode, leaves ``[E, ...]``. It plays instead of ``policy``, which is None.
     """
 
     name: str
     group: Group
-    policy: Policy
+    policy: Policy | None
     reveal: Reveal | None
     world: World
     foresee: Callable[[Any], Policy] | None = None
@@ -63,6 +63,7 @@ class Contender:
     def play(self, key: Array, params: Any, inputs: Any) -> Play:
         """Play every episode of ``inputs`` once. Consumes ``key``."""
         if self.foresee is None:
+            assert self.policy is not None
             return play(key, self.world, params, self.policy, inputs, reveal=self.reveal)
         each = self.foresee(inputs)
         return play_each(key, self.world, params, each, inputs, reveal=self.reveal)

@@ -63,7 +63,9 @@ class BatteryPrice:
         params, state, x = insight.params, insight.state, insight.x
         looked_up = jnp.interp(state.charge_pct, self.charge_pct, self.joule)
         joule = jnp.where(carry < 0, looked_up, carry)
-        prices = dataclasses.replace(tariff(self.world, params, 0.0, self.toll), joule=joule)
+        prices = dataclasses.replace(
+            tariff(self.world, params, jnp.zeros(()), self.toll), joule=joule
+        )
         action = greedy_in_turn(self.world, params, state, x, prices)
         return joule, Decision(action=action, aux=())
 

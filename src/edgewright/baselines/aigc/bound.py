@@ -14,7 +14,12 @@ from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcWorld
 
 
 def no_self_congestion(
-    world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed_reward: float
+    world: AigcWorld,
+    params: AigcParams,
+    inputs: AigcInputs,
+    missed_reward: float,
+    *,
+    battery: bool = True,
 ) -> Array:
     """Return an upper bound on the mean reward of each episode, ``[E]``.
 
@@ -32,12 +37,15 @@ def no_self_congestion(
         inputs: leaves ``[T + 1, E, ...]``, the same that policies are evaluated on.
         missed_reward: what a slot after an episode's end counts. The bound of a slot never falls
             below it, nor below the reward of a task that is refused or whose device is out.
+        battery: price the joules; without, the bound lets every device serve every slot that it
+            could have charge for.
 
     Raises:
         InputError: where the argument does not hold: weights that favour quality *because* a
             server is loaded.
     """
-    return _priced(world, params, inputs, jnp.float32(missed_reward))[0]
+    prices = PRICES if battery else PRICES[:1]
+    return _priced(world, params, inputs, jnp.float32(missed_reward), prices)[0]
 
 
 def bound_prices(
@@ -47,7 +55,7 @@ def bound_prices(
 
     ``[E, M]``; 0 where the battery does not bind. Arguments as in :func:`no_self_congestion`.
     """
-    return _priced(world, params, inputs, jnp.float32(missed_reward))[1]
+    return _priced(world, params, inputs, jnp.float32(missed_reward), PRICES)[1]
 
 
 PRICES = np.concatenate([np.zeros(1), np.geomspace(1e-4, 1.0, 31)]).astype(np.float32)
@@ -56,20 +64,24 @@ PRICES = np.concatenate([np.zeros(1), np.geomspace(1e-4, 1.0, 31)]).astype(np.fl
 
 @functools.partial(jax.jit, static_argnames=("world",))
 def _priced(
-    world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed: Array
+    world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed: Array, prices: Array
 ) -> tuple[Array, Array]:
     relaxed = relax(world, params, inputs)
-    return jax.vmap(lambda one: least_over_prices(world, params, one, missed))(relaxed)
+    return jax.vmap(lambda one: least_over_prices(world, params, one, missed, prices))(relaxed)
 
 
 def least_over_prices(
-    world: AigcWorld, params: AigcParams, relaxed: Relaxed, missed: Array
+    world: AigcWorld,
+    params: AigcParams,
+    relaxed: Relaxed,
+    missed: Array,
+    prices: np.ndarray | Array = PRICES,
 ) -> tuple[Array, Array]:
-    """Return the bound of one episode ``[]`` and the price of each device that gives it, ``[M]``."""
+    """Return the bound of one episode ``[]`` and the price ``[M]`` that gives it."""
     charge = best_charge(world, params, relaxed)
     scarce = scarce_at(params, relaxed.load_need, charge)
     reward = relaxed.plenty - scarce[:, None] * relaxed.scarcity_cost
-    prices = jnp.asarray(PRICES)
+    prices = jnp.asarray(prices)
     totals = jax.lax.map(
         lambda price: priced_sum(params, relaxed, charge, reward, price, missed), prices
     )  # [P, M]

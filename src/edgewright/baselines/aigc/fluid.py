@@ -137,7 +137,7 @@ def descend(
 
 
 def _allowed(scaled: Prices) -> Prices:
-    """Return the nearest prices that are not negative, for queues as deep as the argument allows."""
+    """Return the nearest prices and depths that the argument allows."""
     scaled = jax.tree.map(lambda leaf: jnp.maximum(leaf, 0.0), scaled)
     return dataclasses.replace(scaled, server_depth=jnp.minimum(scaled.server_depth, 1.0))
 

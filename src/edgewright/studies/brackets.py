@@ -1,0 +1,137 @@
+"""Brackets: what is reached and what cannot be passed, on identical inputs.
+
+For a scenario of the AIGC world, feasible policies and plans made in hindsight bound the optimum
+from below, relaxations from above; the optimum with perfect information lies between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from edgewright.baselines.aigc import fluid, no_self_congestion
+from edgewright.core.errors import InputError
+from edgewright.loops.evaluate import summarise
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.load import load
+from edgewright.scenarios.policies import baseline
+from edgewright.studies import statistics
+from edgewright.studies.train import evaluation_inputs
+
+Kind = Literal["feasible", "hindsight", "bound"]
+
+FEASIBLE = ("greedy", "battery-price", "shadow-price", "rollout-12")
+"""Policies that know nothing of the future of the episodes they play."""
+
+HINDSIGHT = ("clairvoyant-12", "beam-64")
+"""Plans made with the whole episode known: they can be played, but not by anybody who must wait."""
+
+BOUNDS: dict[str, Callable[..., Any]] = {
+    "no congestion, no battery": lambda *known: no_self_congestion(*known, battery=False),
+    "no congestion": no_self_congestion,
+    "fluid": fluid,
+}
+"""What nobody can pass, loosest first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One policy, plan or bound: its mean over episodes with a 95 % interval."""
+
+    name: str
+    kind: Kind
+    values: np.ndarray  # [E]
+    mean: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Bracket:
+    """All entries of one scenario, and the two that are nearest to the optimum."""
+
+    label: str
+    entries: dict[str, Entry]
+
+    @property
+    def reached(self) -> float:
+        """Return the most that any policy or plan earns on average."""
+        return max(e.mean for e in self.entries.values() if e.kind != "bound")
+
+    @property
+    def limit(self) -> float:
+        """Return the least of the bounds on average."""
+        return min(e.mean for e in self.entries.values() if e.kind == "bound")
+
+
+def brackets(
+    built: Built,
+    inputs: Any,
+    missed_reward: float,
+    policies: Sequence[str] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> dict[str, Entry]:
+    """Return what is reached and what bounds it, by name, all on the same ``inputs``.
+
+    Args:
+        inputs: leaves ``[T + 1, E, ...]``.
+        policies: names; left out, :data:`FEASIBLE` and :data:`HINDSIGHT`, beam search for one
+            device only.
+        report: told each name before its turn.
+    """
+    if policies is None:
+        policies = [*FEASIBLE, *HINDSIGHT]
+        if built.world.devices > 1:
+            policies = [name for name in policies if not name.startswith("beam")]
+    found: dict[str, Entry] = {}
+    for name in policies:
+        if report:
+            report(name)
+        played = baseline(name, built).play(jax.random.key(0), built.params, inputs)
+        values = summarise(played, np.float32(missed_reward))["reward"]
+        kind: Kind = "hindsight" if name.startswith(("clairvoyant", "beam")) else "feasible"
+        found[name] = _entry(name, kind, values)
+    for name, bound in BOUNDS.items():
+        if report:
+            report(name)
+        try:
+            values = bound(built.world, built.params, inputs, missed_reward)
+        except InputError:  # no bound holds in this world
+            continue
+        found[name] = _entry(name, "bound", values)
+    return found
+
+
+def bracket(
+    name: str,
+    *,
+    label: str | None = None,
+    data: str | None = None,
+    episodes: int | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Bracket:
+    """Return the bracket of a scenario on its own evaluation episodes: what a figure draws.
+
+    Args:
+        name: of a shipped scenario, or a file.
+        label: what the figure calls it; the name if absent.
+        data: folder of recordings, where the scenario is driven by them.
+    """
+    scenario = load(name)
+    built = build(scenario, data)
+    inputs = evaluation_inputs(scenario, built, episodes)
+    missed = scenario.evaluation.missed_reward
+    return Bracket(label or name, brackets(built, inputs, missed, report=report))
+
+
+def _entry(name: str, kind: Kind, values: Any) -> Entry:
+    values = np.asarray(values)
+    interval = statistics.paired_difference(values[None], np.zeros(values.size))
+    return Entry(name, kind, values, interval.estimate, interval.low, interval.high)
+
+
+__all__ = ["BOUNDS", "FEASIBLE", "HINDSIGHT", "Bracket", "Entry", "bracket", "brackets"]
