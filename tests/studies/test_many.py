@@ -45,10 +45,11 @@ def test_the_study_has_all_arms_on_the_same_episodes(study: tuple[Path, dict[str
     for name, change in found["differences"].items():
         assert change["estimate"] == pytest.approx(rows[name]["reward"] - shared, abs=1e-6)
         assert change["low"] <= change["estimate"] <= change["high"]
-    (bound,) = found["bounds"]
-    assert bound["reward"] >= max(row["reward"] for row in rows.values())
-    gap = bound["reward"] - rows["greedy"]["reward"]
-    assert bound["difference"]["mean"] == pytest.approx(gap, abs=1e-6)
+    assert [bound["policy"] for bound in found["bounds"]] == list(together.BOUNDS)
+    for bound in found["bounds"]:
+        assert bound["reward"] >= max(row["reward"] for row in rows.values())
+        gap = bound["reward"] - rows["greedy"]["reward"]
+        assert bound["difference"]["mean"] == pytest.approx(gap, abs=1e-6)
     kept = json.loads((out / "together.json").read_text())
     assert kept["promised"] == found["promised"]
     assert (out / "together.png").stat().st_size > 1000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgewright.baselines.aigc import no_self_congestion
+from edgewright.baselines.aigc import fluid, no_self_congestion
 from edgewright.core.errors import InputError
 from edgewright.scenarios.load import load
 from edgewright.scenarios.schema import Scenario
@@ -37,7 +37,7 @@ LABELS = {
 Bound = Callable[[Any, Any, Any, float], Any]
 """``(world, params, inputs, missed_reward) -> [episodes]``: no policy's mean reward is above it."""
 
-BOUNDS: dict[str, Bound] = {"no self-congestion": no_self_congestion}
+BOUNDS: dict[str, Bound] = {"no self-congestion": no_self_congestion, "fluid": fluid}
 
 
 @dataclasses.dataclass(frozen=True)
