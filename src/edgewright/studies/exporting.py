@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgewright import __version__
 from edgewright.core.errors import InputError
-from edgewright.core.protocols import Policy, World
+from edgewright.core.protocols import Policy
 from edgewright.deploy.bundle import Bundle, Interface
 from edgewright.deploy.bundle.bundle import save
 from edgewright.deploy.export import make_bundle, write_graph
@@ -99,7 +97,9 @@ def interface_in(built: Built, explorer: Policy | None) -> Interface:
     """
     world, params = built.world, built.params
     actions = world.action_space(params).n
-    player = AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
+    player = (
+        AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
+    )
     names = tuple(world.observation_space(params).names)
     return interface_of(vocabulary(world, params), names, watch(world, built, player, 0))
 
