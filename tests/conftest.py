@@ -233,29 +233,38 @@ def deployable() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
-def bundles(deployable: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return the files of the deployable policies by name."""
-    from edgewright.scenarios.load import resolved
-    from edgewright.studies.exporting import export_policy
+class _Bundles(dict[str, Any]):
+    """Exports a policy when its file is asked for."""
 
-    folder = tmp_path_factory.mktemp("bundles")
-    made = {}
-    for name, policy in {**deployable["learned"], **deployable["rules"]}.items():
-        learned = name in deployable["learned"]
+    def __init__(self, deployable: dict[str, Any], folder: Any) -> None:
+        super().__init__()
+        self.deployable, self.folder = deployable, folder
+
+    def __missing__(self, name: str) -> Any:
+        from edgewright.scenarios.load import resolved
+        from edgewright.studies.exporting import export_policy
+
+        made = self.deployable
+        learned = name in made["learned"]
         facts = {
             "name": name,
             "kind": "learned" if learned else "rule",
-            "scenario": resolved(deployable["scenario"]),
+            "scenario": resolved(made["scenario"]),
             "provenance": {"learner": name, "steps": 1e3} if learned else {},
             "scores": {},
             "lineage": [],
         }
-        made[name] = folder / f"{name}.edge"
+        policy = made["learned" if learned else "rules"][name]
+        self[name] = self.folder / f"{name}.edge"
         beside = None if name == "se-ppo" else ()
-        arguments = (policy, deployable["built"], deployable["interface"], facts, beside)
-        export_policy(made[name], *arguments)
-    return made
+        export_policy(self[name], policy, made["built"], made["interface"], facts, beside)
+        return self[name]
+
+
+@pytest.fixture(scope="session")
+def bundles(deployable: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the files of the deployable policies by name."""
+    return _Bundles(deployable, tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.fixture

@@ -111,6 +111,8 @@ def test_rules_named_beside_a_policy_are_packed_or_refused(deployable, bundles, 
     policy = deployable["learned"]["a2c"]
     arguments = (policy, deployable["built"], bundle.interface, facts)
     assert export_policy(tmp_path / "a.edge", *arguments, ["local-2"]).rules == ["local-2"]
+    export_policy(tmp_path / "again.edge", *arguments, ["local-2"])
+    assert (tmp_path / "again.edge").read_bytes() == (tmp_path / "a.edge").read_bytes()
     with pytest.raises(InputError, match="planner"):
         export_policy(tmp_path / "b.edge", *arguments, ["rollout-2"])
     assert not (tmp_path / "b.edge").exists()

@@ -122,6 +122,9 @@ class Interface:
             elif codes is not None and type(value) is str and value in codes:
                 row += codes[value]
             else:
+                plain = {key: _plain(one) for key, one in observation.items()}
+                if any(plain[key] is not observation[key] for key in plain):
+                    return self.encode(plain, beyond)
                 raise _wrong(field, value, name in observation)
         if len(observation) != len(self.fields):
             self._unknown(observation)
@@ -200,6 +203,11 @@ def _wrong(field: Field, value: Any, there: bool) -> BadField:
     shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
     what = "is none of the choices" if field.choices else "is not a number"
     return BadField(field.name, f"{shown} {what}", value, field.allowed)
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy scalar as the Python value that it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _codes(field: Field) -> dict[str, list[float]] | None:
