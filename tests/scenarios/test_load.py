@@ -164,7 +164,7 @@ def test_pinned_inputs_must_exist():
         build(load("aigc-heavy", {"evaluation.pinned.charge": [1.0]}))
 
 
-@pytest.mark.parametrize("name", learner_names())
+@pytest.mark.parametrize("name", learner_names(build(load("aigc-heavy")).world, "aigc"))
 def test_every_shipped_learner_builds_and_starts(name):
     scenario = load("aigc-heavy")
     plan = build_learner(name, scenario, build(scenario).world, 1e5)
@@ -175,6 +175,16 @@ def test_every_shipped_learner_builds_and_starts(name):
         jax.random.key(0),
     )
     assert jax.tree.leaves(state)
+
+
+def test_every_shipped_learner_belongs_to_a_system():
+    aigc, binary = build(load("aigc-heavy")).world, build(load("binary-hard")).world
+    of_binary = learner_names(binary, "binary")
+    assert {*learner_names(aigc, "aigc"), *of_binary} == set(learner_names())
+    for name in of_binary:
+        assert build_learner(name, load("binary-hard"), binary, 1e4).name == name
+    with pytest.raises(InputError, match="no learner 'maml' for the system 'aigc'"):
+        build_learner("maml", load("aigc-heavy"), aigc, 1e4)
 
 
 def test_variants_train_where_they_say_and_are_scored_on_the_same_reward():
