@@ -28,6 +28,12 @@ OFF_LATTICE = 1e-2
 """How far a state may be from its lattice, in units of it."""
 
 
+COARSER = "choose work, speeds, background and energies with a common unit"
+
+MOST_STATES = 1_000_000
+"""States that are tabulated at most: beyond, the units of the world are too fine."""
+
+
 @record
 class Lattice:
     """The states of the small world: local backlog, server backlog, charge, in this order."""
@@ -99,18 +105,22 @@ def tabulate(
             so the optimum found is exact if a deeper one does not change it.
 
     Raises:
-        InputError: the world has more than one device or server, or leaves the lattice.
+        InputError: the world has more than one device or server, leaves the lattice, or has too
+            many states.
     """
     if world.devices != 1 or world.servers != 1 or world.wait != "backlog":
         problem = "the dynamic program needs one device, one server and wait = 'backlog'"
         raise InputError(problem, where="world", hint="see the scenario aigc-toy")
     lattice = _lattice(world, params, x, deepest_gcycles)
+    size = math.prod(int(count) for count in lattice.count)
+    if size > MOST_STATES:
+        problem = f"backlogs and charge take {size:,} values, more than {MOST_STATES:,}"
+        raise InputError(problem, where="params", hint=COARSER)
     states = _states(lattice)
     objective, reward, following, ended, outside, off = _tables(world, params, x, lattice, states)
     if float(off) > OFF_LATTICE:
         problem = f"backlogs or charge leave the lattice by {float(off):.3f} of its unit"
-        hint = "choose work, speeds, background and energies with a common unit"
-        raise InputError(problem, where="params", hint=hint)
+        raise InputError(problem, where="params", hint=COARSER)
     return Model(
         lattice=lattice,
         modes=jnp.asarray(modes, jnp.float32),

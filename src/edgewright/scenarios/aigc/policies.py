@@ -23,6 +23,7 @@ from edgewright.baselines.aigc.rollout import MOST_DEVICES
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
 from edgewright.loops.evaluate import full_information
+from edgewright.scenarios.aigc.optimum import optimum, solvable
 from edgewright.scenarios.system import Built, Contender, Group
 from edgewright.worlds.aigc import AigcWorld
 
@@ -66,12 +67,14 @@ def policy_names(built: Built) -> list[str]:
     fixed = [f"{place}-{level}" for place in ("local", "shortest") for level in levels]
     slow = [*TOLLS, "rollout-12"] if world.devices > 1 else ["greedy-in-turn"]
     rest = [name for name in BASELINE_NAMES[1:] if not _FIXED.fullmatch(name) and name not in slow]
-    return ["random", *fixed, *rest]
+    exact = ["optimum"] if solvable(built) else []
+    return ["random", *fixed, *rest, *exact]
 
 
 def policy(name: str, built: Built) -> Contender | None:
     """Return a policy by name: see :func:`policy_names`; ``rollout-H`` looks ``H`` slots ahead.
 
+    ``optimum`` is the exact one, where nothing is random but the mode (``aigc-toy``).
     ``clairvoyant-H`` and ``beam-W`` know all inputs of the episodes they play (``foresee``).
 
     All are told the state and the present inputs (``full_information``); random and fixed rules do
@@ -115,6 +118,8 @@ def policy(name: str, built: Built) -> Contender | None:
         key, stream = jax.random.key(0), built.train_stream
         priced = price_battery(key, world, built.params, stream, built.horizon, TOLLS[name])
         group, chosen = "oracle", priced
+    elif name == "optimum":
+        group, chosen = "oracle", optimum(built)
     elif beam:
         width = int(beam[1])
         return _oracle(name, built, lambda inputs: beam_search(*known, inputs, missed, width))
