@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train a learner on a scenario.",
     "evaluate": "Score trained runs on a scenario.",
     "compare": "Compare policies on identical inputs.",
+    "bracket": "Bound the optimum from both sides.",
     "study": "Test what a paper claims.",
     "export": "Write a policy as one file that decides.",
     "inspect": "Check a bundle and show what is in it.",

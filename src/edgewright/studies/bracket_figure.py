@@ -81,7 +81,12 @@ def bracket_figure(
         axes.tick_params(axis="y", length=0, labelsize=8)
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=xlabel)
         axes.margins(x=0.03)
-        axes.set_title("grey: where the optimum lies", loc="right", color=GREY, fontsize=SMALL)
+        axes.set_title(
+            "grey: where the optimum with perfect information lies",
+            loc="right",
+            color=GREY,
+            fontsize=SMALL,
+        )
         order = {name: i for i, (_, name) in enumerate(names)}
         handles, labels = axes.get_legend_handles_labels()
         pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: order[pair[1]])

@@ -14,12 +14,14 @@ import jax
 import numpy as np
 
 from edgewright.baselines.aigc import fluid, no_self_congestion
+from edgewright.baselines.aigc.rollout import MOST_DEVICES
 from edgewright.core.errors import InputError
 from edgewright.loops.evaluate import summarise
+from edgewright.scenarios.aigc.optimum import solvable
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
-from edgewright.studies import statistics
+from edgewright.studies import statistics, store
 from edgewright.studies.train import evaluation_inputs
 
 Kind = Literal["feasible", "hindsight", "exact", "bound"]
@@ -36,6 +38,12 @@ BOUNDS: dict[str, Callable[..., Any]] = {
     "fluid": fluid,
 }
 """What nobody can pass, loosest first."""
+
+PRESETS = ("aigc-light", "aigc-heavy", "aigc-lowpower", "aigc-scaling", "aigc-trace", "aigc-toy")
+"""The scenarios of one device that ``edgewright bracket`` draws when none is named."""
+
+ENTRIES = len(FEASIBLE) + len(HINDSIGHT) + len(BOUNDS)
+"""How many a scenario of one device has, unless its optimum is known as well."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,22 +87,31 @@ def brackets(
 
     Args:
         inputs: leaves ``[T + 1, E, ...]``.
-        policies: names; left out, :data:`FEASIBLE` and :data:`HINDSIGHT`, beam search for one
-            device only.
+        policies: names; left out, those of :data:`FEASIBLE` and :data:`HINDSIGHT` that can plan
+            for so many devices, and the exact optimum where it can be found.
         report: told each name before its turn.
     """
     if policies is None:
-        policies = [*FEASIBLE, *HINDSIGHT]
-        if built.world.devices > 1:
-            policies = [name for name in policies if not name.startswith("beam")]
+        devices = built.world.devices
+        exact = ["optimum"] if solvable(built) else []
+        most = {"beam": 1, "rollout": MOST_DEVICES, "clairvoyant": MOST_DEVICES}
+        policies = [
+            name
+            for name in (*FEASIBLE, *exact, *HINDSIGHT)
+            if devices <= most.get(name.split("-")[0], devices)
+        ]
     found: dict[str, Entry] = {}
     for name in policies:
         if report:
             report(name)
         played = baseline(name, built).play(jax.random.key(0), built.params, inputs)
         values = summarise(played, np.float32(missed_reward))["reward"]
-        kind: Kind = "hindsight" if name.startswith(("clairvoyant", "beam")) else "feasible"
-        found[name] = _entry(name, kind, values)
+        kinds: dict[str, Kind] = {
+            "clairvoyant": "hindsight",
+            "beam": "hindsight",
+            "optimum": "exact",
+        }
+        found[name] = _entry(name, kinds.get(name.split("-")[0], "feasible"), values)
     for name, bound in BOUNDS.items():
         if report:
             report(name)
@@ -120,12 +137,39 @@ def bracket(
         name: of a shipped scenario, or a file.
         label: what the figure calls it; the name if absent.
         data: folder of recordings, where the scenario is driven by them.
+
+    Raises:
+        InputError: the scenario is not one of the AIGC world.
     """
     scenario = load(name)
+    if scenario.world.kind != "aigc":
+        problem = f"brackets are for the AIGC world, and this is '{scenario.world.kind}'"
+        raise InputError(problem, where=name, hint="use edgewright compare")
     built = build(scenario, data)
     inputs = evaluation_inputs(scenario, built, episodes)
     missed = scenario.evaluation.missed_reward
     return Bracket(label or name, brackets(built, inputs, missed, report=report))
+
+
+def summary(rows: Sequence[Bracket]) -> dict[str, Any]:
+    """Return what ``result.json`` of ``edgewright bracket`` holds."""
+
+    def entry(one: Entry) -> dict[str, Any]:
+        numbers = {"mean": one.mean, "low": one.low, "high": one.high}
+        return {"name": one.name, "kind": one.kind, "episodes": one.values.size, **numbers}
+
+    return {
+        "schema": store.SCHEMA,
+        "brackets": [
+            {
+                "scenario": row.label,
+                "reached": row.reached,
+                "limit": row.limit,
+                "entries": [entry(one) for one in row.entries.values()],
+            }
+            for row in rows
+        ],
+    }
 
 
 def _entry(name: str, kind: Kind, values: Any) -> Entry:
@@ -134,4 +178,15 @@ def _entry(name: str, kind: Kind, values: Any) -> Entry:
     return Entry(name, kind, values, interval.estimate, interval.low, interval.high)
 
 
-__all__ = ["BOUNDS", "FEASIBLE", "HINDSIGHT", "Bracket", "Entry", "bracket", "brackets"]
+__all__ = [
+    "BOUNDS",
+    "ENTRIES",
+    "FEASIBLE",
+    "HINDSIGHT",
+    "PRESETS",
+    "Bracket",
+    "Entry",
+    "bracket",
+    "brackets",
+    "summary",
+]

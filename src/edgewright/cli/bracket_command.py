@@ -1,0 +1,63 @@
+"""``edgewright bracket``: how near to the optimum anything is known to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgewright.cli.options import data_option, episodes_option, json_option, print_json, whole
+
+COLUMNS = [
+    ("name", "policy, plan or bound", ""),
+    ("kind", "kind", ""),
+    ("mean", "reward per slot", ".4f"),
+    ("low", "low", ".4f"),
+    ("high", "high", ".4f"),
+]
+
+
+@click.command(name="bracket")
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.option("--out", metavar="FOLDER", help="Write the figure and result.json there.")
+@episodes_option
+@data_option
+@json_option
+def command(
+    scenarios: tuple[str, ...],
+    out: str | None,
+    episodes: str | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Bracket the optimum of each SCENARIO: the best that is reached, the least that bounds it.
+
+    Policies, plans made with the whole episode known, and bounds, all on the same episodes; the
+    presets of one device if no scenario is named. Plans take minutes for each scenario.
+    """
+    count = whole(episodes, "--episodes", 2)
+    from edgewright.cli.terminal import counting_bar, print_table
+    from edgewright.core.compilation import keep_compilations
+    from edgewright.studies.bracket_figure import bracket_figure
+    from edgewright.studies.brackets import ENTRIES, PRESETS, bracket, summary
+    from edgewright.studies.store import write_json
+    from edgewright.studies.style import save
+
+    keep_compilations()
+    names = scenarios or PRESETS
+    rows = []
+    with counting_bar("bracket", len(names) * ENTRIES) as progress:
+        for name in names:
+            rows.append(bracket(name, data=data, episodes=count, report=progress))
+    found = summary(rows)
+    if out:
+        save(bracket_figure(rows), Path(out), "bracket")
+        write_json(Path(out) / "result.json", found)
+    if as_json:
+        print_json(found)
+        return
+    for row in found["brackets"]:
+        title = f"{row['scenario']}: from {row['reached']:.4f} to {row['limit']:.4f}"
+        print_table(title, COLUMNS, row["entries"])
+    if out:
+        click.echo(f"figure: {Path(out) / 'bracket.png'}")

@@ -1,0 +1,36 @@
+"""``edgewright bracket`` as a user meets it."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from edgewright.cli.bracket_command import command
+from edgewright.core.errors import InputError
+
+KINDS = ("feasible", "exact", "hindsight", "bound")
+
+
+def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
+    short = tmp_path / "short.toml"
+    short.write_text(
+        'schema = 1\nextends = "aigc-toy"\nname = "short"\ntitle = "Short"\n'
+        "[params]\nhorizon_slots = 20\n"
+    )
+    arguments = [str(short), "--episodes", "3", "--out", str(tmp_path / "b"), "--json"]
+    done = CliRunner(catch_exceptions=False).invoke(command, arguments)
+    found = json.loads(done.stdout)
+    assert found == json.loads((tmp_path / "b/result.json").read_text())
+    (row,) = found["brackets"]
+    assert {entry["kind"] for entry in row["entries"]} == set(KINDS)
+    assert all(e["low"] <= e["mean"] <= e["high"] for e in row["entries"])
+    below = [e["mean"] for e in row["entries"] if e["kind"] != "bound"]
+    above = [e["mean"] for e in row["entries"] if e["kind"] == "bound"]
+    assert row["reached"] == max(below) <= min(above) == row["limit"]
+    for ending in ("svg", "png", "pdf"):
+        assert (tmp_path / f"b/bracket.{ending}").stat().st_size > 1000
+
+
+def test_another_system_has_no_bracket():
+    with pytest.raises(InputError, match="brackets are for the AIGC world"):
+        CliRunner(catch_exceptions=False).invoke(command, ["binary-easy"])
