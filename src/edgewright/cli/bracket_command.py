@@ -18,7 +18,7 @@ COLUMNS = [
 
 
 @click.command(name="bracket")
-@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIOS]...")
 @click.option("--out", metavar="FOLDER", help="Write the figure and result.json there.")
 @episodes_option
 @data_option
@@ -30,7 +30,7 @@ def command(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Bracket the optimum of each SCENARIO: the best that is reached, the least that bounds it.
+    """Bracket the optimum of each of SCENARIOS: the best that is reached, the least that bounds it.
 
     Policies, plans made with the whole episode known, and bounds, all on the same episodes; the
     presets of one device if no scenario is named. Plans take minutes for each scenario.
