@@ -191,7 +191,7 @@ def _life(views: dict[str, View]) -> Figure:
         for name in (*COMPARED, "se-ppo-fixed-weights"):
             rows.append(_row(f"{name}, {setting}", "learned", mean_of(view, name, "life/tasks")))
     view = views[SETTINGS[0]]
-    for name in ("greedy", "heuristic", "heuristic-fair", "random"):
+    for name in ("greedy", "shadow-price", "heuristic", "heuristic-fair", "random"):
         rows.append(_row(name, "rule", mean_of(view, name, "life/tasks")))
     return figures.comparison(rows, xlabel="tasks served by a full battery")
 
@@ -199,10 +199,11 @@ def _life(views: dict[str, View]) -> Figure:
 def _ends(views: dict[str, View]) -> Figure:
     rows = []
     for setting, view in views.items():
-        for name in ("se-ppo", "ppo-norm", "ppo-lr", "ppo", "a2c", "dqn"):
+        shown = ["se-ppo", "ppo-norm", "ppo-lr", "ppo", "a2c", "dqn"]
+        for name in shown + ["se-ppo-steady"] * (setting == "fair"):
             rows.append(_row(f"{name}, {setting}", "learned", score_interval(view, name)))
     view = views[SETTINGS[0]]
-    for name in ("greedy", "heuristic-fair", "heuristic"):
+    for name in ("shadow-price", "greedy", "heuristic-fair", "heuristic"):
         rows.append(_row(name, "rule", score_interval(view, name)))
     bound = _row("upper bound", "bound", score_interval(view, "bound"))
     return figures.comparison(rows, bound, xlabel=SCORE)

@@ -16,7 +16,7 @@ from edgewright.worlds.aigc import AigcWorld
 COMPARED = ("se-ppo", "ppo", "a2c", "dqn")
 """Learners of Figs 5 to 9."""
 
-TUNED = (*COMPARED, "dqn-scaled", "ppo-norm", "ppo-lr", "ppo-plain")
+TUNED = (*COMPARED, "dqn-scaled", "ppo-norm", "ppo-lr", "ppo-plain", "se-ppo-steady")
 """Learners that choose their rate in the fair setting; variants of the modelling take their own."""
 
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -78,7 +78,11 @@ def jobs(plan: Plan) -> list[Job]:
 
 def learners(setting: str) -> tuple[str, ...]:
     """Return the learners of Figs 3 to 7 in a setting."""
-    return LEARNERS if setting == "document" else (*LEARNERS, "ppo-plain", "dqn-scaled")
+    return (
+        LEARNERS
+        if setting == "document"
+        else (*LEARNERS, "ppo-plain", "dqn-scaled", "se-ppo-steady")
+    )
 
 
 def scenario_of(world: str, size: Size) -> tuple[str, dict[str, Any]]:
@@ -197,8 +201,8 @@ def rules(size: Size) -> list[Job]:
         setup = Setup(*scenario_of(world, size), probes)
         made.extend(Rule(rule(name, world), setup, name, cost) for name in names)
 
-    add(("random", "greedy", "greedy-nominal", "heuristic", "heuristic-fair"), HEAVY,
-        behaviour, lifetime)  # fmt: skip
+    add(("random", "greedy", "greedy-nominal", "shadow-price", "heuristic", "heuristic-fair"),
+        HEAVY, behaviour, lifetime)  # fmt: skip
     add((REFERENCE,), HEAVY, behaviour, cost=3e5)
     add(("bound",), HEAVY)
     for world in ("light", *(f"servers-{count}" for count in size.servers)):

@@ -65,7 +65,15 @@ def _raw(table: Table) -> report.Section:
         view = View(table, setting)
         rows += [_numbers(view, name, setting) for name in learners(setting)]
     view = View(table, SETTINGS[0])
-    rules = [REFERENCE, "greedy", "greedy-nominal", "heuristic-fair", "heuristic", "random"]
+    rules = [
+        REFERENCE,
+        "shadow-price",
+        "greedy",
+        "greedy-nominal",
+        "heuristic-fair",
+        "heuristic",
+        "random",
+    ]
     rows += [_numbers(view, name, "") for name in rules]
     rows.append(_numbers(view, "bound", ""))
     columns = [

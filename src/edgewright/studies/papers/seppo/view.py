@@ -25,7 +25,8 @@ LEARNERS = (
     "ppo-fixed-quality",
     "ppo-fixed-weights",
 )
-"""Of Figs 3 to 7, in both settings; the fair one has ``ppo-plain``, ``dqn-scaled`` besides."""
+"""Of Figs 3 to 7, in both settings; the fair one has ``ppo-plain``, ``dqn-scaled`` and
+``se-ppo-steady`` (large batches, short advantages; not the article's) besides."""
 
 
 def arm(name: str, setting: str, world: str = HEAVY) -> str:
