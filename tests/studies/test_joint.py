@@ -50,3 +50,18 @@ def test_no_finite_value_no_interval():
         joint_bootstrap({"a": {"x": bad}}, lambda m: m["a"]["x"])
     with pytest.raises(InputError, match="seeds"):
         joint_bootstrap({"a": {"x": A, "y": B}}, lambda m: m["a"]["x"])
+
+
+def test_what_a_seed_shares_cancels_only_where_seeds_are_paired():
+    luck = RNG.normal(0, 1, (6, 1))  # of the networks that both arms start from
+    arms = {"a": {"x": luck + A}, "b": {"x": luck + A - 0.25}}
+
+    def less(m):
+        return m["a"]["x"] - m["b"]["x"]
+
+    paired, apart = joint_bootstrap(arms, less, paired_seeds=True), joint_bootstrap(arms, less)
+    assert (paired.low, paired.high) == pytest.approx((0.25, 0.25))
+    assert apart.estimate == pytest.approx(0.25)
+    assert apart.low < -0.25 and apart.high > 0.75
+    rule = {"a": {"x": A}, "rule": {"x": EPISODES[None]}}  # one seed pairs with none
+    assert joint_bootstrap(rule, lambda m: m["a"]["x"] - m["rule"]["x"], paired_seeds=True).low > 0

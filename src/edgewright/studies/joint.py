@@ -26,6 +26,7 @@ def joint_bootstrap(
     arms: Arms,
     function: Callable[[Means], np.ndarray],
     *,
+    paired_seeds: bool = False,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -40,6 +41,8 @@ def joint_bootstrap(
         arms: values ``[seeds, episodes, ...]``; an array without episodes has 1.
         function: from means ``[draws, ...]`` to numbers ``[draws]``; not finite where it has no
             value, which makes the interval not finite.
+        paired_seeds: seed s of all arms of as many seeds is one draw, because these arms share what
+            is random of it, for instance the trained network they start from.
         confidence: nominal coverage in (0, 1).
         resamples: number of draws.
         seed: of the draws.
@@ -47,6 +50,7 @@ def joint_bootstrap(
     rng = np.random.default_rng(seed)
     counts = sorted({a.shape[1] for arrays in arms.values() for a in arrays.values()})
     episodes = {n: rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n for n in counts}
+    shared: dict[int, np.ndarray] = {}
     drawn: dict[str, dict[str, np.ndarray]] = {}
     whole: dict[str, dict[str, np.ndarray]] = {}
     for arm, arrays in arms.items():
@@ -54,7 +58,9 @@ def joint_bootstrap(
         if len(sizes) != 1:
             raise InputError(f"the arrays of arm '{arm}' have {sorted(sizes)} seeds")
         n = sizes.pop()
-        seeds = rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n
+        seeds = shared[n] if n in shared else rng.multinomial(n, np.full(n, 1 / n), resamples) / n
+        if paired_seeds:
+            shared[n] = seeds
         drawn[arm], whole[arm] = {}, {}
         for name, values in arrays.items():
             if not np.all(np.isfinite(values)):

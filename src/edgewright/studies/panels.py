@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from edgewright.core.errors import InputError
 from edgewright.studies.series import Curve, Line, Row
 from edgewright.studies.statistics import pointwise_band
 from edgewright.studies.style import (
@@ -109,9 +110,16 @@ def dot_grid(
     *,
     title: str = "mean, 95\N{NO-BREAK SPACE}% interval over seeds and episodes",
 ) -> Figure:
-    """Draw an estimate and interval for each label, top down; a column shares its axis."""
+    """Draw an estimate and interval for each label, top down; a column shares its axis.
+
+    Raises:
+        InputError: the cells of a row do not hold the same labels, of which only one set is shown.
+    """
     some(list(cells), "cells")
     most = max(len(rows_) for rows_ in cells.values())
+    for row in rows:
+        if len({tuple(dot.label for dot in cells[row, column]) for column in columns}) > 1:
+            raise InputError("the cells of a row hold different labels", where=row)
     with style():
         figure, grid = _grid(rows, columns, height=0.62 + 0.17 * most, vertical=False)
         for column in columns:
@@ -154,8 +162,8 @@ def sweep_grid(
         for column in columns:
             values = []
             for row in rows:
-                axes = grid[row, column]
-                for sweep in cells[row, column]:
+                axes, drawn = grid[row, column], cells[row, column]
+                for sweep in drawn:
                     x = np.asarray(sweep.x, float)
                     low, high = np.asarray(sweep.low, float), np.asarray(sweep.high, float)
                     if sweep.is_reference:
@@ -165,7 +173,7 @@ def sweep_grid(
                         axes.fill_between(x, low, high, color=look["color"], alpha=0.18, lw=0)
                     axes.plot(x, np.asarray(sweep.estimate, float), label=sweep.label, **look)
                     values += [low, high]
-                axes.set_xticks(sorted({float(x) for s in cells[row, column] for x in s.x}))  # type: ignore[union-attr]
+                axes.set_xticks(np.unique(np.concatenate([np.asarray(s.x) for s in drawn])))
             ends = np.concatenate(values)
             margin = 0.06 * (float(np.ptp(ends)) or 1.0)
             for row in rows:

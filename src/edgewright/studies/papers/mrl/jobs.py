@@ -42,6 +42,7 @@ INNER_RATES = (0.01, 0.2, 1.0)
 """Inner rates of MAML beside its 0.05: it is said to be most sensitive to this number."""
 
 SWEEPS: dict[str, dict[str, Any]] = {
+    "as-chosen": {},
     "rate-0.1": {"rate": 0.1},
     "rate-0.001": {"rate": 0.001},
     "memory-512": {"memory": 512},
@@ -49,7 +50,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "batch-64": {"batch": 64},
     "batch-512": {"batch": 512},
 }
-"""Fig. 5: what fine-tuning from MAML's start has instead of 0.01, 1024 and 128."""
+"""Fig. 5: what fine-tuning from MAML's start has instead of rate 0.01, memory 1024, batch 128."""
 
 SHOTS = 10
 

@@ -16,6 +16,10 @@ SETTINGS = ("easy, rounded", "easy, priced", "hard, rounded", "hard, priced")
 """Preset, and whether the best of N proposals is taken (phi = N) or the rounding (phi = 1)."""
 
 
+LAST = -1
+"""The last examined step, whatever it is in a plan."""
+
+
 @dataclasses.dataclass(frozen=True)
 class View:
     """The table in one setting."""
@@ -29,18 +33,27 @@ class View:
         return self.setting.split(", ")[0]
 
     @property
+    def way(self) -> str:
+        """``rounded`` or ``priced``."""
+        return self.setting.split(", ")[1]
+
+    @property
     def suffix(self) -> str:
         """What names of arrays end with."""
-        return "_rounded" if self.setting.endswith("rounded") else ""
+        return "_rounded" if self.way == "rounded" else ""
 
     def marks(self, name: str, step: int = 0, metric: str = "q_hat") -> np.ndarray:
-        """Return ``[seeds, scenarios]`` of a rule, or of a start after ``step`` gradient steps."""
+        """Return ``[seeds, scenarios]`` of a rule, or of a start after ``step`` gradient steps.
+
+        ``LAST`` stands for the last examined step.
+        """
         if name in RULES:
             values = self.table.array(f"{self.preset}/rules", f"rules/{metric}")
             return values[RULES.index(name)][None]
         key = f"{self.preset}/{name}"
         values = self.table.array(key, f"adapt/{metric}{self.suffix}")
-        return values[..., self.table[key].facts["steps"].index(step)]
+        steps = self.steps(name)
+        return values[..., steps.index(steps[-1] if step == LAST else step)]
 
     def steps(self, name: str) -> list[int]:
         """Return the gradient steps at which a start was examined."""
@@ -54,7 +67,9 @@ class View:
 
 def spoken(name: str, step: int) -> str:
     """Return how a rule, or a start after some steps, is called."""
-    return name if name in RULES else f"{name} after {step} steps"
+    if name in RULES:
+        return name
+    return f"{name} after {'all' if step == LAST else step} steps"
 
 
 def interval(values: np.ndarray) -> Interval:
@@ -73,10 +88,15 @@ def level(view: View, ours: str, step: int) -> Measured:
 
 
 def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> Measured:
-    """Measure the difference of two mean Q-hats on the same scenarios, exams and slots."""
+    """Measure the difference of two mean Q-hats on the same scenarios, exams and slots.
+
+    A seed's slots are the same for every start, so seeds are paired.
+    """
     mine, theirs = view.marks(ours, step), view.marks(other, other_step)
     found = joint_bootstrap(
-        {"ours": {"x": mine}, "other": {"x": theirs}}, lambda m: m["ours"]["x"] - m["other"]["x"]
+        {"ours": {"x": mine}, "other": {"x": theirs}},
+        lambda m: m["ours"]["x"] - m["other"]["x"],
+        paired_seeds=True,
     )
     says = f"Q-hat of {spoken(ours, step)} less that of {spoken(other, other_step)}"
     return _measured(found, says, len(mine))
@@ -98,6 +118,7 @@ def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Mea
         found = joint_bootstrap(
             {"ours": {"x": mine}, "other": {"x": theirs}},
             lambda m: 100.0 * (1.0 - m["ours"]["x"] / m["other"]["x"]),
+            paired_seeds=True,
         )
         says = f"delay of {spoken(ours, step)} below that of {spoken(name, at)}"
         one = _measured(found, says, len(mine), "%")

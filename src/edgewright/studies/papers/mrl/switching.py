@@ -29,7 +29,7 @@ STEPS = (0, 1, 2, 5, 10, 20, 30, 50, 75, 100)
 """Gradient steps after each switch at which it is examined."""
 
 
-@functools.partial(jax.jit, static_argnames=("world", "restart"))
+@functools.partial(jax.jit, static_argnames=("world",))
 def journeys(
     key: Array,
     world: World,
@@ -37,11 +37,12 @@ def journeys(
     learner: Any,
     networks: Any,
     exams: Exam,
-    restart: bool,
+    restart: Array,
 ) -> Marks:
     """Return the marks ``[journeys, IN_A_ROW, marks, 2]`` of devices on their ways.
 
-    Journey ``j`` goes through the scenarios ``4 j`` to ``4 j + 3``. Consumes ``key``.
+    Journey ``j`` goes through the scenarios ``4 j`` to ``4 j + 3``; with ``restart`` (``[]``) it
+    begins again in each. Consumes ``key``.
     """
     count = jax.tree.leaves(tasks.params)[0].shape[0] // IN_A_ROW
     gaps = jnp.asarray(np.diff(STEPS), jnp.int32)
@@ -58,8 +59,8 @@ def journeys(
 
         def arrive(state: Any, place: Any) -> tuple[Any, Marks]:
             key, params, exam, network = place
-            if restart:
-                state = learner.start_from(network, seen)
+            fresh = learner.start_from(network, seen)
+            state = jax.tree.map(lambda new, old: jnp.where(restart, new, old), fresh, state)
             stream = tasks.stream(params)
             life = born(key, stream, state)
             life, marks = adapt(world, params, stream, learner, life, gaps, exam)
@@ -82,14 +83,13 @@ def switches(
     arrays: dict[str, np.ndarray] = {}
     for name, restart in (("continue", False), ("restart", True)):
         found = []
+        told = jnp.asarray(restart)
         for seed, one in enumerate(kept(desk.folders[start], learner, preset, changes, seeds)):
             own = one.policy
             assert isinstance(own, Start)
             networks = own.networks(tasks.count)
             found.append(
-                journeys(
-                    adaptation_key(seed), one.world, tasks, own.learner, networks, exams, restart
-                )
+                journeys(adaptation_key(seed), one.world, tasks, own.learner, networks, exams, told)
             )
         marks = jax.tree.map(lambda *leaves: np.stack([np.asarray(x) for x in leaves]), *found)
         flat = jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:2], -1, 2), marks)
