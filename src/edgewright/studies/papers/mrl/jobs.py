@@ -75,7 +75,7 @@ def size_of(plan: Plan) -> Size:
     if plan.quick:
         few = (0, 1, 2, 5, 10, 20, 50, 100)
         return Size(8, 200, few, few)
-    many = (*range(21), *range(25, 101, 5))
+    many = (*range(21), 25, 30, 40, 50, 60, 80, 100)
     return Size(20, 1000, many, (0, 5, 10, 20, 50, 100, 150, 200, 250, 300, 350, 400))
 
 
