@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,27 @@ from rich.progress import (
 )
 from rich.table import Table
 
+SECONDS_BETWEEN_LINES = 30.0
+"""How often a line is written where stderr is a file or a pipe, in which no bar can be drawn."""
+
+
+class _Lines:
+    """Says in a line now and then how far it is, where there is no terminal."""
+
+    def __init__(self, console: Console, title: str, clock: Callable[[], float]) -> None:
+        self.quiet = console.is_terminal
+        self.console, self.title, self.clock = console, title, clock
+        self.begun = self.said = clock()
+
+    def tell(self, share: float, now: str) -> None:
+        at = self.clock()
+        if self.quiet or at - self.said < SECONDS_BETWEEN_LINES:
+            return
+        self.said, took = at, at - self.begun
+        left = f", {took * (1 - share) / share / 60:.1f} min left" if share > 0 else ""
+        text = f"{self.title}: {100 * share:.0f} % after {took / 60:.1f} min{left}; {now}"
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
 
 @contextlib.contextmanager
 def training_bar(
@@ -36,6 +58,7 @@ def training_bar(
         TextColumn("{task.fields[score]}"),
         console=console,
     )
+    lines = _Lines(console, title, time.monotonic)
     with progress:
         task = progress.add_task(title, total=total_steps, rate="compiling", score="")
 
@@ -44,6 +67,7 @@ def training_bar(
             shown = f"{rate / 1e3:,.0f} k steps/s" if rate else "starting"
             score = "" if reward != reward else f"reward/slot {reward:+.3f}"
             progress.update(task, completed=min(steps, total_steps), rate=shown, score=score)
+            lines.tell(min(steps / total_steps, 1.0), f"{shown} {score}".rstrip())
 
         yield report
 
@@ -75,6 +99,7 @@ def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
 @contextlib.contextmanager
 def share_bar(title: str) -> Iterator[Callable[[float, str], None]]:
     """Show the share that is done, the time left and what is going on; yield what to tell it."""
+    console = Console(stderr=True)
     progress = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -83,14 +108,16 @@ def share_bar(title: str) -> Iterator[Callable[[float, str], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[now]}"),
-        console=Console(stderr=True),
+        console=console,
         speed_estimate_period=300.0,
     )
+    lines = _Lines(console, title, time.monotonic)
     with progress:
         task = progress.add_task(title, total=1.0, now="starting")
 
         def report(share: float, now: str) -> None:
             progress.update(task, completed=share, now=now)
+            lines.tell(share, now)
 
         yield report
 

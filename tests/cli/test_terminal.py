@@ -1,0 +1,29 @@
+"""What a user sees of long work where there is no terminal to draw a bar on."""
+
+import io
+
+from rich.console import Console
+
+from edgewright.cli.terminal import SECONDS_BETWEEN_LINES, _Lines
+
+
+def told(is_terminal):
+    now = [0.0]
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=is_terminal, width=40)
+    lines = _Lines(console, "study x", lambda: now[0])
+    for at, share in ((1.0, 0.01), (SECONDS_BETWEEN_LINES, 0.1), (31.0, 0.11), (120.0, 0.4)):
+        now[0] = at
+        lines.tell(share, "fair/a [b]")
+    return out.getvalue().splitlines()
+
+
+def test_a_file_gets_a_line_now_and_then_with_the_time_left():
+    assert told(False) == [
+        "study x: 10 % after 0.5 min, 4.5 min left; fair/a [b]",
+        "study x: 40 % after 2.0 min, 3.0 min left; fair/a [b]",
+    ]
+
+
+def test_a_terminal_gets_the_bar_alone():
+    assert told(True) == []
