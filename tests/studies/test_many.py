@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,17 @@ import pytest
 
 from edgewright.core.errors import InputError
 from edgewright.scenarios.load import load
-from edgewright.studies import scaling, together
+from edgewright.studies import scaling
+from edgewright.studies.arms import Setup
 from edgewright.studies.compare import compare
+from edgewright.studies.outcome import occasion, write_outcome
+from edgewright.studies.papers import study_named
+from edgewright.studies.papers.fleet.jobs import BOUNDS, PROMISED, RULES, TRAINED, fleet_jobs
+from edgewright.studies.papers.fleet.measures import View, way
+from edgewright.studies.runner import run_jobs
+from edgewright.studies.study import Found, Plan, Table
+
+FLEET = study_named("fleet")
 
 SMALL: dict[str, Any] = {
     "params.horizon_slots": 12,
@@ -26,71 +34,89 @@ SMALL: dict[str, Any] = {
     "learner.hidden": [8],
 }
 PAIR = {**SMALL, "world.devices": 2}
+PLAN = Plan(quick=True, seeds=2, steps=96)
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    out = tmp_path_factory.mktemp("together")
-    scenario = load("aigc-heavy", PAIR)
-    return out, together.together(together.Plan(out, scenario, 96, 2, ("random", "greedy")))
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Table]:
+    out = tmp_path_factory.mktemp("fleet")
+    made = fleet_jobs(PLAN, Setup("aigc-heavy", PAIR), RULES)
+    return out, Table(run_jobs(made, out, processes=0), FLEET.axes, PLAN)
 
 
-def test_the_study_has_all_arms_on_the_same_episodes(study: tuple[Path, dict[str, Any]]) -> None:
-    out, found = study
-    rows = {row["policy"]: row for row in found["policies"]}
-    assert {together.ALONE, together.SHARED, together.EACH, "greedy"} <= set(rows)
-    assert {rows[name]["seeds"] for name in together.LABELS} == {2}
-    assert {row["episodes"] for row in rows.values()} == {4}
-    shared = rows[together.SHARED]["reward"]
-    for name, change in found["differences"].items():
-        assert change["estimate"] == pytest.approx(rows[name]["reward"] - shared, abs=1e-6)
-        assert change["low"] <= change["estimate"] <= change["high"]
-    assert [bound["policy"] for bound in found["bounds"]] == list(together.BOUNDS)
-    for bound in found["bounds"]:
-        assert bound["reward"] >= max(row["reward"] for row in rows.values())
-        gap = bound["reward"] - rows["greedy"]["reward"]
-        assert bound["difference"]["mean"] == pytest.approx(gap, abs=1e-6)
-    kept = json.loads((out / "together.json").read_text())
-    assert kept["promised"] == found["promised"]
-    assert (out / "together.png").stat().st_size > 1000
+def run_of(out: Path, name: str) -> str:
+    """Return the folder that the study trained a learner in."""
+    (folder,) = (out / "work" / "fleet").glob(f"{name}-????????????")
+    return str(folder)
 
 
-def test_what_was_promised_is_the_reward_without_the_others(
-    study: tuple[Path, dict[str, Any]],
-) -> None:
-    out, found = study
-    apart = compare(load("aigc-heavy", {**PAIR, "world.alone": True}), [str(out / together.ALONE)])
-    reward = apart.result(together.ALONE).metrics["reward"]
-    assert found["promised"]["estimate"] == pytest.approx(float(reward.mean()), abs=1e-6)
-    deployed = next(row for row in found["policies"] if row["policy"] == together.ALONE)
-    assert found["promised"]["estimate"] > deployed["reward"]
+def test_all_arms_play_the_same_episodes_below_the_bounds(study: tuple[Path, Table]) -> None:
+    view = View(study[1])
+    assert {view.reward(f"fleet/{name}").shape for name in TRAINED} == {(2, 4)}
+    assert {view.reward(f"fleet/{name}").shape for name in (*RULES, *BOUNDS)} == {(1, 4)}
+    least = view.reward(view.lowest_bound()).mean()
+    for name in (*TRAINED, *RULES):
+        mean = view.reward(f"fleet/{name}").mean()
+        assert mean <= least
+        lead = view.difference(f"fleet/{name}", "fleet/random")
+        assert lead.estimate == pytest.approx(mean - view.reward("fleet/random").mean(), abs=1e-6)
+        assert lead.low <= lead.estimate <= lead.high
+
+
+def test_what_was_promised_is_the_reward_without_the_others(study: tuple[Path, Table]) -> None:
+    out, table = study
+    scenario = load("aigc-heavy", {**PAIR, "world.alone": True})
+    apart = compare(scenario, [run_of(out, "se-ppo-alone")])
+    reward = apart.result("se-ppo-alone").metrics["reward"]
+    promised = View(table).reward(PROMISED)
+    np.testing.assert_allclose(promised, reward, atol=1e-6)
+    assert promised.mean() > View(table).reward("fleet/se-ppo-alone").mean()
 
 
 def test_a_shared_policy_fits_any_fleet_and_separate_ones_only_theirs(
-    study: tuple[Path, dict[str, Any]],
+    study: tuple[Path, Table],
 ) -> None:
     out, _ = study
     three = load("aigc-heavy", {**SMALL, "world.devices": 3})
-    found = compare(three, [str(out / together.SHARED)])
-    assert found.result(together.SHARED).metrics["reward"].shape == (2, 4)
-    assert found.result(together.SHARED).played.metrics.reward.shape == (12, 4, 3)
+    shared = run_of(out, "se-ppo")
+    found = compare(three, [shared])
+    assert found.result("se-ppo").metrics["reward"].shape == (2, 4)
+    assert found.result("se-ppo").played.metrics.reward.shape == (12, 4, 3)
     with pytest.raises(InputError, match=r"a policy for each of 2 devices; the scenario has 3"):
-        compare(three, [str(out / together.EACH)])
+        compare(three, [run_of(out, "se-ppo-independent")])
     with pytest.raises(InputError, match=r"2 servers, 0 in reach \(0: all\)"):
         city = {"world.devices": 3, "world.servers": 4, "world.reach": 2, **SMALL}
-        compare(load("aigc-city", city), [str(out / together.SHARED)])
+        compare(load("aigc-city", city), [shared])
 
 
-def test_one_device_is_always_alone(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="one device, which is always alone"):
-        together.together(together.Plan(tmp_path, load("aigc-heavy"), 10, 2, ()))
+def test_every_claim_gets_a_verdict_and_the_page_is_written(study: tuple[Path, Table]) -> None:
+    out, table = study
+    verdicts = FLEET.judge(table)
+    assert len(verdicts) == len(FLEET.claims(FLEET.full)) - 1  # the planner's
+    (beaten,) = (v for v in verdicts if v.claim == "together-greedy")
+    lead = View(table).difference("fleet/se-ppo", "fleet/greedy")
+    assert beaten.measured == pytest.approx(lead.estimate)
+    when = occasion(FLEET, table, "edgewright study fleet --quick", 1.0)
+    write_outcome(FLEET, table, verdicts, when, out)
+    assert (out / "figures/fleet-together.png").stat().st_size > 1000
+    assert "Sixteen devices" in (out / "outcome.md").read_text()
 
 
-def test_settings_of_the_study(tmp_path: Path) -> None:
-    assert together.full(tmp_path).seeds >= 10
-    assert "rollout-12" in together.full(tmp_path).rules
-    assert "rollout-12" not in together.full(tmp_path, "aigc-city").rules
-    assert together.quick(tmp_path).steps < together.full(tmp_path).steps
+def test_the_way_to_a_bound_is_in_per_cent_of_it() -> None:
+    rewards = {"ours": 0.3, "greedy": 0.1, "bound": 1.1, "fluid": 0.9}
+    found = {
+        f"fleet/{name}": Found({"episodes/reward": np.full((1, 3), value)})
+        for name, value in rewards.items()
+    }
+    view = View(Table(found, FLEET.axes, PLAN))
+    assert way(view, "fleet/ours", "fleet/greedy").estimate == pytest.approx(25.0)
+    assert "to fleet/fluid" in way(view, "fleet/ours", "fleet/greedy").says
+
+
+def test_the_planner_is_in_the_full_plan_only() -> None:
+    keys = {plan.quick: {job.key for job in FLEET.jobs(plan)} for plan in (FLEET.quick, FLEET.full)}
+    assert keys[False] - keys[True] == {"fleet/rollout-12"}
+    assert FLEET.full.seeds >= 10
 
 
 # ------------------------------------------------------------------ scaling

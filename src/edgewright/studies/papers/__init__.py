@@ -1,4 +1,4 @@
-"""Studies of papers by name; a study is imported when it is asked for."""
+"""Studies by name, of papers and our own; a study is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ MODULES = {
     "seppo": "edgewright.studies.papers.seppo",
     "seppo-trace": "edgewright.studies.papers.seppo_trace",
     "mrl": "edgewright.studies.papers.mrl",
+    "fleet": "edgewright.studies.papers.fleet",
 }
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import math
-import tomllib
-from collections.abc import Callable
-from importlib import resources
-from typing import Any
-
+from edgewright.studies.claims import Measures, claims_in
 from edgewright.studies.papers.mrl import measures
 from edgewright.studies.papers.mrl.measures import SETTINGS, View
-from edgewright.studies.study import Claim, Measured, Plan, Table
+from edgewright.studies.study import Claim, Plan
 
-MEASURES: dict[str, Callable[..., Measured]] = {
+MEASURES: Measures = {
     "level": measures.level,
     "lead": measures.lead,
     "closest_lead": measures.closest_lead,
@@ -24,23 +18,4 @@ MEASURES: dict[str, Callable[..., Measured]] = {
 
 def claims(plan: Plan) -> list[Claim]:
     """Return all claims: the same for every plan."""
-    text = (resources.files("edgewright.studies.papers.mrl") / "claims.toml").read_text()
-    return [
-        Claim(
-            key=row["key"],
-            figure=row["figure"],
-            text=row["text"],
-            published=row["published"],
-            setting=setting,
-            measure=functools.partial(_measure, MEASURES[row["measure"]], setting, row["args"]),
-            region=(row.get("low", -math.inf), row.get("high", math.inf)),
-        )
-        for row in tomllib.loads(text)["claim"]
-        for setting in SETTINGS
-    ]
-
-
-def _measure(
-    function: Callable[..., Measured], setting: str, args: dict[str, Any], table: Table
-) -> Measured:
-    return function(View(table, setting), **args)
+    return claims_in("edgewright.studies.papers.mrl", MEASURES, View, SETTINGS)

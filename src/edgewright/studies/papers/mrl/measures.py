@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.studies.claims import measured
 from edgewright.studies.joint import joint_bootstrap
 from edgewright.studies.papers.mrl.jobs import RULES
 from edgewright.studies.statistics import Interval
@@ -77,14 +78,10 @@ def interval(values: np.ndarray) -> Interval:
     return joint_bootstrap({"one": {"x": values}}, lambda means: means["one"]["x"])
 
 
-def _measured(found: Interval, says: str, seeds: int, unit: str = "") -> Measured:
-    return Measured(found.estimate, found.low, found.high, says, seeds, unit)
-
-
 def level(view: View, ours: str, step: int) -> Measured:
     """Measure the mean Q-hat of a start after some steps."""
     values = view.marks(ours, step)
-    return _measured(interval(values), f"Q-hat of {spoken(ours, step)}", len(values))
+    return measured(interval(values), f"Q-hat of {spoken(ours, step)}", len(values))
 
 
 def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> Measured:
@@ -99,7 +96,7 @@ def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> M
         paired_seeds=True,
     )
     says = f"Q-hat of {spoken(ours, step)} less that of {spoken(other, other_step)}"
-    return _measured(found, says, len(mine))
+    return measured(found, says, len(mine))
 
 
 def closest_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Measured:
@@ -121,7 +118,7 @@ def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Mea
             paired_seeds=True,
         )
         says = f"delay of {spoken(ours, step)} below that of {spoken(name, at)}"
-        one = _measured(found, says, len(mine), "%")
+        one = measured(found, says, len(mine), "%")
         best = one if best is None or one.estimate < best.estimate else best
     assert best is not None
     return dataclasses.replace(best, says=f"{best.says}, the closest of {len(others)}")
@@ -137,4 +134,4 @@ def after_switches(view: View, ours: str, step: int, how: str) -> Measured:
     arms = {"one": {str(place): after[..., place] for place in range(after.shape[-1])}}
     found = joint_bootstrap(arms, lambda m: np.min(list(m["one"].values()), axis=0))
     says = f"least Q-hat of {ours} ({how}) {step} steps after a switch, over three switches"
-    return _measured(found, says, len(values))
+    return measured(found, says, len(values))

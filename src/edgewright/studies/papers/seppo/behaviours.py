@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgewright.studies.behaviour import MODES
+from edgewright.studies.claims import measured
 from edgewright.studies.joint import Means, joint_bootstrap
 from edgewright.studies.papers.seppo.probes import LIFE_SLOTS
 from edgewright.studies.papers.seppo.view import View
@@ -40,7 +41,7 @@ def mode_order(view: View, ours: str, metric: str) -> Measured:
     name, interval = min(steps.items(), key=lambda item: item[1].low)
     word, unit = METRICS[metric]
     says = f"{word} of {ours}, {name}, the smaller of two steps"
-    return _measured(interval, says, view.seeds(ours), unit)
+    return measured(interval, says, view.seeds(ours), unit)
 
 
 def _by(means: Means, ours: str, metric: str) -> np.ndarray:
@@ -52,14 +53,14 @@ def most_share(view: View, ours: str, kind: str) -> Measured:
     found = {name: _share(view, ours, kind, place) for name, place in BINS.items()}
     name, interval = max(found.items(), key=lambda item: item[1].high)
     says = f"share of {kind_name(kind)} of {ours} at {name} charge, where it is largest"
-    return _measured(interval, says, view.seeds(ours), "%")
+    return measured(interval, says, view.seeds(ours), "%")
 
 
 def share(view: View, ours: str, kind: str, charge: str) -> Measured:
     """Measure the share of a kind of action in a bin of charge."""
     interval = _share(view, ours, kind, BINS[charge])
     says = f"share of {kind_name(kind)} of {ours} at {charge} charge"
-    return _measured(interval, says, view.seeds(ours), "%")
+    return measured(interval, says, view.seeds(ours), "%")
 
 
 def share_rise(view: View, ours: str, kind: str) -> Measured:
@@ -70,7 +71,7 @@ def share_rise(view: View, ours: str, kind: str) -> Measured:
         lambda m: _percent(m[ours], kind, BINS["low"]) - _percent(m[ours], kind, BINS["high"]),
     )
     says = f"share of {kind_name(kind)} of {ours} at low charge less that at high charge"
-    return _measured(interval, says, view.seeds(ours), "points")
+    return measured(interval, says, view.seeds(ours), "points")
 
 
 def share_lead(view: View, ours: str, kind: str, charge: str) -> Measured:
@@ -89,7 +90,7 @@ def share_lead(view: View, ours: str, kind: str, charge: str) -> Measured:
     says = (
         f"share of {kind_name(kind)} less that of {kind_name(other)} of {ours} at {charge} charge"
     )
-    return _measured(interval, says, view.seeds(ours), "points")
+    return measured(interval, says, view.seeds(ours), "points")
 
 
 def saving(view: View, ours: str) -> Measured:
@@ -101,7 +102,7 @@ def saving(view: View, ours: str) -> Measured:
         return per_task[:, BINS["high"]] - per_task[:, BINS["low"]]
 
     says = f"battery energy per task of {ours} at high charge less that at low charge"
-    return _measured(joint_bootstrap({ours: arrays}, less), says, view.seeds(ours), "J")
+    return measured(joint_bootstrap({ours: arrays}, less), says, view.seeds(ours), "J")
 
 
 def _charge(view: View, ours: str, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -127,7 +128,7 @@ def rise_in_episode(view: View, ours: str) -> Measured:
         return m["last_delay_s"] / m["last_tasks"] - m["first_delay_s"] / m["first_tasks"]
 
     says = f"delay of {ours} in the last fifth of an episode less that in the first"
-    return _measured(joint_bootstrap({ours: arrays}, rise), says, view.seeds(ours), "s")
+    return measured(joint_bootstrap({ours: arrays}, rise), says, view.seeds(ours), "s")
 
 
 def life(view: View, ours: str, others: Sequence[str]) -> Measured:
@@ -150,8 +151,4 @@ def life(view: View, ours: str, others: Sequence[str]) -> Measured:
         says += (
             f", lives cut at {LIFE_SLOTS} slots where they did not end ({100 * ended:.0f} % did)"
         )
-    return _measured(interval, says, view.seeds(ours), "%")
-
-
-def _measured(interval: Interval, says: str, seeds: int, unit: str = "") -> Measured:
-    return Measured(interval.estimate, interval.low, interval.high, says, seeds, unit)
+    return measured(interval, says, view.seeds(ours), "%")

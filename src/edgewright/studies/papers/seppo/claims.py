@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import math
-import tomllib
-from collections.abc import Callable, Mapping
-from importlib import resources
-from typing import Any
-
+from edgewright.studies.claims import Measures, claims_in
 from edgewright.studies.papers.seppo import behaviours, curves, measures
 from edgewright.studies.papers.seppo.view import SETTINGS, View
-from edgewright.studies.study import Claim, Measured, Plan, Table
+from edgewright.studies.study import Claim, Plan
 
-MEASURES: dict[str, Callable[..., Measured]] = {
+MEASURES: Measures = {
     "lead": measures.lead,
     "relative": measures.relative,
     "score_ratio": measures.score_ratio,
@@ -36,30 +30,6 @@ MEASURES: dict[str, Callable[..., Measured]] = {
 }
 
 
-def claims_of(package: str, known: Mapping[str, Callable[..., Measured]]) -> list[Claim]:
-    """Return the claims that a package holds as ``claims.toml``; ``measure`` names one of known."""
-    text = (resources.files(package) / "claims.toml").read_text()
-    return [
-        Claim(
-            key=row["key"],
-            figure=row["figure"],
-            text=row["text"],
-            published=row["published"],
-            setting=setting,
-            measure=functools.partial(_measure, known[row["measure"]], setting, row["args"]),
-            region=(row.get("low", -math.inf), row.get("high", math.inf)),
-        )
-        for row in tomllib.loads(text)["claim"]
-        for setting in row.get("settings", SETTINGS)
-    ]
-
-
 def claims(plan: Plan) -> list[Claim]:
     """Return all claims: the same for every plan."""
-    return claims_of("edgewright.studies.papers.seppo", MEASURES)
-
-
-def _measure(
-    function: Callable[..., Measured], setting: str, args: dict[str, Any], table: Table
-) -> Measured:
-    return function(View(table, setting), **args)
+    return claims_in("edgewright.studies.papers.seppo", MEASURES, View, SETTINGS)

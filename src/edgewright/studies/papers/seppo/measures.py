@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.studies.claims import measured
 from edgewright.studies.joint import Means, joint_bootstrap
 from edgewright.studies.papers.seppo.view import HEAVY, REFERENCE, View, score_of
 from edgewright.studies.statistics import Interval
@@ -33,14 +34,6 @@ def _arms(view: View, names: Sequence[str], metric: str, world: str) -> dict[str
 
 def _value(means: Means, name: str, metric: str) -> np.ndarray:
     return score_of(means, name) if metric == "score" else means[name][metric]
-
-
-def _measured(
-    interval: Interval, says: str, seeds: int, unit: str = "", why_not: str = ""
-) -> Measured:
-    return Measured(
-        interval.estimate, interval.low, interval.high, says, seeds, unit, why_not=why_not
-    )
 
 
 def _hardest(found: dict[str, Interval]) -> tuple[str, Interval]:
@@ -70,7 +63,7 @@ def lead(
     order = (closest, ours) if lower else (ours, closest)
     among = f", the closest of {len(others)}" if len(others) > 1 else ""
     says = f"{SHOWN[metric]} of {order[0]} less that of {order[1]}{among}"
-    return _measured(interval, says, view.seeds(ours, *others, world=world), UNITS[metric])
+    return measured(interval, says, view.seeds(ours, *others, world=world), UNITS[metric])
 
 
 def relative(view: View, ours: str, other: str, metric: str, world: str = HEAVY) -> Measured:
@@ -80,7 +73,7 @@ def relative(view: View, ours: str, other: str, metric: str, world: str = HEAVY)
         arms, lambda m: 100 * (_value(m, ours, metric) / _value(m, other, metric) - 1)
     )
     says = f"{SHOWN[metric]} of {ours} relative to {other}"
-    return _measured(interval, says, view.seeds(ours, other, world=world), "%")
+    return measured(interval, says, view.seeds(ours, other, world=world), "%")
 
 
 def score_ratio(view: View, ours: str, other: str) -> Measured:
@@ -92,7 +85,7 @@ def score_ratio(view: View, ours: str, other: str) -> Measured:
         return score_of(means, ours) / np.where(below > 0, below, np.nan)
 
     says = f"score of {ours} over that of {other}"
-    return _measured(joint_bootstrap(arms, ratio), says, view.seeds(ours, other))
+    return measured(joint_bootstrap(arms, ratio), says, view.seeds(ours, other))
 
 
 def percent_of_reward(
@@ -135,7 +128,7 @@ def percent_of_reward(
     over = f", mean of {len(worlds)} numbers of servers" if sweep else ""
     formula = f"reward of {other} in % of that of {ours}" if of_ours else ""
     says = (formula or f"gain of {ours} over {other} in % of its reward") + over
-    return _measured(interval, says, view.seeds(ours, other, world=worlds[0]), "%", why)
+    return measured(interval, says, view.seeds(ours, other, world=worlds[0]), "%", why_not=why)
 
 
 def sweep_lead(
@@ -189,7 +182,7 @@ def growth(
             for a, b in pairs
         }
         step, interval = _hardest(found)
-        return _measured(interval, f"smallest {word} between neighbours ({step})", seeds, unit)
+        return measured(interval, f"smallest {word} between neighbours ({step})", seeds, unit)
     if relative_to:
         interval = joint_bootstrap(
             arms,
@@ -198,9 +191,9 @@ def growth(
                 / change(m, worlds[0], worlds[-1], relative_to)
             ),
         )
-        return _measured(interval, f"{word} {ends}, over that of {relative_to}", seeds)
+        return measured(interval, f"{word} {ends}, over that of {relative_to}", seeds)
     interval = joint_bootstrap(arms, lambda m: change(m, worlds[0], worlds[-1], ours))
-    return _measured(interval, f"{word} {ends}", seeds, unit)
+    return measured(interval, f"{word} {ends}", seeds, unit)
 
 
 def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -> Measured:
@@ -215,7 +208,7 @@ def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -
         f"score lost without the modelling ({' and '.join(modelling)}, mean) less that lost "
         f"without the tricks ({tricks})"
     )
-    return _measured(joint_bootstrap(arms, more), says, view.seeds(ours, tricks, *modelling))
+    return measured(joint_bootstrap(arms, more), says, view.seeds(ours, tricks, *modelling))
 
 
 def way(view: View, ours: str, start: str, end: str) -> Measured:
@@ -227,7 +220,7 @@ def way(view: View, ours: str, start: str, end: str) -> Measured:
         return (m[ours]["reward"] - m[start]["reward"]) / np.where(span > 0, span, np.nan)
 
     says = f"share of the way from {start} to {end} that {ours} goes"
-    return _measured(joint_bootstrap(arms, share), says, view.seeds(ours, start, end))
+    return measured(joint_bootstrap(arms, share), says, view.seeds(ours, start, end))
 
 
 def gap(view: View, ours: str, world: str = HEAVY) -> Measured:
@@ -246,4 +239,4 @@ def gap(view: View, ours: str, world: str = HEAVY) -> Measured:
         f"on aigc-{world} (its score is {score.estimate:.3f} [{score.low:.3f}, {score.high:.3f}], "
         f"where 1 is {REFERENCE}, a policy that anyone can play)"
     )
-    return _measured(joint_bootstrap(arms, share), says, view.seeds(ours, world=world), "%")
+    return measured(joint_bootstrap(arms, share), says, view.seeds(ours, world=world), "%")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgewright.studies.papers.seppo.claims import MEASURES, claims_of
+from edgewright.studies.claims import claims_in
+from edgewright.studies.papers.seppo.claims import MEASURES
+from edgewright.studies.papers.seppo.view import SETTINGS, View
 from edgewright.studies.papers.seppo_trace.jobs import jobs
 from edgewright.studies.papers.seppo_trace.page import drawings, generalises, notes, sections
 from edgewright.studies.study import Claim, Plan, Study
@@ -10,7 +12,7 @@ from edgewright.studies.study import Claim, Plan, Study
 
 def claims(plan: Plan) -> list[Claim]:
     """Return all claims: the same for every plan."""
-    return claims_of(__name__, {**MEASURES, "generalises": generalises})
+    return claims_in(__name__, {**MEASURES, "generalises": generalises}, View, SETTINGS)
 
 
 STUDY = Study(
