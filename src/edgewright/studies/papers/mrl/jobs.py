@@ -35,12 +35,6 @@ LEARNERS = (
     "pretrain-nearest",
     "maml-nearest",
 )
-ONLY_FULL = ("maml-rates", "maml-optimum")
-"""Ablations that no claim reads."""
-
-INNER_RATES = (0.01, 0.2, 1.0)
-"""Inner rates of MAML beside its 0.05: it is said to be most sensitive to this number."""
-
 SWEEPS: dict[str, dict[str, Any]] = {
     "as-chosen": {},
     "rate-0.1": {"rate": 0.1},
@@ -87,13 +81,7 @@ def jobs(plan: Plan) -> list[Job]:
         made.append(
             Measure(f"{preset}/rules", measuring.rules, {**shared, "names": list(RULES)}, cost=2.0)
         )
-        names = LEARNERS if plan.quick else (*LEARNERS, *ONLY_FULL)
-        made += [_start(plan, size, preset, name) for name in names]
-        if not plan.quick:
-            made += [
-                _start(plan, size, preset, "maml", f"inner-{rate:g}", {"inner_rate": rate})
-                for rate in INNER_RATES
-            ]
+        made += [_start(plan, size, preset, name) for name in LEARNERS]
         for name, settings in SWEEPS.items():
             made.append(_again(plan, size, preset, name, settings=settings))
         for name in ("maml", "pretrain", "maml-nearest", "pretrain-nearest"):
@@ -104,27 +92,19 @@ def jobs(plan: Plan) -> list[Job]:
     return made
 
 
-def _start(
-    plan: Plan,
-    size: Size,
-    preset: str,
-    learner: str,
-    named: str = "",
-    settings: dict[str, Any] | None = None,
-) -> Measure:
+def _start(plan: Plan, size: Size, preset: str, learner: str) -> Measure:
     arguments = {
         "preset": preset,
         "changes": size.changes,
         "learner": learner,
-        "settings": settings or {},
+        "settings": {},
         "slots": plan.steps,
         "seeds": plan.seeds,
         "steps": list(size.steps),
     }
-    key = f"{preset}/{named or learner}"
     trained = 0.0 if learner.startswith(("droo", "untrained")) else 1.0
     cost = 1.0 + plan.seeds * (0.5 + trained)
-    return Measure(key, measuring.start, arguments, program=named or learner, cost=cost)
+    return Measure(f"{preset}/{learner}", measuring.start, arguments, program=learner, cost=cost)
 
 
 def _again(
