@@ -33,10 +33,9 @@ ROUNDING = 1e-4
 
 WORLDS: dict[str, dict[str, Any]] = {
     "one": {},
-    "one reject": {"world.overflow": "reject", "world.energy_account": "device"},
+    "one reject": {"world.overflow": "reject", "world.energy_account": "device",
+                   "world.drain_during_upload": True},
     "one slots": {"world.wait": "slots"},
-    "one drain": {"world.drain_during_upload": True},
-    "four": {"world.devices": 4},
     "four near": {"world.devices": 4, "world.servers": 3, "world.reach": 2,
                   "params.background_utilisation": 0.6,
                   "params.placement": {"kind": "uniform", "width_m": 500.0, "height_m": 500.0,
@@ -139,7 +138,7 @@ def test_dynamic_program_by_brute_force(what: str, numbers: dict[str, Any]) -> N
 
 
 def test_the_optimum_is_what_its_policy_earns() -> None:
-    slots = 100
+    slots = 60
     built = toy(slots)
     inputs = evaluation_inputs(load("aigc-toy", {"params.horizon_slots": slots}), built, 400)
     best = baseline("optimum", built)
@@ -150,7 +149,7 @@ def test_the_optimum_is_what_its_policy_earns() -> None:
     row = jax.tree.map(lambda leaf: leaf[0], rows)
     modes = built.train_stream.fields["mode"].probabilities
     values = []
-    for deepest in (10.0, 20.0):  # a deeper queue changes nothing: the tables are deep enough
+    for deepest in (10.0, 16.0):  # a deeper queue changes nothing: the tables are deep enough
         model = tabulate(built.world, built.params, row, modes, deepest_gcycles=deepest)
         start = model.lattice.index(built.world.reset(built.params, row))
         values.append(float(best_mean(model, slots, MISSED).value[start]) / slots)
@@ -198,9 +197,9 @@ def test_a_beam_that_keeps_everything_is_exhaustive() -> None:
 
 
 def test_beam_search_refuses_many_devices() -> None:
-    built = small("four")
+    built = small("four near")
     with pytest.raises(InputError, match="one device"):
-        beam_search(built.world, built.params, few_inputs("four"), MISSED)
+        beam_search(built.world, built.params, few_inputs("four near"), MISSED)
 
 
 # --- bounds ------------------------------------------------------------------------------------
@@ -231,12 +230,12 @@ def test_no_script_passes_a_bound(name: str, data: st.DataObject) -> None:
         assert np.all(reached <= bound + ROUNDING)
 
 
-@pytest.mark.parametrize("name", ["one", "one slots", "four near"])
+@pytest.mark.parametrize("name", ["one", "four near"])
 def test_no_policy_passes_a_bound_and_fluid_is_the_tighter(name: str) -> None:
     built, inputs = small(name), few_inputs(name)
     above, plain = bounds(name)
     assert np.all(above <= plain + ROUNDING)
-    for policy in ["greedy-in-turn", "beam-32" if built.world.devices == 1 else "clairvoyant-6"]:
+    for policy in ["greedy-in-turn", "beam-32" if built.world.devices == 1 else "clairvoyant-2"]:
         played = baseline(policy, built).play(jax.random.key(0), built.params, inputs)
         reached = np.asarray(summarise(played, jnp.float32(MISSED))["reward"])
         assert np.all(reached <= above + ROUNDING), policy
@@ -260,7 +259,7 @@ def test_the_descent_finds_the_value_of_the_linear_program() -> None:
     What is left are shares of actions, with own work within the capacity that others leave.
     """
     overrides = {
-        "params.horizon_slots": 150, "params.battery_j": 1e9, "params.low_charge_pct": 0.0,
+        "params.horizon_slots": 80, "params.battery_j": 1e9, "params.low_charge_pct": 0.0,
         "params.load_limit_gcycles": 400.0, "params.background_utilisation": [0.7, 0.8],
     }  # fmt: skip
     scenario = load("aigc-heavy", overrides)

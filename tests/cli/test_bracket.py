@@ -15,9 +15,9 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
     short = tmp_path / "short.toml"
     short.write_text(
         'schema = 1\nextends = "aigc-toy"\nname = "short"\ntitle = "Short"\n'
-        "[params]\nhorizon_slots = 20\n"
+        "[params]\nhorizon_slots = 12\n"
     )
-    arguments = [str(short), "--episodes", "3", "--out", str(tmp_path / "b"), "--json"]
+    arguments = [str(short), "--episodes", "2", "--out", str(tmp_path / "b"), "--json"]
     done = CliRunner(catch_exceptions=False).invoke(command, arguments)
     found = json.loads(done.stdout)
     assert found == json.loads((tmp_path / "b/result.json").read_text())
