@@ -259,7 +259,7 @@ def test_the_descent_finds_the_value_of_the_linear_program() -> None:
     What is left are shares of actions, with own work within the capacity that others leave.
     """
     overrides = {
-        "params.horizon_slots": 80, "params.battery_j": 1e9, "params.low_charge_pct": 0.0,
+        "params.horizon_slots": 150, "params.battery_j": 1e9, "params.low_charge_pct": 0.0,
         "params.load_limit_gcycles": 400.0, "params.background_utilisation": [0.7, 0.8],
     }  # fmt: skip
     scenario = load("aigc-heavy", overrides)
