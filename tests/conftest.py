@@ -223,7 +223,7 @@ def deployable() -> dict[str, Any]:
     high = np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1], np.float32)
     words = vocabulary(built.world, built.params)
     names = tuple(built.world.observation_space(built.params).names)
-    interface = interface_of(words, names, np.stack([low, high]))
+    interface = interface_of(words, words.head, names, np.stack([low, high]))
     return {
         "scenario": scenario,
         "built": built,

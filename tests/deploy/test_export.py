@@ -16,6 +16,7 @@ from edgewright.deploy.bundle.archive import unpack_arrays
 from edgewright.deploy.bundle.engine import Engine
 from edgewright.deploy.bundle.interface import Field, Interface, Output
 from edgewright.deploy.export import make_bundle, write_graph
+from edgewright.deploy.heads import Choice
 from edgewright.deploy.layers import Dense, Program, Standardise, run
 from edgewright.deploy.networks import layers_of
 from edgewright.deploy.observation import interface_of, vocabulary
@@ -27,10 +28,12 @@ from edgewright.studies.compare import bundled
 from edgewright.studies.exporting import export_policy, usual_rules
 from edgewright.studies.train import evaluation_inputs
 
+HEAD = Choice((Output("action", ""),))
+
 
 def plain_interface(columns, low=-2.0, high=2.0):
     fields = tuple(Field(f"x{n}", "", "", low, high) for n in range(columns))
-    return Interface(fields, (Output("action", ""),), (1.0,) * columns, ("x",) * columns)
+    return Interface(fields, HEAD.outputs, (1.0,) * columns, (0.0,) * columns, ("x",) * columns)
 
 
 LEARNED = ["se-ppo", "a2c", "dqn", "dqn-plain"]
@@ -87,7 +90,8 @@ def test_the_raw_observation_takes_the_mode_by_name_and_bears_no_rules(deployabl
     built = deployable["built"]
     world = dataclasses.replace(built.world, obs="seed")
     seen = np.ones((4, 11), np.float32)
-    interface = interface_of(vocabulary(world, built.params), ("x",) * 11, seen)
+    words = vocabulary(world, built.params)
+    interface = interface_of(words, words.head, ("x",) * 11, seen)
     assert sum(field.columns for field in interface.fields) == interface.columns == 11
     sample = {field.name: 1.0 for field in interface.fields} | {"mode": "best"}
     assert interface.encode(sample)[0][3] == 2.0
@@ -123,7 +127,7 @@ def test_a_world_with_one_quality_gets_only_rules_that_fit(deployable):
     world = dataclasses.replace(built.world, quality_action=False)
     smaller = dataclasses.replace(built, world=world)
     assert usual_rules(smaller) == ["heuristic-fair"]
-    tables = vocabulary(world, built.params).tables
+    tables = vocabulary(world, built.params).head.tables
     np.testing.assert_array_equal(tables["location"], [0, 1, 2])
     np.testing.assert_array_equal(tables["level"], [1, 1, 1])
 
@@ -167,7 +171,7 @@ def test_a_denoising_loop_is_one_more_layer_kind(tmp_path):
         Dense(weight=jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), bias=jnp.zeros(3)),
     )
     facts = {"name": "d", "kind": "learned", "scenario": {}, "provenance": {}, "scores": {}}
-    _, bundle = make_bundle(layers, plain_interface(4), {}, {}, {**facts, "lineage": []}, "d")
+    _, bundle = make_bundle(layers, HEAD, plain_interface(4), {}, {**facts, "lineage": []}, "d")
     rows = rng.normal(size=(50, 4)).astype(np.float32)
     found = bundle.engine.many(rows)["scores"]
     np.testing.assert_allclose(found, run(layers, jnp.asarray(rows)), atol=1e-5)
@@ -189,7 +193,7 @@ def steps(x):
 def test_a_program_is_written_operator_by_operator():
     rows = np.random.default_rng(2).uniform(-2, 2, (400, 4)).astype(np.float32)
     interface = plain_interface(4)
-    graph = write_graph((Program(function=steps, columns=4),), interface, {}, "p")
+    graph = write_graph((Program(function=steps, columns=4),), HEAD, interface, "p")
     found = Engine(graph.model, interface, "p").many(rows)["action"]
     np.testing.assert_array_equal(found, jax.vmap(steps)(rows))
     assert len(np.unique(found)) > 2
@@ -201,7 +205,7 @@ def test_a_program_that_loops_is_refused_by_name():
 
     program = Program(function=loops, columns=3)
     with pytest.raises(InputError, match=r"'(scan|while)'"):
-        write_graph((program,), plain_interface(3), {}, "p")
+        write_graph((program,), HEAD, plain_interface(3), "p")
 
 
 def test_the_graph_is_plain_onnx_of_opset_18(bundles):

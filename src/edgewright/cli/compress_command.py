@@ -77,7 +77,7 @@ def command(
         "out": str(target) if passed else None,
         "version": done.candidates[-1].bundle.version,
         "scenario": setting.scenario.name,
-        "episodes": setting.inputs_count,
+        "episodes": setting.episodes,
         "stages": done.rows,
         "verdicts": said,
         "gate": gate,
@@ -87,7 +87,7 @@ def command(
         print_json(found)
     else:
         rows = [{**row, "kept": _kept(row)} for row in done.rows]
-        title = f"{parent.name}: {setting.inputs_count} identical episodes, 95 % intervals"
+        title = f"{parent.name}: {setting.episodes} identical episodes, 95 % intervals"
         print_table(title, COLUMNS, rows)
         for line in said:
             click.echo(line)

@@ -22,6 +22,11 @@ from edgewright.core.errors import InputError
 @click.option("--out", required=True, metavar="FILE", help="The bundle, e.g. p.edge.")
 @click.option("--seed", metavar="N", help="Which seed of the run; 0 if absent.")
 @click.option(
+    "--hidden",
+    metavar="N",
+    help="Whose network, where a run (droo) learned one in each hidden scenario; 0 if absent.",
+)
+@click.option(
     "--rules",
     metavar="A,B,...",
     help="Rules to pack beside a learned policy, for the service to fall back on.",
@@ -34,6 +39,7 @@ def command(
     policy: str,
     out: str,
     seed: str | None,
+    hidden: str | None,
     rules: str | None,
     scenario: str | None,
     overrides: tuple[str, ...],
@@ -46,22 +52,25 @@ def command(
     ranges, where it comes from, and a record of decisions to be compared wherever it is loaded.
     """
     is_run = (Path(policy) / "run.json").exists()
-    number = whole(seed, "--seed", 0) or 0
+    number, lived = whole(seed, "--seed", 0) or 0, whole(hidden, "--hidden", 0)
     if is_run and (scenario or overrides):
         problem = "a run has its own scenario"
         raise InputError(problem, where="--scenario", hint="leave --scenario and --set out")
     if not is_run and scenario is None:
         problem = f"'{policy}' is no folder of a run, and a rule needs a scenario"
         raise InputError(problem, where="POLICY", hint="name a run, or add --scenario NAME")
-    if not is_run and (seed or rules):
-        raise InputError("a rule has no seeds and no rules beside it", where="--seed, --rules")
+    if not is_run and (seed or rules or hidden):
+        problem = "a rule has no seeds, no scenario that it learned in, and no rules beside it"
+        raise InputError(problem, where="--seed, --hidden, --rules", hint="leave them out")
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.exporting import export_rule, export_run
 
     keep_compilations()
     if is_run:
         names = None if rules is None else [n.strip() for n in rules.split(",") if n.strip()]
-        made = export_run(Path(policy), Path(out), seed=number, rules=names, data=data)
+        made = export_run(
+            Path(policy), Path(out), seed=number, hidden=lived, rules=names, data=data
+        )
     else:
         made = export_rule(policy, load_scenario(scenario or "", overrides), Path(out), data)
     size = Path(out).stat().st_size

@@ -18,8 +18,17 @@ from edgewright.deploy.bundle.engine import INPUT, SCORES
 from edgewright.deploy.bundle.interface import Interface
 from edgewright.deploy.bundle.manifest import interface_facts
 from edgewright.deploy.graph import GraphBuilder
-from edgewright.deploy.layers import Layer, Program, describe, multiply_adds, parameters, run
-from edgewright.deploy.record import Reference, make_record
+from edgewright.deploy.heads import Head
+from edgewright.deploy.layers import (
+    Layer,
+    Program,
+    Standardise,
+    describe,
+    multiply_adds,
+    parameters,
+    run,
+)
+from edgewright.deploy.record import FAR, NEAR, Reference, make_record
 
 TOLERANCE = 1e-4
 """Scores may differ by this share of their size, see :func:`score_size`."""
@@ -33,35 +42,24 @@ class Graph:
     facts: dict[str, Any]
 
 
-def write_graph(
-    layers: Sequence[Layer], interface: Interface, tables: Mapping[str, np.ndarray], title: str
-) -> Graph:
-    """Return the ONNX file of layers with the decoding behind them.
-
-    Scores become the index of the best; every table gives one more output, looked up by that index.
-    A program gives the index itself.
-    """
+def write_graph(layers: Sequence[Layer], head: Head, interface: Interface, title: str) -> Graph:
+    """Return the ONNX file of layers with a head behind them. A program finds the action itself."""
     graph = GraphBuilder(interface.columns)
     x = INPUT
     for place, layer in enumerate(layers[:-1]):
         x = layer.emit(graph, x, str(place))
     last = layers[-1]
     x = last.emit(graph, x, str(len(layers) - 1))
-    outputs: dict[str, tuple[Any, tuple[int, ...]]] = {"action": (np.int64, ())}
+    outputs: dict[str, Any] = {one.name: (np.int64, one.shape) for one in head.outputs}
     if isinstance(last, Program):
-        graph.node("Identity", [x], "action")
+        head.emit_decoded(graph, x)
     else:
-        graph.node("Identity", [x], SCORES)
-        graph.node("ArgMax", [SCORES], "action", axis=-1, keepdims=0)
+        head.emit(graph, graph.node("Identity", [x], SCORES))
         width = jax.eval_shape(lambda row: run(layers, row), jnp.zeros((1, interface.columns)))
         outputs[SCORES] = (np.float32, width.shape[1:])
-    for name, values in tables.items():
-        graph.node("Gather", [graph.constant(values, dtype=np.int64), "action"], name, axis=0)
-        outputs[name] = (np.int64, ())
     model = graph.model(outputs, title)
-    return Graph(
-        model, {"layers": describe(layers), "precision": "float32", **sizes(layers, model)}
-    )
+    facts = {"layers": describe(layers), "head": head.facts(), "precision": "float32"}
+    return Graph(model, {**facts, **sizes(layers, model)})
 
 
 def sizes(layers: Sequence[Layer], model: bytes) -> dict[str, int]:
@@ -73,16 +71,19 @@ def sizes(layers: Sequence[Layer], model: bytes) -> dict[str, int]:
     }
 
 
-def reference_of(layers: Sequence[Layer], tables: Mapping[str, np.ndarray]) -> Reference:
-    """Return what the layers decide in JAX, with the decoding, as NumPy arrays."""
-    compute = jax.jit(lambda rows: run(layers, rows))
+def reference_of(layers: Sequence[Layer], head: Head) -> Reference:
+    """Return what the layers and the head decide in JAX, as NumPy arrays."""
+
+    @jax.jit
+    def compute(rows: Any) -> Any:
+        found = run(layers, rows)
+        if isinstance(layers[-1], Program):
+            return head.decoded(found), {}
+        return head(found, rows), {SCORES: found}
 
     def reference(rows: np.ndarray) -> dict[str, np.ndarray]:
-        found = np.asarray(compute(jnp.asarray(rows, jnp.float32)))
-        scored = not isinstance(layers[-1], Program)
-        action = (found.argmax(axis=-1) if scored else found).astype(np.int64)
-        decoded = {name: np.asarray(values, np.int64)[action] for name, values in tables.items()}
-        return {"action": action, **decoded, **({SCORES: found} if scored else {})}
+        outputs, scores = jax.tree.map(np.asarray, compute(jnp.asarray(rows, jnp.float32)))
+        return {n: v.astype(np.int64) for n, v in outputs.items()} | scores
 
     return reference
 
@@ -99,22 +100,10 @@ def read_arrays(model: bytes) -> dict[str, np.ndarray]:
     return found
 
 
-def read_tables(model: bytes, interface: Interface) -> dict[str, np.ndarray]:
-    """Return the decoding tables of a graph that :func:`write_graph` made."""
-    graph = onnx.load_from_string(model).graph
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    names = {output.name for output in interface.outputs}
-    return {
-        node.output[0]: arrays[node.input[0]]
-        for node in graph.node
-        if node.op_type == "Gather" and node.output[0] in names
-    }
-
-
 def make_bundle(
     layers: Sequence[Layer],
+    head: Head,
     interface: Interface,
-    tables: Mapping[str, np.ndarray],
     rules: Mapping[str, Graph],
     facts: Mapping[str, Any],
     where: str,
@@ -122,23 +111,29 @@ def make_bundle(
     """Return the file of a float policy with rules beside it, and the bundle read back from it.
 
     Args:
-        tables: values of the outputs for each action index.
         facts: ``name``, ``kind``, ``scenario``, ``provenance``, ``scores``, ``lineage``.
     """
-    graphs = {POLICY: write_graph(layers, interface, tables, POLICY), **rules}
-    reference, scores = reference_of(layers, tables), None
+    graphs = {POLICY: write_graph(layers, head, interface, POLICY), **rules}
+    reference, scores = reference_of(layers, head), None
     if not isinstance(layers[-1], Program):
         scores = functools.partial(run, layers)
-    tolerance = TOLERANCE * score_size(reference, interface)
-    record = make_record(interface, reference, scores, tolerance)
+    far = how_far(layers)
+    tolerance = TOLERANCE * score_size(reference, interface, far)
+    record = make_record(interface, reference, head, scores, tolerance, far)
     parity = {"reference": f"jax {jax.__version__}", "tolerance": tolerance}
     return assemble(interface, graphs, record, {**facts, "parity": parity}, where)
 
 
-def score_size(reference: Reference, interface: Interface) -> float:
+def how_far(layers: Sequence[Layer]) -> float:
+    """Return how many trained ranges outside the range parity is tried."""
+    return FAR if any(isinstance(layer, Standardise) for layer in layers) else NEAR
+
+
+def score_size(reference: Reference, interface: Interface, far: float) -> float:
     """Return how large scores become, at least 1: what tolerances are relative to."""
     low, high = interface.bounds()
-    ends = np.stack([low, high, (low + high) / 2, low - 1e6, high + 1e6])
+    beyond = far * (high - low)
+    ends = np.stack([low, high, (low + high) / 2, low - beyond, high + beyond])
     found = reference(ends)
     return float(np.abs(found[SCORES]).max(initial=1.0)) if SCORES in found else 1.0
 

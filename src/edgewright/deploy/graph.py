@@ -40,6 +40,13 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(operator, list(inputs), [label], **attributes))
         return label
 
+    def pair(self, operator: str, inputs: Sequence[str], **attributes: Any) -> tuple[str, str]:
+        """Add an operator with two outputs and return their names."""
+        self._count += 1
+        labels = f"v{self._count}", f"v{self._count}.second"
+        self._nodes.append(helper.make_node(operator, list(inputs), list(labels), **attributes))
+        return labels
+
     def model(self, outputs: Mapping[str, tuple[Any, tuple[int, ...]]], title: str) -> bytes:
         """Return the ONNX file.
 

@@ -2,8 +2,9 @@
 
 A layer is a record with three duties: calling it computes it in JAX on ``[..., columns]``;
 ``emit(graph, x, name)`` adds its nodes and returns the name of its output; ``kind`` names it in the
-manifest. A denoising loop, a recurrent cell or a quantiser is one more class here, in ``KINDS``.
-Arrays that a layer writes are named ``<place>.<field>``, so :func:`read_layers` finds them again.
+manifest. A denoising loop or a recurrent cell is one more class here, in ``KINDS``. What comes
+after the scores is a head, see :mod:`.heads`. Arrays that a layer writes are named
+``<place>.<field>``, so :func:`read_layers` finds them again.
 """
 
 from __future__ import annotations
@@ -49,6 +50,36 @@ class Scale:
 
     def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
         return graph.node("Div", [x, graph.constant(self.scale, f"{name}.scale")])
+
+
+@record
+class Shift:
+    """``x - offset``: for units whose zero is not that of the world's feature, as dB."""
+
+    offset: Array
+    kind: ClassVar[str] = "shift"
+
+    def __call__(self, x: Array) -> Array:
+        return x - self.offset
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        return graph.node("Sub", [x, graph.constant(self.offset, f"{name}.offset")])
+
+
+@record
+class Gate:
+    """``x (x pick + base)``: features of an empty place become 0 where another column says so."""
+
+    pick: Array  # [columns, columns] 1 from the column that says whether, to those it gates
+    base: Array  # [columns] 1 where nothing gates
+    kind: ClassVar[str] = "gate"
+
+    def __call__(self, x: Array) -> Array:
+        return x * (x @ self.pick + self.base)
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        pick, base = (graph.constant(getattr(self, n), f"{name}.{n}") for n in ("pick", "base"))
+        return graph.node("Mul", [x, graph.node("Add", [graph.node("MatMul", [x, pick]), base])])
 
 
 @record
@@ -153,7 +184,7 @@ class Program:
 
 
 KINDS: dict[str, type] = {
-    layer.kind: layer for layer in (Scale, Standardise, Dense, Tanh, Relu, Dueling)
+    layer.kind: layer for layer in (Scale, Shift, Gate, Standardise, Dense, Tanh, Relu, Dueling)
 }
 """Layers that can be read back from a bundle; a program cannot."""
 

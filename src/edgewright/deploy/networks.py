@@ -14,12 +14,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.agents.dqn import ValuePolicy
+from edgewright.agents.droo import RelaxedPolicy
 from edgewright.agents.ppo import ActorPolicy
+from edgewright.baselines import binary
 from edgewright.baselines.aigc import AigcHeuristic, Greedy, Random, Rollout, Rule
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
 from edgewright.deploy.bundle.interface import Interface
-from edgewright.deploy.layers import Dense, Dueling, Layer, Program, Relu, Scale, Standardise, Tanh
+from edgewright.deploy.heads import Bits, Head, check_repeatable, head_for
+from edgewright.deploy.layers import (
+    Dense,
+    Dueling,
+    Gate,
+    Layer,
+    Program,
+    Relu,
+    Scale,
+    Shift,
+    Standardise,
+    Tanh,
+)
 from edgewright.deploy.observation import row_insight
 from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
@@ -52,6 +66,20 @@ def _(policy: ValuePolicy, params: Any, interface: Interface) -> tuple[Layer, ..
 
 
 @layers_of.register
+def _(policy: RelaxedPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    offset = jnp.asarray(interface.offsets, jnp.float32)
+    gates = [_gate(interface)] if policy.masked else []
+    return (Shift(offset=offset), *_entry(None, interface), *gates, *_dense(policy.network))
+
+
+@head_for.register
+def _(policy: RelaxedPolicy, usual: Head) -> Head:
+    assert isinstance(usual, Bits)
+    kind = check_repeatable(policy.quantiser)
+    return dataclasses.replace(usual, proposals=policy.candidates, quantiser=kind)
+
+
+@layers_of.register
 def _(policy: Rollout, params: Any, interface: Interface) -> tuple[Layer, ...]:
     problem = "a planner plays the simulator to decide, so it cannot be exported"
     hint = "export a trained run, or a rule such as greedy or heuristic-fair"
@@ -62,6 +90,22 @@ def _(policy: Rollout, params: Any, interface: Interface) -> tuple[Layer, ...]:
 def _(policy: Random, params: Any, interface: Interface) -> tuple[Layer, ...]:
     problem = "a bundle decides the same way twice, so chance cannot be exported"
     raise InputError(problem, where="export", hint="export a rule such as local-1 or shortest-1")
+
+
+@layers_of.register
+def _(policy: binary.Fixed, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    bits = jnp.full(policy.world.devices, policy.bit, jnp.int32)
+    return (Program(function=lambda row: bits, columns=interface.columns),)
+
+
+@layers_of.register(binary.Greedy)
+@layers_of.register(binary.OneFlip)
+@layers_of.register(binary.Optimum)
+@layers_of.register(binary.Prefix)
+@layers_of.register(binary.RandomActions)
+def _(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    problem = "it is told the hidden numbers of the scenario, which no observation tells"
+    raise InputError(problem, where="export", hint="export a trained run, all-local or all-offload")
 
 
 @layers_of.register(Rule)
@@ -89,6 +133,15 @@ def _entry(moments: normalise.Moments | None, interface: Interface) -> tuple[Lay
         return () if plain else (Scale(scale=scales),)
     deviation = jnp.sqrt(moments.variance + normalise.EPSILON)
     return (Standardise(mean=moments.mean * scales, deviation=deviation * scales),)
+
+
+def _gate(interface: Interface) -> Gate:
+    """Return what makes the gain of an empty place 0, as the world shows it."""
+    pick, base = np.zeros((interface.columns, interface.columns)), np.ones(interface.columns)
+    features = len(interface.features)
+    for first in range(0, interface.columns, features):
+        pick[first + features - 1, first], base[first] = 1.0, 0.0
+    return Gate(pick=jnp.asarray(pick, jnp.float32), base=jnp.asarray(base, jnp.float32))
 
 
 def _dense(network: MLP) -> tuple[Layer, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.core.spaces import Discrete
 from edgewright.deploy.bundle.interface import Field, Interface, Output
+from edgewright.deploy.heads import Bits, Choice, Head
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import AigcInputs, AigcState, AigcWorld
 from edgewright.worlds.aigc.world import (
@@ -27,13 +28,22 @@ from edgewright.worlds.aigc.world import (
     SERVER_GCYCLES_RANGE,
     WORK_GCYCLES_RANGE,
 )
+from edgewright.worlds.binary import BinaryWorld
+from edgewright.worlds.binary.world import (
+    BANDWIDTH_MHZ_RANGE,
+    EDGE_GHZ_RANGE,
+    INPUT_MBIT_RANGE,
+    WEIGHT_RANGE,
+)
+from edgewright.worlds.binary.world import WORK_GCYCLES_RANGE as BINARY_WORK_GCYCLES_RANGE
 
 MODES = ("preview", "balanced", "best")
+ABSENT_OR_NOT = ("no", "yes")
 
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """One field before its range is known; ``scale`` is its unit in the world's own feature."""
+    """One field before its range is known: the world's feature is ``(field - offset) / scale``."""
 
     name: str
     unit: str = ""
@@ -41,32 +51,40 @@ class Quantity:
     scale: float = 1.0
     choices: tuple[str, ...] = ()
     one_hot: bool = False
+    offset: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """Fields in the order of the features, and outputs with a value for each action index."""
+    """Fields in the order of the features, and the head of policies that have no own."""
 
     quantities: tuple[Quantity, ...]
-    outputs: tuple[Output, ...]
-    tables: dict[str, np.ndarray]
+    head: Head
+
+    @property
+    def columns(self) -> int:
+        """Return how many features one decision takes."""
+        return sum(len(one.choices) if one.one_hot else 1 for one in self.quantities)
 
 
-def interface_of(words: Vocabulary, features: tuple[str, ...], seen: np.ndarray) -> Interface:
-    """Return the contract of a policy that was trained on the features ``seen`` ``[n, F]``.
+def interface_of(
+    words: Vocabulary, head: Head, features: tuple[str, ...], seen: np.ndarray
+) -> Interface:
+    """Return the contract of a policy that was trained on the features ``seen`` ``[n, columns]``.
 
     The range of a number is what was seen, in its unit, rounded outwards.
     """
-    fields, scales, place = [], [], 0
+    fields, scales, offsets, place = [], [], [], 0
     for one in words.quantities:
         width = len(one.choices) if one.one_hot else 1
-        column = seen[:, place].astype(np.float64) * one.scale
+        column = seen[:, place].astype(np.float64) * one.scale + one.offset
         low, high = (0.0, 0.0) if one.choices else _rounded(column.min(), column.max())
         encoding = "one-hot" if one.one_hot else "index" if one.choices else "number"
         fields.append(Field(one.name, one.unit, one.meaning, low, high, one.choices, encoding))
         scales += [one.scale] * width
+        offsets += [one.offset] * width
         place += width
-    return Interface(tuple(fields), words.outputs, tuple(scales), features)
+    return Interface(tuple(fields), head.outputs, tuple(scales), tuple(offsets), features)
 
 
 def _rounded(low: float, high: float) -> tuple[float, float]:
@@ -88,7 +106,7 @@ def vocabulary(world: Any, params: Any) -> Vocabulary:
         raise InputError(problem, where="export", hint=hint)
     names = space.names or tuple(f"feature_{n}" for n in range(space.shape[-1]))
     quantities = tuple(Quantity(name, meaning="as the world observes it") for name in names)
-    return Vocabulary(quantities, (Output("action", "index of the action"),), {})
+    return Vocabulary(quantities, Choice((Output("action", "index of the action"),)))
 
 
 @vocabulary.register
@@ -103,7 +121,35 @@ def _(world: AigcWorld, params: Any) -> Vocabulary:
         Output("level", "quality level, 0 is the lowest", tuple(map(str, range(world.qualities)))),
     )
     tables = {"location": location, "level": level}
-    return Vocabulary(_seed(world) if world.obs == "seed" else _full(world), outputs, tables)
+    quantities = _seed(world) if world.obs == "seed" else _full(world)
+    return Vocabulary(quantities, Choice(outputs, tables))
+
+
+@vocabulary.register
+def _(world: BinaryWorld, params: Any) -> Vocabulary:
+    """Return the fields of all devices, one device after the other: a row serves them together."""
+    names = world.observation_space(params).names
+    spread = 10.0 * float(params.gain_log10_std), 10.0 * float(params.gain_log10_mean)
+    told = {
+        "gain": ("gain_{}_db", "dB", "power gain of its channel to the edge", *spread),
+        "weight": ("weight_{}", "", "of its delay in the sum", WEIGHT_RANGE, 0.0),
+        "input": ("input_{}_mbit", "Mbit", "size of its task's input", INPUT_MBIT_RANGE, 0.0),
+        "work": ("work_{}_gcycles", "Gcycles", "of its task", BINARY_WORK_GCYCLES_RANGE, 0.0),
+        "bandwidth": ("bandwidth_{}_mhz", "MHz", "shared by all", BANDWIDTH_MHZ_RANGE, 0.0),
+        "edge": ("edge_{}_ghz", "GHz", "shared by all", EDGE_GHZ_RANGE, 0.0),
+    }
+    quantities: list[Quantity] = []
+    for device in range(1, world.devices + 1):
+        for name in names:
+            if name == "present":
+                meaning = "whether there is a device in this place"
+                quantities.append(Quantity(f"present_{device}", "", meaning, choices=ABSENT_OR_NOT))
+                continue
+            field, unit, meaning, scale, offset = told[name]
+            field = field.format(device)
+            quantities.append(Quantity(field, unit, meaning, scale, offset=offset))
+    last = [n for n, one in enumerate(quantities) if one.choices]
+    return Vocabulary(tuple(quantities), Bits(world.devices, world.devices, present=tuple(last)))
 
 
 def _full(world: AigcWorld) -> tuple[Quantity, ...]:

@@ -14,6 +14,8 @@ import numpy as np
 
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.deploy.bundle.bundle import Bundle
+from edgewright.deploy.bundle.interface import Interface
+from edgewright.deploy.heads import Head
 from edgewright.deploy.layers import run
 
 
@@ -29,18 +31,39 @@ class BundlePolicy:
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``."""
-        scales = jnp.asarray(self.bundle.interface.scales, jnp.float32)
-        engine = self.bundle.engine
+        return carry, Decision(action=self.ask("action", observation), aux=())
+
+    def ask(self, name: str, observation: Array) -> Array:
+        """Return an output of the graph for one observation ``[*agents, features]``."""
+        interface, engine = self.bundle.interface, self.bundle.engine
+        rows = interface.rows_of(_wide(interface, observation))
+        tail = next(one.shape for one in interface.outputs if one.name == name)
 
         def decide(rows: Any) -> np.ndarray:
-            flat = np.asarray(rows).reshape(-1, scales.shape[0])
-            found = engine.many(flat)["action"]
-            return found.astype(np.int32).reshape(np.shape(rows)[:-1])
+            found = engine.many(np.asarray(rows).reshape(-1, interface.columns))[name]
+            return found.astype(np.int32).reshape(*np.shape(rows)[:-1], *tail)
 
-        shape = jax.ShapeDtypeStruct(observation.shape[:-1], jnp.int32)
-        rows = observation * scales
-        action = jax.pure_callback(decide, shape, rows, vmap_method="expand_dims")
-        return carry, Decision(action=action, aux=())
+        shape = jax.ShapeDtypeStruct((*rows.shape[:-1], *tail), jnp.int32)
+        return jax.pure_callback(decide, shape, rows, vmap_method="expand_dims")
+
+
+@record
+class BundleProposer:
+    """A bundle whose proposals somebody prices, see :class:`edgewright.loops.search.Searching`."""
+
+    alone: BundlePolicy
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
+        """Return the action ``[agents]`` that is answered when nobody prices."""
+        return self.alone.act(key, carry, observation)
+
+    def propose(self, key: Array, observation: Array) -> Array:
+        """Return the actions ``[K, agents]`` that the graph proposes, its own first."""
+        return self.alone.ask("proposals", observation)
 
 
 @record
@@ -48,8 +71,9 @@ class LayerPolicy:
     """Decide by layers, or at random with a probability: to see what a policy may meet."""
 
     layers: tuple[Any, ...]
-    scales: Array
     epsilon: Array | float = 0.0
+    head: Head = static()
+    interface: Interface = static()
 
     def start(self, key: Array) -> tuple[()]:
         """Return no memory."""
@@ -57,9 +81,18 @@ class LayerPolicy:
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``."""
-        scores = run(self.layers, observation * self.scales)
-        best = jnp.argmax(scores, axis=-1).astype(jnp.int32)
+        rows = self.interface.rows_of(_wide(self.interface, observation))
+        flat = rows.reshape(-1, rows.shape[-1])
+        scores = run(self.layers, flat)
+        best = self.head(scores, flat)["action"].reshape(observation.shape[:-1])
         chance_key, choice_key = jax.random.split(key)
         chance = jax.random.uniform(chance_key, best.shape)
-        other = jax.random.randint(choice_key, best.shape, 0, scores.shape[-1])
+        other = jax.random.randint(choice_key, best.shape, 0, self.head.chances(scores))
         return carry, Decision(action=jnp.where(chance < self.epsilon, other, best), aux=())
+
+
+def _wide(interface: Interface, observation: Array) -> Array:
+    """Return features as rows hold them: one agent ``[F]``, or all of them ``[agents * F]``."""
+    if not interface.joint:
+        return observation
+    return observation.reshape(*observation.shape[:-2], -1)

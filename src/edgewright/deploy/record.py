@@ -11,6 +11,7 @@ import numpy as np
 
 from edgewright.deploy.bundle.engine import SCORES
 from edgewright.deploy.bundle.interface import Interface
+from edgewright.deploy.heads import Head
 
 ROWS = 48
 """Rows of each kind."""
@@ -20,8 +21,8 @@ NUDGE = 1e-5
 
 NUDGES = 8
 FAR, NEAR = 1e6, 1.0
-"""How many trained ranges outside the range some rows lie. A network clips its inputs; a rule does
-not, and its rewards would lose in rounding what tells two actions apart."""
+"""How many trained ranges outside the range some rows lie: far where a network clips its inputs. A
+rule or a network that does not would lose in rounding what tells two actions apart."""
 
 ASCENT_STEPS = 60
 
@@ -32,26 +33,30 @@ Reference = Callable[[np.ndarray], dict[str, np.ndarray]]
 def make_record(
     interface: Interface,
     reference: Reference,
+    head: Head,
     scores: Callable[[Any], Any] | None,
     tolerance: float,
+    far: float,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Return rows, their kind, what the reference decides, and which decisions are settled.
+    """Return rows, their kind, what the reference decides, and which outputs are settled.
 
     Args:
+        far: how many trained ranges outside the range some rows lie, see :data:`FAR`.
         scores: JAX function of rows to scores, to push rows to where two scores meet; None for a
             rule, whose third kind of rows is nudged from the first instead.
     """
     rng = np.random.default_rng(seed)
     random = _random_rows(interface, rng, ROWS)
-    edge = _edge_rows(interface, rng, ROWS, FAR if scores else NEAR)
+    edge = _edge_rows(interface, rng, ROWS, far)
     start = _random_rows(interface, rng, ROWS)
-    hard = _undecided_rows(interface, scores, start) if scores else _nudged(interface, start, rng)
+    hard = _nudged(interface, start, rng)
+    if scores:
+        hard = _undecided_rows(interface, lambda row: head.gap(scores(row[None])[0]), start)
     rows = np.concatenate([random, edge, hard]).astype(np.float32)
     found = reference(rows)
     if SCORES in found:
-        top = np.sort(found[SCORES], axis=1)
-        settled = top[:, -1] - top[:, -2] > 2 * tolerance
+        settled = head.settled(found[SCORES], rows, tolerance)
     else:
         settled = _steady(interface, reference, rows, found, rng)
     kind = np.repeat(np.arange(3, dtype=np.int64), ROWS)
@@ -95,18 +100,14 @@ def _with_choices(interface: Interface, rows: np.ndarray, rng: np.random.Generat
 
 
 def _undecided_rows(
-    interface: Interface, scores: Callable[[Any], Any], start: np.ndarray
+    interface: Interface, gap: Callable[[Any], Any], start: np.ndarray
 ) -> np.ndarray:
-    """Return rows pushed, inside the trained range, to where the two best scores meet.
+    """Return rows pushed, inside the trained range, to where a decision nearly turns.
 
-    Signed gradient descent on the gap between the two best scores, with steps that shrink; choices
-    move too, so some rows are no possible observation: harder for the runtime, not easier.
+    Signed gradient descent on the gap, with steps that shrink; choices move too, so some rows are
+    no possible observation: harder for the runtime, not easier.
     """
     low, high = (jnp.asarray(end) for end in interface.bounds())
-
-    def gap(row: Any) -> Any:
-        best = jax.lax.top_k(scores(row[None])[0], 2)[0]
-        return best[0] - best[1]
 
     def push(row: Any) -> Any:
         def step(index: Any, carry: Any) -> Any:
@@ -139,11 +140,11 @@ def _steady(
     found: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return which decisions stay when every number is moved by rounding many times over."""
-    steady = np.ones(len(rows), bool)
+    """Return which outputs stay when every number is moved by rounding many times over."""
+    steady = np.ones((len(rows), len(found)), bool)
     for _ in range(NUDGES):
         signs = rng.choice([-1.0, 1.0], rows.shape)
         other = reference((rows * (1 + NUDGE * signs)).astype(np.float32))
-        for name, values in found.items():
-            steady &= (other[name] == values).reshape(len(rows), -1).all(axis=1)
+        for place, (name, values) in enumerate(found.items()):
+            steady[:, place] &= (other[name] == values).reshape(len(rows), -1).all(axis=1)
     return steady

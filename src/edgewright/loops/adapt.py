@@ -210,6 +210,24 @@ def examine_all(key: Array, world: World, tasks: Tasks, policy: Any, exams: Exam
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
+def examine_untold_all(key: Array, world: World, tasks: Tasks, policy: Any, exams: Exam) -> Marks:
+    """Let a policy that sees what a learner sees sit every exam.
+
+    Returns:
+        marks ``[E, 2]``: what it decides alone, and the best of its proposals if it has any.
+    """
+    count = jax.tree.leaves(tasks.params)[0].shape[0]
+
+    def one(key: Array, params: Any, exam: Exam) -> Marks:
+        if hasattr(policy, "propose"):
+            return both_ways(key, world, params, policy, exam)
+        alone = examine(key, world, params, policy, exam)
+        return jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), alone)
+
+    return jax.vmap(one)(jax.random.split(key, count), tasks.params, exams)
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
 def born_all(key: Array, world: World, tasks: Tasks, learner: Any) -> Life:
     """Return an untrained device in every scenario, leaves ``[E, ...]``. Consumes ``key``."""
     count = jax.tree.leaves(tasks.params)[0].shape[0]

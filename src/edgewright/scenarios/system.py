@@ -43,6 +43,18 @@ class Built:
     test_stream: Stream[Any]
     hidden: Any = None
 
+    def only(self, index: int) -> Built:
+        """Return the same with one hidden scenario of the evaluation in the place of all others."""
+        hidden = self.hidden.only(index)
+        params = hidden.test.one(0)
+        return dataclasses.replace(
+            self,
+            params=params,
+            train_stream=hidden.train.stream(params),
+            test_stream=hidden.test.stream(params),
+            hidden=hidden,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Contender:

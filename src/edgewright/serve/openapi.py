@@ -131,9 +131,10 @@ def _field(field: Field, beyond: Beyond) -> dict[str, Any]:
 
 
 def _output(output: Output) -> dict[str, Any]:
-    if output.size is None:
-        return {"type": "integer", "description": output.meaning}
-    return {"type": "array", "items": {"type": "number"}, "description": output.meaning}
+    schema: dict[str, Any] = {"type": "integer"}
+    for count in reversed(output.shape):
+        schema = {"type": "array", "items": schema, "minItems": count, "maxItems": count}
+    return {**schema, "description": output.meaning}
 
 
 def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -134,13 +135,9 @@ def bundled(file: str, built: Built) -> Contender:
         InputError: it cannot be loaded, or takes other features than the scenario's world gives.
     """
     from edgewright.deploy.bundle import load
-    from edgewright.deploy.policy import BundlePolicy
+    from edgewright.deploy.policy import BundlePolicy, BundleProposer
 
     bundle = load(file)
-    space = built.world.observation_space(built.params)
-    if tuple(space.names) != bundle.interface.features:
-        problem = f"the bundle takes {bundle.interface.features}, the scenario has {space.names}"
-        raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
     trained = bundle.facts["scenario"]["world"]
     world = built.world
     if bundle.facts["kind"] == "learned" and trained.get("kind") == built.kind:
@@ -148,8 +145,18 @@ def bundled(file: str, built: Built) -> Contender:
         facts = bundle.facts["provenance"]
         plan = build_learner(facts["learner"], scenario, built.world, facts["steps"])
         world = system_of(built.kind).game(plan.world, built)
+    space = world.observation_space(built.params)
+    names = tuple(space.names)
+    columns = math.prod(space.shape) if bundle.interface.joint else len(names)
+    if (names, columns) != (bundle.interface.features, bundle.interface.columns):
+        problem = f"the bundle takes {bundle.interface.columns} numbers of the kinds "
+        problem += f"{bundle.interface.features}, the scenario has {columns} of {names}"
+        raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
     group = "learned" if bundle.facts["kind"] == "learned" else "rule"
-    return Contender(file, group, BundlePolicy(bundle=bundle), None, world)
+    policy: Any = BundlePolicy(bundle=bundle)
+    if bundle.interface.joint:
+        policy = BundleProposer(alone=policy)
+    return Contender(file, group, policy, None, world)
 
 
 def looks_like_run(name: str, built: Built) -> bool:

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,12 +18,13 @@ from edgewright.deploy.compress import pipeline
 from edgewright.deploy.compress.stages import Stage
 from edgewright.deploy.layers import Dense
 from edgewright.deploy.policy import BundlePolicy, LayerPolicy
-from edgewright.loops.evaluate import evaluate
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.learners import build_learner
 from edgewright.scenarios.load import check
 from edgewright.scenarios.policies import baseline
+from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
+from edgewright.scenarios.system import Contender
 from edgewright.studies.latency import measure_engines
 from edgewright.studies.observing import watch
 from edgewright.studies.statistics import (
@@ -49,19 +49,13 @@ class Setting:
     built: Built
     world: Any
     inputs: Any
-
-    @property
-    def inputs_count(self) -> int:
-        """Return the number of episodes."""
-        return jax.tree.leaves(self.inputs)[0].shape[1]
+    episodes: int
 
     def rewards(self, policy: Any, reveal: Any = None) -> np.ndarray:
         """Return the reward ``[episodes]`` of a policy, by the scenario's own account."""
-        missed = self.scenario.evaluation.missed_reward
-        key, params = jax.random.key(0), self.built.params
-        found = evaluate(
-            key, self.world, params, policy, self.inputs, missed_reward=missed, reveal=reveal
-        )
+        contender = Contender("", "learned", policy, reveal, self.world)
+        missed, system = self.scenario.evaluation.missed_reward, system_of(self.built.kind)
+        found, _ = system.play(contender, self.built, self.inputs, 0, missed)
         return np.asarray(found["reward"])
 
 
@@ -72,13 +66,17 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         InputError: the scenario in the bundle cannot be built here.
     """
     scenario = check(dict(bundle.facts["scenario"]), f"{bundle.path}: scenario")
-    built = build(scenario, data)
-    learner = bundle.facts["provenance"].get("learner")
+    if episodes is not None:
+        plan = dataclasses.replace(scenario.evaluation, episodes=episodes)
+        scenario = dataclasses.replace(scenario, evaluation=plan)
+    built, facts = build(scenario, data), bundle.facts["provenance"]
+    if facts.get("hidden") is not None:
+        built = built.only(facts["hidden"])
     world = built.world
-    if learner is not None:
-        steps = bundle.facts["provenance"]["steps"]
-        world = build_learner(learner, scenario, built.world, steps).world
-    return Setting(scenario, built, world, evaluation_inputs(scenario, built, episodes))
+    if "learner" in facts:
+        world = build_learner(facts["learner"], scenario, built.world, facts["steps"]).world
+    inputs = evaluation_inputs(scenario, built)
+    return Setting(scenario, built, world, inputs, scenario.evaluation.episodes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,12 +122,17 @@ def compress(
 
 def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> np.ndarray:
     """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs."""
-    scales = jnp.asarray(candidate.bundle.interface.scales, jnp.float32)
-    seen = []
+    interface, seen = candidate.bundle.interface, []
     for place, epsilon in enumerate(EPSILONS):
-        player = LayerPolicy(layers=candidate.layers, scales=scales, epsilon=jnp.float32(epsilon))
-        seen.append(watch(setting.world, setting.built, player, seed + place))
-    rows = np.concatenate(seen) * np.asarray(scales)
+        player = LayerPolicy(
+            layers=candidate.layers,
+            epsilon=jnp.float32(epsilon),
+            head=candidate.head,
+            interface=interface,
+        )
+        columns = interface.columns
+        seen.append(watch(setting.world, setting.built, player, columns, seed + place))
+    rows = interface.rows_of(np.concatenate(seen))
     return np.random.default_rng(seed).permutation(rows)
 
 
@@ -167,7 +170,7 @@ def _table(
             "reward_change": change.estimate,
             "reward_change_low": change.low,
             "reward_change_high": change.high,
-            "agreement": float(np.mean(decided[place] == decided[0])),
+            "agreement": _agreement(decided[place], decided[0]),
         }
         table.append(row)
     for before, row in itertools.pairwise(table):
@@ -187,6 +190,11 @@ def _score_kept(
         )
         hint = "train it longer, or judge it on more episodes with --episodes"
         raise InputError(problem, where=setting.scenario.name, hint=hint) from None
+
+
+def _agreement(actions: np.ndarray, others: np.ndarray) -> float:
+    """Return the share of rows on which two policies decide the same."""
+    return float(np.mean((actions == others).reshape(len(actions), -1).all(axis=1)))
 
 
 def _nonzero(candidate: pipeline.Candidate) -> int:

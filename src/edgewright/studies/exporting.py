@@ -13,8 +13,10 @@ from edgewright.core.protocols import Policy
 from edgewright.deploy.bundle import Bundle, Interface
 from edgewright.deploy.bundle.bundle import save
 from edgewright.deploy.export import make_bundle, write_graph
+from edgewright.deploy.heads import Head, head_for
 from edgewright.deploy.networks import layers_of
 from edgewright.deploy.observation import interface_of, vocabulary
+from edgewright.scenarios.binary.course import Start
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
@@ -29,37 +31,61 @@ def export_run(
     out: Path,
     *,
     seed: int = 0,
+    hidden: int | None = None,
     rules: Sequence[str] | None = None,
     data: str | None = None,
 ) -> Bundle:
     """Write the greedy policy of one seed of a run as a bundle.
 
     Args:
+        hidden: which scenario's network, where a run learned one for each hidden scenario.
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
 
     Raises:
-        InputError: there is no such seed, or the policy or a rule cannot be exported.
+        InputError: there is no such seed or hidden scenario, or the policy or a rule cannot be
+            exported.
     """
     run = load_run(folder, data)
     if not 0 <= seed < run.request.seeds:
         problem = f"the run has no seed {seed}"
         hint = f"its seeds are 0 to {run.request.seeds - 1}"
         raise InputError(problem, where=str(folder), hint=hint)
-    learner, state = run.plan.learner, run.trainings[seed].learner
     built = dataclasses.replace(run.built, world=run.plan.world)
-    interface = interface_in(built, learner.policy(state, explore=True))
+    policy, explorer, own = _policies(run, seed, hidden)
+    if own is not None:
+        built = built.only(own)
+    head = head_for(policy, vocabulary(built.world, built.params).head)
+    interface = interface_in(built, explorer, head)
     result = folder / "result.json"
     scores = store.read_json(result, "result") if result.exists() else {}
     facts = {
         "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}",
         "kind": "learned",
         "scenario": resolved(run.request.scenario),
-        "provenance": _provenance(run, seed),
+        "provenance": _provenance(run, seed) | ({} if own is None else {"hidden": own}),
         "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
         "lineage": [],
     }
-    policy = learner.policy(state, explore=False)
     return export_policy(out, policy, built, interface, facts, rules)
+
+
+def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | None]:
+    """Return the policy of a seed, the exploring one, and which hidden scenario it lives in.
+
+    Raises:
+        InputError: a hidden scenario is named, and the run has one network for all.
+    """
+    found = run.course.contender(run.trainings[seed])[0]
+    if isinstance(found, Start) and not found.shared:
+        own = hidden or 0
+        return found.policy(own), found.policy(own), own
+    if hidden is not None:
+        problem = "the run learned one network, not one for each hidden scenario"
+        raise InputError(problem, where="--hidden", hint="leave the option out")
+    if isinstance(found, Start):
+        return found.policy(0), found.policy(0), None
+    learner, state = run.plan.learner, run.trainings[seed].learner
+    return learner.policy(state, explore=False), learner.policy(state, explore=True), None
 
 
 def export_rule(
@@ -72,7 +98,8 @@ def export_rule(
     """
     built = build(scenario, data)
     found = baseline(name, built)
-    interface = interface_in(built, None)
+    head = vocabulary(built.world, built.params).head
+    interface = interface_in(built, None, head)
     facts = {
         "name": f"{name} on {scenario.name}",
         "kind": "rule",
@@ -86,11 +113,11 @@ def export_rule(
 
 def usual_rules(built: Built) -> list[str]:
     """Return the rules that are packed beside a learned policy when none are named."""
-    wanted = ("local-1", "shortest-1", "heuristic-fair")
+    wanted = ("local-1", "shortest-1", "heuristic-fair", "all-local")
     return [name for name in wanted if name in baseline_names(built)]
 
 
-def interface_in(built: Built, explorer: Policy | None) -> Interface:
+def interface_in(built: Built, explorer: Policy | None, head: Head) -> Interface:
     """Return the fields and outputs of policies of a world, with the range that training saw.
 
     That is what random actions lead to, and the exploring policy at the end of training.
@@ -101,7 +128,8 @@ def interface_in(built: Built, explorer: Policy | None) -> Interface:
         AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
     )
     names = tuple(world.observation_space(params).names)
-    return interface_of(vocabulary(world, params), names, watch(world, built, player, 0))
+    words = vocabulary(world, params)
+    return interface_of(words, head, names, watch(world, built, player, words.columns, 0))
 
 
 def export_policy(
@@ -120,7 +148,7 @@ def export_policy(
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
     """
     params = built.params
-    tables = vocabulary(built.world, params).tables
+    head = head_for(policy, vocabulary(built.world, params).head)
     beside = {}
     for name in usual_rules(built) if rules is None else rules:
         try:
@@ -129,9 +157,9 @@ def export_policy(
             if rules is not None:
                 raise
             continue  # a rule that this world's observations do not allow
-        beside[name] = write_graph(rule, interface, tables, name)
+        beside[name] = write_graph(rule, head, interface, name)
     layers = layers_of(policy, params, interface)
-    content, bundle = make_bundle(layers, interface, tables, beside, facts, str(out))
+    content, bundle = make_bundle(layers, head, interface, beside, facts, str(out))
     save(out, content)
     return bundle
 

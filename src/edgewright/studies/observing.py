@@ -17,6 +17,9 @@ from edgewright.scenarios.build import Built
 GAMES, STEPS = 64, 512
 """Copies of the world, and steps of each, when a policy is watched."""
 
+SCENARIOS = 16
+"""Hidden scenarios that the copies are shared out to, where there are hidden ones."""
+
 
 @record
 class AnyAction:
@@ -58,17 +61,33 @@ class Mixed:
         return (memory, random), Decision(action=action, aux=())
 
 
-def watch(world: World, built: Built, policy: Policy, seed: int) -> np.ndarray:
-    """Return the features ``[n, F]`` that a policy sees on the training inputs of a scenario."""
-    found = np.asarray(_play(jax.random.key(seed), world, built.params, built.train_stream, policy))
-    return found.reshape(-1, found.shape[-1])
+def watch(world: World, built: Built, policy: Policy, columns: int, seed: int) -> np.ndarray:
+    """Return what a policy sees on the training inputs of a scenario: features ``[n, columns]``.
+
+    Args:
+        columns: of one decision: the features of an agent, or of all agents in a row.
+    """
+    key, hidden = jax.random.key(seed), built.hidden
+    if hidden is None:
+        seen = [_play(key, world, built.params, built.train_stream, policy, GAMES)]
+    else:
+        seen = []
+        for n in range(min(SCENARIOS, hidden.train.count)):
+            params = hidden.train.one(n)
+            stream = hidden.train.stream(params)
+            seen.append(
+                _play(jax.random.fold_in(key, n), world, params, stream, policy, GAMES // SCENARIOS)
+            )
+    return np.concatenate([np.asarray(part).reshape(-1, columns) for part in seen])
 
 
-@functools.partial(jax.jit, static_argnames=("world",))
-def _play(key: Array, world: World, params: Any, stream: Stream[Any], policy: Policy) -> Array:
+@functools.partial(jax.jit, static_argnames=("world", "games"))
+def _play(
+    key: Array, world: World, params: Any, stream: Stream[Any], policy: Policy, games: int
+) -> Array:
     start_key, stage_key, play_key = jax.random.split(key, 3)
-    carry = jax.vmap(stream.start)(jax.random.split(start_key, GAMES))
+    carry = jax.vmap(stream.start)(jax.random.split(start_key, games))
     _, rows = take(stream, carry, STEPS + 1)
     first, rest = jax.tree.map(lambda a: a[0], rows), jax.tree.map(lambda a: a[1:], rows)
-    games = stage(stage_key, world, params, policy, first)
-    return unroll(play_key, world, params, policy, games, rest)[1].observation
+    staged = stage(stage_key, world, params, policy, first)
+    return unroll(play_key, world, params, policy, staged, rest)[1].observation

@@ -39,9 +39,7 @@ class Engine:
         self.outputs = [output.name for output in interface.outputs]
         types = {node.name: node.type for node in self._session.get_outputs()}
         self.has_scores = SCORES in types
-        shapes = {
-            output.name: (output.size,) if output.size else () for output in interface.outputs
-        }
+        shapes = {output.name: output.shape for output in interface.outputs}
         inputs = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
         wanted = [(INPUT, "tensor(float)", [interface.columns])]
         if inputs != wanted or not set(shapes) <= set(types):
@@ -65,7 +63,7 @@ class Engine:
             problem = f"the graph does not run: {_first_line(error)}"
             raise InputError(problem, where=where, hint="export the policy again") from None
 
-    def one(self, row: Sequence[float]) -> list[int | list[float]]:
+    def one(self, row: Sequence[float]) -> list[Any]:
         """Return the outputs for one row, in the order of the interface.
 
         Raises:
@@ -98,7 +96,7 @@ class Engine:
             raise EngineError("the model failed: its scores are not finite")
         return named
 
-    def _taker(self, name: str) -> Callable[[], int | list[float]]:
+    def _taker(self, name: str) -> Callable[[], Any]:
         """Return what reads an output of the last single row."""
         buffer: Any = self._bound[name]
         return buffer.item if buffer.size == 1 and buffer.ndim == 1 else buffer[0].tolist

@@ -1,7 +1,8 @@
 """What goes into a bundle and what comes out: named fields with units and ranges.
 
 A *row* is what the graph takes: numbers in their units, a choice as one column for each possibility
-(``one-hot``) or as its index. The world's own features are ``row / scale``, column by column.
+(``one-hot``) or as its index. The world's own features are ``(row - offset) / scale``, column by
+column.
 """
 
 from __future__ import annotations
@@ -63,16 +64,17 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """One named output of a decision: a whole number, or ``size`` numbers.
+    """One named output of a decision: a whole number, or whole numbers of a ``shape``.
 
     Attributes:
         labels: what each value means, where there are few: ``labels[value]``.
+        shape: e.g. ``(10,)`` for a bit of each of ten devices.
     """
 
     name: str
     meaning: str
     labels: tuple[str, ...] = ()
-    size: int | None = None
+    shape: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,19 +82,30 @@ class Interface:
     """The whole contract of a policy with its callers.
 
     Attributes:
-        scales: ``[columns]``; the world's features are the row divided by these.
-        features: ``[columns]`` names that the world gives its features.
+        scales, offsets: ``[columns]``; the world's features are ``(row - offset) / scale``.
+        features: names that the world gives its features, of one agent.
     """
 
     fields: tuple[Field, ...]
     outputs: tuple[Output, ...]
     scales: tuple[float, ...]
+    offsets: tuple[float, ...]
     features: tuple[str, ...]
 
     @property
     def columns(self) -> int:
         """Return the width of a row."""
         return len(self.scales)
+
+    @property
+    def joint(self) -> bool:
+        """Say whether one row holds all agents of the world, and one decision serves them all."""
+        return bool(self.outputs[0].shape)
+
+    def rows_of(self, features: Any) -> Any:
+        """Return rows ``[..., columns]`` in units from the world's features."""
+        scales, offsets = (np.asarray(x, np.float32) for x in (self.scales, self.offsets))
+        return features * scales + offsets
 
     @functools.cached_property
     def _plan(self) -> list[tuple[str, float, float, dict[str, list[float]] | None, Field]]:
@@ -166,7 +179,7 @@ class Interface:
 
         def contract(one: Interface) -> Any:
             fields = [(f.name, f.unit, f.choices, f.encoding) for f in one.fields]
-            return fields, [(o.name, o.labels, o.size) for o in one.outputs]
+            return fields, [(o.name, o.labels, o.shape) for o in one.outputs]
 
         return contract(self) == contract(other)
 

@@ -1,8 +1,8 @@
 """The manifest: what a bundle says of itself, checked key by key.
 
-schema, name, kind            1; what it is called; "learned" or "rule"
-interface                     fields, outputs, scales, features
-graphs                        by name ("policy" and rules): file, layers, precision, sizes
+schema, name, kind            2; what it is called; "learned" or "rule"
+interface                     fields, outputs, scales, offsets, features
+graphs                        by name ("policy" and rules): file, layers, head, precision, sizes
 scenario, provenance, scores  where it comes from and how it did
 parity                        how the record of parity was made and what is tolerated
 lineage                       the stages of compression, in order
@@ -22,7 +22,7 @@ from edgewright.core.errors import InputError
 from edgewright.deploy.bundle.archive import AGAIN
 from edgewright.deploy.bundle.interface import Field, Interface, Output
 
-SCHEMA = 1
+SCHEMA = 2
 MEMBER = "manifest.json"
 
 _KEYS: dict[str, type] = {
@@ -92,11 +92,15 @@ def read_interface(facts: Mapping[str, Any], where: str) -> Interface:
             Field(**{**field, "choices": tuple(field["choices"])}) for field in facts["fields"]
         )
         outputs = tuple(
-            Output(**{**output, "labels": tuple(output["labels"])}) for output in facts["outputs"]
+            Output(
+                **{**one, "labels": tuple(one["labels"]), "shape": tuple(map(int, one["shape"]))}
+            )
+            for one in facts["outputs"]
         )
-        scales = tuple(float(scale) for scale in facts["scales"])
-        interface = Interface(fields, outputs, scales, tuple(facts["features"]))
-        if sum(field.columns for field in fields) != len(scales) or not outputs:
+        scales, offsets = (tuple(map(float, facts[key])) for key in ("scales", "offsets"))
+        interface = Interface(fields, outputs, scales, offsets, tuple(facts["features"]))
+        columns = sum(field.columns for field in fields)
+        if not columns == len(scales) == len(offsets) or not outputs:
             raise ValueError("the columns of the fields do not add up")
     except (KeyError, TypeError, ValueError) as error:
         problem = f"the manifest's interface cannot be read ({error})"

@@ -2,8 +2,8 @@
 
 Rows of three kinds: ``random`` in the trained range, ``edge`` (corners of it, and far outside), and
 ``adversarial`` (pushed to where the two best scores are nearly the same). Scores must agree
-everywhere within a tolerance, decisions wherever they are ``settled``: where rounding cannot turn
-them.
+everywhere within a tolerance, every output of a decision wherever it is ``settled``
+``[rows, outputs]``: where rounding cannot turn it.
 """
 
 from __future__ import annotations
@@ -30,27 +30,28 @@ def check_parity(
     try:
         rows, kinds, settled = record["rows"], record["kind"], record["settled"]
         found = engine.many(rows)
-        wrong = np.zeros(len(rows), bool)
-        for name in engine.outputs:
+        wrong = np.zeros((len(rows), len(engine.outputs)), bool)
+        for place, name in enumerate(engine.outputs):
             same = found[name] == record[name]
-            wrong |= ~same.reshape(len(rows), -1).all(axis=1)
+            wrong[:, place] = ~same.reshape(len(rows), -1).all(axis=1)
         apart = np.zeros(len(rows))
         if engine.has_scores:
             apart = np.abs(found[SCORES] - record[SCORES]).max(axis=1)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         problem = f"the record of parity does not fit the graph ({error})"
         raise InputError(problem, where=where, hint="export the policy again") from None
-    worst, differ = float(apart.max(initial=0.0)), int(np.sum(wrong & settled))
+    worst, differ = float(apart.max(initial=0.0)), int(np.sum((wrong & settled).any(axis=1)))
+    clear = int(settled[:, 0].sum())
     if not worst <= tolerance or differ:
         problem = (
             f"the runtime of this machine decides otherwise than the record: {differ} of "
-            f"{int(settled.sum())} settled decisions differ, scores by up to {worst:.3g} "
+            f"{clear} settled decisions differ, scores by up to {worst:.3g} "
             f"(tolerated: {tolerance:.3g})"
         )
         raise InputError(problem, where=where, hint="use another version of onnxruntime")
     return {
         "rows": {kind: int(np.sum(kinds == n)) for n, kind in enumerate(KINDS)},
-        "settled": int(settled.sum()),
+        "settled": clear,
         "worst_score_difference": worst,
         "tolerance": tolerance,
     }

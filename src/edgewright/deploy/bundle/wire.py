@@ -15,10 +15,10 @@ OPSET = 18
 
 _NAMES = """
 Abs Add And ArgMax ArgMin Cast Ceil Clip Concat CumSum DequantizeLinear Div Equal Erf Exp Expand
-Floor GRU Gather Gemm Greater GreaterOrEqual Identity LayerNormalization Less LessOrEqual Log MatMul
-Max Min Mish Mod Mul Neg Not OneHot Or Pow QuantizeLinear Range Reciprocal ReduceMax ReduceMean
-ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Slice Softmax Softplus Sqrt
-Squeeze Sub Tanh TopK Transpose Unsqueeze Where Xor
+Floor GRU Gather GatherElements Gemm Greater GreaterOrEqual Identity LayerNormalization Less
+LessOrEqual Log MatMul Max Min Mish Mod Mul Neg Not OneHot Or Pow QuantizeLinear Range Reciprocal
+ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Slice
+Softmax Softplus Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze Where Xor
 """
 OPERATORS = frozenset(_NAMES.split())
 """Operators that a bundle may ask for: arithmetic on tensors. No loops, no files, no randomness."""

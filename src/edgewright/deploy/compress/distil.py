@@ -1,8 +1,8 @@
 """Distillation: teach a network the scores of another one on what that one sees.
 
-Hinton, Vinyals and Dean 2015, with soft scores at a temperature; for action values that is policy
-distillation (Rusu et al., ICLR 2016). Fine-tuning after pruning is the same with a student that is
-already close.
+Hinton, Vinyals and Dean 2015, by the distance of the policy's head; for action values that is
+policy distillation (Rusu et al., ICLR 2016). Fine-tuning after pruning is the same with a student
+that is already close.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ import optax
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
+from edgewright.deploy.heads import Head
 from edgewright.deploy.layers import Dense, run
 from edgewright.nets.mlp import init_mlp
 
 STEPS, BATCH, RATE = 3000, 256, 2e-3
-TEMPERATURE = 0.5
-"""Of the soft scores, in units of their spread: the mean standard deviation over the actions."""
 
 
 def smaller(layers: Sequence[Any], widths: tuple[int, ...], key: Array) -> tuple[Any, ...]:
@@ -46,20 +45,21 @@ def smaller(layers: Sequence[Any], widths: tuple[int, ...], key: Array) -> tuple
     return (*layers[:first], *body, *layers[last + 1 :])
 
 
-def fit(student: Sequence[Any], teacher: Sequence[Any], rows: Array, key: Array) -> tuple[Any, ...]:
-    """Return the student after :data:`STEPS` steps towards the teacher's soft scores on ``rows``.
+def fit(
+    student: Sequence[Any], teacher: Sequence[Any], head: Head, rows: Array, key: Array
+) -> tuple[Any, ...]:
+    """Return the student after :data:`STEPS` steps towards the teacher's scores on ``rows``.
 
     Only dense layers learn. A weight that is exactly zero stays zero.
     """
-    return _fit(tuple(student), tuple(teacher), rows, key)
+    return _fit(tuple(student), tuple(teacher), head, rows, key)
 
 
-@functools.partial(jax.jit)
+@functools.partial(jax.jit, static_argnames=("head",))
 def _fit(
-    student: tuple[Any, ...], teacher: tuple[Any, ...], rows: Array, key: Array
+    student: tuple[Any, ...], teacher: tuple[Any, ...], head: Head, rows: Array, key: Array
 ) -> tuple[Any, ...]:
     wanted = run(teacher, rows)
-    temperature = TEMPERATURE * jnp.mean(jnp.std(wanted, axis=-1)) + 1e-12
     learned = {n: layer for n, layer in enumerate(student) if isinstance(layer, Dense)}
     masks = {
         n: Dense(weight=(layer.weight != 0).astype(jnp.float32), bias=jnp.ones_like(layer.bias))
@@ -69,9 +69,7 @@ def _fit(
 
     def loss(learned: dict[int, Dense], part: Array, goal: Array) -> Array:
         whole: list[Any] = [learned.get(n, layer) for n, layer in enumerate(student)]
-        log_q = jax.nn.log_softmax(run(whole, part) / temperature)
-        log_p = jax.nn.log_softmax(goal / temperature)
-        return jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1))
+        return head.distance(run(whole, part), goal)
 
     def step(carry: Any, key: Array) -> tuple[Any, None]:
         learned, state = carry

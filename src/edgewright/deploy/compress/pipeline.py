@@ -26,12 +26,13 @@ from edgewright.deploy.compress.stages import Stage
 from edgewright.deploy.export import (
     Graph,
     assemble,
+    how_far,
     make_bundle,
     read_arrays,
-    read_tables,
     score_size,
     write_graph,
 )
+from edgewright.deploy.heads import Head, read_head
 from edgewright.deploy.layers import read_layers, run
 from edgewright.deploy.record import make_record
 
@@ -46,6 +47,7 @@ class Candidate:
 
     teacher: tuple[Any, ...]
     layers: tuple[Any, ...]
+    head: Head
     int8: bool
     content: bytes
     bundle: Bundle
@@ -59,7 +61,8 @@ def begin(bundle: Bundle) -> Candidate:
     """
     entry = bundle.facts["graphs"][POLICY]
     layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
-    return Candidate(layers, layers, entry["precision"] == "int8", b"", bundle)
+    head = read_head(entry["head"], bundle.graph(), bundle.interface.outputs)
+    return Candidate(layers, layers, head, entry["precision"] == "int8", b"", bundle)
 
 
 def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
@@ -71,12 +74,14 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
     """
     seen, layers, key = jnp.asarray(rows), before.layers, jax.random.key(seed)
     if stage.kind == "prune":
-        layers = fit(prune(layers, stage.share, seen), before.teacher, seen, key)
+        layers = prune(layers, stage.share, seen)
     elif stage.kind == "sparse":
-        layers = fit(sparsify(layers, stage.share), before.teacher, seen, key)
+        layers = sparsify(layers, stage.share)
     elif stage.kind == "distil":
         student_key, key = jax.random.split(key)
-        layers = fit(smaller(layers, stage.widths, student_key), before.teacher, seen, key)
+        layers = smaller(layers, stage.widths, student_key)
+    if stage.kind != "int8":
+        layers = fit(layers, before.teacher, before.head, seen, key)
     int8 = before.int8 or stage.kind == "int8"
     bundle = before.bundle
     facts = {
@@ -84,32 +89,33 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
         "scores": {},  # those of the policy before: measured again for this one
         "lineage": [*bundle.facts["lineage"], {"stage": stage.text, "from": bundle.version}],
     }
-    tables = read_tables(bundle.graph(), bundle.interface)
     rules = {n: Graph(bundle.graph(n), bundle.facts["graphs"][n]) for n in bundle.rules}
     if not int8:
-        made = make_bundle(layers, bundle.interface, tables, rules, facts, bundle.path)
-        return Candidate(before.teacher, layers, int8, *made)
-    content, made = _quantised(layers, bundle, tables, rules, facts, rows)
+        made = make_bundle(layers, before.head, bundle.interface, rules, facts, bundle.path)
+        return Candidate(before.teacher, layers, before.head, int8, *made)
+    content, made = _quantised(layers, before.head, bundle, rules, facts, rows)
     entry = made.facts["graphs"][POLICY]["layers"]
     kept = read_layers(entry, read_arrays(made.graph()), bundle.path)
-    return Candidate(before.teacher, kept, int8, content, made)
+    return Candidate(before.teacher, kept, before.head, int8, content, made)
 
 
 def _quantised(
     layers: tuple[Any, ...],
+    head: Head,
     bundle: Bundle,
-    tables: Mapping[str, np.ndarray],
     rules: Mapping[str, Graph],
     facts: Mapping[str, Any],
     rows: np.ndarray,
 ) -> tuple[bytes, Bundle]:
     interface = bundle.interface
-    plain = write_graph(layers, interface, tables, POLICY)
+    plain = write_graph(layers, head, interface, POLICY)
     model = quantise(plain.model, rows)
     graph = Graph(model, {**plain.facts, "precision": "int8", "bytes": len(model)})
     reference = reference_of_int8(model, interface)
-    tolerance = INT8_TOLERANCE * score_size(reference, interface)
-    record = make_record(interface, reference, functools.partial(run, layers), tolerance)
+    far = how_far(layers)
+    tolerance = INT8_TOLERANCE * score_size(reference, interface, far)
+    scores = functools.partial(run, layers)
+    record = make_record(interface, reference, head, scores, tolerance, far)
     named = f"onnx {onnx.__version__} reference evaluator"
     parity = {"reference": named, "tolerance": tolerance, "quantiser": onnxruntime.__version__}
     whole = {**facts, "parity": parity}

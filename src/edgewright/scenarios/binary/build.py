@@ -60,6 +60,16 @@ class Hidden:
     train: Scenarios
     test: Scenarios
 
+    def only(self, index: int) -> Hidden:
+        """Return as many copies of one scenario of the evaluation, in both parts."""
+        params = self.test.one(index)
+
+        def copies(part: Scenarios) -> Scenarios:
+            same = jax.tree.map(lambda x: jnp.broadcast_to(x, (part.count, *x.shape)), params)
+            return dataclasses.replace(part, params=same)
+
+        return Hidden(train=copies(self.train), test=copies(self.test))
+
 
 def build(scenario: BinaryScenario, data: str | None) -> Built:
     """Return the world and the scenarios that were drawn for training and for evaluation."""

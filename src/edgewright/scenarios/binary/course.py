@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.agents.droo import Droo
+from edgewright.agents.droo import Droo, RelaxedPolicy
 from edgewright.agents.maml import Maml
 from edgewright.baselines.binary import Optimum
 from edgewright.core.errors import InputError
@@ -39,6 +39,20 @@ class Start:
     network: Any
     learner: Droo
     shared: bool = static()
+
+    def policy(self, index: int) -> RelaxedPolicy:
+        """Return what a device of one scenario decides with, before it adapts any further.
+
+        Raises:
+            InputError: each scenario has its own network, and there is none of that number.
+        """
+        if self.shared:
+            return self.learner.proposer(self.network)
+        own = jax.tree.leaves(self.network)[0].shape[0]
+        if not 0 <= index < own:
+            problem = f"the run learned in {own} scenarios of its own, there is no number {index}"
+            raise InputError(problem, where="--hidden", hint=f"give 0 to {own - 1}")
+        return self.learner.proposer(jax.tree.map(lambda leaf: leaf[index], self.network))
 
     def networks(self, count: int) -> Any:
         """Return a network for each of ``count`` scenarios, leaves ``[count, ...]``.

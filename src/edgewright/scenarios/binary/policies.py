@@ -86,7 +86,7 @@ def play(
 ) -> tuple[dict[str, Array], None]:
     """Return the metrics ``[E]`` of a policy in every hidden scenario.
 
-    A start adapts in each of them for 20 gradient steps first.
+    A start adapts in each of them for 20 gradient steps first; a bundle decides as it is.
     """
     tasks, devices = built.hidden.test, built.world.devices
     if isinstance(contender.policy, Start):
@@ -101,6 +101,9 @@ def play(
             exams,
         )
         return judged(jax.tree.map(lambda leaf: leaf[:, -1], found), devices), None
+    if contender.reveal is None:
+        given = (contender.world, tasks, contender.policy, exams)
+        return judged(adapt.examine_untold_all(jax.random.key(seed), *given), devices), None
     found = adapt.examine_all(jax.random.key(seed), built.world, tasks, contender.policy, exams)
     twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf], axis=-1), found)
     return judged(twice, devices), None
