@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Recordings, where there are any; without them the demonstration and the tests use synthetic inputs.
 DATA ?= $(or $(EDGEWRIGHT_DATA),$(abspath $(wildcard ../shared/data)))
+ifneq ($(DATA),)
 export EDGEWRIGHT_DATA := $(DATA)
+endif
 DEMO_OUT ?= demo
 PROCESSES ?= 2
 

@@ -6,6 +6,8 @@ Builders are session fixtures that return functions, so that property tests may 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +16,28 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from edgewright.core.compilation import keep_compilations
 from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState
 
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")  # compile quickly
+CACHE = "EDGEWRIGHT_CACHE"
 
 settings.register_profile("dev", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all workers and commands of this run share what they compile, and nothing older."""
+    if not hasattr(config, "workerinput"):
+        os.environ[CACHE] = tempfile.mkdtemp(prefix="edgewright-tests-")
+    keep_compilations()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Throw away what was compiled."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True)
+
 
 HEAVY: dict[str, Any] = {
     "slot_s": 0.5,

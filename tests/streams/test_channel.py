@@ -95,7 +95,7 @@ def test_unreadable_files_and_too_many_devices_are_named(tmp_path: Path):
         recorded_gains(tmp_path / "g.mat", devices=4)
 
 
-@pytest.mark.skipif("EDGEWRIGHT_DATA" not in os.environ, reason="needs the recordings")
+@pytest.mark.skipif(not os.environ.get("EDGEWRIGHT_DATA"), reason="needs the recordings")
 def test_the_published_file_has_rayleigh_columns():
     found = load_gains(Path(os.environ["EDGEWRIGHT_DATA"]) / "channel" / "droo_10_devices.mat")
     gain = found["gain"]

@@ -27,7 +27,7 @@ ROWS = ([10.0, 11.0, 12.0], [20.0, 21.0, 22.0, 23.0, 24.0], [30.0])
 def data() -> Path:
     """Return the folder of the real recordings, or skip."""
     beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("EDGEWRIGHT_DATA", beside))
+    folder = Path(os.environ.get("EDGEWRIGHT_DATA") or beside)
     if not (folder / "bandwidth").is_dir():
         pytest.skip("no recordings: set EDGEWRIGHT_DATA to their folder")
     return folder

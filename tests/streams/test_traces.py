@@ -22,7 +22,7 @@ AZURE_HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens"
 def data() -> Path:
     """Return the folder of the real recordings, or skip."""
     beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("EDGEWRIGHT_DATA", beside))
+    folder = Path(os.environ.get("EDGEWRIGHT_DATA") or beside)
     if not (folder / "bandwidth").is_dir():
         pytest.skip("no recordings: set EDGEWRIGHT_DATA to their folder")
     return folder
