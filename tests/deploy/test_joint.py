@@ -9,13 +9,14 @@ import pytest
 
 from edgewright.agents.droo import Droo
 from edgewright.core.errors import InputError
+from edgewright.deploy.bits import Bits
 from edgewright.deploy.bundle import load
 from edgewright.deploy.bundle.archive import unpack_arrays
 from edgewright.deploy.bundle.engine import Engine
 from edgewright.deploy.bundle.interface import Field, Interface
 from edgewright.deploy.compress.stages import parse_stages
 from edgewright.deploy.export import write_graph
-from edgewright.deploy.heads import Bits, head_for
+from edgewright.deploy.heads import head_for
 from edgewright.deploy.layers import Dense
 from edgewright.deploy.observation import interface_of, vocabulary
 from edgewright.loops import adapt

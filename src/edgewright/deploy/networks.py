@@ -20,8 +20,9 @@ from edgewright.baselines import binary
 from edgewright.baselines.aigc import AigcHeuristic, Greedy, Random, Rollout, Rule
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
+from edgewright.deploy.bits import Bits, check_repeatable
 from edgewright.deploy.bundle.interface import Interface
-from edgewright.deploy.heads import Bits, Head, check_repeatable, head_for
+from edgewright.deploy.heads import Head, head_for
 from edgewright.deploy.layers import (
     Dense,
     Dueling,

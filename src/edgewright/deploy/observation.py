@@ -16,8 +16,9 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.spaces import Discrete
+from edgewright.deploy.bits import Bits
 from edgewright.deploy.bundle.interface import Field, Interface, Output
-from edgewright.deploy.heads import Bits, Choice, Head
+from edgewright.deploy.heads import Choice, Head
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import AigcInputs, AigcState, AigcWorld
 from edgewright.worlds.aigc.world import (
