@@ -5,10 +5,15 @@ Builders are session fixtures that return functions, so that property tests may 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -82,6 +87,41 @@ MEAN_TASK: dict[str, Any] = {
     "gap_s": 0.5,
 }
 """The mean task of section 4, alone in the system."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command wrote."""
+
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def edgewright() -> Callable[..., Said]:
+    """Return what runs the command line in this process, where much is compiled already.
+
+    A process of its own would import and compile everything again; some tests still start one.
+    """
+    from edgewright.cli.main import main
+
+    def run(*arguments: Any, cwd: Path | None = None, code: int = 0) -> Said:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["edgewright", *map(str, arguments)])
+            patch.delenv("EDGEWRIGHT_DATA", raising=False)
+            if cwd is not None:
+                patch.chdir(cwd)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    main()
+                    left = 0
+                except SystemExit as stop:
+                    left = stop.code or 0
+        assert left == code, err.getvalue()[-2000:]
+        return Said(out.getvalue(), err.getvalue())
+
+    return run
 
 
 @pytest.fixture(scope="session")

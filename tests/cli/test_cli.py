@@ -18,13 +18,11 @@ SMALL = [
 ]
 
 
-def edgewright(*arguments, cwd=None, code=0, environment=None):
+def process(*arguments, cwd):
+    """Run a command as a user does; return what it wrote."""
     command = [sys.executable, "-m", "edgewright", *map(str, arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env={**ENVIRONMENT, **(environment or {})}
-    )
-    assert done.returncode == code, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr[-2000:]
     return done
 
 
@@ -32,7 +30,7 @@ def edgewright(*arguments, cwd=None, code=0, environment=None):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     train = ["train", "aigc-heavy", "--learner", "se-ppo", "--steps", "6e3", "--seeds", "2"]
-    done = edgewright(*train, "--out", "runs/a", "--json", *SMALL, cwd=folder)
+    done = process(*train, "--out", "runs/a", "--json", *SMALL, cwd=folder)
     return folder, json.loads(done.stdout), done.stderr
 
 
@@ -45,7 +43,7 @@ def test_train_prints_one_object_and_progress_on_stderr(run):
     assert (folder / "runs/a/seed-1/checkpoint.npz").exists()
 
 
-def test_evaluate_and_compare_take_the_run(run):
+def test_evaluate_and_compare_take_the_run(run, edgewright):
     folder, trained, _ = run
     found = json.loads(edgewright("evaluate", "runs/a", "--json", cwd=folder).stdout)
     assert found["reward"] == pytest.approx(trained["reward"]["mean"], abs=1e-6)
@@ -65,7 +63,7 @@ def test_evaluate_and_compare_take_the_run(run):
     assert "of the gap" in text
 
 
-def test_list(tmp_path):
+def test_list(tmp_path, edgewright):
     found = json.loads(edgewright("list", "--json").stdout)
     assert "aigc-heavy" in [scenario["name"] for scenario in found["scenarios"]]
     assert "se-ppo" in found["learners"]
@@ -74,7 +72,7 @@ def test_list(tmp_path):
     assert "aigc-heavy" in edgewright("list").stdout
 
 
-def test_help_is_light():
+def test_help_is_light(edgewright):
     code = (
         "import sys, edgewright.cli.main as m\n"
         "try: m.app(['--help'])\n"
@@ -115,14 +113,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
-def test_wrong_input_gets_one_message_and_code_2(tmp_path, arguments, message):
+def test_wrong_input_gets_one_message_and_code_2(tmp_path, arguments, message, edgewright):
     done = edgewright(*arguments, cwd=tmp_path, code=2)
     assert message in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "b").exists()
 
 
-def test_bad_traces_are_named(tmp_path):
+def test_bad_traces_are_named(tmp_path, edgewright):
     (tmp_path / "bandwidth").mkdir()
     good = "".join(f"{t}\t{50 + t % 7}\n" for t in range(200))
     for name in "abc":
@@ -147,7 +145,7 @@ def test_bad_traces_are_named(tmp_path):
         assert "b.txt" in done.stderr, name
 
 
-def test_a_half_written_run_is_refused(run, tmp_path):
+def test_a_half_written_run_is_refused(run, tmp_path, edgewright):
     folder, _, _ = run
     copy = tmp_path / "half"
     (copy / "seed-0").mkdir(parents=True)
@@ -165,10 +163,25 @@ def test_a_half_written_run_is_refused(run, tmp_path):
     assert "not whole" in done.stderr
 
 
+LONG = ["train", "aigc-heavy", "--steps", "4e5", "--seeds", "2", "--json", *SMALL]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, edgewright):
+    """Return the weights of each seed of a run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    edgewright(*LONG, "--out", "whole", cwd=folder)
+    return [weights(folder / "whole", seed) for seed in range(2)]
+
+
+def weights(run, seed):
+    with np.load(run / f"seed-{seed}/checkpoint.npz") as found:
+        return {name: found[name] for name in found.files if name != "__facts__"}
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_stopped_goes_on_to_the_same_weights(tmp_path, how):
-    long = ["train", "aigc-heavy", "--steps", "4e5", "--seeds", "2", "--json", *SMALL]
-    command = [sys.executable, "-m", "edgewright", *long, "--out", "stopped"]
+def test_a_run_that_is_stopped_goes_on_to_the_same_weights(tmp_path, how, whole, edgewright):
+    command = [sys.executable, "-m", "edgewright", *LONG, "--out", "stopped"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, **quiet)
     first = tmp_path / "stopped" / "seed-0" / "checkpoint.npz"
@@ -182,14 +195,9 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_weights(tmp_path, how):
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     done = edgewright("evaluate", "stopped", cwd=tmp_path, code=2)
     assert "again" in done.stderr or "there is no checkpoint" in done.stderr
-    edgewright(*long, "--out", "stopped", cwd=tmp_path)
-    edgewright(*long, "--out", "whole", cwd=tmp_path)
+    edgewright(*LONG, "--out", "stopped", cwd=tmp_path)
     for seed in range(2):
-        paths = [tmp_path / name / f"seed-{seed}/checkpoint.npz" for name in ("stopped", "whole")]
-        ours, theirs = (np.load(path) for path in paths)
-        assert ours.files == theirs.files
-        for name in ours.files:
-            if name != "__facts__":
-                np.testing.assert_array_equal(ours[name], theirs[name])
-        ours.close()
-        theirs.close()
+        ours = weights(tmp_path / "stopped", seed)
+        assert ours.keys() == whole[seed].keys()
+        for name, values in ours.items():
+            np.testing.assert_array_equal(values, whole[seed][name])

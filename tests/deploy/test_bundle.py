@@ -66,9 +66,9 @@ def test_no_bytes_crash_the_reader(content):
 def test_another_schema_version_is_refused_with_the_remedy(content):
     members = archive.unpack(content, "")
     facts = json.loads(members.pop(manifest.MEMBER))
-    facts["schema"] = 2
+    facts["schema"] = 1
     wrong = archive.pack({manifest.MEMBER: json.dumps(facts).encode(), **members})
-    with pytest.raises(InputError, match="schema 2, this version reads 1"):
+    with pytest.raises(InputError, match="schema 1, this version reads 2"):
         parse(wrong, "x.edge")
 
 
@@ -156,7 +156,8 @@ def test_a_graph_that_decides_otherwise_is_refused_by_its_own_record(content):
 def test_a_graph_of_another_width_or_without_a_file_is_refused(content):
     def narrower(facts):
         facts["interface"]["fields"] = facts["interface"]["fields"][:-1]
-        facts["interface"]["scales"] = facts["interface"]["scales"][:-1]
+        for name in ("scales", "offsets"):
+            facts["interface"][name] = facts["interface"][name][:-1]
 
     with pytest.raises(InputError, match="the graph takes"):
         parse(resealed(content, narrower), "x.edge")

@@ -1,8 +1,6 @@
 """From a training to a file that decides, by the commands a user types."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -19,14 +17,6 @@ SMALL = {
 }
 
 
-def edgewright(*arguments, code=0):
-    command = [sys.executable, "-m", "edgewright", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
-    return done
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "a"
@@ -35,13 +25,13 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def exported(run):
+def exported(run, edgewright):
     path = run.parent / "p.edge"
     done = edgewright("export", run, "--out", path, "--json")
     return path, json.loads(done.stdout)
 
 
-def test_export_says_what_it_wrote_and_inspect_checks_it(exported):
+def test_export_says_what_it_wrote_and_inspect_checks_it(exported, edgewright):
     path, said = exported
     bundle = load(path)
     assert said["version"] == bundle.version
@@ -69,7 +59,7 @@ def test_a_seed_that_is_not_there_is_refused(run, tmp_path):
         export_run(run, tmp_path / "b.edge", seed=3)
 
 
-def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path):
+def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, edgewright):
     path, _ = exported
     out = tmp_path / "small.edge"
     stages = ["compress", path, "--stages", "prune:0.25,int8", "--json", "--out", out]
@@ -114,7 +104,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda v: str(v)[:40])
-def test_wrong_input_gets_one_message_and_exit_code_2(arguments, message, tmp_path):
+def test_wrong_input_gets_one_message_and_exit_code_2(arguments, message, tmp_path, edgewright):
     done = edgewright(*arguments, code=2)
     assert message in done.stderr
     assert done.stdout == ""

@@ -41,6 +41,9 @@ def measure_binary(
         peer: a program that measures the same sizes with another library, e.g.
             ``benchmarks/mrl_torch.py``: called with a JSON object, it prints one.
     """
+    if peer and not Path(peer).is_file():
+        hint = "e.g. benchmarks/mrl_torch.py of the source tree"
+        raise InputError("there is no such file", where=f"--peer {peer}", hint=hint)
     chosen = load(scenario)
     built = build(chosen)
     tell("meta-training")
@@ -96,9 +99,6 @@ def _enumeration(chosen: Any, rate: Callable[..., float]) -> dict[str, Any]:
 
 
 def _peer(peer: str, built: Built, learner: Any, found: dict[str, Any]) -> dict[str, Any]:
-    if not Path(peer).is_file():
-        hint = "e.g. benchmarks/mrl_torch.py of the source tree"
-        raise InputError("there is no such file", where=f"--peer {peer}", hint=hint)
     base, devices = learner.base, built.world.devices
     sizes = {
         "devices": devices,
@@ -121,9 +121,14 @@ def _peer(peer: str, built: Built, learner: Any, found: dict[str, Any]) -> dict[
     if done.returncode:
         problem = f"it failed: {done.stderr.strip().splitlines()[-1:] or 'no message'}"
         raise InputError(problem, where=f"--peer {peer}", hint="is its library installed?")
-    theirs = json.loads(done.stdout)
-    rounds = found["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
-    steps = found["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
+    try:
+        theirs = json.loads(done.stdout)
+        rounds = found["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
+        steps = found["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
+        hint = "print one JSON object with meta_rounds_per_s and fine_tuning_steps_per_s"
+        raise InputError(problem, where=f"--peer {peer}", hint=hint) from None
     return {
         **theirs,
         "seconds": round(time.perf_counter() - begun, 1),
