@@ -4,9 +4,10 @@
 
 On loopback, each server in a process of its own with the same uvicorn, uvloop, httptools and
 settings: ``edgewright serve`` without and with ``--log``, and two bare endpoints that answer JSON
-of the same size, see ``bare_endpoint.py``. One server after the other is loaded by ``load.py``, in
-turns over several rounds. The ratio is taken of the median rate over the rounds; the processor
-time of the server for one request is reported too, because a busy machine disturbs it less.
+of the same size, see ``bare_endpoint.py``. One server after the other is loaded by
+``load_generator.py``, in turns over several rounds. The ratio is taken of the median rate over the
+rounds; the processor time of the server for one request is reported too, because a busy machine
+disturbs it less.
 """
 
 from __future__ import annotations
@@ -24,8 +25,15 @@ from typing import Any
 
 import numpy as np
 from common import (
-    EDGEWRIGHT, bundle_file, cpu_s, observations, quantiles, request_bytes, started, table,
-)  # fmt: skip
+    EDGEWRIGHT,
+    bundle_file,
+    cpu_s,
+    observations,
+    quantiles,
+    request_bytes,
+    started,
+    table,
+)
 
 from edgewright.deploy.bundle import load
 
@@ -46,9 +54,15 @@ def answer_of(url: str, content: Any) -> bytes:
 def drive(url: str, request: Path, connections: int, seconds: float) -> dict[str, Any]:
     """Load a server once."""
     command = [
-        sys.executable, str(HERE / "load.py"), url.removeprefix("http://"), str(request),
-        "--connections", str(connections), "--seconds", str(seconds),
-    ]  # fmt: skip
+        sys.executable,
+        str(HERE / "load_generator.py"),
+        url.removeprefix("http://"),
+        str(request),
+        "--connections",
+        str(connections),
+        "--seconds",
+        str(seconds),
+    ]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

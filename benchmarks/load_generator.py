@@ -1,6 +1,6 @@
 """A load generator: connections that stay open, each asks again as soon as it is answered.
 
-    python benchmarks/load.py ADDRESS REQUEST_FILE --connections 16 --seconds 3
+    python benchmarks/load_generator.py ADDRESS REQUEST_FILE --connections 16 --seconds 3
 
 Runs in a process of its own, so that it takes no time from the server that is measured, on raw
 sockets of asyncio. Prints one JSON object.
