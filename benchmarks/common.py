@@ -74,13 +74,14 @@ def started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], str
 def wait_for(url: str) -> None:
     """Return when a server answers, whatever it says."""
     for _ in range(200):
-        with contextlib.suppress(urllib.error.HTTPError):
-            try:
-                get(url, "/healthz")
-            except urllib.error.URLError:
-                time.sleep(0.05)
-                continue
-        return
+        try:
+            get(url, "/healthz")
+        except urllib.error.HTTPError:
+            return
+        except urllib.error.URLError:
+            time.sleep(0.05)
+        else:
+            return
     raise RuntimeError(f"{url} does not answer")
 
 
