@@ -185,6 +185,7 @@ class Service:
                 "waiting": self.log.waiting,
                 "dropped": self.log.dropped,
                 "failures": self.log.failures,
+                "problem": self.log.problem,
             }
         return JSONResponse(facts, 503 if self.stopping else 200)
 

@@ -75,11 +75,13 @@ class DecisionLog:
     Attributes:
         written, dropped, failures: rows on the disk, decisions that found the queue full, and
             writes that did not succeed.
+        problem: why the last write did not succeed; empty when it did.
     """
 
     def __init__(self, path: Path, most_waiting: int) -> None:
         self.path, self.most_waiting = path, most_waiting
         self.written = self.dropped = self.failures = 0
+        self.problem = ""
         self._entries: deque[Entry] = deque()
         self._reports: deque[Report] = deque()
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -146,11 +148,13 @@ class DecisionLog:
                     "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, entries)
                 )
                 answers = [self._record(report) for report in reports]
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, OSError) as error:
             self.failures += 1
+            self.problem = str(error)
             for report in reports:
                 report.tell(UNWRITTEN)
             return False
+        self.problem = ""
         for _ in entries:
             self._entries.popleft()
         self.written += len(entries) + answers.count("")

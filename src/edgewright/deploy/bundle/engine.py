@@ -57,6 +57,7 @@ class Engine:
                 name: np.zeros((1, *shapes[name]), _TYPES[types[name]]) for name in self._names
             }
             self._take = [self._taker(name) for name in self.outputs]
+            self._scores = self._bound[SCORES].ravel().tolist if self.has_scores else list[float]
             self._binding = self._bind()
             self._session.run_with_iobinding(self._binding)
         except Exception as error:
@@ -76,7 +77,7 @@ class Engine:
             except Exception as error:
                 raise EngineError(f"the model failed: {_first_line(error)}") from error
             found = [take() for take in self._take]
-            total = sum(self._bound[SCORES].ravel().tolist()) if self.has_scores else 0.0
+            total = sum(self._scores())
         if total - total != 0.0:  # infinite or not a number
             raise EngineError("the model failed: its scores are not finite")
         return found
