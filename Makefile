@@ -45,8 +45,8 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/pyright --pythonpath $(BIN)/python src
 	$(BIN)/lint-imports
 

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgewright.serve.server import _listen, configuration
+from edgewright.serve.server import bound_socket, configuration
 from edgewright.serve.settings import Settings
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     application = {"raw": raw, "starlette": starlette}[given.kind](Path(given.answer).read_bytes())
     settings = Settings(bundle=Path(), port=0)
-    listening = _listen(settings)
+    listening = bound_socket(settings)
     host, port = listening.getsockname()[:2]
     print(f"{given.kind} on http://{host}:{port}", file=sys.stderr, flush=True)
     uvicorn.Server(configuration(application, settings)).run(sockets=[listening])

@@ -26,7 +26,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
         InputError: the bundle, the log or the port cannot be had.
     """
     service = Service(settings, tell)
-    listening = _listen(settings)
+    listening = bound_socket(settings)
     host, port = listening.getsockname()[:2]
     serving = service.decider.serving
     tell(f"{serving.bundle.name} ({serving.bundle.version}) on http://{host}:{port}")
@@ -91,12 +91,18 @@ def patient_protocol(patience_s: float) -> type[HttpToolsProtocol]:
     return Patient
 
 
-def _listen(settings: Settings) -> socket.socket:
+def bound_socket(settings: Settings) -> socket.socket:
+    """Return a socket that listens where a service is to answer.
+
+    Raises:
+        InputError: the address cannot be had.
+    """
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)  # the address is said next: whoever reads it may connect
     except (OSError, OverflowError) as error:
         problem = f"cannot listen on {settings.host}:{settings.port}: {error}"
         raise InputError(problem, where="--port", hint="choose another --port or --host") from None
