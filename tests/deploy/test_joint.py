@@ -179,7 +179,8 @@ def test_a_rule_that_knows_nothing_stands_in_and_the_others_are_refused(made):
     bundle = load(made["order"]["path"])
     assert bundle.rules == ["all-local"]
     row = seen_rows(bundle, 1)[0].tolist()
-    assert bundle.rule("all-local").one(row)[0] == [0] * DEVICES
+    decided = bundle.rule("all-local").one(row)
+    assert decided == [[0] * DEVICES, [[0] * DEVICES] * DEVICES]  # and proposes nothing else
     built = made["order"]["built"]
     greedy = baseline("greedy-sequential", built).policy
     facts = dict.fromkeys(("name", "kind"), "x") | dict.fromkeys(("scenario", "scores"), {})

@@ -25,7 +25,11 @@ from edgewright.rules import quantiser
 ROUNDING = 1e-6
 """How far a sigmoid may be from itself on another machine."""
 
-SHAKES = 8
+SHAKES = 40
+"""Trials with signs drawn anew: two neighbours that could change places do so in all but 1e-5."""
+
+MOST_BITS = 62
+"""Devices of the nearest actions: a set of flips is one whole number of 64 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +59,9 @@ class Bits:
         return self._quantised(self._relaxed(scores, rows))
 
     def decoded(self, action: Array) -> dict[str, Array]:
-        return self._quantised(action.astype(jnp.float32))
+        """Return the action, and nothing but it as proposals: a rule has no second thoughts."""
+        same = jnp.broadcast_to(action[:, None], (len(action), self.proposals, self.devices))
+        return {"action": action, "proposals": same}
 
     def chances(self, scores: Array) -> int:
         return 2
@@ -75,17 +81,22 @@ class Bits:
     def settled(self, scores: np.ndarray, rows: np.ndarray, tolerance: float) -> np.ndarray:
         found = self(jnp.asarray(scores), jnp.asarray(rows))
         rng, steady = np.random.default_rng(0), np.ones((len(rows), len(self.outputs)), bool)
+
+        @jax.jit
+        def decide(scores: Array, noise: Array) -> dict[str, Array]:
+            return self._quantised(self._relaxed(scores, jnp.asarray(rows), noise))
+
         for _ in range(SHAKES):
             moved = scores + 2 * tolerance * rng.choice([-1.0, 1.0], scores.shape)
-            relaxed = self._relaxed(jnp.asarray(moved, jnp.float32), jnp.asarray(rows))
-            other = self._quantised(relaxed + ROUNDING * rng.choice([-1.0, 1.0], scores.shape))
+            noise = ROUNDING * rng.choice([-1.0, 1.0], scores.shape)
+            other = decide(jnp.asarray(moved, jnp.float32), jnp.asarray(noise, jnp.float32))
             for place, output in enumerate(self.outputs):
                 same = np.asarray(other[output.name] == found[output.name])
                 steady[:, place] &= same.reshape(len(rows), -1).all(axis=1)
         return steady
 
-    def _relaxed(self, scores: Array, rows: Array) -> Array:
-        relaxed = jax.nn.sigmoid(scores)
+    def _relaxed(self, scores: Array, rows: Array, noise: Array | float = 0.0) -> Array:
+        relaxed = jax.nn.sigmoid(scores) + noise
         return relaxed * rows[..., np.array(self.present)] if self.present else relaxed
 
     def _quantised(self, relaxed: Array) -> dict[str, Array]:
@@ -101,7 +112,9 @@ class Bits:
         self._emit(graph, relaxed)
 
     def emit_decoded(self, graph: GraphBuilder, action: str) -> None:
-        self._emit(graph, graph.node("Cast", [action], to=TensorProto.FLOAT))
+        chosen = graph.node("Identity", [action], "action")
+        same = graph.node("Unsqueeze", [chosen, graph.constant([1], dtype=np.int64)])
+        graph.node("Concat", [same] * self.proposals, "proposals", axis=1)
 
     def _emit(self, graph: GraphBuilder, relaxed: str) -> None:
         above = graph.node("Greater", [relaxed, graph.constant(0.5)])
@@ -176,16 +189,20 @@ def _emit_nearest(graph: GraphBuilder, relaxed: str, action: str, count: int, de
     graph.node("Mod", [graph.node("Add", [flips, rounding]), whole(2)], "proposals")
 
 
-def check_repeatable(kind: str) -> Literal["order", "nearest"]:
-    """Return the name of a quantiser that proposes the same every time.
+def check_quantiser(kind: str, devices: int) -> Literal["order", "nearest"]:
+    """Return the name of a quantiser that can be written and proposes the same every time.
 
     Raises:
-        InputError: it draws.
+        InputError: it draws, or there are more devices than a set of flips has bits.
     """
+    if kind == "nearest" and devices > MOST_BITS:
+        problem = f"the quantiser 'nearest' is exported for up to {MOST_BITS} devices"
+        hint = f"there are {devices}; train with quantiser = 'order'"
+        raise InputError(problem, where="export", hint=hint)
     if kind == "order" or kind == "nearest":
         return kind
     problem = f"a bundle decides the same way twice, and the quantiser '{kind}' draws"
     raise InputError(problem, where="export", hint="train with quantiser = 'order' or 'nearest'")
 
 
-__all__ = ["Bits", "check_repeatable"]
+__all__ = ["Bits", "check_quantiser"]

@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edgewright.core.errors import InputError
 from edgewright.core.records import Array
 from edgewright.deploy.bits import Bits
 from edgewright.deploy.bundle.interface import Output
@@ -127,10 +128,19 @@ def read_head(facts: Mapping[str, Any], model: bytes, outputs: Sequence[Output])
 
     Args:
         facts: what the manifest says of it.
+
+    Raises:
+        InputError: the manifest says something else.
     """
-    if facts["kind"] == Bits.kind:
-        rest = {name: value for name, value in facts.items() if name != "kind"}
-        return Bits(**{**rest, "present": tuple(rest["present"])})
+    rest = {name: value for name, value in facts.items() if name != "kind"}
+    try:
+        if facts["kind"] == Bits.kind:
+            return Bits(**{**rest, "present": tuple(rest["present"])})
+        if facts["kind"] != Choice.kind:
+            raise ValueError(facts["kind"])
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"the manifest's head cannot be read ({error})"
+        raise InputError(problem, where="graphs", hint="export the policy again") from None
     graph = onnx.load_from_string(model).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     names = {output.name for output in outputs}

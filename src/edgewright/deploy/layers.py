@@ -3,7 +3,7 @@
 A layer is a record with three duties: calling it computes it in JAX on ``[..., columns]``;
 ``emit(graph, x, name)`` adds its nodes and returns the name of its output; ``kind`` names it in the
 manifest. A denoising loop or a recurrent cell is one more class here, in ``KINDS``. What comes
-after the scores is a head, see :mod:`.heads`. Arrays that a layer writes are named
+after the scores is a head, see :mod:`.heads` and :mod:`.bits`. Arrays that a layer writes are named
 ``<place>.<field>``, so :func:`read_layers` finds them again.
 """
 

@@ -20,7 +20,7 @@ from edgewright.baselines import binary
 from edgewright.baselines.aigc import AigcHeuristic, Greedy, Random, Rollout, Rule
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
-from edgewright.deploy.bits import Bits, check_repeatable
+from edgewright.deploy.bits import Bits, check_quantiser
 from edgewright.deploy.bundle.interface import Interface
 from edgewright.deploy.heads import Head, head_for
 from edgewright.deploy.layers import (
@@ -75,8 +75,11 @@ def _(policy: RelaxedPolicy, params: Any, interface: Interface) -> tuple[Layer, 
 
 @head_for.register
 def _(policy: RelaxedPolicy, usual: Head) -> Head:
-    assert isinstance(usual, Bits)
-    kind = check_repeatable(policy.quantiser)
+    if not isinstance(usual, Bits):
+        problem = "a network of one bit for each device is exported from worlds with such actions"
+        hint = "register a vocabulary with the head Bits for this world"
+        raise InputError(problem, where="export", hint=hint)
+    kind = check_quantiser(policy.quantiser, usual.devices)
     return dataclasses.replace(usual, proposals=policy.candidates, quantiser=kind)
 
 

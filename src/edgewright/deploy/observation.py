@@ -88,6 +88,17 @@ def interface_of(
     return Interface(tuple(fields), head.outputs, tuple(scales), tuple(offsets), features)
 
 
+def seen_as(words: Vocabulary, interface: Interface) -> Interface:
+    """Return an interface with the scales and offsets of a world's own words."""
+    widths = [len(one.choices) if one.one_hot else 1 for one in words.quantities]
+    pairs = list(zip(words.quantities, widths, strict=True))
+    return dataclasses.replace(
+        interface,
+        scales=tuple(one.scale for one, width in pairs for _ in range(width)),
+        offsets=tuple(one.offset for one, width in pairs for _ in range(width)),
+    )
+
+
 def _rounded(low: float, high: float) -> tuple[float, float]:
     """Return a range that holds both ends, on a grid of about a hundredth of it."""
     if high <= low:

@@ -21,9 +21,15 @@ from edgewright.deploy.layers import run
 
 @record
 class BundlePolicy:
-    """Decide by the graph of a bundle, from the world's own features."""
+    """Decide by the graph of a bundle, from the world's own features.
+
+    Attributes:
+        seen: how *this* world's features become units; the bundle's own interface if None. Worlds
+            that standardise with numbers of their scenario differ here.
+    """
 
     bundle: Bundle = static()
+    seen: Interface | None = static(default=None)
 
     def start(self, key: Array) -> tuple[()]:
         """Return no memory."""
@@ -36,7 +42,7 @@ class BundlePolicy:
     def ask(self, name: str, observation: Array) -> Array:
         """Return an output of the graph for one observation ``[*agents, features]``."""
         interface, engine = self.bundle.interface, self.bundle.engine
-        rows = interface.rows_of(_wide(interface, observation))
+        rows = (self.seen or interface).rows_of(_wide(interface, observation))
         tail = next(one.shape for one in interface.outputs if one.name == name)
 
         def decide(rows: Any) -> np.ndarray:

@@ -141,10 +141,11 @@ def _steady(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Return which outputs stay when every number is moved by rounding many times over."""
-    steady = np.ones((len(rows), len(found)), bool)
+    steady = np.ones((len(rows), len(interface.outputs)), bool)
     for _ in range(NUDGES):
         signs = rng.choice([-1.0, 1.0], rows.shape)
         other = reference((rows * (1 + NUDGE * signs)).astype(np.float32))
-        for place, (name, values) in enumerate(found.items()):
-            steady[:, place] &= (other[name] == values).reshape(len(rows), -1).all(axis=1)
+        for place, output in enumerate(interface.outputs):
+            same = other[output.name] == found[output.name]
+            steady[:, place] &= same.reshape(len(rows), -1).all(axis=1)
     return steady

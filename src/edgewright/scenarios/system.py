@@ -43,9 +43,13 @@ class Built:
     test_stream: Stream[Any]
     hidden: Any = None
 
-    def only(self, index: int) -> Built:
-        """Return the same with one hidden scenario of the evaluation in the place of all others."""
-        hidden = self.hidden.only(index)
+    def only(self, index: int, count: int | None = None) -> Built:
+        """Return the same with one hidden scenario of the evaluation in the place of all others.
+
+        Args:
+            count: copies of it to be evaluated in; as many as there were scenarios if None.
+        """
+        hidden = self.hidden.only(index, count)
         params = hidden.test.one(0)
         return dataclasses.replace(
             self,

@@ -150,7 +150,7 @@ class DecisionLog:
                 answers = [self._record(report) for report in reports]
         except (sqlite3.Error, OSError) as error:
             self.failures += 1
-            self.problem = str(error)
+            self.problem = getattr(error, "strerror", None) or str(error)
             for report in reports:
                 report.tell(UNWRITTEN)
             return False

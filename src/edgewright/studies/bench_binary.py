@@ -125,7 +125,7 @@ def _peer(peer: str, built: Built, learner: Any, found: dict[str, Any]) -> dict[
         theirs = json.loads(done.stdout)
         rounds = found["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
         steps = found["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         problem = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
         hint = "print one JSON object with meta_rounds_per_s and fine_tuning_steps_per_s"
         raise InputError(problem, where=f"--peer {peer}", hint=hint) from None

@@ -135,6 +135,7 @@ def bundled(file: str, built: Built) -> Contender:
         InputError: it cannot be loaded, or takes other features than the scenario's world gives.
     """
     from edgewright.deploy.bundle import load
+    from edgewright.deploy.observation import seen_as, vocabulary
     from edgewright.deploy.policy import BundlePolicy, BundleProposer
 
     bundle = load(file)
@@ -153,7 +154,8 @@ def bundled(file: str, built: Built) -> Contender:
         problem += f"{bundle.interface.features}, the scenario has {columns} of {names}"
         raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
     group = "learned" if bundle.facts["kind"] == "learned" else "rule"
-    policy: Any = BundlePolicy(bundle=bundle)
+    seen = seen_as(vocabulary(world, built.params), bundle.interface)
+    policy: Any = BundlePolicy(bundle=bundle, seen=seen)
     if bundle.interface.joint:
         policy = BundleProposer(alone=policy)
     return Contender(file, group, policy, None, world)

@@ -66,12 +66,14 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         InputError: the scenario in the bundle cannot be built here.
     """
     scenario = check(dict(bundle.facts["scenario"]), f"{bundle.path}: scenario")
+    facts, whole = bundle.facts["provenance"], scenario
     if episodes is not None:
         plan = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=plan)
-    built, facts = build(scenario, data), bundle.facts["provenance"]
-    if facts.get("hidden") is not None:
-        built = built.only(facts["hidden"])
+    if facts.get("hidden") is None:
+        built = build(scenario, data)
+    else:  # the number counts the scenarios of the training, however many are asked for here
+        built = build(whole, data).only(facts["hidden"], episodes)
     world = built.world
     if "learner" in facts:
         world = build_learner(facts["learner"], scenario, built.world, facts["steps"]).world

@@ -58,6 +58,8 @@ def export_run(
     interface = interface_in(built, explorer, head)
     result = folder / "result.json"
     scores = store.read_json(result, "result") if result.exists() else {}
+    if built.hidden is not None:  # those are of many networks, after they adapted
+        scores = {}
     facts = {
         "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}",
         "kind": "learned",
@@ -78,12 +80,14 @@ def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | 
     found = run.course.contender(run.trainings[seed])[0]
     if isinstance(found, Start) and not found.shared:
         own = hidden or 0
-        return found.policy(own), found.policy(own), own
+        policy = found.policy(own)
+        return policy, policy, own
     if hidden is not None:
         problem = "the run learned one network, not one for each hidden scenario"
         raise InputError(problem, where="--hidden", hint="leave the option out")
     if isinstance(found, Start):
-        return found.policy(0), found.policy(0), None
+        policy = found.policy(0)
+        return policy, policy, None
     learner, state = run.plan.learner, run.trainings[seed].learner
     return learner.policy(state, explore=False), learner.policy(state, explore=True), None
 

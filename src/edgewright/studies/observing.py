@@ -71,12 +71,12 @@ def watch(world: World, built: Built, policy: Policy, columns: int, seed: int) -
     if hidden is None:
         seen = [_play(key, world, built.params, built.train_stream, policy, GAMES)]
     else:
-        seen = []
-        for n in range(min(SCENARIOS, hidden.train.count)):
+        seen, count = [], min(SCENARIOS, hidden.train.count)
+        for n in range(count):
             params = hidden.train.one(n)
             stream = hidden.train.stream(params)
             seen.append(
-                _play(jax.random.fold_in(key, n), world, params, stream, policy, GAMES // SCENARIOS)
+                _play(jax.random.fold_in(key, n), world, params, stream, policy, GAMES // count)
             )
     return np.concatenate([np.asarray(part).reshape(-1, columns) for part in seen])
 

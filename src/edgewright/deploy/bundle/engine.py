@@ -20,7 +20,7 @@ from edgewright.deploy.bundle.interface import Interface
 from edgewright.deploy.bundle.wire import check_operators
 
 INPUT, SCORES = "observation", "scores"
-"""Names in the graph: what goes in, and the values that the decision is the best of."""
+"""Names in the graph: what goes in, and the values that the decision is made from."""
 
 _TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 

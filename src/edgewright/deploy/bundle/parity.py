@@ -1,7 +1,7 @@
 """The record of parity: what the training framework decided, kept to be compared anywhere.
 
 Rows of three kinds: ``random`` in the trained range, ``edge`` (corners of it, and far outside), and
-``adversarial`` (pushed to where the two best scores are nearly the same). Scores must agree
+``adversarial`` (pushed to where the decision nearly turns). Scores must agree
 everywhere within a tolerance, every output of a decision wherever it is ``settled``
 ``[rows, outputs]``: where rounding cannot turn it.
 """
@@ -41,7 +41,7 @@ def check_parity(
         problem = f"the record of parity does not fit the graph ({error})"
         raise InputError(problem, where=where, hint="export the policy again") from None
     worst, differ = float(apart.max(initial=0.0)), int(np.sum((wrong & settled).any(axis=1)))
-    clear = int(settled[:, 0].sum())
+    clear = int(settled.any(axis=1).sum())
     if not worst <= tolerance or differ:
         problem = (
             f"the runtime of this machine decides otherwise than the record: {differ} of "

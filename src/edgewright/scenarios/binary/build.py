@@ -60,15 +60,27 @@ class Hidden:
     train: Scenarios
     test: Scenarios
 
-    def only(self, index: int) -> Hidden:
-        """Return as many copies of one scenario of the evaluation, in both parts."""
+    def only(self, index: int, count: int | None = None) -> Hidden:
+        """Return copies of one scenario of the evaluation in both parts.
+
+        Args:
+            count: how many to be evaluated in; as many as there are scenarios if None.
+
+        Raises:
+            InputError: there is no scenario of that number.
+        """
+        if not 0 <= index < self.test.count:
+            problem = f"there is no hidden scenario {index}"
+            hint = f"there are {self.test.count}, numbered from 0"
+            raise InputError(problem, where="evaluation.episodes", hint=hint)
         params = self.test.one(index)
 
-        def copies(part: Scenarios) -> Scenarios:
-            same = jax.tree.map(lambda x: jnp.broadcast_to(x, (part.count, *x.shape)), params)
+        def copies(part: Scenarios, many: int) -> Scenarios:
+            same = jax.tree.map(lambda x: jnp.broadcast_to(x, (many, *x.shape)), params)
             return dataclasses.replace(part, params=same)
 
-        return Hidden(train=copies(self.train), test=copies(self.test))
+        train = copies(self.train, self.train.count)
+        return Hidden(train=train, test=copies(self.test, count or self.test.count))
 
 
 def build(scenario: BinaryScenario, data: str | None) -> Built:
