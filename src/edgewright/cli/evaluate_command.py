@@ -52,9 +52,8 @@ def command(
     """
     folder = existing_run(run)
     count = whole(episodes, "--episodes", 2)
-    asked = [
-        whole(part.strip(), "--adapt-steps", 0) for part in (adapt_steps or "").split(",") if part
-    ]
+    parts = [] if adapt_steps is None else adapt_steps.split(",")
+    asked = [whole(part.strip(), "--adapt-steps", 0) for part in parts]
     reused = whole(shots, "--shots", 1)
     if reused and not asked:
         problem = "it says how a run adapts, and no --adapt-steps are given"
@@ -81,7 +80,7 @@ def command(
         from edgewright.studies.adaptation import evaluate_run
 
         steps = [step for step in asked if step is not None]
-        content = evaluate_run(run, chosen, steps, reused or 0, data)
+        content = evaluate_run(run, chosen, steps, reused or 0, data, count)
         if as_json:
             print_json(content)
             return

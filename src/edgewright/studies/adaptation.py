@@ -56,7 +56,8 @@ def curves(
     Seed ``s`` of every learner adapts on the same slots, and all sit the same exams.
 
     Raises:
-        InputError: a contender is no start, or the steps do not rise from 0 or more.
+        InputError: a contender is no start, its memory does not hold the shots, or the steps do not
+            rise from 0 or more.
     """
     wanted = tuple(steps)
     if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
@@ -69,6 +70,9 @@ def curves(
         if not isinstance(start, Start):
             problem = f"'{contender.name}' does not adapt"
             raise InputError(problem, where="--adapt-steps", hint="leave the option out")
+        if shots > start.learner.memory:
+            problem = f"{shots} slots do not fit into a memory of {start.learner.memory}"
+            raise InputError(problem, where="--shots", hint=f"give {start.learner.memory} or fewer")
         marks = adapt_all(
             adaptation_key(seed),
             contender.world,
@@ -142,13 +146,24 @@ def reached_rows(found: Curves) -> dict[str, Any]:
 
 
 def evaluate_run(
-    folder: str, scenario: Any, steps: Sequence[int], shots: int, data: str | None
+    folder: str,
+    scenario: Any,
+    steps: Sequence[int],
+    shots: int,
+    data: str | None,
+    episodes: int | None = None,
 ) -> dict[str, Any]:
     """Return how the starts of a run adapt on a scenario, as plain data.
+
+    Args:
+        episodes: how many hidden scenarios, when not as the scenario says.
 
     Raises:
         InputError: the system has no hidden scenarios, or the run does not fit.
     """
+    if episodes:
+        evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
+        scenario = dataclasses.replace(scenario, evaluation=evaluation)
     built = build(scenario, data)
     if built.hidden is None:
         problem = f"the system '{built.kind}' has no hidden scenarios to adapt to"

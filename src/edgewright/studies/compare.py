@@ -77,8 +77,8 @@ def compare(
         evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=evaluation)
     built = build(scenario, data)
+    contenders = gather(scenario, built, list(policies), data)  # first: it refuses wrong names
     inputs = evaluation_inputs(scenario, built)
-    contenders = gather(scenario, built, list(policies), data)
     results = []
     for name, group in contenders.items():
         if report:

@@ -101,9 +101,10 @@ def train(request: Request, out: Path, report: Report | None = None) -> dict[str
     plan = build_learner(request.learner, request.scenario, built.world, request.steps)
     for name in (request.scenario.evaluation.baseline, request.scenario.evaluation.reference):
         baseline(name, built)  # a misspelt name is found before the training, not after
+    course = course_of(request.scenario, built, plan)
     with store.locked(out):
         _open_run(request, out)
-        return _train(request, out, course_of(request.scenario, built, plan), report)
+        return _train(request, out, course, report)
 
 
 def course_of(scenario: Scenario, built: Built, plan: LearnerPlan) -> Course:

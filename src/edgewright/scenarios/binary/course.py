@@ -96,9 +96,34 @@ def _means(found: dict[str, Array]) -> dict[str, float]:
 
 
 def course(built: Built, plan: Any, evaluation: Evaluation) -> Course:
-    """Return the course of a learner: by what it is."""
-    kind = MetaCourse if isinstance(plan.learner, Maml) else LivesCourse
-    return kind(built, plan, evaluation)
+    """Return the course of a learner: by what it is.
+
+    Raises:
+        InputError: a size of the learner does not fit the scenario, or another of its sizes.
+    """
+    meta_learner = isinstance(plan.learner, Maml)
+    base = plan.learner.base if meta_learner else plan.learner
+    if meta_learner and plan.learner.tasks > built.hidden.train.count:
+        problem = (
+            f"{plan.learner.tasks} scenarios in a round, and {built.hidden.train.count} to train in"
+        )
+        hint = "lower it, or raise params.train_scenarios"
+        raise InputError(problem, where="learner.tasks", hint=hint)
+    if isinstance(base, Droo):
+        _check_sizes(base, built.world.devices)
+    return (MetaCourse if meta_learner else LivesCourse)(built, plan, evaluation)
+
+
+def _check_sizes(base: Droo, devices: int) -> None:
+    """Refuse more proposals than the quantiser has, and a memory that one step overfills."""
+    most = {"order": devices + 1, "noisy": 2 * devices + 2, "nearest": 2**devices}[base.quantiser]
+    if base.candidates > most:
+        problem = f"{base.candidates} proposals are asked for"
+        hint = f"{devices} devices and quantiser = '{base.quantiser}' give {most} at most"
+        raise InputError(problem, where="learner.candidates", hint=hint)
+    if base.frames > base.memory:
+        problem = f"{base.frames} slots of a step do not fit into a memory of {base.memory}"
+        raise InputError(problem, where="learner.memory", hint="raise it, or lower learner.frames")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -113,7 +113,7 @@ def kept(
     base: Any = getattr(plan.learner, "base", plan.learner)
     shared = hasattr(plan.learner, "base")
     row = built.world.observation_space(built.params).shape
-    one = base.network(jax.random.key(0), jnp.zeros(row))
+    one = jax.eval_shape(base.network, jax.random.key(0), jnp.zeros(row))
     places = (seeds,) if shared else (seeds, built.hidden.test.count)
     like = jax.tree.map(lambda leaf: jnp.zeros((*places, *leaf.shape)), one)
     networks, _ = store.load_tree(folder / STARTS, like)
