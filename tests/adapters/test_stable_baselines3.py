@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-sb3 = pytest.importorskip("stable_baselines3", reason="the extra `peers` is not installed")
-from stable_baselines3.common.env_checker import check_env  # noqa: E402
-from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize  # noqa: E402
+import edgewright.adapters.gymnasium as single
 
-import edgewright.adapters.gymnasium as single  # noqa: E402
-import edgewright.adapters.stable_baselines3 as adapter  # noqa: E402
+WITHOUT = "the extra `peers` is not installed"
+sb3 = pytest.importorskip("stable_baselines3", reason=WITHOUT)
+check_env = pytest.importorskip("stable_baselines3.common.env_checker").check_env
+vectors = pytest.importorskip("stable_baselines3.common.vec_env")
+adapter = importlib.import_module("edgewright.adapters.stable_baselines3")
 
 SHORT = {"params.horizon_slots": 40, "params.load_limit_gcycles": 25.0}
 
@@ -24,7 +26,7 @@ def test_its_own_checker() -> None:
 
 def test_our_vector_environment_is_its_own_loop_over_single_ones() -> None:
     ours = adapter.make_vec("aigc-heavy", 4, overrides=SHORT)
-    theirs = DummyVecEnv([lambda: single.make("aigc-heavy", overrides=SHORT)] * 4)
+    theirs = vectors.DummyVecEnv([lambda: single.make("aigc-heavy", overrides=SHORT)] * 4)
     for envs in (ours, theirs):
         envs.seed(3)
     np.testing.assert_array_equal(ours.reset(), theirs.reset())
@@ -46,7 +48,8 @@ def test_our_vector_environment_is_its_own_loop_over_single_ones() -> None:
 def test_a_trained_model_is_a_policy_of_ours(kind: str) -> None:
     import torch
 
-    envs = VecNormalize(VecMonitor(adapter.make_vec("aigc-heavy", 4, overrides=SHORT)), gamma=0.95)
+    watched = vectors.VecMonitor(adapter.make_vec("aigc-heavy", 4, overrides=SHORT))
+    envs = vectors.VecNormalize(watched, gamma=0.95)
     extra: dict[str, Any] = {"n_steps": 64} if kind == "PPO" else {"learning_starts": 100}
     model = getattr(sb3, kind)(
         "MlpPolicy", envs, seed=0, policy_kwargs={"activation_fn": torch.nn.Tanh}, **extra

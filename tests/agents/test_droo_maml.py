@@ -196,7 +196,9 @@ def test_labels_carry_no_gradient(initial: Initial) -> None:
             observation=part.observation, action=part.action + 1e6 * extra - 1e6 * extra
         )
 
-    go = lambda label: learner.device(jax.random.key(0), initial, label, rows)[0].network  # noqa: E731
+    def go(label: Any) -> Any:
+        return learner.device(jax.random.key(0), initial, label, rows)[0].network
+
     np.testing.assert_allclose(flat(go(leaky)), flat(go(label_with())), rtol=1e-3, atol=1e-5)
 
 

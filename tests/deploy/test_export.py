@@ -15,11 +15,12 @@ from edgewright.deploy.bundle import load
 from edgewright.deploy.bundle.archive import unpack_arrays
 from edgewright.deploy.bundle.engine import Engine
 from edgewright.deploy.bundle.interface import Field, Interface, Output
-from edgewright.deploy.export import make_bundle, write_graph
+from edgewright.deploy.export import make_bundle, reference_of, write_graph
 from edgewright.deploy.heads import Choice
 from edgewright.deploy.layers import Dense, Program, Standardise, run
 from edgewright.deploy.networks import layers_of
 from edgewright.deploy.observation import interface_of, vocabulary
+from edgewright.deploy.record import NEAR, make_record
 from edgewright.loops.evaluate import evaluate
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load as load_scenario
@@ -197,6 +198,28 @@ def test_a_program_is_written_operator_by_operator():
     found = Engine(graph.model, interface, "p").many(rows)["action"]
     np.testing.assert_array_equal(found, jax.vmap(steps)(rows))
     assert len(np.unique(found)) > 2
+
+
+def test_each_output_of_a_rule_is_settled_by_itself():
+    """One number lies on a threshold in every row; what does not depend on it stays settled."""
+    tables = {"place": np.array([0, 0, 1, 1]), "level": np.array([0, 1, 0, 1])}
+    # not in the order of the alphabet: columns are found by name
+    head = Choice(tuple(Output(name, "") for name in ("action", "place", "level")), tables)
+    ends = ((0.5, 0.5), (0.0, 1.0))
+    fields = tuple(Field(f"x{n}", "", "", *pair) for n, pair in enumerate(ends))
+    interface = Interface(fields, head.outputs, (1.0,) * 2, (0.0,) * 2, ("x",) * 2)
+
+    def rule(x):
+        return 2 * (x[0] > 0.5).astype(jnp.int32) + (x[1] > 0.3).astype(jnp.int32)
+
+    reference = reference_of((Program(function=rule, columns=2),), head)
+    record = make_record(interface, reference, head, None, 1e-4, NEAR)
+    near = record["rows"][:, 0] == 0.5
+    assert near.sum() >= 100
+    action, place, level = record["settled"][near].T
+    assert not action.any()
+    assert not place.any()
+    assert level.mean() > 0.95
 
 
 def test_a_program_that_loops_is_refused_by_name():

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 Stamp = tuple[int, int, int] | None
 
+NO_SIGNALS = (ValueError, RuntimeError, NotImplementedError, AttributeError)
+"""What a loop raises where signals cannot be had: in a thread that is not the main one, in a loop
+that does not know them, on a system without SIGHUP. The file is watched there all the same."""
+
 
 class Reloader:
     """Watches the file of the bundle.
@@ -71,14 +75,14 @@ class Reloader:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):
-            loop.add_signal_handler(signal.SIGHUP, start)  # not where it is no main thread
+        with contextlib.suppress(*NO_SIGNALS):
+            loop.add_signal_handler(signal.SIGHUP, start)
         if self.settings.watch_s > 0:
             tasks.add(loop.create_task(self._watch()))
         try:
             yield
         finally:
-            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):
+            with contextlib.suppress(*NO_SIGNALS):
                 loop.remove_signal_handler(signal.SIGHUP)
             for task in [*tasks]:
                 task.cancel()

@@ -57,7 +57,7 @@ class Engine:
                 name: np.zeros((1, *shapes[name]), _TYPES[types[name]]) for name in self._names
             }
             self._take = [self._taker(name) for name in self.outputs]
-            self._scores = self._bound[SCORES].ravel().tolist if self.has_scores else list[float]
+            self._scores = self._bound[SCORES].ravel().tolist if self.has_scores else list
             self._binding = self._bind()
             self._session.run_with_iobinding(self._binding)
         except Exception as error:

@@ -61,7 +61,7 @@ def begin(bundle: Bundle) -> Candidate:
     """
     entry = bundle.facts["graphs"][POLICY]
     layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
-    head = read_head(entry["head"], bundle.graph(), bundle.interface.outputs)
+    head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
     return Candidate(layers, layers, head, entry["precision"] == "int8", b"", bundle)
 
 

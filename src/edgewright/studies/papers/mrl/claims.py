@@ -10,7 +10,6 @@ from edgewright.studies.study import Claim, Plan
 MEASURES: Measures = {
     "level": measures.level,
     "lead": measures.lead,
-    "closest_lead": measures.closest_lead,
     "delay_lead": measures.delay_lead,
     "after_switches": measures.after_switches,
 }

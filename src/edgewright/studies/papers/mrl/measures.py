@@ -99,13 +99,6 @@ def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> M
     return measured(found, says, len(mine))
 
 
-def closest_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Measured:
-    """Measure the smallest of several leads: ``others`` are (name, step)."""
-    found = [lead(view, ours, step, name, at) for name, at in others]
-    least = min(found, key=lambda one: one.estimate)
-    return dataclasses.replace(least, says=f"{least.says}, the closest of {len(others)}")
-
-
 def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Measured:
     """Measure by how many per cent the weighted delay is below the lowest of others."""
     mine = view.marks(ours, step, "cost")
