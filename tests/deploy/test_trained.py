@@ -45,6 +45,20 @@ def test_export_says_what_it_wrote_and_inspect_checks_it(exported, edgewright):
     assert "Mbit/s" in text
 
 
+def test_export_adds_a_graph_for_litert(run, exported, tmp_path, edgewright):
+    done = edgewright("export", run, "--out", tmp_path / "l.edge", "--lite", "--json")
+    said = json.loads(done.stdout)
+    assert "litert" in said["runtimes_here"]
+    assert said["graph"]["lite"]["bytes"] > 1000
+    text = edgewright("inspect", tmp_path / "l.edge").stdout
+    assert "for LiteRT" in text
+    assert "litert" not in edgewright("inspect", exported[0]).stdout
+    asked = {
+        f.name: f.choices[0] if f.choices else f.low for f in load(exported[0]).interface.fields
+    }
+    assert load(tmp_path / "l.edge").decide(asked) == load(exported[0]).decide(asked)
+
+
 def test_fields_have_the_range_that_training_saw(exported):
     fields = {field.name: field for field in load(exported[0]).interface.fields}
     assert fields["input_mb"].unit == "MB"
@@ -93,6 +107,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
 
 
 WRONG = [
+    (["export", "greedy", "--scenario", "aigc-heavy", "--lite", "--out", "x.edge"], "leave them"),
     (["export", "nowhere", "--out", "x.edge"], "needs a scenario"),
     (["export", "greedy", "--scenario", "aigc-heavi", "--out", "x.edge"], "did you mean"),
     (["inspect", "nowhere.edge"], "cannot be read"),

@@ -31,6 +31,11 @@ from edgewright.core.errors import InputError
     metavar="A,B,...",
     help="Rules to pack beside a learned policy, for the service to fall back on.",
 )
+@click.option(
+    "--lite",
+    is_flag=True,
+    help="Add a graph for LiteRT, which answers single observations sooner (extra: lite).",
+)
 @click.option("--scenario", help="The scenario of a rule; a run has its own.")
 @set_option
 @data_option
@@ -41,6 +46,7 @@ def command(
     seed: str | None,
     hidden: str | None,
     rules: str | None,
+    lite: bool,
     scenario: str | None,
     overrides: tuple[str, ...],
     data: str | None,
@@ -59,9 +65,9 @@ def command(
     if not is_run and scenario is None:
         problem = f"'{policy}' is no folder of a run, and a rule needs a scenario"
         raise InputError(problem, where="POLICY", hint="name a run, or add --scenario NAME")
-    if not is_run and (seed or rules or hidden):
-        problem = "a rule has no seeds, no scenario that it learned in, and no rules beside it"
-        raise InputError(problem, where="--seed, --hidden, --rules", hint="leave them out")
+    if not is_run and (seed or rules or hidden or lite):
+        problem = "a rule has no seeds, no scenario that it learned in, and no graphs beside it"
+        raise InputError(problem, where="--seed, --hidden, --rules, --lite", hint="leave them out")
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.exporting import export_rule, export_run
 
@@ -69,7 +75,7 @@ def command(
     if is_run:
         names = None if rules is None else [n.strip() for n in rules.split(",") if n.strip()]
         made = export_run(
-            Path(policy), Path(out), seed=number, hidden=lived, rules=names, data=data
+            Path(policy), Path(out), seed=number, hidden=lived, rules=names, lite=lite, data=data
         )
     else:
         made = export_rule(policy, load_scenario(scenario or "", overrides), Path(out), data)
@@ -81,6 +87,7 @@ def command(
         "bytes": size,
         "graph": {k: v for k, v in made.facts["graphs"]["policy"].items() if k != "layers"},
         "rules": made.rules,
+        "runtimes_here": made.engine.runtimes,
         "parity": dict(made.parity),
     }
     if as_json:

@@ -15,7 +15,7 @@ from edgewright.cli.options import json_option, print_json
 @json_option
 def command(bundle: str, as_json: bool) -> None:
     """Check BUNDLE (hashes, schema, operators, parity on this machine) and show what is in it."""
-    from edgewright.deploy.bundle import load
+    from edgewright.deploy.bundle import lite, load
 
     found = load(bundle)
     content: dict[str, Any] = {
@@ -23,6 +23,7 @@ def command(bundle: str, as_json: bool) -> None:
         "bytes": Path(bundle).stat().st_size,
         "version": found.version,
         "operators": found.engine.operators,
+        "runtimes_here": found.engine.runtimes,
         "parity_here": dict(found.parity),
         **found.facts,
     }
@@ -53,6 +54,10 @@ def command(bundle: str, as_json: bool) -> None:
             f"{graph['bytes']:,} bytes, {graph['precision']}, {graph['parameters']:,} parameters"
         )
         click.echo(f"  {name:<28}{sizes}")
+        if "lite" in graph:
+            here = "" if lite.runtime() else "; not installed here: pip install 'edgewright[lite]'"
+            click.echo(f"  {name + ', for LiteRT':<28}{graph['lite']['bytes']:,} bytes{here}")
+    click.echo(f"runtimes here: {found.engine.runtimes}")
     click.echo(
         f"parity here: {sum(parity['rows'].values())} rows, scores within "
         f"{parity['worst_score_difference']:.1e}, all {parity['settled']} settled decisions agree"

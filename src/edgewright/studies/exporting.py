@@ -14,6 +14,7 @@ from edgewright.deploy.bundle import Bundle, Interface
 from edgewright.deploy.bundle.bundle import save
 from edgewright.deploy.export import make_bundle, write_graph
 from edgewright.deploy.heads import Head, head_for
+from edgewright.deploy.lite import with_lite
 from edgewright.deploy.networks import layers_of
 from edgewright.deploy.observation import interface_of, vocabulary
 from edgewright.scenarios.binary.course import Start
@@ -33,6 +34,7 @@ def export_run(
     seed: int = 0,
     hidden: int | None = None,
     rules: Sequence[str] | None = None,
+    lite: bool = False,
     data: str | None = None,
 ) -> Bundle:
     """Write the greedy policy of one seed of a run as a bundle.
@@ -40,6 +42,7 @@ def export_run(
     Args:
         hidden: which scenario's network, where a run learned one for each hidden scenario.
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
+        lite: whether to add a graph for LiteRT, see :mod:`edgewright.deploy.lite`.
 
     Raises:
         InputError: there is no such seed or hidden scenario, or the policy or a rule cannot be
@@ -68,7 +71,7 @@ def export_run(
         "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
         "lineage": [],
     }
-    return export_policy(out, policy, built, interface, facts, rules)
+    return export_policy(out, policy, built, interface, facts, rules, lite)
 
 
 def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | None]:
@@ -143,6 +146,7 @@ def export_policy(
     interface: Interface,
     facts: dict[str, Any],
     rules: Sequence[str] | None,
+    lite: bool = False,
 ) -> Bundle:
     """Write any policy that can be deployed as a bundle.
 
@@ -150,6 +154,7 @@ def export_policy(
         built: the scenario with the policy's own world.
         facts: ``name``, ``kind``, ``scenario``, ``provenance``, ``scores``, ``lineage``.
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
+        lite: whether to add a graph for LiteRT.
     """
     params = built.params
     head = head_for(policy, vocabulary(built.world, params).head)
@@ -164,6 +169,8 @@ def export_policy(
         beside[name] = write_graph(rule, head, interface, name)
     layers = layers_of(policy, params, interface)
     content, bundle = make_bundle(layers, head, interface, beside, facts, str(out))
+    if lite:
+        content, bundle = with_lite(bundle)
     save(out, content)
     return bundle
 

@@ -130,10 +130,12 @@ def parse(content: bytes, where: str) -> Bundle:
         files = {name: members[entry["file"]] for name, entry in graphs.items()}
         model, tolerance = files[POLICY], float(facts["parity"]["tolerance"])
         recorded = members[PARITY_MEMBER]
+        beside = graphs[POLICY].get("lite")
+        lite = None if beside is None else members[beside["file"]]
     except (KeyError, TypeError, ValueError) as error:
         problem = f"the manifest does not name its graphs or its parity ({error})"
         raise InputError(problem, where=where, hint=archive.AGAIN) from None
-    engine = Engine(model, interface, f"{where}: {POLICY}")
+    engine = Engine(model, interface, f"{where}: {POLICY}", lite)
     record = archive.unpack_arrays(recorded, f"{where}: {PARITY_MEMBER}")
     parity = check_parity(engine, record, tolerance, where)
     return Bundle(where, facts, members, interface, engine, parity)
@@ -154,11 +156,26 @@ def make(
     """
     files = {name: f"{name}.onnx" if name == POLICY else f"rules/{name}.onnx" for name in graphs}
     members = {files[name]: model for name, model in graphs.items()}
-    members[PARITY_MEMBER] = archive.pack_arrays(record)
+    members[PARITY_MEMBER] = archive.pack_arrays({n: _narrow(a) for n, a in record.items()})
     entries = {name: {"file": files[name], **facts["graphs"].get(name, {})} for name in graphs}
-    sealed = manifest.seal({**facts, "graphs": entries}, members)
-    content = archive.pack({manifest.MEMBER: sealed, **members})
+    return pack_again({**facts, "graphs": entries}, members, where)
+
+
+def pack_again(
+    facts: Mapping[str, Any], members: Mapping[str, bytes], where: str
+) -> tuple[bytes, Bundle]:
+    """Return the file of a manifest and its members, hashed, and the bundle read back from it."""
+    rest = {name: member for name, member in members.items() if name != manifest.MEMBER}
+    content = archive.pack({manifest.MEMBER: manifest.seal(facts, rest), **rest})
     return content, parse(content, where)
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the smallest type that holds them all."""
+    if array.dtype.kind not in "iu" or not array.size:
+        return array
+    ends = np.array([array.min(), array.max()])
+    return array.astype(np.result_type(*map(np.min_scalar_type, ends)))
 
 
 def save(path: str | Path, content: bytes) -> None:

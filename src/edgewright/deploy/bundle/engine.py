@@ -2,7 +2,8 @@
 
 A single row goes through buffers that are bound once; many rows through an ordinary run. The input
 buffer of onnxruntime shares the memory of the NumPy array it was made from, so deciding is writing
-the row and running.
+the row and running. Where a bundle brings a graph for LiteRT and that is installed, single rows go
+there instead.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
 
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.deploy.bundle import lite
 from edgewright.deploy.bundle.interface import Interface
 from edgewright.deploy.bundle.wire import check_operators
 
@@ -30,12 +32,17 @@ class EngineError(EdgewrightError):
 
 
 class Engine:
-    """A checked graph that decides rows. Threads take turns."""
+    """A checked graph that decides rows. Threads take turns.
 
-    def __init__(self, model: bytes, interface: Interface, where: str) -> None:
+    Attributes:
+        single: what decides a single row, ``onnxruntime`` or ``litert``, with its version.
+    """
+
+    def __init__(
+        self, model: bytes, interface: Interface, where: str, lite_model: bytes | None = None
+    ) -> None:
         self.operators = check_operators(model, where)
         self._session = _session(model, where)
-        self._lock = threading.Lock()
         self.outputs = [output.name for output in interface.outputs]
         types = {node.name: node.type for node in self._session.get_outputs()}
         self.has_scores = SCORES in types
@@ -47,22 +54,30 @@ class Engine:
             hint = f"a bundle of this interface takes {wanted} and gives {sorted(shapes)}"
             raise InputError(problem, where=where, hint=hint)
         self._names = [*self.outputs, *([SCORES] if self.has_scores else [])]
-        self._row = np.zeros((1, interface.columns), np.float32)
-        self._memory = self._row.data.cast("B")
-        self._put = struct.Struct(f"{interface.columns}f").pack_into
+        self._lock = threading.Lock()
         try:
             if self.has_scores:
-                shapes[SCORES] = self._run([SCORES], self._row)[0].shape[1:]
-            self._bound = {
-                name: np.zeros((1, *shapes[name]), _TYPES[types[name]]) for name in self._names
-            }
-            self._take = [self._taker(name) for name in self.outputs]
-            self._scores = self._bound[SCORES].ravel().tolist if self.has_scores else list
-            self._binding = self._bind()
-            self._session.run_with_iobinding(self._binding)
+                row = np.zeros((1, interface.columns), np.float32)
+                shapes[SCORES] = self._run([SCORES], row)[0].shape[1:]
+            kinds = {name: _TYPES[types[name]] for name in self._names}
+            buffers = {n: np.zeros((1, *shapes[n]), kind) for n, kind in kinds.items()}
+            self._row: _Row = _BoundRow(self._session, interface.columns, buffers)
         except Exception as error:
             problem = f"the graph does not run: {_first_line(error)}"
             raise InputError(problem, where=where, hint="export the policy again") from None
+        self.single = f"onnxruntime {onnxruntime.__version__}"
+        self._lite: lite.LiteRow | None = None
+        if lite_model is not None and lite.runtime():
+            self.single = lite.runtime()
+            self._row = self._lite = lite.LiteRow(
+                lite_model, interface.columns, len(self.outputs), where
+            )
+
+    @property
+    def runtimes(self) -> str:
+        """Return what decides here, with versions."""
+        many = f"onnxruntime {onnxruntime.__version__}"
+        return many if self._lite is None else f"{many}, {self.single} for single rows"
 
     def one(self, row: Sequence[float]) -> list[Any]:
         """Return the outputs for one row, in the order of the interface.
@@ -72,15 +87,19 @@ class Engine:
         """
         with self._lock:
             try:
-                self._put(self._memory, 0, *row)
-                self._session.run_with_iobinding(self._binding)
+                found, total = self._row.one(row)
             except Exception as error:
                 raise EngineError(f"the model failed: {_first_line(error)}") from error
-            found = [take() for take in self._take]
-            total = sum(self._scores())
         if total - total != 0.0:  # infinite or not a number
             raise EngineError("the model failed: its scores are not finite")
         return found
+
+    def one_by_one(self, rows: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Return what :meth:`many` returns, from the graph for single rows, if there is another."""
+        if self._lite is None:
+            return None
+        outputs, scores = self._lite.many(rows)
+        return dict(zip(self.outputs, outputs.T, strict=True)) | {SCORES: scores}
 
     def many(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return every output for rows ``[n, columns]``, ``scores`` too where the graph has them.
@@ -97,21 +116,47 @@ class Engine:
             raise EngineError("the model failed: its scores are not finite")
         return named
 
-    def _taker(self, name: str) -> Callable[[], Any]:
-        """Return what reads an output of the last single row."""
-        buffer: Any = self._bound[name]
-        return buffer.item if buffer.size == 1 and buffer.ndim == 1 else buffer[0].tolist
-
     def _run(self, names: list[str], rows: np.ndarray) -> list[Any]:
         return self._session.run(names, {INPUT: rows})  # pyright: ignore[reportReturnType]
 
-    def _bind(self) -> onnxruntime.IOBinding:
-        binding = self._session.io_binding()
+
+class _Row(Protocol):
+    """What decides a single row."""
+
+    def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
+        """Return the outputs for one row, and the sum of the scores."""
+        ...
+
+
+class _BoundRow:
+    """A single row in onnxruntime, through buffers that are bound once."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, columns: int, outputs: dict[str, np.ndarray]
+    ) -> None:
+        """Bind a row of ``columns`` and the buffers of outputs by name, ``scores`` among them."""
+        self._session, self._binding = session, session.io_binding()
+        self._row = np.zeros((1, columns), np.float32)
+        self._memory = self._row.data.cast("B")
+        self._put = struct.Struct(f"{columns}f").pack_into
         held = onnxruntime.OrtValue.ortvalue_from_numpy
-        binding.bind_ortvalue_input(INPUT, held(self._row))
-        for name, buffer in self._bound.items():
-            binding.bind_ortvalue_output(name, held(buffer))
-        return binding
+        self._binding.bind_ortvalue_input(INPUT, held(self._row))
+        for name, buffer in outputs.items():
+            self._binding.bind_ortvalue_output(name, held(buffer))
+        self._take = [_taker(buffer) for name, buffer in outputs.items() if name != SCORES]
+        self._scores = outputs[SCORES].ravel().tolist if SCORES in outputs else list
+        self._session.run_with_iobinding(self._binding)
+
+    def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
+        """Return the outputs for one row, and the sum of the scores."""
+        self._put(self._memory, 0, *row)
+        self._session.run_with_iobinding(self._binding)
+        return [take() for take in self._take], sum(self._scores())
+
+
+def _taker(buffer: Any) -> Callable[[], Any]:
+    """Return what reads an output of the last single row."""
+    return buffer.item if buffer.size == 1 and buffer.ndim == 1 else buffer[0].tolist
 
 
 def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:

@@ -1,7 +1,8 @@
 """Apply stages one after the other to the policy of a bundle; each result is a bundle again.
 
 A policy stays in 8 bits once it is: later stages work on the weights that its integers stand for,
-and the result is quantised again. So the order is the user's.
+and the result is quantised again. So the order is the user's. A graph for LiteRT is written again
+for every result but one in 8 bits, which has none.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from edgewright.deploy.export import (
 )
 from edgewright.deploy.heads import Head, read_head
 from edgewright.deploy.layers import read_layers, run
+from edgewright.deploy.lite import with_lite
 from edgewright.deploy.record import make_record
 
 INT8_TOLERANCE = 1e-2
@@ -92,6 +94,8 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
     rules = {n: Graph(bundle.graph(n), bundle.facts["graphs"][n]) for n in bundle.rules}
     if not int8:
         made = make_bundle(layers, before.head, bundle.interface, rules, facts, bundle.path)
+        if "lite" in bundle.facts["graphs"][POLICY]:
+            made = with_lite(made[1])
         return Candidate(before.teacher, layers, before.head, int8, *made)
     content, made = _quantised(layers, before.head, bundle, rules, facts, rows)
     entry = made.facts["graphs"][POLICY]["layers"]

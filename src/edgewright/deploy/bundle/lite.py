@@ -1,0 +1,118 @@
+"""LiteRT, where it is installed: the same policy for a single row, sooner than onnxruntime.
+
+A bundle may hold a second graph (``edgewright export --lite``). It takes one row and gives one: the
+outputs of the decision in order, then the scores. Without LiteRT the bundle decides as before.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from edgewright.core.errors import InputError
+
+PACKAGE = "ai-edge-litert"
+FILE_IDENTIFIER = b"TFL3"
+_NAMES = """
+ADD ARG_MAX CAST CONCATENATION DIV FULLY_CONNECTED GATHER MAXIMUM MEAN MINIMUM MUL RELU RESHAPE
+SLICE SUB TANH
+"""
+OPERATORS = frozenset(_NAMES.split())
+"""Operators that the graph may ask for."""
+
+_AGAIN = "export the policy again"
+
+
+@functools.cache
+def lite_schema() -> Any:
+    """Return the module that reads and writes LiteRT files, or None where LiteRT is missing."""
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ImportError:
+        return None
+    return schema_py_generated
+
+
+def runtime() -> str:
+    """Return the name and the version of the runtime, or an empty text where it is missing."""
+    return "" if lite_schema() is None else f"litert {metadata.version(PACKAGE)}"
+
+
+class LiteRow:
+    """A checked graph that decides one row at a time. Callers take turns."""
+
+    def __init__(self, model: bytes, columns: int, outputs: int, where: str) -> None:
+        """Read a graph.
+
+        Args:
+            outputs: how many whole numbers come before the scores.
+
+        Raises:
+            InputError: no LiteRT file, a foreign operator, or another input or output than said.
+        """
+        _check_operators(model, where)
+        self._outputs = outputs
+        self._row = np.zeros((1, columns), np.float32)
+        self._memory = self._row.data.cast("B")
+        self._put = struct.Struct(f"{columns}f").pack_into
+        try:
+            self._graph = _interpreter(model)
+            self._graph.allocate_tensors()
+            (begin,), (end,) = self._graph.get_input_details(), self._graph.get_output_details()
+            if [*begin["shape"]] != [1, columns] or begin["dtype"] != np.float32:
+                raise ValueError(f"it takes {begin['dtype'].__name__} {[*begin['shape']]}")
+            if end["shape"][1] <= self._outputs or end["dtype"] != np.float32:
+                raise ValueError(f"it gives {end['dtype'].__name__} {[*end['shape']]}")
+            self._into, self._from = begin["index"], end["index"]
+            self.one([0.0] * columns)
+        except Exception as error:
+            problem = f"the LiteRT graph does not run: {error}"
+            raise InputError(problem, where=where, hint=_AGAIN) from None
+
+    def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
+        """Return the outputs for one row, and the sum of the scores."""
+        self._put(self._memory, 0, *row)
+        self._graph.set_tensor(self._into, self._row)
+        self._graph.invoke()
+        found = self._graph.get_tensor(self._from)[0].tolist()
+        return [int(value) for value in found[: self._outputs]], sum(found[self._outputs :])
+
+    def many(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return outputs ``[n, outputs]`` and scores ``[n, scores]`` for rows, one by one."""
+        found = []
+        for row in np.asarray(rows, np.float32):
+            self._graph.set_tensor(self._into, row[None])
+            self._graph.invoke()
+            found.append(self._graph.get_tensor(self._from)[0])
+        whole = np.stack(found)
+        return whole[:, : self._outputs].astype(np.int64), whole[:, self._outputs :]
+
+
+def _interpreter(model: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    return Interpreter(model_content=model, num_threads=1)
+
+
+def _check_operators(model: bytes, where: str) -> None:
+    """Refuse a file that is none, has more than one graph, or asks for a foreign operator."""
+    schema = lite_schema()
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
+    try:
+        if model[4:8] != FILE_IDENTIFIER:
+            raise ValueError("it is no LiteRT file")
+        read = schema.ModelT.InitFromPackedBuf(model, 0)
+        graphs, codes = len(read.subgraphs), [*read.operatorCodes]
+        asked = {names.get(max(c.builtinCode, c.deprecatedBuiltinCode), "CUSTOM") for c in codes}
+    except Exception as error:
+        problem = f"the LiteRT graph cannot be read ({error})"
+        raise InputError(problem, where=where, hint=_AGAIN) from None
+    foreign = sorted(asked - OPERATORS)
+    if foreign or graphs != 1:
+        problem = f"the operator '{foreign[0]}' is foreign" if foreign else "there are more graphs"
+        raise InputError(f"in the LiteRT graph, {problem}", where=where, hint=_AGAIN)
