@@ -15,7 +15,7 @@ import pytest
 from edgewright.core.errors import InputError
 from edgewright.deploy.bundle.engine import EngineError
 from edgewright.serve.app import Service
-from edgewright.serve.log import DecisionLog, Entry
+from edgewright.serve.log import UNKNOWN, DecisionLog, Entry, Report
 from edgewright.serve.openapi import document
 from edgewright.serve.settings import Settings
 
@@ -308,6 +308,18 @@ def test_a_log_that_cannot_write_keeps_what_it_took_and_counts_what_it_drops(tmp
         other.rollback()
     assert log.close() == 0
     assert log.written == 5
+
+
+def test_an_outcome_waits_for_its_decision_behind_a_backlog(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
+    log, told = DecisionLog(tmp_path / "log.db", most_waiting=100), []
+    for number in range(9):
+        assert log.add(entry(number))
+    log.report(Report(entry(8).id, 0.0, 1.0, {}, told.append))
+    log.report(Report("nobody's", 0.0, 1.0, {}, told.append))
+    assert log.close() == 0
+    assert told == ["", UNKNOWN]
+    assert log.written == 10
 
 
 def test_a_log_of_another_schema_or_place_is_refused(tmp_path):

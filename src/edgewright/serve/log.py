@@ -137,9 +137,15 @@ class DecisionLog:
             self._database.close()
 
     def _write(self) -> bool:
-        """Write one batch in one transaction; return whether that went well."""
-        entries = [self._entries[place] for place in range(min(len(self._entries), MOST_AT_ONCE))]
-        reports = [self._reports.popleft() for _ in range(min(len(self._reports), MOST_AT_ONCE))]
+        """Write one batch in one transaction; return whether that went well.
+
+        Outcomes go with the batch that empties the queue of decisions, theirs among them.
+        """
+        reported = len(self._reports)  # counted first: their decisions were taken in before
+        waiting = len(self._entries)
+        entries = [self._entries[place] for place in range(min(waiting, MOST_AT_ONCE))]
+        settled = min(reported, MOST_AT_ONCE) if waiting <= MOST_AT_ONCE else 0
+        reports = [self._reports.popleft() for _ in range(settled)]
         if not entries and not reports:
             return True
         try:
