@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from edgewright.cli.terminal import SECONDS_BETWEEN_LINES, _Lines
+from edgewright.cli.terminal import SECONDS_BETWEEN_LINES, _Lines, counting_bar
 
 
 def told(is_terminal):
@@ -27,3 +27,13 @@ def test_a_file_gets_a_line_now_and_then_with_the_time_left():
 
 def test_a_terminal_gets_the_bar_alone():
     assert told(True) == []
+
+
+def test_counted_work_tells_how_far_it_is_too(monkeypatch, capsys):
+    monkeypatch.setattr("edgewright.cli.terminal.SECONDS_BETWEEN_LINES", 0.0)
+    with counting_bar("compare x", 4) as report:
+        for name in ("greedy", "random", "bound"):
+            report(name)
+    said = [line for line in capsys.readouterr().err.splitlines() if "min left" in line]
+    assert [line.split(" after")[0] for line in said] == ["compare x: 25 %", "compare x: 50 %"]
+    assert said[1].endswith("; bound")

@@ -75,6 +75,7 @@ def training_bar(
 @contextlib.contextmanager
 def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show which of ``total`` named pieces of work is going on; yield what to tell it."""
+    console = Console(stderr=True)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("[bold]{task.description}"),
@@ -82,14 +83,16 @@ def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[now]}"),
-        console=Console(stderr=True),
+        console=console,
     )
+    lines = _Lines(console, title, time.monotonic)
     begun: list[str] = []
     with progress:
         task = progress.add_task(title, total=total, now="")
 
         def report(name: str) -> None:
             progress.update(task, completed=len(begun), now=name)
+            lines.tell(len(begun) / total, name)
             begun.append(name)
 
         yield report
