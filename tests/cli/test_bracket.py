@@ -31,6 +31,12 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
         assert (tmp_path / f"b/bracket.{ending}").stat().st_size > 1000
 
 
-def test_another_system_has_no_bracket():
-    with pytest.raises(InputError, match="brackets are for the AIGC world"):
-        CliRunner(catch_exceptions=False).invoke(command, ["binary-easy"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("binary-easy", "brackets are for the AIGC world"), ("aigc-trace", "give --data FOLDER")],
+)
+def test_what_cannot_be_bracketed_is_refused_before_the_work(name, said, monkeypatch):
+    monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
+    monkeypatch.setattr("edgewright.studies.brackets.bracket", None)
+    with pytest.raises(InputError, match=said):
+        CliRunner(catch_exceptions=False).invoke(command, ["aigc-toy", name])

@@ -39,20 +39,22 @@ def command(
     from edgewright.cli.terminal import counting_bar, print_table
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.bracket_figure import bracket_figure
-    from edgewright.studies.brackets import ENTRIES, PRESETS, bracket, summary
+    from edgewright.studies.brackets import ENTRIES, PRESETS, bracket, bracketed, summary
     from edgewright.studies.store import write_json
     from edgewright.studies.style import save
 
     keep_compilations()
     names = scenarios or PRESETS
+    for name in names:
+        bracketed(name, data)  # refuses before minutes of work, not after
     rows = []
     with counting_bar("bracket", len(names) * ENTRIES) as progress:
         for name in names:
             rows.append(bracket(name, data=data, episodes=count, report=progress))
+            if out:  # after each scenario, so that what is done is not lost
+                save(bracket_figure(rows), Path(out), "bracket")
+                write_json(Path(out) / "result.json", summary(rows))
     found = summary(rows)
-    if out:
-        save(bracket_figure(rows), Path(out), "bracket")
-        write_json(Path(out) / "result.json", found)
     if as_json:
         print_json(found)
         return

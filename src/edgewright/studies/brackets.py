@@ -21,6 +21,7 @@ from edgewright.scenarios.aigc.optimum import solvable
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
+from edgewright.scenarios.schema import Scenario
 from edgewright.studies import statistics, store
 from edgewright.studies.train import evaluation_inputs
 
@@ -139,16 +140,26 @@ def bracket(
         data: folder of recordings, where the scenario is driven by them.
 
     Raises:
-        InputError: the scenario is not one of the AIGC world.
+        InputError: see :func:`bracketed`.
+    """
+    scenario, built = bracketed(name, data)
+    inputs = evaluation_inputs(scenario, built, episodes)
+    missed = scenario.evaluation.missed_reward
+    return Bracket(label or name, brackets(built, inputs, missed, report=report))
+
+
+def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Built]:
+    """Return a scenario that can be bracketed, built.
+
+    Raises:
+        InputError: there is none of that name, it is not one of the AIGC world, or its recordings
+            are missing.
     """
     scenario = load(name)
     if scenario.world.kind != "aigc":
         problem = f"brackets are for the AIGC world, and this is '{scenario.world.kind}'"
         raise InputError(problem, where=name, hint="use edgewright compare")
-    built = build(scenario, data)
-    inputs = evaluation_inputs(scenario, built, episodes)
-    missed = scenario.evaluation.missed_reward
-    return Bracket(label or name, brackets(built, inputs, missed, report=report))
+    return scenario, build(scenario, data)
 
 
 def summary(rows: Sequence[Bracket]) -> dict[str, Any]:
@@ -187,6 +198,7 @@ __all__ = [
     "Bracket",
     "Entry",
     "bracket",
+    "bracketed",
     "brackets",
     "summary",
 ]
