@@ -219,7 +219,7 @@ def main() -> None:
         if mine.startswith((DECIDE, READY))
     }
     best = min(p50[name] for name in p50 if name.startswith(DECIDE))
-    ratio = p50.get(SB3, np.nan) / p50[DECIDE]
+    ratio = p50.get(SB3, np.nan) / best
     facts = {
         "widths": [layer["bias"] for layer in described(bundle) if layer["kind"] == "dense"],
         "different_actions": len(set(chosen[DECIDE])),

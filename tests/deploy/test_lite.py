@@ -1,12 +1,14 @@
 """The graph for LiteRT decides what the ONNX graph decides, or the file is refused."""
 
+import builtins
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
 from edgewright.deploy.bundle import lite, load
-from edgewright.deploy.bundle.bundle import pack_again, parse, save
+from edgewright.deploy.bundle.bundle import _narrow, pack_again, parse, save
 from edgewright.deploy.bundle.engine import EngineError
 from edgewright.deploy.bundle.interface import Field, Interface, Output
 from edgewright.deploy.compress import pipeline
@@ -83,7 +85,7 @@ def test_trained_policies_have_one_too(name, bundles, tmp_path, observation):
 
 def test_without_litert_the_bundle_decides_as_before(monkeypatch):
     content, bundle = with_lite(made(NETWORKS["scaled"]))
-    monkeypatch.setattr(lite, "lite_schema", lambda: None)
+    monkeypatch.setattr(lite, "_installed", lambda: None)
     read = parse(content, "x")
     assert read.engine.single.startswith("onnxruntime")
     assert read.engine.one_by_one(np.zeros((1, 4))) is None
@@ -110,6 +112,64 @@ def test_a_graph_that_is_cut_foreign_or_of_another_policy_is_refused():
     ):
         with pytest.raises(InputError, match=said):
             pack_again(bundle.facts, {**bundle.members, MEMBER: wrong}, "x")
+
+
+@pytest.mark.parametrize("wrong", [OSError("wrong ELF class"), ImportError("no module")])
+def test_a_litert_that_cannot_be_loaded_is_as_none(wrong, monkeypatch):
+    content, _ = with_lite(made(NETWORKS["scaled"]))
+
+    def broken(name, *rest, **more):
+        if name.startswith("ai_edge_litert"):
+            raise wrong
+        return usual(name, *rest, **more)
+
+    usual = builtins.__import__
+    lite._installed.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(builtins, "__import__", broken)
+        read = parse(content, "x")
+    lite._installed.cache_clear()
+    assert read.engine.single.startswith("onnxruntime")
+    assert parse(content, "x").engine.single.startswith("litert")
+
+
+def test_a_graph_that_fails_on_some_rows_is_refused(monkeypatch):
+    bundle = with_lite(made(NETWORKS["scaled"]))[1]
+
+    def many(self, rows):
+        raise RuntimeError("gather index out of bounds")
+
+    monkeypatch.setattr(lite.LiteRow, "many", many)
+    with pytest.raises(InputError, match="out of bounds"):
+        pack_again(bundle.facts, bundle.members, "x")
+
+
+@pytest.mark.parametrize("entry", [None, "policy.tflite", 3, {}, {"file": "nothing"}, {"file": []}])
+def test_an_odd_entry_in_the_manifest_is_refused(entry):
+    bundle = with_lite(made(NETWORKS["scaled"]))[1]
+    graphs = {"policy": {**bundle.facts["graphs"]["policy"], "lite": entry}}
+    with pytest.raises(InputError, match="does not name its graphs"):
+        pack_again({**bundle.facts, "graphs": graphs}, bundle.members, "x")
+
+
+def test_whole_numbers_of_the_record_are_kept_exactly_in_few_bytes():
+    for numbers, kind in (
+        ([0, 255], np.uint8),
+        ([-1, 5], np.int8),
+        ([-1, 200], np.int16),
+        ([-1, 2**60 + 1], np.int64),
+        ([0, 2**63], np.uint64),
+    ):
+        narrow = _narrow(np.array(numbers, np.uint64 if numbers[1] == 2**63 else np.int64))
+        assert narrow.dtype == kind
+        assert narrow.tolist() == numbers
+
+
+def test_without_litert_nothing_is_compressed_that_has_a_graph_for_it(monkeypatch):
+    bundle = with_lite(made(NETWORKS["scaled"]))[1]
+    monkeypatch.setattr("edgewright.deploy.lite.lite_schema", lambda: None)
+    with pytest.raises(InputError, match="LiteRT is not installed"):
+        pipeline.begin(bundle)
 
 
 def test_a_foreign_operator_is_refused(monkeypatch):

@@ -322,6 +322,43 @@ def test_an_outcome_waits_for_its_decision_behind_a_backlog(tmp_path, monkeypatc
     assert log.written == 10
 
 
+def test_an_outcome_is_written_though_decisions_keep_coming(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
+    log, told = DecisionLog(tmp_path / "log.db", most_waiting=1000), []
+    for number in range(20):
+        log.add(entry(number))
+    log.report(Report(entry(3).id, 0.0, 1.0, {}, told.append))
+    for number in range(20, 500):
+        log.add(entry(number))
+    until(lambda: told)
+    assert told == [""]
+    assert log.waiting > 100  # so it did not wait for the queue to be empty
+    log.close()
+
+
+def test_an_outcome_behind_a_backlog_is_refused_when_the_disk_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
+    log, told = DecisionLog(tmp_path / "log.db", most_waiting=100), []
+    with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for number in range(9):
+            log.add(entry(number))
+        log.report(Report(entry(8).id, 0.0, 1.0, {}, told.append))
+        until(lambda: told)
+        assert told == ["unwritten"]
+        assert log.waiting == 9
+        other.rollback()
+    assert log.close() == 0
+
+
+def until(true, patience_s=10.0):
+    """Wait until something is true, or give up."""
+    for _ in range(round(patience_s / 0.01)):
+        if true():
+            return
+        threading.Event().wait(0.01)
+
+
 def test_a_log_of_another_schema_or_place_is_refused(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as database:
         database.execute("PRAGMA user_version = 9")

@@ -47,6 +47,8 @@ def command(
     names = scenarios or PRESETS
     for name in names:
         bracketed(name, data)  # refuses before minutes of work, not after
+    if out:
+        Path(out).mkdir(parents=True, exist_ok=True)
     rows = []
     with counting_bar("bracket", len(names) * ENTRIES) as progress:
         for name in names:

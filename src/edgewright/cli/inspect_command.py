@@ -56,7 +56,8 @@ def command(bundle: str, as_json: bool) -> None:
         click.echo(f"  {name:<28}{sizes}")
         if "lite" in graph:
             here = "" if lite.runtime() else "; not installed here: pip install 'edgewright[lite]'"
-            click.echo(f"  {name + ', for LiteRT':<28}{graph['lite']['bytes']:,} bytes{here}")
+            size = len(found.members[graph["lite"]["file"]])
+            click.echo(f"  {name + ', for LiteRT':<28}{size:,} bytes{here}")
     click.echo(f"runtimes here: {found.engine.runtimes}")
     click.echo(
         f"parity here: {sum(parity['rows'].values())} rows, scores within "

@@ -38,11 +38,7 @@ def with_lite(bundle: Bundle) -> tuple[bytes, Bundle]:
         InputError: LiteRT is not installed, or the policy is a rule, in 8 bits, or answers for
             several devices at once.
     """
-    schema = lite_schema()
-    if schema is None:
-        problem = "LiteRT is not installed, so its graph can be neither written nor compared"
-        hint = "pip install 'edgewright[lite]', or leave --lite out"
-        raise InputError(problem, where=bundle.path, hint=hint)
+    schema = required(bundle.path)
     several = any(one.shape for one in bundle.interface.outputs)
     float32 = bundle.facts["graphs"][POLICY]["precision"] == "float32"
     if several or not float32 or not bundle.engine.has_scores:
@@ -52,6 +48,19 @@ def with_lite(bundle: Bundle) -> tuple[bytes, Bundle]:
     graphs[POLICY] = {**graphs[POLICY], "lite": {"file": MEMBER, "bytes": len(model)}}
     members = {**bundle.members, MEMBER: model}
     return pack_again({**bundle.facts, "graphs": graphs}, members, bundle.path)
+
+
+def required(where: str) -> Any:
+    """Return the module that writes LiteRT files.
+
+    Raises:
+        InputError: LiteRT is not installed.
+    """
+    schema = lite_schema()
+    if schema is None:
+        problem = "LiteRT is not installed, so a graph for it can be neither written nor compared"
+        raise InputError(problem, where=where, hint="pip install 'edgewright[lite]'")
+    return schema
 
 
 class _Writer:

@@ -83,7 +83,8 @@ class DecisionLog:
         self.written = self.dropped = self.failures = 0
         self.problem = ""
         self._entries: deque[Entry] = deque()
-        self._reports: deque[Report] = deque()
+        self._reports: deque[tuple[int, Report]] = deque()  # with the decisions taken in before
+        self._taken = self._settled = 0  # decisions taken in, and of these on the disk
         self._wake, self._stop = threading.Event(), threading.Event()
         self._database = _open(path)
         self._thread = threading.Thread(target=self._work, name="decision-log", daemon=True)
@@ -105,6 +106,7 @@ class DecisionLog:
             self.dropped += 1
             return False
         self._entries.append(entry)
+        self._taken += 1
         return True
 
     def report(self, report: Report) -> None:
@@ -112,7 +114,7 @@ class DecisionLog:
         if len(self._reports) >= self.most_waiting:
             report.tell(UNWRITTEN)
             return
-        self._reports.append(report)
+        self._reports.append((self._taken, report))
         self._wake.set()
 
     def close(self, patience_s: float = 10.0) -> int:
@@ -131,21 +133,20 @@ class DecisionLog:
             failed = not self._write()
             if stopping and (failed or not (self._entries or self._reports)):
                 break
-        while self._reports:
-            self._reports.popleft().tell(UNWRITTEN)
+        self._give_up([])
         with contextlib.suppress(sqlite3.Error):
             self._database.close()
 
     def _write(self) -> bool:
         """Write one batch in one transaction; return whether that went well.
 
-        Outcomes go with the batch that empties the queue of decisions, theirs among them.
+        An outcome goes with the batch that brings the last decision taken in before it, or later.
         """
-        reported = len(self._reports)  # counted first: their decisions were taken in before
-        waiting = len(self._entries)
-        entries = [self._entries[place] for place in range(min(waiting, MOST_AT_ONCE))]
-        settled = min(reported, MOST_AT_ONCE) if waiting <= MOST_AT_ONCE else 0
-        reports = [self._reports.popleft() for _ in range(settled)]
+        entries = [self._entries[place] for place in range(min(len(self._entries), MOST_AT_ONCE))]
+        reports: list[Report] = []
+        reached = self._settled + len(entries)
+        while self._reports and self._reports[0][0] <= reached and len(reports) < MOST_AT_ONCE:
+            reports.append(self._reports.popleft()[1])
         if not entries and not reports:
             return True
         try:
@@ -157,16 +158,23 @@ class DecisionLog:
         except (sqlite3.Error, OSError) as error:
             self.failures += 1
             self.problem = getattr(error, "strerror", None) or str(error)
-            for report in reports:
-                report.tell(UNWRITTEN)
+            self._give_up(reports)
             return False
         self.problem = ""
         for _ in entries:
             self._entries.popleft()
+        self._settled = reached
         self.written += len(entries) + answers.count("")
         for report, answer in zip(reports, answers, strict=True):
             report.tell(answer)
         return True
+
+    def _give_up(self, reports: list[Report]) -> None:
+        """Tell those who wait with an outcome, these and all others, that it was not written."""
+        for report in reports:
+            report.tell(UNWRITTEN)
+        while self._reports:
+            self._reports.popleft()[1].tell(UNWRITTEN)
 
     def _record(self, report: Report) -> str:
         known = "SELECT 1 FROM decisions WHERE id = ?"

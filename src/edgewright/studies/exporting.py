@@ -14,7 +14,7 @@ from edgewright.deploy.bundle import Bundle, Interface
 from edgewright.deploy.bundle.bundle import save
 from edgewright.deploy.export import make_bundle, write_graph
 from edgewright.deploy.heads import Head, head_for
-from edgewright.deploy.lite import with_lite
+from edgewright.deploy.lite import required, with_lite
 from edgewright.deploy.networks import layers_of
 from edgewright.deploy.observation import interface_of, vocabulary
 from edgewright.scenarios.binary.course import Start
@@ -48,6 +48,8 @@ def export_run(
         InputError: there is no such seed or hidden scenario, or the policy or a rule cannot be
             exported.
     """
+    if lite:
+        required("--lite")
     run = load_run(folder, data)
     if not 0 <= seed < run.request.seeds:
         problem = f"the run has no seed {seed}"

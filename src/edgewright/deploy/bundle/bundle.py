@@ -130,8 +130,8 @@ def parse(content: bytes, where: str) -> Bundle:
         files = {name: members[entry["file"]] for name, entry in graphs.items()}
         model, tolerance = files[POLICY], float(facts["parity"]["tolerance"])
         recorded = members[PARITY_MEMBER]
-        beside = graphs[POLICY].get("lite")
-        lite = None if beside is None else members[beside["file"]]
+        beside = graphs[POLICY]
+        lite = members[beside["lite"]["file"]] if "lite" in beside else None
     except (KeyError, TypeError, ValueError) as error:
         problem = f"the manifest does not name its graphs or its parity ({error})"
         raise InputError(problem, where=where, hint=archive.AGAIN) from None
@@ -174,8 +174,11 @@ def _narrow(array: np.ndarray) -> np.ndarray:
     """Return whole numbers in the smallest type that holds them all."""
     if array.dtype.kind not in "iu" or not array.size:
         return array
-    ends = np.array([array.min(), array.max()])
-    return array.astype(np.result_type(*map(np.min_scalar_type, ends)))
+    low, high = int(array.min()), int(array.max())
+    kinds = (np.dtype(f"{sign}{size}") for size in (1, 2, 4, 8) for sign in "ui")
+    return array.astype(
+        next(k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
+    )
 
 
 def save(path: str | Path, content: bytes) -> None:

@@ -95,10 +95,18 @@ class Engine:
         return found
 
     def one_by_one(self, rows: np.ndarray) -> dict[str, np.ndarray] | None:
-        """Return what :meth:`many` returns, from the graph for single rows, if there is another."""
+        """Return what :meth:`many` returns, from the graph for single rows, if there is another.
+
+        Raises:
+            EngineError: the model failed.
+        """
         if self._lite is None:
             return None
-        outputs, scores = self._lite.many(rows)
+        try:
+            with self._lock:
+                outputs, scores = self._lite.many(rows)
+        except Exception as error:
+            raise EngineError(f"the model failed: {_first_line(error)}") from error
         return dict(zip(self.outputs, outputs.T, strict=True)) | {SCORES: scores}
 
     def many(self, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
 from edgewright.core.errors import InputError
 
-PACKAGE = "ai-edge-litert"
 FILE_IDENTIFIER = b"TFL3"
 _NAMES = """
 ADD ARG_MAX CAST CONCATENATION DIV FULLY_CONNECTED GATHER MAXIMUM MEAN MINIMUM MUL RELU RESHAPE
@@ -29,18 +27,26 @@ _AGAIN = "export the policy again"
 
 
 @functools.cache
+def _installed() -> tuple[Any, Any, str] | None:
+    """Return the schema, the interpreter and the version, or None where one cannot be had."""
+    try:
+        from ai_edge_litert import __version__, schema_py_generated
+        from ai_edge_litert.interpreter import Interpreter
+    except (ImportError, OSError):  # OSError: its library is of another system
+        return None
+    return schema_py_generated, Interpreter, __version__
+
+
 def lite_schema() -> Any:
     """Return the module that reads and writes LiteRT files, or None where LiteRT is missing."""
-    try:
-        from ai_edge_litert import schema_py_generated
-    except ImportError:
-        return None
-    return schema_py_generated
+    found = _installed()
+    return found and found[0]
 
 
 def runtime() -> str:
     """Return the name and the version of the runtime, or an empty text where it is missing."""
-    return "" if lite_schema() is None else f"litert {metadata.version(PACKAGE)}"
+    found = _installed()
+    return f"litert {found[2]}" if found else ""
 
 
 class LiteRow:
@@ -94,9 +100,9 @@ class LiteRow:
 
 
 def _interpreter(model: bytes) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(model_content=model, num_threads=1)
+    found = _installed()
+    assert found is not None, "asked for where LiteRT is missing"
+    return found[1](model_content=model, num_threads=1)
 
 
 def _check_operators(model: bytes, where: str) -> None:
@@ -114,5 +120,7 @@ def _check_operators(model: bytes, where: str) -> None:
         raise InputError(problem, where=where, hint=_AGAIN) from None
     foreign = sorted(asked - OPERATORS)
     if foreign or graphs != 1:
-        problem = f"the operator '{foreign[0]}' is foreign" if foreign else "there are more graphs"
-        raise InputError(f"in the LiteRT graph, {problem}", where=where, hint=_AGAIN)
+        problem = (
+            f"the operator '{foreign[0]}' is foreign" if foreign else f"there are {graphs} graphs"
+        )
+        raise InputError(f"in the LiteRT file, {problem}", where=where, hint=_AGAIN)

@@ -2,7 +2,8 @@
 
 schema, name, kind            2; what it is called; "learned" or "rule"
 interface                     fields, outputs, scales, offsets, features
-graphs                        by name ("policy" and rules): file, layers, head, precision, sizes
+graphs                        by name ("policy" and rules): file, layers, head, precision, sizes,
+                              lite (the file for LiteRT, if any)
 scenario, provenance, scores  where it comes from and how it did
 parity                        how the record of parity was made and what is tolerated
 lineage                       the stages of compression, in order

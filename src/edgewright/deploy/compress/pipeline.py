@@ -35,7 +35,7 @@ from edgewright.deploy.export import (
 )
 from edgewright.deploy.heads import Head, read_head
 from edgewright.deploy.layers import read_layers, run
-from edgewright.deploy.lite import with_lite
+from edgewright.deploy.lite import required, with_lite
 from edgewright.deploy.record import make_record
 
 INT8_TOLERANCE = 1e-2
@@ -59,9 +59,12 @@ def begin(bundle: Bundle) -> Candidate:
     """Return the policy of a bundle as the first candidate.
 
     Raises:
-        InputError: it holds a rule, which has no weights.
+        InputError: it holds a rule, which has no weights, or a graph for LiteRT where that is not
+            installed.
     """
     entry = bundle.facts["graphs"][POLICY]
+    if "lite" in entry:
+        required(bundle.path)
     layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
     head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
     return Candidate(layers, layers, head, entry["precision"] == "int8", b"", bundle)
