@@ -60,10 +60,13 @@ def started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], str
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            line = process.stderr.readline()
-            found = re.search(r"http://[\d.]+:\d+", line)
-            if found is None:
-                raise RuntimeError(line + process.stderr.read())
+            said = []
+            for line in process.stderr:  # a runtime may say something before the service does
+                said.append(line)
+                if found := re.search(r"http://[\d.]+:\d+", line):
+                    break
+            else:
+                raise RuntimeError("".join(said))
             wait_for(found[0])
             yield process, found[0]
         finally:
