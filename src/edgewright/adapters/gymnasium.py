@@ -62,8 +62,6 @@ class WorldEnv(gymnasium.Env):
     inputs that follow. ``info`` holds the world's physical metrics of the step.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
-
     def __init__(self, world: World, params: Any, stream: Stream[Any]) -> None:
         self._agents = _single(world, params)
         self.observation_space = spaces.observations(world, params)
@@ -111,11 +109,10 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
     of ``reset(seed=s)`` plays what one copy with ``reset(seed=s + i)`` plays.
     """
 
-    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
-
     def __init__(self, world: World, params: Any, stream: Stream[Any], num_envs: int) -> None:
         if num_envs < 1:
             raise InputError(f"{num_envs} copies", where="num_envs", hint="give 1 or more")
+        self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
         self._agents = _single(world, params)
         self.num_envs = num_envs
         self.single_observation_space = spaces.observations(world, params)

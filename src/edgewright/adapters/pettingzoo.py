@@ -39,7 +39,6 @@ class WorldParallelEnv(ParallelEnv):
     metrics of each device.
     """
 
-    metadata = {"name": "edgewright_v0", "render_modes": [], "is_parallelizable": True}  # noqa: RUF012
     render_mode = None
 
     def __init__(self, world: World, params: Any, stream: Stream[Any]) -> None:
@@ -47,6 +46,7 @@ class WorldParallelEnv(ParallelEnv):
         if len(axes) != 1:
             hint = "use edgewright.adapters.gymnasium"
             raise InputError("the world has no axis of devices", where="world", hint=hint)
+        self.metadata = {"name": "edgewright_v0", "render_modes": [], "is_parallelizable": True}
         self.possible_agents = [f"device_{n + 1}" for n in range(axes[0])]
         self.agents: list[str] = []
         self.observation_spaces = {

@@ -62,8 +62,6 @@ class TranscribedEnv(gymnasium.Env):
         InputError: the scenario has a switch or a process that is not transcribed.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
-
     def __init__(
         self,
         scenario: Scenario,
