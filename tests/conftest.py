@@ -93,6 +93,22 @@ MEAN_TASK: dict[str, Any] = {
 """The mean task of section 4, alone in the system."""
 
 
+@pytest.fixture(scope="session")
+def recordings() -> Path | None:
+    """Return the folder of recordings: EDGEWRIGHT_DATA, else the one beside the project, if any."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("EDGEWRIGHT_DATA") or beside)
+    return folder if (folder / "bandwidth").is_dir() else None
+
+
+@pytest.fixture
+def data(recordings: Path | None) -> Path:
+    """Return the folder of recordings, or skip: files made by the tests cover the same readers."""
+    if recordings is None:
+        pytest.skip("no recordings: set EDGEWRIGHT_DATA to their folder")
+    return recordings
+
+
 @dataclass(frozen=True)
 class Said:
     """What a command wrote."""

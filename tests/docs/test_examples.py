@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shlex
 import sys
@@ -56,13 +55,6 @@ def commands() -> list[tuple[str, str]]:
                 if line.startswith(PROMPT)
             ]
     return shown
-
-
-@pytest.fixture
-def recordings() -> Path | None:
-    """Return the folder of recordings, or None."""
-    folder = Path(os.environ.get("EDGEWRIGHT_DATA") or ROOT.parent / "shared" / "data")
-    return folder if (folder / "requests").is_dir() else None
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=name)

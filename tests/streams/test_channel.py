@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import jax
@@ -95,9 +94,8 @@ def test_unreadable_files_and_too_many_devices_are_named(tmp_path: Path):
         recorded_gains(tmp_path / "g.mat", devices=4)
 
 
-@pytest.mark.skipif(not os.environ.get("EDGEWRIGHT_DATA"), reason="needs the recordings")
-def test_the_published_file_has_rayleigh_columns():
-    found = load_gains(Path(os.environ["EDGEWRIGHT_DATA"]) / "channel" / "droo_10_devices.mat")
+def test_the_published_file_has_rayleigh_columns(data: Path):
+    found = load_gains(data / "channel" / "droo_10_devices.mat")
     gain = found["gain"]
     assert gain.shape == found["mode"].shape == (30_000, 10)
     np.testing.assert_allclose(gain.std(0) / gain.mean(0), 1.0, atol=0.02)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -101,13 +100,9 @@ def test_nearest_against_all_distances() -> None:
         np.testing.assert_array_equal(found, np.argsort(gaps, axis=1)[:, :reach])
 
 
-DATA = os.environ.get("EDGEWRIGHT_DATA")
-
-
-@pytest.mark.skipif(not DATA, reason="no folder of recordings: set EDGEWRIGHT_DATA")
-def test_the_recorded_city() -> None:
+def test_the_recorded_city(data: Path) -> None:
     """Counts, and the mean distances to three servers that docs and scenario quote."""
-    placed = load_placement(Path(DATA or "") / "placement", devices=816, servers=125)
+    placed = load_placement(data / "placement", devices=816, servers=125)
     near = nearest_servers(placed, 3)
     gaps = np.linalg.norm(placed.devices_m[:, None] - placed.servers_m[near], axis=-1)
     np.testing.assert_allclose(gaps.mean(axis=0), [65.2, 95.1, 118.3], atol=0.1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from functools import partial
 from pathlib import Path
 
@@ -21,16 +20,6 @@ from edgewright.streams.recorded import Place, Recording, recording
 
 KEY = jax.random.key(7)
 ROWS = ([10.0, 11.0, 12.0], [20.0, 21.0, 22.0, 23.0, 24.0], [30.0])
-
-
-@pytest.fixture
-def data() -> Path:
-    """Return the folder of the real recordings, or skip."""
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("EDGEWRIGHT_DATA") or beside)
-    if not (folder / "bandwidth").is_dir():
-        pytest.skip("no recordings: set EDGEWRIGHT_DATA to their folder")
-    return folder
 
 
 def padded_with_nan(shape: tuple[int, ...], scale: object = 1.0) -> Recording:

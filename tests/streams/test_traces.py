@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,6 @@ from edgewright.core.errors import InputError
 from edgewright.streams import traces
 
 AZURE_HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens"
-
-
-@pytest.fixture
-def data() -> Path:
-    """Return the folder of the real recordings, or skip."""
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("EDGEWRIGHT_DATA") or beside)
-    if not (folder / "bandwidth").is_dir():
-        pytest.skip("no recordings: set EDGEWRIGHT_DATA to their folder")
-    return folder
 
 
 def write(folder: Path, name: str, *lines: str) -> Path:
