@@ -45,14 +45,13 @@ def command(
 
     keep_compilations()
     names = scenarios or PRESETS
-    for name in names:
-        bracketed(name, data)  # refuses before minutes of work, not after
+    chosen = [bracketed(name, data) for name in names]  # refuses before minutes of work
     if out:
         Path(out).mkdir(parents=True, exist_ok=True)
     rows = []
     with counting_bar("bracket", len(names) * ENTRIES) as progress:
-        for name in names:
-            rows.append(bracket(name, data=data, episodes=count, report=progress))
+        for scenario, built in chosen:
+            rows.append(bracket(scenario, built, episodes=count, report=progress))
             if out:  # after each scenario, so that what is done is not lost
                 save(bracket_figure(rows), Path(out), "bracket")
                 write_json(Path(out) / "result.json", summary(rows))

@@ -124,32 +124,12 @@ def brackets(
     return found
 
 
-def bracket(
-    name: str,
-    *,
-    label: str | None = None,
-    data: str | None = None,
-    episodes: int | None = None,
-    report: Callable[[str], None] | None = None,
-) -> Bracket:
-    """Return the bracket of a scenario on its own evaluation episodes: what a figure draws.
+def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Built]:
+    """Return a scenario that can be bracketed, built.
 
     Args:
         name: of a shipped scenario, or a file.
-        label: what the figure calls it; the name if absent.
         data: folder of recordings, where the scenario is driven by them.
-
-    Raises:
-        InputError: see :func:`bracketed`.
-    """
-    scenario, built = bracketed(name, data)
-    inputs = evaluation_inputs(scenario, built, episodes)
-    missed = scenario.evaluation.missed_reward
-    return Bracket(label or name, brackets(built, inputs, missed, report=report))
-
-
-def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Built]:
-    """Return a scenario that can be bracketed, built.
 
     Raises:
         InputError: there is none of that name, it is not one of the AIGC world, or its recordings
@@ -160,6 +140,19 @@ def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, An
         problem = f"brackets are for the AIGC world, and this is '{scenario.world.kind}'"
         raise InputError(problem, where=name, hint="use edgewright compare")
     return scenario, build(scenario, data)
+
+
+def bracket(
+    scenario: Scenario[Any, Any, Any],
+    built: Built,
+    *,
+    episodes: int | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Bracket:
+    """Return the bracket of a scenario on its own evaluation episodes: what a figure draws."""
+    inputs = evaluation_inputs(scenario, built, episodes)
+    missed = scenario.evaluation.missed_reward
+    return Bracket(scenario.name, brackets(built, inputs, missed, report=report))
 
 
 def summary(rows: Sequence[Bracket]) -> dict[str, Any]:
