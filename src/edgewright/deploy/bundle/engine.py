@@ -8,10 +8,9 @@ there instead.
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -19,6 +18,7 @@ import onnxruntime
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.deploy.bundle import lite
 from edgewright.deploy.bundle.interface import Interface
+from edgewright.deploy.bundle.row import RowDecider, row_memory
 from edgewright.deploy.bundle.wire import check_operators
 
 INPUT, SCORES = "observation", "scores"
@@ -32,11 +32,7 @@ class EngineError(EdgewrightError):
 
 
 class Engine:
-    """A checked graph that decides rows. Threads take turns.
-
-    Attributes:
-        single: what decides a single row, ``onnxruntime`` or ``litert``, with its version.
-    """
+    """A checked graph that decides rows. Threads take turns."""
 
     def __init__(
         self, model: bytes, interface: Interface, where: str, lite_model: bytes | None = None
@@ -61,14 +57,12 @@ class Engine:
                 shapes[SCORES] = self._run([SCORES], row)[0].shape[1:]
             kinds = {name: _TYPES[types[name]] for name in self._names}
             buffers = {n: np.zeros((1, *shapes[n]), kind) for n, kind in kinds.items()}
-            self._row: _Row = _BoundRow(self._session, interface.columns, buffers)
+            self._row: RowDecider = _BoundRow(self._session, interface.columns, buffers)
         except Exception as error:
             problem = f"the graph does not run: {_first_line(error)}"
             raise InputError(problem, where=where, hint="export the policy again") from None
-        self.single = f"onnxruntime {onnxruntime.__version__}"
         self._lite: lite.LiteRow | None = None
         if lite_model is not None and lite.runtime():
-            self.single = lite.runtime()
             self._row = self._lite = lite.LiteRow(
                 lite_model, interface.columns, len(self.outputs), where
             )
@@ -77,7 +71,7 @@ class Engine:
     def runtimes(self) -> str:
         """Return what decides here, with versions."""
         many = f"onnxruntime {onnxruntime.__version__}"
-        return many if self._lite is None else f"{many}, {self.single} for single rows"
+        return many if self._lite is None else f"{many}, {lite.runtime()} for single rows"
 
     def one(self, row: Sequence[float]) -> list[Any]:
         """Return the outputs for one row, in the order of the interface.
@@ -128,14 +122,6 @@ class Engine:
         return self._session.run(names, {INPUT: rows})  # pyright: ignore[reportReturnType]
 
 
-class _Row(Protocol):
-    """What decides a single row."""
-
-    def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
-        """Return the outputs for one row, and the sum of the scores."""
-        ...
-
-
 class _BoundRow:
     """A single row in onnxruntime, through buffers that are bound once."""
 
@@ -144,9 +130,7 @@ class _BoundRow:
     ) -> None:
         """Bind a row of ``columns`` and the buffers of outputs by name, ``scores`` among them."""
         self._session, self._binding = session, session.io_binding()
-        self._row = np.zeros((1, columns), np.float32)
-        self._memory = self._row.data.cast("B")
-        self._put = struct.Struct(f"{columns}f").pack_into
+        self._row, self._put = row_memory(columns)
         held = onnxruntime.OrtValue.ortvalue_from_numpy
         self._binding.bind_ortvalue_input(INPUT, held(self._row))
         for name, buffer in outputs.items():
@@ -157,7 +141,7 @@ class _BoundRow:
 
     def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
         """Return the outputs for one row, and the sum of the scores."""
-        self._put(self._memory, 0, *row)
+        self._put(*row)
         self._session.run_with_iobinding(self._binding)
         return [take() for take in self._take], sum(self._scores())
 

@@ -7,13 +7,13 @@ outputs of the decision in order, then the scores. Without LiteRT the bundle dec
 from __future__ import annotations
 
 import functools
-import struct
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edgewright.core.errors import InputError
+from edgewright.deploy.bundle.row import row_memory
 
 FILE_IDENTIFIER = b"TFL3"
 _NAMES = """
@@ -63,9 +63,7 @@ class LiteRow:
         """
         _check_operators(model, where)
         self._outputs = outputs
-        self._row = np.zeros((1, columns), np.float32)
-        self._memory = self._row.data.cast("B")
-        self._put = struct.Struct(f"{columns}f").pack_into
+        self._row, self._put = row_memory(columns)
         try:
             self._graph = _interpreter(model)
             self._graph.allocate_tensors()
@@ -82,21 +80,19 @@ class LiteRow:
 
     def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
         """Return the outputs for one row, and the sum of the scores."""
-        self._put(self._memory, 0, *row)
-        self._graph.set_tensor(self._into, self._row)
-        self._graph.invoke()
-        found = self._graph.get_tensor(self._from)[0].tolist()
+        self._put(*row)
+        found = self._run(self._row).tolist()
         return [int(value) for value in found[: self._outputs]], sum(found[self._outputs :])
 
     def many(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return outputs ``[n, outputs]`` and scores ``[n, scores]`` for rows, one by one."""
-        found = []
-        for row in np.asarray(rows, np.float32):
-            self._graph.set_tensor(self._into, row[None])
-            self._graph.invoke()
-            found.append(self._graph.get_tensor(self._from)[0])
-        whole = np.stack(found)
-        return whole[:, : self._outputs].astype(np.int64), whole[:, self._outputs :]
+        found = np.stack([self._run(row[None]) for row in np.asarray(rows, np.float32)])
+        return found[:, : self._outputs].astype(np.int64), found[:, self._outputs :]
+
+    def _run(self, row: np.ndarray) -> np.ndarray:
+        self._graph.set_tensor(self._into, row)
+        self._graph.invoke()
+        return self._graph.get_tensor(self._from)[0]
 
 
 def _interpreter(model: bytes) -> Any:
