@@ -57,6 +57,7 @@ class Ground:
     data: str | None
     results: dict[str, Path]
     folders: dict[str, Path]
+    short: bool = False
 
 
 def places(jobs: Sequence[Job], out: Path, data: str | None) -> dict[str, Task]:
@@ -79,11 +80,13 @@ def run_jobs(
     data: str | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
+    short: bool = False,
 ) -> dict[str, Found]:
     """Do what is not done yet and return the results of all jobs by key.
 
     Args:
         processes: how many; one for each core if absent; 0 does everything in this process.
+        short: the jobs take seconds, so their processes compile for a short use.
 
     Raises:
         CheckFailed: jobs failed; the results of the others are kept.
@@ -97,6 +100,7 @@ def run_jobs(
                 data,
                 {key: task.result for key, task in tasks.items()},
                 {key: task.folder for key, task in tasks.items()},
+                short,
             )
             count = min(cores() if processes is None else processes, len(todo))
             crew = _Crew(todo, ground, sum(job.cost for job in jobs), progress)
@@ -113,7 +117,14 @@ def run_study(
     progress: Progress | None = None,
 ) -> Table:
     """Do what is missing of a study and return the table of all results."""
-    found = run_jobs(study.jobs(plan), out, data=plan.data, processes=processes, progress=progress)
+    found = run_jobs(
+        study.jobs(plan),
+        out,
+        data=plan.data,
+        processes=processes,
+        progress=progress,
+        short=plan.quick,
+    )
     return Table(found, study.axes, plan)
 
 
@@ -309,7 +320,7 @@ def _serve(pipe: Connection, ground: Ground, number: int, count: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         mine = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, set(mine[number % len(mine) :: count]))
-    keep_compilations()
+    keep_compilations(ground.short)
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while (job := pipe.recv()) is not None:
             pipe.send(_outcome(job, ground, _Teller(pipe)))
