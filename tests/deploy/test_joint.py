@@ -204,5 +204,12 @@ def test_a_joint_policy_is_pruned_and_quantised_like_any_other(made):
     assert pruned["parameters"] < 0.5 * parent["parameters"]
     assert pruned["agreement"] > 0.8
     assert small["precision"] == "int8"
+    for row in done.rows:  # scored by what it answers, and by the best of what it proposes
+        assert row["reward_priced"] > row["reward"]
+        assert row["score_kept_priced_low"] <= row["score_kept_priced"]
+    assert (parent["score_kept"], parent["score_kept_priced"]) == (1.0, 1.0)
+    kept_low = min(small["score_kept_low"], small["score_kept_priced_low"])
+    assert compression.check_kept(done.rows, kept_low)["passed"]
+    assert not compression.check_kept(done.rows, kept_low + 1e-6)["passed"]
     last = done.candidates[-1].bundle
     assert last.engine.many(seen_rows(last, 8))["proposals"].shape == (8, DEVICES, DEVICES)

@@ -18,6 +18,7 @@ COLUMNS = [
     ("p99_us", "p99\n[us]", ".1f"),
     ("batch_rows_per_s", "rows/s\nof 256", ",.0f"),
     ("kept", "score kept", ""),
+    ("kept_priced", "score kept,\nproposals priced", ""),
     ("agreement", "agree-\nment", ".3f"),
 ]
 
@@ -86,9 +87,9 @@ def command(
     if as_json:
         print_json(found)
     else:
-        rows = [{**row, "kept": _kept(row)} for row in done.rows]
+        rows = [{**row, **_kept(row)} for row in done.rows]
         title = f"{parent.name}: {setting.episodes} identical episodes, 95 % intervals"
-        print_table(title, COLUMNS, rows)
+        print_table(title, [column for column in COLUMNS if column[0] in rows[0]], rows)
         for line in said:
             click.echo(line)
         if passed:
@@ -114,9 +115,12 @@ def _share(text: str | None) -> float | None:
     return share
 
 
-def _kept(row: dict[str, float]) -> str:
-    low, high = row["score_kept_low"], row["score_kept_high"]
-    return f"{row['score_kept']:.4f} [{low:.4f}, {high:.4f}]"
+def _kept(row: dict[str, float]) -> dict[str, str]:
+    shown = {}
+    for way in (way for way in ("", "_priced") if f"score_kept{way}" in row):
+        low, high = row[f"score_kept{way}_low"], row[f"score_kept{way}_high"]
+        shown[f"kept{way}"] = f"{row[f'score_kept{way}']:.4f} [{low:.4f}, {high:.4f}]"
+    return shown
 
 
 def _draw(rows: list[dict[str, float]], folder: str | None) -> list[str]:

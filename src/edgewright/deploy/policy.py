@@ -72,6 +72,12 @@ class BundleProposer:
         return self.alone.ask("proposals", observation)
 
 
+def whole_policy(bundle: Bundle, seen: Interface | None = None) -> BundlePolicy | BundleProposer:
+    """Return a bundle as it is meant to be used: its proposals priced where it has some."""
+    alone = BundlePolicy(bundle=bundle, seen=seen)
+    return BundleProposer(alone=alone) if bundle.interface.joint else alone
+
+
 @record
 class LayerPolicy:
     """Decide by layers, or at random with a probability: to see what a policy may meet."""

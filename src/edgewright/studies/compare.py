@@ -136,7 +136,7 @@ def bundled(file: str, built: Built) -> Contender:
     """
     from edgewright.deploy.bundle import load
     from edgewright.deploy.observation import seen_as, vocabulary
-    from edgewright.deploy.policy import BundlePolicy, BundleProposer
+    from edgewright.deploy.policy import whole_policy
 
     bundle = load(file)
     trained = bundle.facts["scenario"]["world"]
@@ -155,10 +155,7 @@ def bundled(file: str, built: Built) -> Contender:
         raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
     group = "learned" if bundle.facts["kind"] == "learned" else "rule"
     seen = seen_as(vocabulary(world, built.params), bundle.interface)
-    policy: Any = BundlePolicy(bundle=bundle, seen=seen)
-    if bundle.interface.joint:
-        policy = BundleProposer(alone=policy)
-    return Contender(file, group, policy, None, world)
+    return Contender(file, group, whole_policy(bundle, seen), None, world)
 
 
 def looks_like_run(name: str, built: Built) -> bool:
