@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from edgewright.baselines.aigc import fluid
-from edgewright.scenarios.build import build
-from edgewright.scenarios.load import load
 from edgewright.studies.arms import Arm, Elsewhere, Rule, Setup
-from edgewright.studies.study import Desk, Found, Job, Measure, Plan
-from edgewright.studies.train import evaluation_inputs
+from edgewright.studies.papers.fluid import fluid_job
+from edgewright.studies.study import Job, Plan
 
 TRAINED = {
     "se-ppo-alone": "trained alone, deployed together",
@@ -46,14 +39,4 @@ def fleet_jobs(plan: Plan, setup: Setup, rules: tuple[str, ...]) -> list[Job]:
     cost = {PLANNER: 2e6}
     made += [Rule(f"fleet/{name}", setup, name, cost.get(name, 1e5)) for name in rules]
     made.append(Rule("fleet/bound", setup, "bound"))
-    asked: dict[str, Any] = {"scenario": setup.scenario, "changes": setup.changes}
-    return [*made, Measure("fleet/fluid", fluid_bound, asked, program="fluid", cost=1e5)]
-
-
-def fluid_bound(desk: Desk, scenario: str, changes: dict[str, Any]) -> Found:
-    """Return the fluid bound of every evaluation episode, ``[1, episodes]``."""
-    chosen = load(scenario, changes)
-    built = build(chosen, desk.data)
-    inputs = evaluation_inputs(chosen, built)
-    values = fluid(built.world, built.params, inputs, chosen.evaluation.missed_reward)
-    return Found({"episodes/reward": np.asarray(values)[None]}, {"labels": {"policy": "fluid"}})
+    return [*made, fluid_job("fleet/fluid", setup)]

@@ -8,8 +8,17 @@ from typing import Any
 from edgewright.scenarios.build import build_learner
 from edgewright.scenarios.load import load
 from edgewright.studies.arms import Arm, Choice, Elsewhere, Rule, Setup, episodes
+from edgewright.studies.papers.fluid import fluid_job
 from edgewright.studies.papers.seppo.probes import behaviour, lifetime, speed
-from edgewright.studies.papers.seppo.view import HEAVY, LEARNERS, REFERENCE, SETTINGS, arm, rule
+from edgewright.studies.papers.seppo.view import (
+    HEAVY,
+    LEARNERS,
+    REFERENCE,
+    SETTINGS,
+    TOY,
+    arm,
+    rule,
+)
 from edgewright.studies.study import Job, Plan
 from edgewright.worlds.aigc import AigcWorld
 
@@ -69,7 +78,7 @@ def jobs(plan: Plan) -> list[Job]:
     for setting in SETTINGS:
         made += [trained(plan, size, setting, name) for name in learners(setting)]
         made += [rates(plan, size, setting, name) for name in PAIRS]
-        made.append(trained(plan, size, setting, "se-ppo", "light"))
+        made += [trained(plan, size, setting, "se-ppo", world) for world in ("light", TOY)]
         for count in size.servers:
             world = f"servers-{count}"
             made += [trained(plan, size, setting, name, world) for name in COMPARED]
@@ -125,7 +134,7 @@ def trained(plan: Plan, size: Size, setting: str, name: str, world: str = HEAVY)
     """Return the arm of a learner in a setting and a world."""
     learner, change = in_setting(name, setting)
     scenario, changes = scenario_of(world, size)
-    steps = {HEAVY: size.main, "light": size.light}.get(world, size.sweep)
+    steps = {HEAVY: size.main, TOY: size.main, "light": size.light}.get(world, size.sweep)
     return Arm(
         key=arm(name, setting, world),
         setup=Setup(
@@ -205,6 +214,9 @@ def rules(size: Size) -> list[Job]:
         HEAVY, behaviour, lifetime)  # fmt: skip
     add((REFERENCE,), HEAVY, behaviour, cost=3e5)
     add(("bound",), HEAVY)
+    add(("shadow-price",), "light", episodes)
+    add(("random", "greedy", REFERENCE, "optimum", "bound"), TOY, episodes)
+    made += [fluid_job(rule("fluid", w), Setup(*scenario_of(w, size))) for w in (HEAVY, "light")]
     for world in ("light", *(f"servers-{count}" for count in size.servers)):
         add(("random", "greedy", "heuristic"), world, episodes)
         add((REFERENCE,), world, episodes, cost=4e5)

@@ -10,6 +10,9 @@ from edgewright.studies.joint import Means
 from edgewright.studies.study import Table
 
 HEAVY = "heavy"
+TOY = "toy"
+"""Small enough that the optimum is known exactly."""
+
 REFERENCE = "rollout-12"
 SETTINGS = ("document", "fair")
 
