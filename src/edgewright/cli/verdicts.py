@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgewright.studies.outcome import number, side_by_side, summary
 from edgewright.studies.study import Verdict
+from edgewright.studies.wording import number, side_by_side, summary
 
 STYLES = {"reproduced": "green", "not reproduced": "red", "not comparable": "yellow"}
 

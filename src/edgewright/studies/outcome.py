@@ -9,7 +9,6 @@ outcome.md      the verdicts as Markdown, with the command, the date and the fig
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -18,20 +17,13 @@ from typing import Any
 
 from edgewright.core.files import write_bytes
 from edgewright.studies import report, store
+from edgewright.studies.markdown import markdown
 from edgewright.studies.page import machine_facts
 from edgewright.studies.study import STATUSES, Study, Table, Verdict
 from edgewright.studies.style import save, to_svg
+from edgewright.studies.wording import READING, Occasion, number, side_by_side, summary
 
 MARKS = {"reproduced": "yes", "not reproduced": "no", "not comparable": "n/c"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Occasion:
-    """When and how a study was run."""
-
-    command: str
-    seconds: float
-    facts: dict[str, str]
 
 
 def occasion(study: Study, table: Table, command: str, seconds: float) -> Occasion:
@@ -95,53 +87,6 @@ def _finite(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def number(verdict: Verdict) -> str:
-    """Return a verdict's number with its interval and unit, e.g. ``"0.12 [0.10, 0.14] s"``."""
-    if verdict.measured is None:
-        return "\N{EN DASH}"
-    parts = [_shown(x) for x in (verdict.measured, verdict.low, verdict.high)]
-    text = parts[0] if verdict.low is None else f"{parts[0]} [{parts[1]}, {parts[2]}]"
-    return f"{text} {verdict.unit}".rstrip()
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "\N{EN DASH}"
-    if value and abs(value) < 1e-3:
-        return f"{value:.1e}"
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-    return f"{value:.{digits}f}"
-
-
-def side_by_side(verdicts: Sequence[Verdict]) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the settings, and one row for each claim with a verdict in each setting."""
-    settings = list(dict.fromkeys(v.setting for v in verdicts))
-    rows: dict[str, dict[str, Any]] = {}
-    for v in verdicts:
-        first = {"figure": v.figure, "claim": v.text, "published": v.published}
-        rows.setdefault(v.claim, first)[v.setting] = v
-    return settings, list(rows.values())
-
-
-def summary(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return a sentence for each setting."""
-    said = []
-    for setting in dict.fromkeys(v.setting for v in verdicts):
-        counts = Counter(v.status for v in verdicts if v.setting == setting)
-        total = sum(counts.values())
-        parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
-        said.append(f"In the setting '{setting}', of {total} claims: {parts}.")
-    return said
-
-
-READING = (
-    "A claim is reproduced where the whole 95 % interval of what was measured lies where the claim "
-    "says; otherwise it is not reproduced, which may also mean that it was not shown with so many "
-    "seeds (the reason says which). It is not comparable where the published number has no meaning "
-    "of its own. Many claims are judged, and no correction is made for their number."
-)
-
-
 def _page(
     study: Study,
     table: Table,
@@ -195,40 +140,3 @@ def _page(
     ]
     facts = {"command": when.command, **when.facts}
     return report.render(study.title, study.source, facts, sections)
-
-
-def markdown(
-    study: Study,
-    table: Table,
-    verdicts: Sequence[Verdict],
-    when: Occasion,
-    captions: dict[str, str],
-) -> str:
-    """Return the verdict page for documentation."""
-    settings, rows = side_by_side(verdicts)
-    lines = [f"# {study.title}", "", study.source, "", "```console", f"$ {when.command}", "```", ""]
-    lines += [f"- {name}: {value}" for name, value in when.facts.items()]
-    lines += ["", *(f"{said}  " for said in summary(verdicts)), "", READING, ""]
-    lines += [f"- {note}" for note in study.notes(table)]
-    lines += ["", "## Verdicts", "", _line("figure", "claim", "published", *settings)]
-    lines.append(_line(*["---"] * (3 + len(settings))))
-    for row in rows:
-        cells = [
-            f"**{row[s].status}**: {number(row[s])}" if s in row else "\N{EN DASH}"
-            for s in settings
-        ]
-        lines.append(_line(row["figure"], row["claim"], row["published"], *cells))
-    lines += ["", "## Reasons", ""]
-    heads = ("claim", "setting", "published", "measured [95 %]", "verdict", "seeds", "reason")
-    lines += [_line(*heads), _line(*["---"] * len(heads))]
-    for v in verdicts:
-        cells = (v.setting, v.published, number(v), v.status, str(v.seeds), v.reason)
-        lines.append(_line(f"`{v.claim}`", *cells))
-    lines += ["", "## Figures", ""]
-    for name, caption in captions.items():
-        lines += [f"![{caption}](figures/{name}.svg)", "", caption, ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _line(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -256,6 +256,13 @@ def _table(table: Table, number: int) -> str:
     )
 
 
+def as_text(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Return the headings with their units and the cells of a table, as they stand on the page."""
+    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
+    rows = [[_cell(row.get(c.key), c.format) for c in table.columns] for row in table.rows]
+    return heads, rows
+
+
 def _number(value: Any) -> float | None:
     """Return what a cell counts for when numbers are compared, or None."""
     if isinstance(value, Interval):

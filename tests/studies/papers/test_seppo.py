@@ -107,28 +107,71 @@ def test_ways_and_gaps():
         }
     )
     assert measures.way(table, "greedy", "heuristic", "se-ppo").estimate == pytest.approx(0.5)
-    gap = measures.gap(table, "se-ppo")
-    assert gap.estimate == pytest.approx(25.0)
-    assert "its score is 0.800" in gap.says
 
 
-def curve(rewards):
+def test_an_optimum_is_refuted_by_a_better_policy_and_the_way_to_the_lowest_bound_is_said():
+    rewards = {"greedy": 0.4, "shadow-price": 0.8, "bound": 1.2, "fluid": 0.9}
+    rules = {f"heavy/{name}": found(reward, 1) for name, reward in rewards.items()}
+    table = view({"fair/se-ppo": found(0.6), **rules})
+    beaten = measures.unbeaten(table, "se-ppo", ["shadow-price", "rollout-12"])
+    assert beaten.estimate == pytest.approx(-0.2)  # the planner of these tables scores 1
+    assert "40 % [40, 40] of the way from greedy to an upper bound (fluid)" in beaten.says
+    del rules["heavy/fluid"]
+    table = view({"fair/se-ppo": found(1.04), **rules})
+    ahead = measures.unbeaten(table, "se-ppo", ["shadow-price"])
+    assert ahead.estimate == pytest.approx(0.12)
+    assert "80 % [80, 80] of the way from greedy to an upper bound (no self" in ahead.says
+
+
+def servers(**energies):
+    count = len(next(iter(energies.values())))
+    return {f"servers-{n}/random": found(0, 1) for n in range(1, count + 1)} | {
+        f"fair/{name}/servers-{count}": found(0, episodes__energy_j=made(energy))
+        for name, values in energies.items()
+        for count, energy in enumerate(values, start=1)
+    }
+
+
+def test_arms_are_near_or_far_and_turn_or_do_not_over_a_sweep():
+    energies = {"se": [5, 4, 3], "dqn": [6, 5, 2], "a2c": [7, 3, 5], "ppo": [9, 8, 7]}
+    table = view(servers(**energies))
+    near = measures.next_to(table, "se", "dqn", ["a2c", "ppo"], "energy_j")
+    assert near.estimate == pytest.approx(2 / 3)  # 1 away in each; a2c 2, 1, 2
+    assert "from se to a2c less that to dqn" in near.says
+    turn = measures.sweep_wobble(table, "se", "a2c", "energy_j")
+    assert turn.estimate == pytest.approx(6.0)  # -4, then +2; the other falls evenly
+    short = view(servers(**{name: values[:2] for name, values in energies.items()}))
+    assert "have no turn" in measures.sweep_wobble(short, "se", "a2c", "energy_j").why_not
+
+
+def curve(rewards, **more):
     steps = np.broadcast_to(np.arange(1, MARKS + 1) * 10.0, (SEEDS, MARKS))
-    return found(0.0, curves__reward=np.tile(rewards, (SEEDS, 1)), curves__steps=steps)
+    many = {f"curves__{name}": np.tile(values, (SEEDS, 1)) for name, values in more.items()}
+    return found(0.0, curves__reward=np.tile(rewards, (SEEDS, 1)), curves__steps=steps, **many)
 
 
 def test_curves_are_early_wobbly_and_steady():
     calm = np.where(np.arange(MARKS) < 8, -1.0, 1.0)  # scores 0 and 1
     wild = np.where(np.arange(MARKS) % 2, 1.0, 0.0)  # scores 0.5 and 1
-    table = view({"fair/calm": curve(calm), "fair/wild": curve(wild)})
+    arms = {"fair/calm": curve(calm, energy_j=wild), "fair/wild": curve(wild, energy_j=3 * wild)}
+    table = view({**arms, "heavy/greedy": found(0.0, 1)})
     early = curves.curve_lead(table, ["wild"], ["calm"], "early")
     assert early.estimate == pytest.approx(0.75)
     wobble = curves.curve_lead(table, ["calm"], ["wild"], "wobble", lower=True)
     assert wobble.estimate == pytest.approx(0.5)
-    assert wobble.says.endswith("wild less calm")
+    assert wobble.says.endswith("of the training, wild less calm")
+    energy = curves.curve_lead(table, ["calm"], ["wild"], "wobble", "energy_j", lower=True)
+    assert (energy.estimate, energy.unit) == (pytest.approx(2.0), "J")  # 1 and 3 at every mark
     steady = curves.steady(table, "calm", published=50.0)
     assert steady.estimate == 90.0  # the ninth mark is the first that stays
     assert not steady.why_not
+    at_once = curves.steady(view({"fair/x": curve(calm + 9), "heavy/greedy": found(-9.0, 1)}),
+                            "x", published=50.0)  # fmt: skip
+    assert at_once.estimate == 90.0  # 2 of a way of 19 is more than a tenth
+    level = curves.steady(view({"fair/x": curve(0 * calm + 1), "heavy/greedy": found(0.0, 1)}),
+                          "x", published=50.0)  # fmt: skip
+    assert level.estimate == 10.0
+    assert "at the first evaluation" in level.says
     assert "too short" in curves.steady(table, "calm", published=150.0).why_not
 
 
@@ -161,9 +204,12 @@ def test_modes_episodes_and_lives():
     results = {
         "fair/se-ppo": found(
             0, modes__tasks=np.full(shape, 10.0), modes__quality=quality, life__tasks=1100 * one,
-            life__ended=one,
+            life__ended=one, life__slots=2000 * one, life__quality=0.7 * one,
         ),
-        "fair/ppo": found(0, life__tasks=1000 * one, life__ended=0.5 * one),
+        "fair/ppo": found(
+            0, life__tasks=1000 * one, life__ended=0.5 * one, life__slots=1000 * one,
+            life__quality=0.8 * one,
+        ),
         "heavy/heuristic": found(
             0, drift__first_tasks=2 * one, drift__first_delay_s=4 * one, drift__last_tasks=one,
             drift__last_delay_s=5 * one,
@@ -177,6 +223,7 @@ def test_modes_episodes_and_lives():
     life = behaviours.life(table, "se-ppo", ["ppo"])
     assert life.estimate == pytest.approx(10.0)
     assert "50 % did" in life.says
+    assert "(1100 of quality 0.700, 45.0 % refused) relative to ppo (1000 of quality" in life.says
 
 
 def test_plain_ppo_is_ppo_in_the_documents_setting():
@@ -201,7 +248,7 @@ def filled(study, plan):
         "modes": ("tasks", "delay_s", "energy_j", "quality"),
         "charge": ("tasks", "device_energy_j", *behaviours.KINDS),
         "drift": ("first_tasks", "first_delay_s", "last_tasks", "last_delay_s"),
-        "life": ("tasks", "ended"),
+        "life": ("tasks", "ended", "slots", "quality"),
     }
     for job in study.jobs(plan):
         if isinstance(job, Choice):

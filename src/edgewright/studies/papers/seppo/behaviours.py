@@ -132,7 +132,10 @@ def rise_in_episode(view: View, ours: str) -> Measured:
 
 
 def life(view: View, ours: str, others: Sequence[str]) -> Measured:
-    """Measure how many more tasks a full battery serves than with each of the others, in %."""
+    """Measure how many more tasks a full battery serves than with each of the others, in %.
+
+    Worse quality and more refusals make a battery last; both are said.
+    """
     found = {}
     for other in others:
         arms = {name: {"tasks": view.get(name, "life/tasks")} for name in (ours, other)}
@@ -140,11 +143,10 @@ def life(view: View, ours: str, others: Sequence[str]) -> Measured:
             arms, lambda m, other=other: 100 * (m[ours]["tasks"] / m[other]["tasks"] - 1)
         )
     other, interval = min(found.items(), key=lambda item: item[1].low)
-    tasks = {name: view.get(name, "life/tasks").mean() for name in (ours, other)}
     among = f", the closest of {len(others)}" if len(others) > 1 else ""
     says = (
-        f"tasks of {ours} from a full battery to the floor ({tasks[ours]:.0f}) relative to {other} "
-        f"({tasks[other]:.0f}){among}"
+        f"tasks of {ours} from a full battery to the floor ({_lived(view, ours)}) relative to "
+        f"{other} ({_lived(view, other)}){among}"
     )
     ended = min(view.get(name, "life/ended").mean() for name in (ours, other))
     if ended < 1:
@@ -152,3 +154,14 @@ def life(view: View, ours: str, others: Sequence[str]) -> Measured:
             f", lives cut at {LIFE_SLOTS} slots where they did not end ({100 * ended:.0f} % did)"
         )
     return measured(interval, says, view.seeds(ours), "%")
+
+
+def _lived(view: View, name: str) -> str:
+    tasks, slots = (view.get(name, f"life/{what}").mean() for what in ("tasks", "slots"))
+    quality = view.get(name, "life/quality").mean()
+    return f"{tasks:.0f} of quality {quality:.3f}, {100 * refused(tasks, slots):.1f} % refused"
+
+
+def refused(tasks: float, slots: float) -> float:
+    """Return the share of the slots of a life in which the task was not served."""
+    return 1 - tasks / slots

@@ -12,7 +12,7 @@ from edgewright.studies.behaviour import CHARGE_BINS, MODES, categories
 from edgewright.studies.joint import joint_bootstrap
 from edgewright.studies.panels import Sweep, curve_grid, dot_grid, sweep_grid
 from edgewright.studies.papers.seppo.behaviours import KINDS
-from edgewright.studies.papers.seppo.curves import score_curves
+from edgewright.studies.papers.seppo.curves import curves_of
 from edgewright.studies.papers.seppo.jobs import COMPARED, PAIRS
 from edgewright.studies.papers.seppo.view import HEAVY, REFERENCE, SETTINGS, View, score_of
 from edgewright.studies.series import Curve, Line, Row
@@ -69,7 +69,8 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
         },
         "battery-life": (
             "Tasks served from a full battery to the floor of 10 %, which the document claims to "
-            "be more and does not show.",
+            "be more and does not show. A full server refuses a task here and does not end the "
+            "episode; quality and refusals are among the raw numbers.",
             _life(views),
         ),
         "scores": ("Scores at the end of the training, on identical episodes.", _ends(views)),
@@ -106,7 +107,7 @@ def _curves(
 def _scores(views: dict[str, View], names: Sequence[str]) -> Figure:
     cells = {}
     for setting, view in views.items():
-        curves = [Curve(_pair(name), *score_curves(view, name)) for name in names]
+        curves = [Curve(_pair(name), *curves_of(view, name)) for name in names]
         cells[TITLES[setting], "score (no unit)"] = curves, []
     return curve_grid(_rows(), ["score (no unit)"], cells)
 

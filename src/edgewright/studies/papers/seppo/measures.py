@@ -7,7 +7,9 @@ so no correction for their number is needed.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +21,10 @@ from edgewright.studies.papers.seppo.view import HEAVY, REFERENCE, View, score_o
 from edgewright.studies.statistics import Interval
 from edgewright.studies.study import Measured
 
-UNITS = {"delay_s": "s", "energy_j": "J", "score": ""}
+BOUNDS = {"bound": "no self-congestion", "fluid": "fluid"}
+"""Upper bounds on the mean reward by their arm, as they are called in words."""
+
+UNITS = {"delay_s": "s", "energy_j": "J", "score": "", "reward": ""}
 SHOWN = {"delay_s": "delay", "energy_j": "energy", "score": "score", "reward": "reward"}
 
 Function = Callable[[Means], np.ndarray]
@@ -211,32 +216,94 @@ def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -
     return measured(joint_bootstrap(arms, more), says, view.seeds(ours, tricks, *modelling))
 
 
-def way(view: View, ours: str, start: str, end: str) -> Measured:
+def way(view: View, ours: str, start: str, end: str, world: str = HEAVY) -> Measured:
     """Measure how far an arm goes on the way from one arm's reward (0) to another's (1)."""
-    arms = {n: {"reward": view.get(n, "episodes/reward")} for n in (ours, start, end)}
+    says = f"share of the way from {start} to {end} that {ours} goes{_on(world)}"
+    interval = _way(view, ours, start, end, world)
+    return measured(interval, says, view.seeds(ours, start, end, world=world))
+
+
+def _way(view: View, ours: str, start: str, end: str, world: str) -> Interval:
+    arms = {n: {"reward": view.get(n, "episodes/reward", world)} for n in (ours, start, end)}
 
     def share(m: Means) -> np.ndarray:
         span = m[end]["reward"] - m[start]["reward"]
         return (m[ours]["reward"] - m[start]["reward"]) / np.where(span > 0, span, np.nan)
 
-    says = f"share of the way from {start} to {end} that {ours} goes"
-    return measured(joint_bootstrap(arms, share), says, view.seeds(ours, start, end))
+    return joint_bootstrap(arms, share)
 
 
-def gap(view: View, ours: str, world: str = HEAVY) -> Measured:
-    """Measure the share of the way from greedy to the upper bound; the planner's score is said."""
-    names = [ours, "random", REFERENCE, "greedy", "bound"]
-    arms = {n: {"reward": view.get(n, "episodes/reward", world)} for n in names}
+def _on(world: str) -> str:
+    return "" if world == HEAVY else f" on aigc-{world}"
 
-    def share(m: Means) -> np.ndarray:
-        greedy, bound = m["greedy"]["reward"], m["bound"]["reward"]
-        span = bound - greedy
-        return 100 * (m[ours]["reward"] - greedy) / np.where(span > 0, span, np.nan)
 
-    score = joint_bootstrap(arms, lambda m: score_of(m, ours))
+def unbeaten(view: View, ours: str, others: Sequence[str], world: str = HEAVY) -> Measured:
+    """Measure the lead over policies that anybody can play; the way to a bound is said.
+
+    That an optimum is reached cannot be shown where only a bound above it is known. That it is not
+    can be: another policy earns more.
+    """
+    found = lead(view, ours, others, world=world)
+    bounds = [name for name in BOUNDS if view.key(name, world) in view.table.found]
+    least = min(bounds, key=lambda name: float(view.get(name, "episodes/reward", world).mean()))
+    share = _way(view, ours, "greedy", least, world)
+    numbers = [100 * x for x in (share.estimate, share.low, share.high)]
     says = (
-        f"share of the way from greedy to the bound, which may be out of reach, that {ours} goes "
-        f"on aigc-{world} (its score is {score.estimate:.3f} [{score.low:.3f}, {score.high:.3f}], "
-        f"where 1 is {REFERENCE}, a policy that anyone can play)"
+        f"{found.says}{_on(world)}; it goes {numbers[0]:.0f} % [{numbers[1]:.0f}, {numbers[2]:.0f}]"
+        f" of the way from greedy to an upper bound ({BOUNDS[least]}) that may be out of reach"
     )
-    return measured(joint_bootstrap(arms, share), says, view.seeds(ours, world=world), "%")
+    return dataclasses.replace(found, says=says)
+
+
+def next_to(
+    view: View, ours: str, nearest: str, others: Sequence[str], metric: str, sweep: str = "servers-"
+) -> Measured:
+    """Measure how much nearer one arm is to ours than the others are, averaged over a sweep."""
+    worlds, names = view.worlds(sweep), (ours, nearest, *others)
+    arms = {
+        f"{world} {name}": {metric: view.get(name, f"episodes/{metric}", world)}
+        for world in worlds
+        for name in names
+    }
+
+    def distance(means: Means, name: str) -> np.ndarray:
+        gaps = [means[f"{w} {name}"][metric] - means[f"{w} {ours}"][metric] for w in worlds]
+        return np.mean(np.abs(gaps), axis=0)
+
+    found = {
+        other: joint_bootstrap(arms, lambda m, o=other: distance(m, o) - distance(m, nearest))
+        for other in others
+    }
+    closest, interval = _hardest(found)
+    says = (
+        f"distance in {SHOWN[metric]} from {ours} to {closest} less that to {nearest}, mean of "
+        f"{len(worlds)} numbers of servers, the closest of {len(others)}"
+    )
+    return measured(interval, says, view.seeds(*names, world=worlds[0]), UNITS[metric])
+
+
+def sweep_wobble(
+    view: View, calm: str, wild: str, metric: str, sweep: str = "servers-"
+) -> Measured:
+    """Measure how much more one arm turns from server to server: mean size of second differences.
+
+    Noise of the means adds to it on both sides.
+    """
+    worlds = view.worlds(sweep)
+    arms = {
+        f"{world} {name}": {metric: view.get(name, f"episodes/{metric}", world)}
+        for world in worlds
+        for name in (calm, wild)
+    }
+
+    def turns(means: Means, name: str) -> np.ndarray:
+        values = np.stack([means[f"{world} {name}"][metric] for world in worlds])
+        return np.abs(np.diff(values, n=2, axis=0)).mean(axis=0)
+
+    says = f"mean turn of the {SHOWN[metric]} over the numbers of servers, {wild} less {calm}"
+    seeds = view.seeds(calm, wild, world=worlds[0])
+    if len(worlds) < 3:
+        why = f"{len(worlds)} numbers of servers have no turn"
+        return Measured(math.nan, math.nan, math.nan, says, seeds, UNITS[metric], why)
+    interval = joint_bootstrap(arms, lambda m: turns(m, wild) - turns(m, calm))
+    return measured(interval, says, seeds, UNITS[metric])

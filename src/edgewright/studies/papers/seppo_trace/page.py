@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 COMPOSITION = (
     "Recorded: bandwidth from Norway HSDPA and Oboe logs (3G/4G), scaled to a mean of 100 Mbit/s; "
-    "gaps between tasks and load of others from the Azure LLM request log of 2023, scaled to the "
-    "same means as the synthetic inputs. The sources are independent of each other, each plays at "
-    "a phase of its own, and no public data hold the joint trace. Held out: 30 % of the bandwidth "
-    "files and the last 30 % of the request log."
+    "gaps between tasks and load of others both from the Azure LLM request log of 2023. Training "
+    "part and held-out part are each scaled to the means of the synthetic inputs, so a shift of "
+    "the level between them is taken away. Every input plays at a phase of its own, and no public "
+    "data hold the joint trace. Held out: 30 % of the bandwidth files and the last 30 % (by time) "
+    "of the one request log."
 )
 
 
@@ -107,8 +108,9 @@ def notes(table: Table) -> list[str]:
         "(aigc-heavy), calibrated (synthetic with the statistics of the recordings) and recorded "
         "(train part). Settings as in the study seppo; rates of the fair setting are chosen on "
         "synthetic inputs, which may favour them.",
-        "The recordings are few: the intervals speak of new episodes cut from these recordings, "
-        "not of new recordings.",
+        "The recordings are few: of each input a handful of episodes is held out, and the "
+        f"{size.episodes} evaluation episodes are overlapping cuts of them. The intervals speak of "
+        "new cuts, not of new recordings, and are too narrow for those.",
     ]
     if table.plan.quick:
         said.append(f"This is the quick plan, with {table.plan.seeds} seeds: a preview.")
