@@ -12,11 +12,12 @@ DEMO_OUT ?= demo
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test test-peers lint bench docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
 	@echo "make test   all tests"
+	@echo "make test-peers   tests beside Stable-Baselines3, which is installed for them"
 	@echo "make lint   format, lint, types, import contracts"
 	@echo "make bench  speed, as ratios in one run"
 	@echo "make docs   the documentation as a site in build/site"
@@ -43,6 +44,13 @@ demo: $(VENV)/.user
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests
+
+$(VENV)/.peers: $(VENV)/.dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[peers]"
+	@touch $@
+
+test-peers: $(VENV)/.peers
+	$(BIN)/python -m pytest tests/adapters tests/studies/peers tests/docs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks

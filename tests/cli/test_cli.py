@@ -201,3 +201,16 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_weights(tmp_path, how, whole,
         assert ours.keys() == whole[seed].keys()
         for name, values in ours.items():
             np.testing.assert_array_equal(values, whole[seed][name])
+
+
+@pytest.mark.parametrize("preset", ["aigc-fleet", "aigc-city"])
+def test_many_devices_are_compared(preset, edgewright):
+    """Sixteen different devices, and 816 that see their nearest servers, at their full size."""
+    small = ("--episodes", "2", "--set", "params.horizon_slots=6")
+    policies = ("--policies", "greedy,greedy-in-turn")
+    found = json.loads(edgewright("compare", preset, *policies, *small, "--json").stdout)
+    rows = {row["policy"]: row for row in found["policies"]}
+    assert {"random", "greedy", "greedy-in-turn"} <= set(rows)
+    assert all(row["episodes"] == 2 and row["reward"] <= 1.0 for row in rows.values())
+    assert found["bound"]["reward"] >= max(row["reward"] for row in rows.values())
+    assert (found.get("placement") is not None) == (preset == "aigc-city")

@@ -66,6 +66,15 @@ def test_a_world_of_ones_own_trains_and_is_bounded(edgewright) -> None:
     assert Path("page/figures/comparison.svg").exists()
 
 
+@pytest.mark.parametrize("learner", ["se-ppo", "dqn"])
+def test_a_world_of_ones_own_is_learnt_by_learners_that_are_there(learner, edgewright) -> None:
+    made = edgewright(
+        "train", "sensor.toml", "--learner", learner, "--steps", "4096", "--out", learner
+    )
+    assert made["learner"] == learner
+    assert made["env_steps"] >= 4096
+
+
 def test_a_learner_of_ones_own_trains_with_devices_too(edgewright) -> None:
     made = edgewright("train", "aigc-heavy", "--learner", "reinforce", "--steps", "4096",
                       "--set", "learner.rate=0.005", "--set", "evaluation.episodes=4",

@@ -12,7 +12,7 @@ from edgewright.core.errors import InputError
 @click.option("--scenario", default="aigc-heavy", show_default=True, help="What to measure on.")
 @click.option("--peers", is_flag=True, help="Measure ours beside other libraries instead.")
 @click.option("--steps", metavar="N", help="With --peers: steps of each scored training.  [1e5]")
-@click.option("--seeds", metavar="N", help="With --peers: scored trainings on each side.  [5]")
+@click.option("--seeds", metavar="N", help="With --peers: scored trainings on each side.  [10]")
 @click.option(
     "--scaling",
     is_flag=True,
@@ -116,7 +116,7 @@ def _peers(scenario: str, steps: int | None, seeds: int | None, as_json: bool) -
 
     keep_compilations()
     with counting_bar("peers", STAGES) as tell:
-        found = bench(scenario, steps or 100_000, seeds or 5, tell)
+        found = bench(scenario, steps or 100_000, seeds or 10, tell)
     if as_json:
         print_json(found)
         return

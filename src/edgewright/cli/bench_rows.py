@@ -95,5 +95,6 @@ def learners_beside_peers(found: dict[str, Any]) -> Rows:
             rows.append((f"{name} after {score['steps']:,} steps, {label}", value))
         part = score["difference"]
         value = f"{part['mean']:+.4f} [{part['low']:+.4f}, {part['high']:+.4f}]"
-        rows.append(("  difference" + ("" if score["agree"] else ", zero excluded"), value))
+        shown = "shown" if score["agree"] else "not shown"
+        rows.append((f"  difference, {shown} to be below {score['margin']:g}", value))
     return rows

@@ -13,6 +13,7 @@ from edgewright.core.errors import InputError
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.studies.peers import bench, settings
+from edgewright.studies.statistics import Interval
 
 
 def call(*arguments: str) -> Any:
@@ -70,4 +71,12 @@ def test_scores_of_both_sides(kind: Any) -> None:
     assert found["steps"] == 2048
     assert len(found["ours"]["seeds"]) == len(found["stable_baselines3"]["seeds"]) == 2
     assert found["difference"]["low"] <= found["difference"]["mean"] <= found["difference"]["high"]
-    assert found["agree"] == (found["difference"]["low"] <= 0 <= found["difference"]["high"])
+    within = -found["margin"] < found["difference"]["low"] <= found["difference"]["high"]
+    assert found["agree"] == (within and found["difference"]["high"] < found["margin"])
+
+
+def test_agreement_is_shown_by_a_narrow_interval_and_not_by_a_wide_one() -> None:
+    assert bench.is_small(Interval(0.001, -0.009, 0.011, 0.95))
+    assert bench.is_small(Interval(0.008, 0.004, 0.012, 0.95))  # different, and by little
+    assert not bench.is_small(Interval(0.0, -0.05, 0.05, 0.95))  # too few seeds to say
+    assert not bench.is_small(Interval(-0.03, -0.04, -0.02, 0.95))

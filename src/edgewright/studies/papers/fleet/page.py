@@ -55,7 +55,9 @@ def notes(table: Table) -> list[str]:
         "the presence of the others' work only. Settings are the scenario's: no rate was chosen "
         "for any arm.",
         f"{table.plan.seeds} seeds of {table.plan.steps:.0f} slots; a slot is a sample for each "
-        "device.",
+        "device. With minibatches of one size a policy for all takes as many times more gradient "
+        "steps as there are devices than a policy of its own for each, so what 'one policy' gains "
+        "may be that.",
         "The bounds know all that will come; no policy can, so the way to them is longer than "
         "what any policy could go.",
     ]
