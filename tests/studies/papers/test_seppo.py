@@ -13,7 +13,7 @@ from edgewright.scenarios.policies import baseline
 from edgewright.studies.arms import Arm, Choice, Elsewhere, Rule
 from edgewright.studies.outcome import occasion, write_outcome
 from edgewright.studies.papers import study_named
-from edgewright.studies.papers.seppo import behaviours, curves, measures, probes
+from edgewright.studies.papers.seppo import behaviours, curves, measures, probes, sweeps
 from edgewright.studies.papers.seppo.jobs import default_rates, jobs, scenario_of, size_of
 from edgewright.studies.papers.seppo.view import View
 from edgewright.studies.study import STATUSES, Found, Plan, Table
@@ -80,11 +80,11 @@ def test_a_sweep_grows_by_its_smallest_step():
         }
     table = view(results)
     assert table.worlds("servers-") == ["servers-1", "servers-2", "servers-10"]
-    step = measures.growth(table, "se-ppo", stepwise=True)
+    step = sweeps.growth(table, "se-ppo", stepwise=True)
     assert step.estimate == pytest.approx(0.1)
     assert "servers-2 to servers-10" in step.says
-    assert measures.growth(table, "ppo", relative_to="se-ppo").estimate == pytest.approx(0.25)
-    lead = measures.sweep_lead(table, "se-ppo", ["ppo"], "score")
+    assert sweeps.growth(table, "ppo", relative_to="se-ppo").estimate == pytest.approx(0.25)
+    lead = sweeps.sweep_lead(table, "se-ppo", ["ppo"], "score")
     assert lead.estimate == pytest.approx(0.0)
     assert "servers = 1" in lead.says
 
@@ -135,13 +135,13 @@ def servers(**energies):
 def test_arms_are_near_or_far_and_turn_or_do_not_over_a_sweep():
     energies = {"se": [5, 4, 3], "dqn": [6, 5, 2], "a2c": [7, 3, 5], "ppo": [9, 8, 7]}
     table = view(servers(**energies))
-    near = measures.next_to(table, "se", "dqn", ["a2c", "ppo"], "energy_j")
+    near = sweeps.next_to(table, "se", "dqn", ["a2c", "ppo"], "energy_j")
     assert near.estimate == pytest.approx(2 / 3)  # 1 away in each; a2c 2, 1, 2
     assert "from se to a2c less that to dqn" in near.says
-    turn = measures.sweep_wobble(table, "se", "a2c", "energy_j")
+    turn = sweeps.sweep_wobble(table, "se", "a2c", "energy_j")
     assert turn.estimate == pytest.approx(6.0)  # -4, then +2; the other falls evenly
     short = view(servers(**{name: values[:2] for name, values in energies.items()}))
-    assert "have no turn" in measures.sweep_wobble(short, "se", "a2c", "energy_j").why_not
+    assert "have no turn" in sweeps.sweep_wobble(short, "se", "a2c", "energy_j").why_not
 
 
 def curve(rewards, **more):

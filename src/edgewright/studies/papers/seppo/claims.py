@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgewright.studies.claims import Measures, claims_in
-from edgewright.studies.papers.seppo import behaviours, curves, measures
+from edgewright.studies.papers.seppo import behaviours, curves, measures, sweeps
 from edgewright.studies.papers.seppo.view import SETTINGS, View
 from edgewright.studies.study import Claim, Plan
 
@@ -12,13 +12,13 @@ MEASURES: Measures = {
     "relative": measures.relative,
     "score_ratio": measures.score_ratio,
     "percent_of_reward": measures.percent_of_reward,
-    "sweep_lead": measures.sweep_lead,
-    "growth": measures.growth,
+    "sweep_lead": sweeps.sweep_lead,
+    "growth": sweeps.growth,
     "contribution": measures.contribution,
     "way": measures.way,
     "unbeaten": measures.unbeaten,
-    "next_to": measures.next_to,
-    "sweep_wobble": measures.sweep_wobble,
+    "next_to": sweeps.next_to,
+    "sweep_wobble": sweeps.sweep_wobble,
     "curve_lead": curves.curve_lead,
     "steady": curves.steady,
     "mode_order": behaviours.mode_order,

@@ -8,8 +8,6 @@ so no correction for their number is needed.
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +39,7 @@ def _value(means: Means, name: str, metric: str) -> np.ndarray:
     return score_of(means, name) if metric == "score" else means[name][metric]
 
 
-def _hardest(found: dict[str, Interval]) -> tuple[str, Interval]:
+def hardest(found: dict[str, Interval]) -> tuple[str, Interval]:
     """Return the comparison for which "above 0" is hardest to say."""
     return min(found.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
 
@@ -64,7 +62,7 @@ def lead(
             return -gap if lower else gap
 
         found[other] = joint_bootstrap(arms, difference)
-    closest, interval = _hardest(found)
+    closest, interval = hardest(found)
     order = (closest, ours) if lower else (ours, closest)
     among = f", the closest of {len(others)}" if len(others) > 1 else ""
     says = f"{SHOWN[metric]} of {order[0]} less that of {order[1]}{among}"
@@ -136,71 +134,6 @@ def percent_of_reward(
     return measured(interval, says, view.seeds(ours, other, world=worlds[0]), "%", why_not=why)
 
 
-def sweep_lead(
-    view: View,
-    ours: str,
-    others: Sequence[str],
-    metric: str,
-    sweep: str = "servers-",
-    lower: bool = False,
-) -> Measured:
-    """Measure the lead at the world and the other arm for which it is smallest."""
-    found = {w: lead(view, ours, others, metric, lower, w) for w in view.worlds(sweep)}
-    world, worst = min(found.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
-    says = f"{worst.says}, at {world.replace('-', ' = ')}, the smallest of {len(found)} leads"
-    return Measured(worst.estimate, worst.low, worst.high, says, worst.seeds, worst.unit)
-
-
-def growth(
-    view: View,
-    ours: str,
-    metric: str = "reward",
-    sweep: str = "servers-",
-    lower: bool = False,
-    relative_to: str = "",
-    stepwise: bool = False,
-) -> Measured:
-    """Measure how a metric changes from the first to the last world of a sweep.
-
-    With ``stepwise`` the smallest change between neighbours; with ``relative_to`` in units of the
-    change of another arm.
-    """
-    worlds = view.worlds(sweep)
-    arms = {
-        f"{world} {name}": {metric: view.get(name, f"episodes/{metric}", world)}
-        for world in worlds
-        for name in ([ours, relative_to] if relative_to else [ours])
-    }
-    sign = -1.0 if lower else 1.0
-
-    def change(means: Means, a: str, b: str, name: str) -> np.ndarray:
-        return sign * (means[f"{b} {name}"][metric] - means[f"{a} {name}"][metric])
-
-    seeds = view.seeds(ours, world=worlds[0])
-    word = f"{'fall' if lower else 'growth'} of the {SHOWN[metric]} of {ours}"
-    ends = f"from {worlds[0].replace('-', ' = ')} to {worlds[-1].replace('-', ' = ')}"
-    unit = UNITS.get(metric, "")
-    if stepwise:
-        pairs = list(itertools.pairwise(worlds))
-        found = {
-            f"{a} to {b}": joint_bootstrap(arms, lambda m, a=a, b=b: change(m, a, b, ours))
-            for a, b in pairs
-        }
-        step, interval = _hardest(found)
-        return measured(interval, f"smallest {word} between neighbours ({step})", seeds, unit)
-    if relative_to:
-        interval = joint_bootstrap(
-            arms,
-            lambda m: (
-                change(m, worlds[0], worlds[-1], ours)
-                / change(m, worlds[0], worlds[-1], relative_to)
-            ),
-        )
-        return measured(interval, f"{word} {ends}, over that of {relative_to}", seeds)
-    interval = joint_bootstrap(arms, lambda m: change(m, worlds[0], worlds[-1], ours))
-    return measured(interval, f"{word} {ends}", seeds, unit)
-
-
 def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -> Measured:
     """Measure what is lost without the modelling (mean of its parts), less without the tricks."""
     arms = _arms(view, [ours, tricks, *modelling], "score", HEAVY)
@@ -253,57 +186,3 @@ def unbeaten(view: View, ours: str, others: Sequence[str], world: str = HEAVY) -
         f" of the way from greedy to an upper bound ({BOUNDS[least]}) that may be out of reach"
     )
     return dataclasses.replace(found, says=says)
-
-
-def next_to(
-    view: View, ours: str, nearest: str, others: Sequence[str], metric: str, sweep: str = "servers-"
-) -> Measured:
-    """Measure how much nearer one arm is to ours than the others are, averaged over a sweep."""
-    worlds, names = view.worlds(sweep), (ours, nearest, *others)
-    arms = {
-        f"{world} {name}": {metric: view.get(name, f"episodes/{metric}", world)}
-        for world in worlds
-        for name in names
-    }
-
-    def distance(means: Means, name: str) -> np.ndarray:
-        gaps = [means[f"{w} {name}"][metric] - means[f"{w} {ours}"][metric] for w in worlds]
-        return np.mean(np.abs(gaps), axis=0)
-
-    found = {
-        other: joint_bootstrap(arms, lambda m, o=other: distance(m, o) - distance(m, nearest))
-        for other in others
-    }
-    closest, interval = _hardest(found)
-    says = (
-        f"distance in {SHOWN[metric]} from {ours} to {closest} less that to {nearest}, mean of "
-        f"{len(worlds)} numbers of servers, the closest of {len(others)}"
-    )
-    return measured(interval, says, view.seeds(*names, world=worlds[0]), UNITS[metric])
-
-
-def sweep_wobble(
-    view: View, calm: str, wild: str, metric: str, sweep: str = "servers-"
-) -> Measured:
-    """Measure how much more one arm turns from server to server: mean size of second differences.
-
-    Noise of the means adds to it on both sides.
-    """
-    worlds = view.worlds(sweep)
-    arms = {
-        f"{world} {name}": {metric: view.get(name, f"episodes/{metric}", world)}
-        for world in worlds
-        for name in (calm, wild)
-    }
-
-    def turns(means: Means, name: str) -> np.ndarray:
-        values = np.stack([means[f"{world} {name}"][metric] for world in worlds])
-        return np.abs(np.diff(values, n=2, axis=0)).mean(axis=0)
-
-    says = f"mean turn of the {SHOWN[metric]} over the numbers of servers, {wild} less {calm}"
-    seeds = view.seeds(calm, wild, world=worlds[0])
-    if len(worlds) < 3:
-        why = f"{len(worlds)} numbers of servers have no turn"
-        return Measured(math.nan, math.nan, math.nan, says, seeds, UNITS[metric], why)
-    interval = joint_bootstrap(arms, lambda m: turns(m, wild) - turns(m, calm))
-    return measured(interval, says, seeds, UNITS[metric])
