@@ -372,6 +372,20 @@ def test_a_reload_that_breaks_in_any_way_is_refused_and_the_next_is_taken(
     asyncio.run(go())
 
 
+def test_a_hangup_while_the_service_still_loads_is_made_up_for(setup):
+    async def go():
+        service = Service(dataclasses.replace(setup, watch_s=0.0))
+        service.reloader.hangups._came(1, None)
+        assert not service.counters.reloads
+        async with service._live(service._rest):
+            await come(lambda: service.counters.reloads["taken"] == 1)
+            service.reloader.hangups._came(1, None)
+            await come(lambda: service.counters.reloads["taken"] == 2)
+        service.reloader.hangups._came(1, None)  # when all is over it does nothing
+
+    asyncio.run(go())
+
+
 def test_a_fallback_in_a_file_is_shown_and_taken_up_when_it_changes(setup, bundles):
     beside = setup.bundle.with_name("beside.edge")
     shutil.copy(bundles["dqn"], beside)

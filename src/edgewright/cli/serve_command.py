@@ -62,8 +62,6 @@ def command(
     SIGHUP, or a new file in the place of BUNDLE, lets the new one take over without losing a
     request, once it has passed the checks.
     """
-    with contextlib.suppress(ValueError, AttributeError):  # a bundle not yet read is the new one
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     numbers = {
         "port": whole(port, "--port", 0) or 0,
         "max_body_bytes": whole(max_body, "--max-body", 1) or 1,
@@ -73,6 +71,8 @@ def command(
     }
     waiting, draining = whole(patience, "--patience", 1) or 1, whole(drain, "--drain", 0) or 0
     token = _token(token_file)
+    with contextlib.suppress(ValueError, AttributeError):  # a bundle not yet read is the new one
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from edgewright.serve.server import run
     from edgewright.serve.settings import Settings
 
