@@ -103,8 +103,8 @@ def counted(metrics: str, name: str) -> float:
 def request_bytes(path: str, content: Any) -> bytes:
     """Return one whole HTTP request that posts JSON."""
     body = json.dumps(content).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def cpu_s(pid: int) -> float:

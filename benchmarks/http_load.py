@@ -46,7 +46,8 @@ GOAL = 0.7
 
 def answer_of(url: str, content: Any) -> bytes:
     """Return what a service answers."""
-    asked = urllib.request.Request(url + PATH, json.dumps(content).encode())
+    kind = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(url + PATH, json.dumps(content).encode(), kind)
     with urllib.request.urlopen(asked, timeout=10) as answer:
         return answer.read()
 

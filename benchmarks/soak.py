@@ -7,14 +7,16 @@
 - normal clients, each asking again as soon as it is answered, now and then reporting an outcome;
 - slow clients, which send a request byte by byte and never come to its end;
 - half-open ones, which connect and say nothing;
+- deaf ones, which ask and ask and never read an answer;
 - a new bundle of the same interface every few seconds, put in place by a rename and told by SIGHUP
   in turns (the other times the service has to see it), and once a file that is no bundle.
 
 Reported are requests and failures of the normal clients, how often each of them saw the version
-switch, the memory of the service, and times in quiet and while a bundle is taken up. At the end the
+switch, the memory of the service, how long a deaf client was borne, and times in quiet and while a
+bundle is taken up. At the end the
 service is stopped, and the log is compared with what was acknowledged. The exit code is 1 if a
 normal request failed, a decision that was said to be queued or an outcome that was said to be
-recorded is not in the log, or logged + dropped is not what was answered.
+recorded is not in the log, logged + dropped is not what was answered, or a deaf client was kept.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -69,6 +72,8 @@ class Seen:
     recorded: set[str] = dataclasses.field(default_factory=set)
     rude_opened: int = 0
     rude_answered: int = 0
+    deaf_opened: int = 0
+    deaf_held_s: list[float] = dataclasses.field(default_factory=list)
 
 
 class Client(Answers):
@@ -145,6 +150,23 @@ async def rude(host: str, port: int, text: bytes, seen: Seen) -> None:
             writer.close()
 
 
+async def deaf(host: str, port: int, text: bytes, seen: Seen) -> None:
+    """Connect again and again; ask without reading an answer until the service hangs up."""
+    loop = asyncio.get_running_loop()
+    while True:
+        with socket.socket() as connection:
+            connection.setblocking(False)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await loop.sock_connect(connection, (host, port))
+            seen.deaf_opened += 1
+            began = time.perf_counter()
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await loop.sock_sendall(connection, text)
+                    await asyncio.sleep(0.005)
+            seen.deaf_held_s.append(time.perf_counter() - began)
+
+
 @dataclasses.dataclass
 class Reloads:
     """What was put in place, and from when to when: by SIGHUP, or seen after up to a second."""
@@ -215,6 +237,8 @@ async def soak(
         client.ask()
     dribble = requests[0][:-1].ljust(10_000)
     others = [rude(host, int(port), text, seen) for text in [dribble, b""] * given.rude]
+    manifest = b"GET /v1/policy HTTP/1.1\r\nHost: x\r\n\r\n"  # a large answer, and no decision
+    others += [deaf(host, int(port), manifest, seen) for _ in range(given.deaf)]
     tasks = [asyncio.create_task(other) for other in others]
     renewing = asyncio.create_task(
         reloading(place, fresh, process.pid, url, given.reload_every, reloaded)
@@ -245,6 +269,7 @@ async def soak(
         "failures": len(seen.failures) + len(broken_off),
         "first_failures": [*broken_off, *seen.failures][:3],
         "slow_and_half_open": {"opened": seen.rude_opened, "answered": seen.rude_answered},
+        "deaf": {"opened": seen.deaf_opened, "held_s": [round(s, 1) for s in seen.deaf_held_s]},
         "reloads": {"taken": reloaded.taken, "refused": reloaded.refused},
         "switches_seen_by_a_client": {"fewest": min(switches), "most": max(switches)},
         "memory_mb": {"start": round(memory[0], 1), "end": round(memory[1], 1)},
@@ -277,6 +302,7 @@ def in_log(file: Path) -> tuple[set[str], set[str]]:
 def judged(found: dict[str, Any], decisions: set[str], outcomes: set[str]) -> dict[str, bool]:
     """Return what had to hold, and whether it did."""
     queued, recorded = found.pop("promised")
+    held = found["deaf"]["held_s"]
     found |= {"logged": len(decisions), "outcomes_acknowledged": len(recorded)}
     return {
         "no normal request failed": found["failures"] == 0,
@@ -288,6 +314,7 @@ def judged(found: dict[str, Any], decisions: set[str], outcomes: set[str]) -> di
         "each client saw each reload once": set(found["switches_seen_by_a_client"].values())
         == {found["reloads"]["taken"]},
         "the broken bundle was refused": found["reloads"]["refused"] == 1,
+        "deaf clients were hung up on": bool(held) and max(held) < 4 * PATIENCE_S,
     }
 
 
@@ -297,6 +324,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rude", type=int, default=8, help="slow clients, and as many half-open")
+    parser.add_argument("--deaf", type=int, default=4, help="clients that never read")
     parser.add_argument("--reload-every", type=float, default=5.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import selectors
+import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -22,8 +24,20 @@ class ServiceError(Exception):
         super().__init__(f"{status}: " + ", ".join(f"{k}: {v}" for k, v in error.items()))
 
 
+BROKEN = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+"""A connection ended under a request, which may have been executed or not."""
+
+IDLE_S = 0.5
+"""A connection that rested longer is made anew: the service never hangs up sooner."""
+
+
 class Client:
-    """Keeps one connection; a request on a connection that the service closed is sent again."""
+    """Keeps one connection while it is used, and makes another where that one has ended.
+
+    A request whose answer does not come raises ``OSError`` or ``http.client.HTTPException``; the
+    next one has a fresh connection. A decision is asked for once, because each is logged. An
+    outcome is sent a second time where the connection broke, because it is recorded once anyway.
+    """
 
     def __init__(self, url: str, token: str | None = None, timeout_s: float = 5.0) -> None:
         parts = urllib.parse.urlsplit(url)
@@ -34,6 +48,7 @@ class Client:
         self._headers = {"Content-Type": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+        self._used = 0.0
 
     def decide(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """Return the decision for one observation."""
@@ -45,9 +60,15 @@ class Client:
 
     def outcome(self, decision: str, reward: float, **metrics: float) -> None:
         """Report what came of a decision; returns when it is on the service's disk."""
-        self._ask(
-            "POST", "/v1/outcome", {"decision": decision, "reward": reward, "metrics": metrics}
-        )
+        content = {"decision": decision, "reward": reward, "metrics": metrics}
+        try:
+            self._ask("POST", "/v1/outcome", content)
+        except BROKEN:
+            try:
+                self._ask("POST", "/v1/outcome", content)
+            except ServiceError as error:
+                if "recorded before" not in str(error):
+                    raise  # else that was the first try
 
     def policy(self) -> dict[str, Any]:
         """Return the manifest of the policy that decides."""
@@ -55,19 +76,37 @@ class Client:
 
     def _ask(self, method: str, path: str, content: Any = None) -> dict[str, Any]:
         body = None if content is None else json.dumps(content)
-        fresh = self._connection.sock is None
+        if self._is_stale():
+            self._connection.close()
         try:
             self._connection.request(method, path, body, self._headers)
             response = self._connection.getresponse()
-        except (http.client.RemoteDisconnected, ConnectionError):
+            text = response.read()
+        except BaseException:  # an answer that comes late must not meet the next request
             self._connection.close()
-            if fresh:
-                raise
-            return self._ask(method, path, content)
-        found = json.loads(response.read())
-        if response.status != http.client.OK:
-            raise ServiceError(response.status, found.get("error", {}))
-        return found
+            raise
+        self._used = time.monotonic()
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if response.status == http.client.OK and isinstance(found, dict):
+            return found
+        error = found.get("error") if isinstance(found, dict) else None
+        if not isinstance(error, dict):
+            error = {"problem": text[:200].decode(errors="replace")}
+        raise ServiceError(response.status, error)
+
+    def _is_stale(self) -> bool:
+        """Say whether the connection rested long, or was closed: nothing else can be read now."""
+        sock = self._connection.sock
+        if sock is None:
+            return False
+        if time.monotonic() - self._used > IDLE_S:
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(sock, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def __enter__(self) -> Self:
         return self

@@ -112,14 +112,14 @@ def request(command, url):
     path = at.removeprefix("localhost:8080")
     body = command[command.index("-d") + 1] if "-d" in command else None
     if curl := shutil.which("curl"):
-        asked = [curl, "-s", "-w", "\n%{http_code}", url + path]
-        done = subprocess.run(
-            [*asked, *(["-d", body] if body else [])], capture_output=True, text=True, check=True
-        )
+        asked = [url + path if word == at else word for word in command[1:]]
+        asked = [curl, "-w", "\n%{http_code}", *asked]
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
         text, _, status = done.stdout.rpartition("\n")
         return int(status), text
+    kind = {"Content-Type": "application/json"}
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
-    connection.request("POST" if body else "GET", path, body)
+    connection.request("POST" if body else "GET", path, body, kind)
     response = connection.getresponse()
     return response.status, response.read().decode()
 
@@ -140,7 +140,8 @@ def test_the_lines_of_the_guide_do_what_it_says(service):
 def test_slow_and_half_open_clients_are_dropped_and_others_served(address, service, observation):
     half = socket.create_connection(address, timeout=10)  # says nothing
     slow = socket.create_connection(address, timeout=10)
-    slow.sendall(b"POST /v1/decide HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{")
+    head = b"POST /v1/decide HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    slow.sendall(head + b"Content-Length: 500\r\n\r\n{")
     with Client(service) as client:
         assert client.decide(observation)["decided_by"] == "policy"
     for waiting in (half, slow):
@@ -150,7 +151,8 @@ def test_slow_and_half_open_clients_are_dropped_and_others_served(address, servi
 
 def test_a_body_of_ten_megabytes_is_refused_and_the_service_lives(address, service, observation):
     with socket.create_connection(address, timeout=10) as large:
-        head = b"POST /v1/decide HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"
+        head = b"POST /v1/decide HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head += b"Content-Length: 10000000\r\n\r\n"
         told = []
         listener = threading.Thread(target=lambda: told.append(large.recv(1000)))
         listener.start()

@@ -8,14 +8,12 @@ import json
 import shutil
 import sqlite3
 import sys
-import threading
 
 import pytest
 
 from edgewright.core.errors import InputError
 from edgewright.deploy.bundle.engine import EngineError
 from edgewright.serve.app import Service
-from edgewright.serve.log import UNKNOWN, DecisionLog, Entry, Report
 from edgewright.serve.openapi import document
 from edgewright.serve.settings import Settings
 
@@ -52,8 +50,11 @@ async def living(settings):
         yield service
 
 
-async def call(service, method, path, content=None, headers=()):
-    """Return (status, answer, headers) of one request; a body arrives in pieces."""
+async def call(service, method, path, content=None, headers=(), plain=False):
+    """Return (status, answer, headers) of one request; a body arrives in pieces.
+
+    It is said to be JSON, unless no headers but those given are wanted (``plain``).
+    """
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     pieces = [raw[n : n + 65536] for n in range(0, len(raw), 65536)] if content is not None else []
     sent = []
@@ -68,7 +69,8 @@ async def call(service, method, path, content=None, headers=()):
     scope = {
         "type": "http", "http_version": "1.1", "method": method, "path": path,
         "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http",
-        "server": ("test", 80), "client": ("test", 1), "headers": list(headers),
+        "server": ("test", 80), "client": ("test", 1),
+        "headers": [*headers, *([] if plain else [(b"content-type", b"application/json")])],
     }  # fmt: skip
     await service(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent[1:])
@@ -172,16 +174,89 @@ def test_other_paths_and_methods_are_said_to_be_so(setup):
     asyncio.run(go())
 
 
+def test_a_slash_too_many_is_no_redirect(setup):
+    async def go():
+        async with living(setup) as service:
+            for path in ("/v1/outcome/", "/healthz/", "/v1/decide/"):
+                assert (await call(service, "GET", path, headers=[(b"host", b"evil")]))[0] == 404
+
+    asyncio.run(go())
+
+
+TYPES = [
+    ((), 415, "JSON"),
+    (((b"content-type", b"text/plain"),), 415, "JSON"),
+    (((b"content-type", b"application/x-www-form-urlencoded"),), 415, "JSON"),
+    (((b"content-type", b"application/json-seq"),), 415, "JSON"),
+    (
+        ((b"content-type", b"application/json"), (b"content-encoding", b"gzip")),
+        415,
+        "compressed",
+    ),
+    (((b"content-type", b"Application/JSON ; charset=utf-8"),), 422, ""),
+    (((b"content-type", b"application/json"), (b"content-encoding", b"Identity")), 422, ""),
+]
+
+
+@pytest.mark.parametrize(("headers", "wanted", "word"), TYPES)
+@pytest.mark.parametrize("path", ["/v1/decide", "/v1/outcome"])
+def test_a_body_must_be_said_to_be_json(setup, path, headers, wanted, word):
+    async def go():
+        async with living(setup) as service:
+            status, answer, _ = await call(service, "POST", path, {}, headers, plain=True)
+            assert (status, word in answer["error"]["problem"]) == (wanted, True)
+            assert service.counters.refused[wanted] == 1
+
+    asyncio.run(go())
+
+
 def test_a_token_guards_decisions_and_not_probes(setup):
     async def go():
         async with living(dataclasses.replace(setup, token="secret-token")) as service:
             status, _, headers = await call(service, "GET", "/v1/policy")
             assert (status, headers[b"www-authenticate"]) == (401, b"Bearer")
-            for given, wanted in ((b"Bearer secret-token", 200), (b"Bearer secret-tokem", 401)):
+            for given, wanted in (
+                (b"Bearer secret-token", 200),
+                (b"bearer secret-token", 200),
+                (b"BEARER  secret-token", 200),
+                (b"Bearer secret-tokem", 401),
+                (b"Basic secret-token", 401),
+                (b"secret-token", 401),
+                (b"Bearer", 401),
+            ):
                 bearing = [(b"authorization", given)]
                 assert (await call(service, "GET", "/v1/policy", headers=bearing))[0] == wanted
             assert (await call(service, "POST", "/v1/decide", {}))[0] == 401
             assert (await call(service, "GET", "/metrics"))[0] == 200
+
+    asyncio.run(go())
+
+
+def test_a_token_is_not_shown_with_the_settings(setup):
+    assert "secret" not in repr(dataclasses.replace(setup, token="secret-token"))
+
+
+def test_a_long_name_is_cut_and_not_compared(setup, observation):
+    async def go():
+        async with living(setup) as service:
+            name = "x" * 900_000
+            for body in ({"observation": {**observation, name: 1}}, {name: 1}):
+                status, answer, headers = await call(service, "POST", "/v1/decide", body)
+                assert status == 422
+                assert int(headers[b"content-length"]) < 1000
+                assert "x" * 80 in json.dumps(answer)
+
+    asyncio.run(go())
+
+
+def test_numbers_of_a_refused_batch_do_not_count_as_clamped(setup, observation):
+    async def go():
+        async with living(setup) as service:
+            far = {**observation, "charge_pct": 1e9}
+            for rows, status in (([far, {}], 422), ([far, far], 200)):
+                found = await call(service, "POST", "/v1/decide", {"observations": rows})
+                assert found[0] == status
+            assert service.counters.clamped == {"charge_pct": 2}
 
     asyncio.run(go())
 
@@ -259,6 +334,80 @@ def test_a_reload_under_load_fails_no_request_and_switches_once(setup, bundles, 
     asyncio.run(go())
 
 
+def put(bundle, place):
+    """Put a copy of a bundle in a place, whole."""
+    fresh = place.with_suffix(".new")
+    shutil.copy(bundle, fresh)
+    fresh.replace(place)
+
+
+async def come(true):
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def test_a_reload_that_breaks_in_any_way_is_refused_and_the_next_is_taken(
+    setup, bundles, monkeypatch
+):
+    from edgewright.serve import decider
+
+    def broken(settings):
+        raise TypeError("bad arrays")
+
+    async def go():
+        async with living(dataclasses.replace(setup, fallback=None)) as service:
+            before = service.decider.serving.bundle.version
+            with monkeypatch.context() as patch:
+                patch.setattr(decider, "prepare", broken)
+                put(bundles["a2c"], setup.bundle)
+                await come(lambda: service.counters.reloads["refused"])
+            assert service.reloader.problem == "bad arrays"
+            assert service.decider.serving.bundle.version == before
+            put(bundles["dqn"], setup.bundle)
+            await come(lambda: service.counters.reloads["taken"])
+            assert service.reloader.problem == ""
+            assert service.decider.serving.bundle.version != before
+
+    asyncio.run(go())
+
+
+def test_a_hangup_while_the_service_still_loads_is_made_up_for(setup):
+    async def go():
+        service = Service(dataclasses.replace(setup, watch_s=0.0))
+        service.reloader.hangups._came(1, None)
+        assert not service.counters.reloads
+        async with service._live(service._rest):
+            await come(lambda: service.counters.reloads["taken"] == 1)
+            service.reloader.hangups._came(1, None)
+            await come(lambda: service.counters.reloads["taken"] == 2)
+        service.reloader.hangups._came(1, None)  # when all is over it does nothing
+
+    asyncio.run(go())
+
+
+def test_a_fallback_in_a_file_is_shown_and_taken_up_when_it_changes(setup, bundles):
+    beside = setup.bundle.with_name("beside.edge")
+    shutil.copy(bundles["dqn"], beside)
+
+    async def go():
+        async with living(dataclasses.replace(setup, fallback=str(beside))) as service:
+            shown = [(await call(service, "GET", path))[1] for path in ("/v1/policy", "/readyz")]
+            assert [one["fallback"]["name"] for one in shown] == ["dqn", "dqn"]
+            decides = service.decider.serving.bundle.version
+            put(bundles["a2c"], beside)
+            await come(lambda: service.counters.reloads["taken"])
+            _, policy, _ = await call(service, "GET", "/v1/policy")
+            assert policy["fallback"]["name"] == "a2c"
+            assert policy["fallback"]["version"] != shown[0]["fallback"]["version"]
+            assert policy["version"] == decides
+            beside.unlink()
+            await come(lambda: service.counters.reloads["refused"])
+            assert "cannot be read" in service.reloader.problem
+
+    asyncio.run(go())
+
+
 def test_decisions_and_outcomes_are_on_the_disk_after_a_stop(setup, observation):
     async def go():
         async with living(setup) as service:
@@ -288,85 +437,14 @@ def test_decisions_and_outcomes_are_on_the_disk_after_a_stop(setup, observation)
         ]
 
 
-def entry(number):
-    return Entry(f"aaaaaaaaaaaa-{number:x}", 0.0, "v", "policy", {"x": 1}, {"action": 0}, ())
+def test_the_scrape_says_whether_the_log_is_written(setup):
+    async def go():
+        async with living(setup) as service:
+            assert "edgewright_log_alive 1.0" in (await call(service, "GET", "/metrics"))[1]
+            service.log.close()
+            assert "edgewright_log_alive 0.0" in (await call(service, "GET", "/metrics"))[1]
 
-
-def test_a_log_that_cannot_write_keeps_what_it_took_and_counts_what_it_drops(tmp_path):
-    log = DecisionLog(tmp_path / "log.db", most_waiting=5)
-    with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        taken = [log.add(entry(number)) for number in range(8)]
-        assert taken == [True] * 5 + [False] * 3
-        assert log.dropped == 3
-        for _ in range(200):
-            if log.failures:
-                break
-            threading.Event().wait(0.05)
-        assert log.failures
-        assert log.waiting == 5
-        other.rollback()
-    assert log.close() == 0
-    assert log.written == 5
-
-
-def test_an_outcome_waits_for_its_decision_behind_a_backlog(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
-    log, told = DecisionLog(tmp_path / "log.db", most_waiting=100), []
-    for number in range(9):
-        assert log.add(entry(number))
-    log.report(Report(entry(8).id, 0.0, 1.0, {}, told.append))
-    log.report(Report("nobody's", 0.0, 1.0, {}, told.append))
-    assert log.close() == 0
-    assert told == ["", UNKNOWN]
-    assert log.written == 10
-
-
-def test_an_outcome_is_written_though_decisions_keep_coming(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
-    log, told = DecisionLog(tmp_path / "log.db", most_waiting=1000), []
-    for number in range(20):
-        log.add(entry(number))
-    log.report(Report(entry(3).id, 0.0, 1.0, {}, told.append))
-    for number in range(20, 500):
-        log.add(entry(number))
-    until(lambda: told)
-    assert told == [""]
-    assert log.waiting > 100  # so it did not wait for the queue to be empty
-    log.close()
-
-
-def test_an_outcome_behind_a_backlog_is_refused_when_the_disk_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
-    log, told = DecisionLog(tmp_path / "log.db", most_waiting=100), []
-    with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        for number in range(9):
-            log.add(entry(number))
-        log.report(Report(entry(8).id, 0.0, 1.0, {}, told.append))
-        until(lambda: told)
-        assert told == ["unwritten"]
-        assert log.waiting == 9
-        other.rollback()
-    assert log.close() == 0
-
-
-def until(true, patience_s=10.0):
-    """Wait until something is true, or give up."""
-    for _ in range(round(patience_s / 0.01)):
-        if true():
-            return
-        threading.Event().wait(0.01)
-
-
-def test_a_log_of_another_schema_or_place_is_refused(tmp_path):
-    with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as database:
-        database.execute("PRAGMA user_version = 9")
-    with pytest.raises(InputError, match="schema 9"):
-        DecisionLog(tmp_path / "log.db", 5)
-    (tmp_path / "junk.db").write_bytes(b"x" * 5000)
-    with pytest.raises(InputError, match="cannot be opened"):
-        DecisionLog(tmp_path / "junk.db", 5)
+    asyncio.run(go())
 
 
 def test_the_document_states_fields_and_ranges(setup):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 import click
@@ -44,10 +46,16 @@ TOKEN = "EDGEWRIGHT_TOKEN"
     "--max-queue", default="10000", show_default=True, help="Most rows that wait for the log."
 )
 @click.option("--patience", default="10", show_default=True, help="Seconds to wait for a client.")
+@click.option(
+    "--drain",
+    default="0",
+    show_default=True,
+    help="Seconds to go on when told to stop, while /readyz says 503.",
+)
 def command(
     bundle: str, host: str, port: str, log: str | None, fallback: str | None, beyond: str,
     token_file: str | None, max_body: str, max_batch: str, max_connections: str, max_queue: str,
-    patience: str,
+    patience: str, drain: str,
 ) -> None:  # fmt: skip
     """Decide with BUNDLE over HTTP until told to stop.
 
@@ -61,8 +69,10 @@ def command(
         "max_connections": whole(max_connections, "--max-connections", 1) or 1,
         "log_queue": whole(max_queue, "--max-queue", 1) or 1,
     }
-    waiting = whole(patience, "--patience", 1) or 1
+    waiting, draining = whole(patience, "--patience", 1) or 1, whole(drain, "--drain", 0) or 0
     token = _token(token_file)
+    with contextlib.suppress(ValueError, AttributeError):  # a bundle not yet read is the new one
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from edgewright.serve.server import run
     from edgewright.serve.settings import Settings
 
@@ -74,11 +84,17 @@ def command(
         log=Path(log) if log else None,
         token=token,
         patience_s=float(waiting),
+        drain_s=float(draining),
         **numbers,
     )
     if token is None and host not in ("127.0.0.1", "::1", "localhost"):
         click.echo(f"warning: {host} is no loopback address and no token is asked for", err=True)
-    run(settings, lambda text: click.echo(text, err=True))
+    run(settings, _say)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # to serve is more than to be heard
+        click.echo(text, err=True)
 
 
 def _token(file: str | None) -> str | None:

@@ -52,7 +52,7 @@ class Service:
         self.decider = Decider(serving, settings, self.counters, self.log)
         self.reloader = Reloader(self.decider, settings, self.counters, tell)
         self.stopping = False
-        self._token = f"Bearer {settings.token}".encode() if settings.token else None
+        self._token = settings.token.encode() if settings.token else None
         self._rest = Starlette(
             routes=[
                 Route("/v1/outcome", self._outcome, methods=["POST"]),
@@ -65,6 +65,7 @@ class Service:
             exception_handlers={404: _nothing_here, 405: _other_method, Exception: _broken},
             lifespan=self._live,
         )
+        self._rest.router.redirect_slashes = False  # a redirect would repeat the Host it was sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (or run the life of the service)."""
@@ -74,24 +75,26 @@ class Service:
         path = scope["path"]
         try:
             if self._token is not None and path.startswith(GUARDED):
-                self._check_token(scope)
+                self._check_token(scope, self._token)
             if path != DECIDE:
                 await self._rest(scope, receive, send)
                 return
             if scope["method"] != "POST":
                 raise Refusal(405, "decisions are asked for with POST")
+            _check_type(scope["headers"])
             body = self.decider.answer(await self._body(receive))
         except Refusal as refusal:
             await self._refuse(send, refusal)
             return
         await _reply(send, 200, body)
 
-    def _check_token(self, scope: Scope) -> None:
+    def _check_token(self, scope: Scope, token: bytes) -> None:
         given = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
                 given = value
-        if self._token is None or not hmac.compare_digest(given, self._token):
+        scheme, _, borne = given.partition(b" ")
+        if scheme.lower() != b"bearer" or not hmac.compare_digest(borne.strip(), token):
             raise Refusal(401, "a valid token is needed", hint="Authorization: Bearer TOKEN")
 
     async def _body(self, receive: Receive) -> bytes:
@@ -123,6 +126,7 @@ class Service:
 
     async def _outcome(self, request: Request) -> Response:
         try:
+            _check_type(request.scope["headers"])
             content = parse_object(await self._body(request.receive))
             report = self._report(content)
         except Refusal as refusal:
@@ -169,14 +173,17 @@ class Service:
         return future
 
     async def _policy(self, request: Request) -> Response:
-        bundle = self.decider.serving.bundle
-        return JSONResponse({"version": bundle.version, **bundle.facts})
+        serving = self.decider.serving
+        facts = {"version": serving.bundle.version, "fallback": serving.stand_in}
+        return JSONResponse({**facts, **serving.bundle.facts})
 
     async def _alive(self, request: Request) -> Response:
         return JSONResponse({"alive": True})
 
     async def _ready(self, request: Request) -> Response:
-        facts: dict[str, Any] = {"ready": not self.stopping, **self.decider.serving.facts}
+        serving = self.decider.serving
+        facts: dict[str, Any] = {"ready": not self.stopping, **serving.facts}
+        facts["fallback"] = serving.stand_in
         facts["reload_problem"] = self.reloader.problem
         if self.log is not None:
             facts["log"] = {
@@ -186,6 +193,7 @@ class Service:
                 "dropped": self.log.dropped,
                 "failures": self.log.failures,
                 "problem": self.log.problem,
+                "last_refused": self.log.last_refused,
             }
         return JSONResponse(facts, 503 if self.stopping else 200)
 
@@ -217,6 +225,22 @@ async def _reply(
     start = {"type": "http.response.start", "status": status}
     await send({**start, "headers": [_JSON, length, *(headers or [])]})
     await send({"type": "http.response.body", "body": body})
+
+
+def _check_type(headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse a body that is not said to be plain JSON.
+
+    A page of a browser can post other types, or none, to any address it likes; JSON it cannot.
+    """
+    kind = b""
+    for name, value in headers:
+        if name == b"content-type":
+            kind = value
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise Refusal(415, "compressed bodies are not read", hint="send plain JSON")
+    if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != _JSON[1]:
+        problem = "the body is not said to be JSON"
+        raise Refusal(415, problem, hint="Content-Type: application/json")
 
 
 def _is_number(value: object) -> bool:

@@ -60,6 +60,7 @@ class Counters:
             )
             yield CounterMetricFamily("edgewright_log_failures", "Failed writes.", log.failures)
             yield GaugeMetricFamily("edgewright_log_waiting", "Rows to be written.", log.waiting)
+            yield GaugeMetricFamily("edgewright_log_alive", "Whether rows are written.", log.alive)
 
     def text(self, facts: dict[str, str], log: DecisionLog | None) -> bytes:
         """Return the scrape in Prometheus' text format."""

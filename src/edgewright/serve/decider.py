@@ -20,6 +20,8 @@ from edgewright.serve.log import DecisionLog, Entry
 from edgewright.serve.settings import Settings
 
 ONE, MANY = "observation", "observations"
+MOST_ECHOED = 100
+"""Characters of a name or a value that a refusal repeats."""
 
 
 class Refusal(Exception):
@@ -33,16 +35,30 @@ class Refusal(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Serving:
-    """What decides now. One object, so that a reload is one assignment."""
+    """What decides now. One object, so that a reload is one assignment.
+
+    Attributes:
+        fallback_version: of the bundle that the fallback is in.
+        fallback_file: where it is, if that is not the bundle that decides.
+    """
 
     bundle: Bundle
     fallback: Engine | None
     fallback_name: str
+    fallback_version: str = ""
+    fallback_file: str = ""
 
     @property
     def facts(self) -> dict[str, str]:
         """Return what names the policy in metrics."""
         return {"version": self.bundle.version, "name": self.bundle.name}
+
+    @property
+    def stand_in(self) -> dict[str, str] | None:
+        """Return what names the fallback, if there is one."""
+        if self.fallback is None:
+            return None
+        return {"version": self.fallback_version, "name": self.fallback_name}
 
 
 def prepare(settings: Settings) -> Serving:
@@ -55,12 +71,12 @@ def prepare(settings: Settings) -> Serving:
     if named is None:
         return Serving(bundle, None, "")
     if named in bundle.rules or not named.endswith(".edge"):
-        return Serving(bundle, bundle.rule(named), named)
+        return Serving(bundle, bundle.rule(named), named, bundle.version)
     other = load(named)
     if not bundle.interface.same_contract(other.interface):
         problem = f"'{named}' takes or gives other fields than '{settings.bundle}'"
         raise InputError(problem, where="--fallback", hint="name a rule of the same scenario")
-    return Serving(bundle, other.engine, other.name)
+    return Serving(bundle, other.engine, other.name, other.version, named)
 
 
 class Decider:
@@ -89,7 +105,7 @@ class Decider:
             found = {"policy": serving.bundle.version, "decisions": decisions}
         else:
             problem = f'a request has "{ONE}" or "{MANY}", and nothing else'
-            raise Refusal(422, problem, found=sorted(asked)[:20])
+            raise Refusal(422, problem, found=[cut(name) for name in sorted(asked)[:20]])
         text = orjson.dumps(found)
         self.counters.took(time.perf_counter() - began)
         return text
@@ -146,12 +162,10 @@ class Decider:
             raise Refusal(
                 422,
                 error.problem,
-                field=f"{where}.{error.field}",
+                field=f"{where}.{cut(error.field)}",
                 value=_shown(error.value),
                 allowed=error.allowed,
             ) from None
-        if clamped:
-            self.counters.clamped.update(clamped)
         return row, clamped
 
     def _stand_in(self, serving: Serving, error: EngineError) -> tuple[str, Engine]:
@@ -173,6 +187,8 @@ class Decider:
         self.counters.decisions[str(first) if type(first) is int else "vector"] += 1
         if by != POLICY:
             self.counters.fallbacks[by] += 1
+        if clamped:
+            self.counters.clamped.update(clamped)
         state = "off"
         if self.log is not None:
             version = serving.bundle.version
@@ -205,4 +221,9 @@ def _shown(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     text = repr(value)
-    return value if len(text) <= 100 else text[:100] + "..."
+    return value if len(text) <= MOST_ECHOED else cut(text)
+
+
+def cut(text: str) -> str:
+    """Return a text, or the start of a long one."""
+    return text if len(text) <= MOST_ECHOED else text[:MOST_ECHOED] + "..."

@@ -7,86 +7,38 @@ lives. An outcome is acknowledged when it is on the disk, not before.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import orjson
+from edgewright.serve.store import TWICE, UNKNOWN, UNWRITTEN, Entry, Report, Store
 
-from edgewright.core.errors import InputError
+__all__ = ["TWICE", "UNKNOWN", "UNWRITTEN", "DecisionLog", "Entry", "Report"]
 
-SCHEMA = 1
 WRITE_EVERY_S = 0.05
 TRY_AGAIN_S = 0.5
 MOST_AT_ONCE = 2000
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS decisions (
-  id TEXT PRIMARY KEY,          -- as answered
-  at REAL NOT NULL,             -- seconds since 1970
-  policy TEXT NOT NULL,         -- version of the bundle
-  decided_by TEXT NOT NULL,     -- "policy", or the rule that stood in
-  observation TEXT NOT NULL,    -- JSON, as it was sent
-  decision TEXT NOT NULL,       -- JSON, the outputs
-  clamped TEXT NOT NULL         -- JSON, names of fields that were out of range
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outcomes (
-  decision TEXT PRIMARY KEY REFERENCES decisions (id),
-  at REAL NOT NULL,
-  reward REAL NOT NULL,
-  metrics TEXT NOT NULL         -- JSON
-) WITHOUT ROWID;
-"""
-
-
-class Entry(NamedTuple):
-    """One decision to be logged."""
-
-    id: str
-    at: float
-    policy: str
-    decided_by: str
-    observation: Mapping[str, Any]
-    decision: Mapping[str, Any]
-    clamped: tuple[str, ...]
-
-
-class Report(NamedTuple):
-    """One outcome to be logged; ``tell`` is called once with "" or with what is wrong."""
-
-    decision: str
-    at: float
-    reward: float
-    metrics: Mapping[str, float]
-    tell: Callable[[str], None]
-
-
-UNKNOWN, TWICE, UNWRITTEN = "unknown", "twice", "unwritten"
-"""Why an outcome was not recorded."""
 
 
 class DecisionLog:
     """Takes decisions and outcomes in, and writes them behind the service's back.
 
     Attributes:
-        written, dropped, failures: rows on the disk, decisions that found the queue full, and
-            writes that did not succeed.
+        written, failures: rows on the disk, and writes that did not succeed.
         problem: why the last write did not succeed; empty when it did.
+        last_refused: which decision the database refused last, and why; empty if none.
     """
 
     def __init__(self, path: Path, most_waiting: int) -> None:
-        self.path, self.most_waiting = path, most_waiting
-        self.written = self.dropped = self.failures = 0
-        self.problem = ""
+        self.most_waiting = most_waiting
+        self.written = self.failures = 0
+        self.problem = self.last_refused = ""
+        self._overflown = self._refused = 0  # the first is counted by the loop, the other here
         self._entries: deque[Entry] = deque()
         self._reports: deque[tuple[int, Report]] = deque()  # with the decisions taken in before
         self._taken = self._settled = 0  # decisions taken in, and of these on the disk
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._database = _open(path)
+        self._store = Store(path)
         self._thread = threading.Thread(target=self._work, name="decision-log", daemon=True)
         self._thread.start()
 
@@ -96,6 +48,11 @@ class DecisionLog:
         return len(self._entries)
 
     @property
+    def dropped(self) -> int:
+        """Return how many decisions found the queue full, or were refused by the database."""
+        return self._overflown + self._refused
+
+    @property
     def alive(self) -> bool:
         """Say whether there is still somebody who writes."""
         return self._thread.is_alive()
@@ -103,7 +60,7 @@ class DecisionLog:
     def add(self, entry: Entry) -> bool:
         """Take a decision in, or drop it where too many wait. Returns at once."""
         if len(self._entries) >= self.most_waiting:
-            self.dropped += 1
+            self._overflown += 1
             return False
         self._entries.append(entry)
         self._taken += 1
@@ -134,8 +91,7 @@ class DecisionLog:
             if stopping and (failed or not (self._entries or self._reports)):
                 break
         self._give_up([])
-        with contextlib.suppress(sqlite3.Error):
-            self._database.close()
+        self._store.close()
 
     def _write(self) -> bool:
         """Write one batch in one transaction; return whether that went well.
@@ -150,12 +106,8 @@ class DecisionLog:
         if not entries and not reports:
             return True
         try:
-            with self._database:
-                self._database.executemany(
-                    "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, entries)
-                )
-                answers = [self._record(report) for report in reports]
-        except (sqlite3.Error, OSError) as error:
+            answers, refused = self._store.write(entries, reports)
+        except Exception as error:  # the thread must live: what waits is tried again
             self.failures += 1
             self.problem = getattr(error, "strerror", None) or str(error)
             self._give_up(reports)
@@ -164,7 +116,10 @@ class DecisionLog:
         for _ in entries:
             self._entries.popleft()
         self._settled = reached
-        self.written += len(entries) + answers.count("")
+        self.written += len(entries) - len(refused) + answers.count("")
+        if refused:
+            self._refused += len(refused)
+            self.last_refused = refused[-1]
         for report, answer in zip(reports, answers, strict=True):
             report.tell(answer)
         return True
@@ -175,41 +130,3 @@ class DecisionLog:
             report.tell(UNWRITTEN)
         while self._reports:
             self._reports.popleft()[1].tell(UNWRITTEN)
-
-    def _record(self, report: Report) -> str:
-        known = "SELECT 1 FROM decisions WHERE id = ?"
-        if self._database.execute(known, (report.decision,)).fetchone() is None:
-            return UNKNOWN
-        row = (
-            report.decision,
-            report.at,
-            report.reward,
-            orjson.dumps(dict(report.metrics)).decode(),
-        )
-        found = self._database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", row)
-        return "" if found.rowcount else TWICE
-
-
-def _row(entry: Entry) -> tuple[Any, ...]:
-    parts = (entry.observation, entry.decision, entry.clamped)
-    texts = (orjson.dumps(part).decode() for part in parts)
-    return (*entry[:4], *texts)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, check_same_thread=False, timeout=1.0)
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA):
-            problem = f"the log has schema {version}, this version writes {SCHEMA}"
-            raise InputError(problem, where=str(path), hint="name another file with --log")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_TABLES)
-        database.execute(f"PRAGMA user_version = {SCHEMA}")
-        database.commit()
-    except (sqlite3.Error, OSError) as error:
-        hint = "name a file that can be written, on a disk that is not full"
-        raise InputError(f"the log cannot be opened: {error}", where=str(path), hint=hint) from None
-    return database

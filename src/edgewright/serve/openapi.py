@@ -58,7 +58,12 @@ def document(interface: Interface, name: str, settings: Settings) -> dict[str, A
         "additionalProperties": False,
     }
     recorded = _only("recorded", {"const": True})
-    wrong = {"400": "no JSON", "413": "too large", "422": "a field is wrong"}
+    wrong = {
+        "400": "no JSON",
+        "413": "too large",
+        "415": "not said to be plain JSON",
+        "422": "a field is wrong",
+    }
     bare: dict[str, Any] = {"type": "object"}
     paths = {
         "/v1/decide": {

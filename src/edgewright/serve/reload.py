@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.errors import InputError
 from edgewright.serve.counters import Counters
 from edgewright.serve.settings import Settings
 
@@ -22,16 +24,41 @@ if TYPE_CHECKING:
 
 Stamp = tuple[int, int, int] | None
 
-NO_SIGNALS = (ValueError, RuntimeError, NotImplementedError, AttributeError)
-"""What a loop raises where signals cannot be had: in a thread that is not the main one, in a loop
-that does not know them, on a system without SIGHUP. The file is watched there all the same."""
+
+class Hangups:
+    """Takes SIGHUP from early to late, so that it kills nobody who still loads or stops.
+
+    Attributes:
+        then: what to do at one; until there is something, one that came is kept.
+    """
+
+    def __init__(self) -> None:
+        self.then: Callable[[], object] | None = None
+        self.missed = False
+
+    def catch(self) -> None:
+        """Take the signal from now on, where it can be had: in the main thread, with a SIGHUP."""
+        with contextlib.suppress(ValueError, AttributeError):
+            signal.signal(signal.SIGHUP, self._came)
+
+    def ignore(self) -> None:
+        """Let the signal do nothing any more, not even while Python ends."""
+        with contextlib.suppress(ValueError, AttributeError):
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _came(self, number: int, frame: object) -> None:
+        if self.then is None:
+            self.missed = True
+        else:
+            self.then()
 
 
 class Reloader:
-    """Watches the file of the bundle.
+    """Watches the file of the bundle, and that of the fallback if it is a bundle too.
 
     Attributes:
         problem: why the last bundle was not taken up; empty when it was.
+        hangups: signals to reload.
     """
 
     def __init__(
@@ -39,6 +66,7 @@ class Reloader:
     ) -> None:
         self.decider, self.settings, self.counters, self.tell = decider, settings, counters, tell
         self.problem = ""
+        self.hangups = Hangups()
         self._seen = self._stamp()
         self._busy = asyncio.Lock()
 
@@ -53,15 +81,18 @@ class Reloader:
                     problem = "the new bundle takes or gives other fields than the running one"
                     hint = "start another service for it"
                     raise InputError(problem, where=str(self.settings.bundle), hint=hint)
-            except (EdgewrightError, OSError) as error:
-                self.problem = str(error)
+            except Exception as error:  # whatever is wrong with a file, the next one may be good
+                self.problem = str(error) or repr(error)
                 self.counters.reloads["refused"] += 1
-                self.tell(f"the bundle was not taken up, {running.bundle.version} stays: {error}")
+                kept = f"the bundle was not taken up, {running.bundle.version} stays"
+                self.tell(f"{kept}: {self.problem}")
                 return False
             self.problem = ""
             self.decider.serving = fresh
             self.counters.reloads["taken"] += 1
             self.tell(f"{fresh.bundle.version} decides now; before, {running.bundle.version}")
+            if fresh.fallback_file and fresh.fallback_version != running.fallback_version:
+                self.tell(f"the fallback is {fresh.fallback_name} ({fresh.fallback_version}) now")
             return True
 
     @contextlib.asynccontextmanager
@@ -75,15 +106,15 @@ class Reloader:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        with contextlib.suppress(*NO_SIGNALS):
-            loop.add_signal_handler(signal.SIGHUP, start)
+        self.hangups.then = functools.partial(loop.call_soon_threadsafe, start)
+        if self.hangups.missed:
+            start()
         if self.settings.watch_s > 0:
             tasks.add(loop.create_task(self._watch()))
         try:
             yield
         finally:
-            with contextlib.suppress(*NO_SIGNALS):
-                loop.remove_signal_handler(signal.SIGHUP)
+            self.hangups.then = lambda: None
             for task in [*tasks]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -92,7 +123,7 @@ class Reloader:
         while True:
             await asyncio.sleep(self.settings.watch_s)
             stamp = self._stamp()
-            if stamp is not None and stamp != self._seen:
+            if stamp[0] is not None and stamp != self._seen:  # a rename may be under way
                 await self.reload()
 
     def _load(self) -> Serving:
@@ -100,9 +131,14 @@ class Reloader:
 
         return prepare(self.settings)
 
-    def _stamp(self) -> Stamp:
-        try:
-            facts = self.settings.bundle.stat()
-        except OSError:
-            return None
-        return facts.st_mtime_ns, facts.st_size, facts.st_ino
+    def _stamp(self) -> list[Stamp]:
+        beside = self.decider.serving.fallback_file
+        return [_stamp(self.settings.bundle), *([_stamp(Path(beside))] if beside else [])]
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino

@@ -1,19 +1,24 @@
-"""Run the service: a socket, uvicorn on uvloop, and connections that may not idle for ever."""
+"""Run the service: a socket, signals, and uvicorn on uvloop."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgewright.core.errors import InputError
 from edgewright.serve.app import Service
+from edgewright.serve.counters import Counters
+from edgewright.serve.protocol import Limits, patient_protocol
+from edgewright.serve.reload import Hangups
 from edgewright.serve.settings import Settings
 
 BACKLOG = 1024
@@ -25,28 +30,64 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
     Raises:
         InputError: the bundle, the log or the port cannot be had.
     """
+    hangups = Hangups()
+    hangups.catch()
     service = Service(settings, tell)
+    service.reloader.hangups = hangups
     listening = bound_socket(settings)
-    host, port = listening.getsockname()[:2]
-    serving = service.decider.serving
-    tell(f"{serving.bundle.name} ({serving.bundle.version}) on http://{host}:{port}")
     if threading.current_thread() is threading.main_thread():
         # uvicorn stops in good order and then raises the signal again: that is the end, not a crash
         for end in (signal.SIGINT, signal.SIGTERM):
             signal.signal(end, lambda *_: sys.exit(0))
     try:
-        uvicorn.Server(configuration(service, settings)).run(sockets=[listening])
+        _Server(service, settings).run(sockets=[listening])
     finally:
         listening.close()
         if service.log is not None:
             service.log.close(0.0)
+        hangups.ignore()
 
 
-def configuration(app: Any, settings: Settings) -> uvicorn.Config:
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says where it is once it answers, and stops in two steps.
+
+    A signal to stop shows in ``/readyz`` at once. For the time of ``--drain`` all else goes on, so
+    that whoever sends requests can notice; then, or at a second signal, the service stops.
+    """
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        super().__init__(configuration(service, settings, service.counters, service.tell))
+        self.service, self.drain_s, self.signals = service, settings.drain_s, 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or []:
+            host, port = listening.getsockname()[:2]
+            bundle = self.service.decider.serving.bundle
+            self.service.tell(f"{bundle.name} ({bundle.version}) on http://{host}:{port}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.signals += 1
+        self.service.stopping = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end = time.monotonic() + self.drain_s
+        while time.monotonic() < end and self.signals < 2:
+            await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
+
+
+def configuration(
+    app: Any,
+    settings: Settings,
+    counters: Counters | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> uvicorn.Config:
     """Return how uvicorn runs an application here."""
     return uvicorn.Config(
         app,
-        http=patient_protocol(settings.patience_s),
+        http=patient_protocol(Limits(settings, counters or Counters(), tell)),
         loop="uvloop",
         lifespan="on",
         ws="none",
@@ -55,40 +96,9 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         backlog=BACKLOG,
-        limit_concurrency=settings.max_connections,
         timeout_keep_alive=max(1, round(settings.patience_s)),
         timeout_graceful_shutdown=max(1, round(settings.grace_s)),
     )
-
-
-def patient_protocol(patience_s: float) -> type[HttpToolsProtocol]:
-    """Return uvicorn's protocol with a limit to how long a client may keep a connection waiting.
-
-    uvicorn closes connections that idle *between* requests; one that never finishes a request, head
-    or body, would stay. Here a connection that waits for its client at two looks in a row, and for
-    the same request, is closed. It costs nothing for each request.
-    """
-
-    class Patient(HttpToolsProtocol):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._last: Any = self
-            self._look = self.loop.call_later(patience_s, self._check)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._look.cancel()
-            super().connection_lost(exc)
-
-        def _check(self) -> None:
-            cycle = self.cycle
-            waiting = cycle is None or cycle.response_complete or cycle.more_body
-            if waiting and self._last is cycle:
-                self.transport.close()
-                return
-            self._last = cycle
-            self._look = self.loop.call_later(patience_s, self._check)
-
-    return Patient
 
 
 def bound_socket(settings: Settings) -> socket.socket:

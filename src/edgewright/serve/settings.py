@@ -18,10 +18,12 @@ class Settings:
         log: the SQLite file of decisions and outcomes; None keeps none.
         token: what clients must bear; None asks for nothing.
         max_body_bytes, max_batch: larger requests are refused.
-        max_connections: connections beyond these are told to come again.
+        max_connections: connections beyond these are told to come again, except by probes.
         log_queue: decisions that wait to be written; more are dropped and counted.
-        patience_s: how long a request may take to arrive, and an idle connection to say something.
+        patience_s: how long a request may take to arrive, its answer to be read, and an idle
+            connection to say something.
         watch_s: how often the bundle's file is looked at; 0 never.
+        drain_s: how long all is answered as before, but ``/readyz``, when told to stop.
         grace_s: how long requests may take to finish when the service is told to stop.
     """
 
@@ -31,11 +33,12 @@ class Settings:
     fallback: str | None = None
     beyond: Beyond = "clamp"
     log: Path | None = None
-    token: str | None = None
+    token: str | None = dataclasses.field(default=None, repr=False)
     max_body_bytes: int = 1_000_000
     max_batch: int = 1024
     max_connections: int = 512
     log_queue: int = 10_000
     patience_s: float = 10.0
     watch_s: float = 1.0
+    drain_s: float = 0.0
     grace_s: float = 10.0

@@ -20,6 +20,8 @@ from edgewright.core.errors import InputError, nearest
 Beyond = Literal["clamp", "refuse"]
 
 _SHOWN = 60
+_LONGEST_MEANT = 100
+"""Characters of an unknown name up to which the nearest known one is looked for."""
 
 
 class BadField(InputError):
@@ -187,12 +189,9 @@ class Interface:
         names = [field.name for field in self.fields]
         for name in observation:
             if name not in names:
-                raise BadField(
-                    str(name),
-                    "there is no such field",
-                    observation[name],
-                    nearest(str(name), names),
-                )
+                meant = str(name)
+                offer = nearest(meant if len(meant) <= _LONGEST_MEANT else "", names)
+                raise BadField(meant, "there is no such field", observation[name], offer)
 
 
 def _beyond(field: Field, value: Any, beyond: Beyond) -> float:

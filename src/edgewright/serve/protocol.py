@@ -1,0 +1,206 @@
+"""One connection: uvicorn's HTTP protocol, with limits to what a client may hold on to."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import httptools
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from edgewright.serve.counters import Counters
+from edgewright.serve.settings import Settings
+
+PIECE = 16_384
+"""What arrives is parsed in pieces of at most so many bytes, and looked at after each."""
+
+MOST_HEAD, MOST_HEADERS = 32_768, 100
+"""A head, or what follows a body, is refused where it grows beyond these bytes or lines."""
+
+MOST_PIPELINED = 100
+"""Requests of one connection that may wait for the answers before theirs."""
+
+PROBES = (b"/healthz", b"/readyz", b"/metrics")
+SPARE = 16
+"""Connections beyond the most, on which probes are answered all the same."""
+
+SAY_EVERY_S, LINGER_S = 60.0, 1.0
+
+
+class Limits:
+    """What all connections of a service share."""
+
+    def __init__(self, settings: Settings, counters: Counters, tell: Callable[[str], None]) -> None:
+        self.patience_s, self.grace_s = settings.patience_s, settings.grace_s
+        self.most, self.counters, self._tell = settings.max_connections, counters, tell
+        self._said = -SAY_EVERY_S
+
+    def crowded(self) -> None:
+        """Say, now and then, that there are too many connections."""
+        if time.monotonic() - self._said >= SAY_EVERY_S:
+            self._said = time.monotonic()
+            self._tell(f"more than {self.most} connections, see --max-connections: refusing some")
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, problem: str) -> None:
+        self.status, self.problem = status, problem
+
+
+_TOO_LARGE = 431, f"the head of the request has more than {MOST_HEAD} bytes or {MOST_HEADERS} lines"
+
+
+class Patient(HttpToolsProtocol):
+    """A connection that ends where its client keeps it waiting, and takes no endless heads.
+
+    uvicorn closes connections that idle *between* requests; one that never finishes a request, head
+    or body, or never takes its answer, would stay. Here a connection that waits for its client at
+    two looks in a row, and for the same request, is closed. That costs nothing for each request.
+    """
+
+    limits: ClassVar[Limits]
+    parser: Any
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._unproductive, self._moved = 0, False
+        self._queued: deque[Any] = deque(maxlen=MOST_PIPELINED + 2)
+        self._last: Any = self
+        self._look = self.loop.call_later(self.limits.patience_s, self._check)
+        self._spare = len(self.connections) > self.limits.most
+        if self._spare:
+            self.limits.crowded()
+            if len(self.connections) > self.limits.most + SPARE:
+                self._refuse(_crowded())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look.cancel()
+        self._answer_nobody()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Finish: a client that has the word has half of the grace left."""
+        super().shutdown()
+        self._last = self.cycle
+        self._look.cancel()
+        soon = min(self.limits.patience_s, self.limits.grace_s) / 2
+        self._look = self.loop.call_later(soon, self._check)
+
+    def _check(self) -> None:
+        cycle = self.cycle
+        waiting = cycle is None or cycle.response_complete or cycle.more_body
+        if (waiting or self.flow.write_paused) and self._last is cycle:
+            self._answer_nobody()
+            self.transport.abort()  # close() would wait for what the client does not read
+            return
+        self._last = cycle
+        self._look = self.loop.call_later(self.limits.patience_s, self._check)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if len(data) <= PIECE:
+            self._parse(data)
+            return
+        for start in range(0, len(data), PIECE):
+            if self.transport.is_closing():
+                return
+            self._parse(data[start : start + PIECE])
+
+    def _parse(self, data: bytes) -> None:
+        """Parse a piece. One that ends no head and brings no body counts towards a limit."""
+        cycle, self._moved = self.cycle, False
+        rest = data
+        try:
+            while rest:
+                try:
+                    self.parser.feed_data(rest)
+                    rest = b""
+                except httptools.HttpParserUpgrade as wish:
+                    rest = self._without_wish(rest[wish.args[0] :])
+        except (httptools.HttpParserError, _Refused) as error:
+            cause = error if isinstance(error, _Refused) else error.__context__
+            known = isinstance(cause, _Refused)
+            self._refuse(cause if known else _Refused(400, "this is no HTTP request"))
+            return
+        if self._moved or self.cycle is not cycle:
+            self._unproductive = 0
+            return
+        self._unproductive += len(data)
+        if self._unproductive > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS:
+            self._refuse(_Refused(*_TOO_LARGE))
+
+    def _without_wish(self, rest: bytes) -> bytes:
+        """Return the head just parsed without its wish for another protocol, and what follows.
+
+        A server may go on in HTTP/1.1. The parser would not: it skips the body of such a request,
+        or takes it for the next one.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise _Refused(405, "CONNECT is not answered here")
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n" + rest
+
+    def _should_upgrade(self) -> bool:
+        return True  # so nothing is done with such a head before it is parsed again
+
+    def on_headers_complete(self) -> None:
+        if self._spare or len(self.headers) > MOST_HEADERS:
+            if len(self.headers) > MOST_HEADERS:
+                raise _Refused(*_TOO_LARGE)
+            probe = self.url.partition(b"?")[0] in PROBES
+            if not probe and len(self.connections) > self.limits.most:
+                raise _crowded()
+        before = self.cycle
+        super().on_headers_complete()
+        if self.pipeline:
+            self._queued.append(before)
+            if len(self.pipeline) > MOST_PIPELINED:
+                problem = f"more than {MOST_PIPELINED} requests wait for their answers"
+                raise _Refused(429, problem)
+
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
+
+    def _answer_nobody(self) -> bool:
+        """Let no request write any more; return whether an answer is half written.
+
+        uvicorn does that for the latest request only, not for those that it was queued behind.
+        """
+        half = False
+        for cycle in (*self._queued, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                half = half or cycle.response_started
+                cycle.disconnected = True
+                cycle.message_event.set()
+        return half
+
+    def _refuse(self, refused: _Refused) -> None:
+        """Answer at once and hang up, whether the client reads that or not."""
+        self.limits.counters.refused[refused.status] += 1
+        if not self._answer_nobody():
+            self.transport.write(_answer(refused))
+        self.transport.close()
+        self._look.cancel()
+        self._look = self.loop.call_later(LINGER_S, self.transport.abort)
+
+
+def patient_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol for connections with these limits."""
+    return type("Patient", (Patient,), {"limits": limits})
+
+
+def _crowded() -> _Refused:
+    return _Refused(503, "there are too many connections, come again later")
+
+
+def _answer(refused: _Refused) -> bytes:
+    body = orjson.dumps({"error": {"problem": refused.problem}})
+    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    return STATUS_LINE[refused.status] + head % len(body) + body
