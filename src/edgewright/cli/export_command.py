@@ -10,6 +10,7 @@ from edgewright.cli.options import (
     data_option,
     json_option,
     load_scenario,
+    parity_line,
     print_json,
     set_option,
     whole,
@@ -93,10 +94,6 @@ def command(
     if as_json:
         print_json(found)
         return
-    parity = made.parity
     click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
-    click.echo(
-        f"parity on {sum(parity['rows'].values())} rows: scores within "
-        f"{parity['worst_score_difference']:.1e}, all {parity['settled']} settled decisions agree"
-    )
+    click.echo(parity_line(made.parity))
     click.echo(f"next: edgewright serve {out}")
