@@ -88,7 +88,7 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
         layers = sparsify(layers, stage.share)
     elif stage.kind == "distil":
         student_key, key = jax.random.split(key)
-        layers = smaller(layers, stage.widths, student_key)
+        layers = smaller(layers, stage.widths, before.head, student_key)
     if stage.kind != "int8":
         layers = fit(layers, before.teacher, before.head, seen, key)
     int8 = before.int8 or stage.kind == "int8"
