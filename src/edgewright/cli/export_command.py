@@ -28,6 +28,11 @@ from edgewright.core.errors import InputError
     help="Whose network, where a run (droo) learned one in each hidden scenario; 0 if absent.",
 )
 @click.option(
+    "--device",
+    metavar="N",
+    help="Whose policy, where a run (se-ppo-independent) learned one for each device; from 0.",
+)
+@click.option(
     "--rules",
     metavar="A,B,...",
     help="Rules to pack beside a learned policy, for the service to fall back on.",
@@ -46,6 +51,7 @@ def command(
     out: str,
     seed: str | None,
     hidden: str | None,
+    device: str | None,
     rules: str | None,
     lite: bool,
     scenario: str | None,
@@ -60,15 +66,17 @@ def command(
     """
     is_run = (Path(policy) / "run.json").exists()
     number, lived = whole(seed, "--seed", 0) or 0, whole(hidden, "--hidden", 0)
+    whose = whole(device, "--device", 0)
     if is_run and (scenario or overrides):
         problem = "a run has its own scenario"
         raise InputError(problem, where="--scenario", hint="leave --scenario and --set out")
     if not is_run and scenario is None:
         problem = f"'{policy}' is no folder of a run, and a rule needs a scenario"
         raise InputError(problem, where="POLICY", hint="name a run, or add --scenario NAME")
-    if not is_run and (seed or rules or hidden or lite):
-        problem = "a rule has no seeds, no scenario that it learned in, and no graphs beside it"
-        raise InputError(problem, where="--seed, --hidden, --rules, --lite", hint="leave them out")
+    if not is_run and (seed or rules or hidden or device or lite):
+        problem = "a rule has no seeds, no scenario or device that it learned in, no graphs beside"
+        options = "--seed, --hidden, --device, --rules, --lite"
+        raise InputError(problem, where=options, hint="leave them out")
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.exporting import export_rule, export_run
 
@@ -76,8 +84,9 @@ def command(
     if is_run:
         names = None if rules is None else [n.strip() for n in rules.split(",") if n.strip()]
         made = export_run(
-            Path(policy), Path(out), seed=number, hidden=lived, rules=names, lite=lite, data=data
-        )
+            Path(policy), Path(out), seed=number, hidden=lived, device=whose, rules=names,
+            lite=lite, data=data,
+        )  # fmt: skip
     else:
         made = export_rule(policy, load_scenario(scenario or "", overrides), Path(out), data)
     size = Path(out).stat().st_size
