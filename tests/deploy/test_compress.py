@@ -1,5 +1,6 @@
 """Stages of compression, one by one and one after the other."""
 
+import dataclasses
 import itertools
 import zlib
 
@@ -172,6 +173,20 @@ def test_what_leaves_nothing_or_has_nothing_to_learn_from_is_refused(parent, row
         through(parent, "prune:0.99", rows)
     with pytest.raises(InputError, match="no hidden layer"):
         smaller(network(4, 2), (3,), parent.head, jax.random.key(0))
+
+
+ENTRIES = [{"layers": 3}, {"layers": [{}]}, {"layers": [{"kind": "dense"}] * 9}, {"head": 3}]
+
+
+@pytest.mark.parametrize("entry", [*ENTRIES, {"precision": None}], ids=str)
+def test_a_manifest_of_other_layers_than_the_graph_is_refused(parent, entry):
+    graphs = parent.bundle.facts["graphs"]
+    wrong = {**graphs, "policy": {**graphs["policy"], **entry}}
+    if entry == {"precision": None}:
+        del wrong["policy"]["precision"]
+    bundle = dataclasses.replace(parent.bundle, facts={**parent.bundle.facts, "graphs": wrong})
+    with pytest.raises(InputError, match="manifest's (layers|head)"):
+        pipeline.begin(bundle)
 
 
 def test_zeros_stay_zeros_while_the_rest_is_tuned(parent, rows):

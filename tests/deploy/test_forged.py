@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
@@ -14,8 +15,10 @@ from edgewright.core.errors import InputError
 from edgewright.deploy.bundle import archive, load, manifest
 from edgewright.deploy.bundle import bundle as bundle_module
 from edgewright.deploy.bundle.bundle import parse
+from edgewright.deploy.bundle.engine import _session
 from edgewright.deploy.bundle.protobuf import fields, numbers
 from edgewright.deploy.bundle.wire import MOST_FIELDS, OPERATORS, check_operators
+from edgewright.deploy.graph import GraphBuilder
 
 
 def varint(number):
@@ -107,6 +110,7 @@ def expand(shape, *more):
 
 
 SHAPES = [
+    (expand([1] * 33, helper.make_node("Concat", ["far"], ["wide"], axis=0)), "33|axes"),
     (expand([2**27], helper.make_node("Identity", ["far"], ["wide"])), "computed"),
     (expand([2**27], helper.make_node("Concat", ["far"], ["wide"], axis=0)), "asks for"),
     (expand([-1], helper.make_node("Concat", ["far", "far"], ["wide"], axis=0)), "asks for"),
@@ -119,6 +123,17 @@ def test_a_shape_that_asks_for_far_more_than_it_was_given_is_refused(
 ):
     with pytest.raises(InputError, match=word):
         parse(with_graph(content, change), "x.edge")
+
+
+def test_a_name_that_is_no_text_is_refused_and_nothing_is_written(content, resealed, capfd):
+    def members(found):
+        found["policy.onnx"] = found["policy.onnx"].replace(b"Gemm", b"Gem\xff")
+
+    with pytest.raises(InputError, match="utf-8"):
+        parse(resealed(content, change_members=members), "x.edge")
+    with pytest.raises(InputError, match="does not load"):
+        _session(b"\x3a\x08\x12\x06\xff\xff\xff\xff\xff\xff", "x")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_two_constants_of_one_name_are_refused(content, with_graph):
@@ -143,6 +158,19 @@ def test_operators_are_those_that_are_written():
     ):
         assert name not in OPERATORS
     assert "GRU" in OPERATORS
+
+
+def test_a_recurrent_cell_passes_the_reader():
+    graph = GraphBuilder(4)
+    steps = graph.node("Unsqueeze", ["observation", graph.constant([0], dtype=np.int64)])
+    weights = [graph.constant(np.ones((1, 9, size))) for size in (4, 3)]
+    settings = {"hidden_size": 3, "linear_before_reset": 1, "direction": "forward"}
+    settings |= {"activations": ["Sigmoid", "Tanh"], "clip": 5.0}
+    _, last = graph.pair("GRU", [steps, *weights], **settings)
+    graph.node("Reshape", [last, graph.constant([-1, 3], dtype=np.int64)], "scores")
+    model = graph.model({"scores": (np.float32, (3,))}, "cell")
+    assert check_operators(model, "x") == ["GRU", "Reshape", "Unsqueeze"]
+    onnxruntime.InferenceSession(model)
 
 
 def put(*path):
@@ -196,6 +224,9 @@ VALUES = [
     (put("graphs", "policy", "file", []), "graphs.policy.file"),
     (put("graphs", "rule", {"file": "parity.npz"}), "graphs.rule.file"),
     (put("graphs", "rule", {"file": "manifest.json"}), "graphs.rule.file"),
+    (put("provenance", {"learner": 3}), "provenance.learner"),
+    (put("provenance", {"learner": "dqn"}), "provenance.steps"),
+    (put("kind", "other"), "'kind' cannot be used"),
     (put("lineage", [3]), "lineage"),
     (put("lineage", [{}]), "lineage"),
 ]

@@ -60,6 +60,7 @@ def test_the_policy_of_one_device_is_what_is_exported(pair, device, edgewright):
     assert speed.low == speed.high == PAIR["params.device_ghz"][device]
 
     run = load_run(pair)
+    assert bundled(str(path), run.built).group == "learned"
     each = run.plan.learner.policy(run.trainings[0].learner, explore=False)
     rows = seen_rows(bundle, 200)
     features = jnp.asarray(rows / np.float32(bundle.interface.scales))

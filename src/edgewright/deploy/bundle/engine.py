@@ -159,7 +159,9 @@ def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.load_model_format", "ONNX")  # what was read, no other
     options.log_severity_level = 4  # what is wrong is raised, and said once
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )  # there is nothing to fall back on, and it would say so on stdout
     except Exception as error:
         problem = f"the graph does not load: {_first_line(error)}"
         raise InputError(problem, where=where, hint="export the policy again") from None

@@ -33,6 +33,7 @@ POLICY = "policy"
 
 PARITY_MEMBER = "parity.npz"
 
+KINDS = ("learned", "rule")
 ENCODINGS = ("number", "one-hot", "index")
 
 MOST_ENTRIES = 2**20
@@ -90,7 +91,13 @@ def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
             problem = f"the manifest's '{key}' is missing or of the wrong kind"
             raise InputError(problem, where=where, hint=AGAIN)
     _check_members(content["members"], members, where)
-    for stage in Facts(content, "", where).tables("lineage"):
+    said = Facts(content, "", where)
+    said.one_of("kind", KINDS)
+    origin = said.table("provenance")
+    if "learner" in origin.content:
+        origin.name("learner")
+        origin.number("steps")
+    for stage in said.tables("lineage"):
         stage.text("stage")
     return content
 

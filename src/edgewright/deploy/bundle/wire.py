@@ -31,23 +31,26 @@ MOST_FIELDS = 2**20
 MOST_ENTRIES = 2**20
 """Entries that a graph may ask for by a constant shape, for each row."""
 
+MOST_AXES = 32
+"""Axes of a constant shape."""
+
 _FIELDS: dict[str, dict[int, str]] = {
-    "model": {1: "number", 2: "data", 3: "data", 7: "graph", 8: "opset*"},
-    "opset": {1: "data", 2: "number"},
-    "graph": {1: "node*", 2: "data", 5: "tensor*", 11: "value*", 12: "value*", 13: "value*"},
-    "node": {1: "data*", 2: "data*", 3: "data", 4: "data", 5: "attribute*", 7: "data"},
+    "model": {1: "number", 2: "text", 3: "text", 7: "graph", 8: "opset*"},
+    "opset": {1: "text", 2: "number"},
+    "graph": {1: "node*", 2: "text", 5: "tensor*", 11: "value*", 12: "value*", 13: "value*"},
+    "node": {1: "text*", 2: "text*", 3: "text", 4: "text", 5: "attribute*", 7: "text"},
     "attribute": {
-        1: "data", 2: "float", 3: "number", 4: "data", 7: "float*", 8: "number*", 9: "data*",
+        1: "text", 2: "float", 3: "number", 4: "text", 7: "float*", 8: "number*", 9: "text*",
         20: "number",
     },
     "tensor": {
-        1: "number*", 2: "number", 4: "float*", 5: "number*", 7: "number*", 8: "data", 9: "data"
+        1: "number*", 2: "number", 4: "float*", 5: "number*", 7: "number*", 8: "text", 9: "data"
     },
-    "value": {1: "data", 2: "type"},
+    "value": {1: "text", 2: "type"},
     "type": {1: "tensor type"},
     "tensor type": {1: "number", 2: "shape"},
     "shape": {1: "dimension*"},
-    "dimension": {1: "number", 2: "data"},
+    "dimension": {1: "number", 2: "text"},
 }  # fmt: skip
 """What each message may hold, by field number; ``*`` where it may be there more than once."""
 
@@ -84,7 +87,7 @@ def check_operators(model: bytes, where: str) -> list[str]:
         reader.refuse("the graph is in the runtime's own format, not in ONNX")
     try:
         found = reader.check(reader.read("model", model))
-    except (IndexError, ValueError, OverflowError) as error:
+    except (LookupError, ValueError, OverflowError) as error:
         problem = f"the graph cannot be read ({error})"
         raise InputError(problem, where=where, hint="export the policy again") from None
     if not found:
@@ -114,9 +117,13 @@ class _Reader:
                 raise ValueError(f"field {field} of the {kind} has wire type {wire}")
             if field in found and name == said:
                 raise ValueError(f"field {field} of the {kind} is there twice")
-            whole = self.read(name, _bytes(value)) if name in _FIELDS else value
-            found.setdefault(field, []).append(whole)
+            found.setdefault(field, []).append(self._value(name, value))
         return found
+
+    def _value(self, name: str, value: Any) -> Any:
+        if name in _FIELDS:
+            return self.read(name, value)
+        return value.decode("utf-8") if name == "text" else value
 
     def check(self, model: _Message) -> set[str]:
         """Return the operators of a model."""
@@ -135,10 +142,10 @@ class _Reader:
         tensors = {_text(tensor, 8): tensor for tensor in constants}
         if len(tensors) < len(constants):
             self.refuse("the graph has two constants of one name")
-        makers = {bytes(name).decode(): node for node in nodes for name in node.get(2, [])}
+        makers = {name: node for node in nodes for name in node.get(2, [])}
         for node in nodes:
             if _text(node, 4) == "Expand":
-                self._check_shape(_inputs(node)[1], tensors, makers)
+                self._check_shape(node[1][1], tensors, makers)
         return found
 
     def _operator(self, node: _Message) -> str:
@@ -152,7 +159,7 @@ class _Reader:
         """Refuse a shape unless it is constant and modest, the number of rows in front or not."""
         parts = [name]
         if name in makers and _text(makers[name], 4) == "Concat":
-            parts = _inputs(makers[name])
+            parts = makers[name][1]
             if parts[0] in makers and _text(makers[parts[0]], 4) == "Shape":
                 parts = parts[1:]
         if not all(part in tensors and part not in makers for part in parts):
@@ -167,24 +174,16 @@ class _Reader:
 
 
 def _product(tensor: _Message) -> int:
-    """Return the product of the whole numbers, of 64 bits each, in a tensor."""
-    raw = tensor.get(9, [b""])[0]
+    """Return the product of the whole numbers, of 64 bits each, in a tensor: a shape."""
+    raw, others = tensor.get(9, [b""])[0], tensor.get(7, [])
+    if len(raw) + sum(1 if isinstance(one, int) else len(one) for one in others) > MOST_AXES * 8:
+        raise ValueError(f"a shape has more than {MOST_AXES} axes")
     values = [int.from_bytes(raw[n : n + 8], "little") for n in range(0, len(raw), 8)]
-    for one in tensor.get(7, []):
+    for one in others:
         values += [one] if isinstance(one, int) else numbers(one)
     return math.prod(max(1, value) for value in values)
 
 
-def _inputs(node: _Message) -> list[str]:
-    return [bytes(name).decode() for name in node.get(1, [])]
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a number stands where a message should")
-    return value
-
-
 def _text(message: _Message, field: int) -> str:
     """Return the text of a field, empty where it is not there."""
-    return bytes(message.get(field, [b""])[0]).decode("utf-8")
+    return message.get(field, [""])[0]

@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from edgewright.core.errors import InputError
 from edgewright.deploy.bundle import Bundle
 from edgewright.deploy.bundle.bundle import POLICY
 from edgewright.deploy.compress.distil import fit, smaller
@@ -69,9 +70,14 @@ def begin(bundle: Bundle) -> Candidate:
     entry = bundle.facts["graphs"][POLICY]
     if "lite" in entry:
         required(bundle.path)
-    layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
-    head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
-    return Candidate(layers, layers, head, entry["precision"] == "int8", b"", bundle)
+    try:
+        layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
+        head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
+        int8 = entry["precision"] == "int8"
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        problem = f"the manifest's layers are not those of the graph ({error!r})"
+        raise InputError(problem, where=bundle.path, hint="export the policy again") from None
+    return Candidate(layers, layers, head, int8, b"", bundle)
 
 
 def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
