@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from edgewright.core.errors import InputError
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Decision, Trajectory, record
 from edgewright.core.spaces import Discrete
@@ -28,8 +29,24 @@ class EachPolicy:
         policies, keys = self._keyed(key)
         return jax.vmap(lambda policy, *row: policy.act(*row))(policies, keys, carry, observation)
 
+    @property
+    def devices(self) -> int:
+        """Number of devices, and of policies."""
+        return jax.tree.leaves(self.policies)[0].shape[0]
+
+    def alone(self, device: int) -> Any:
+        """Return the policy of one device, which are counted from 0.
+
+        Raises:
+            InputError: there is no device of that number.
+        """
+        if not 0 <= device < self.devices:
+            problem = f"the run learned for {self.devices} devices, there is no number {device}"
+            raise InputError(problem, where="--device", hint=f"give 0 to {self.devices - 1}")
+        return jax.tree.map(lambda leaf: leaf[device], self.policies)
+
     def _keyed(self, key: Array) -> tuple[Any, Array]:
-        return self.policies, jax.random.split(key, jax.tree.leaves(self.policies)[0].shape[0])
+        return self.policies, jax.random.split(key, self.devices)
 
 
 @record

@@ -10,6 +10,7 @@ from edgewright.cli.options import (
     data_option,
     json_option,
     load_scenario,
+    parity_line,
     print_json,
     set_option,
     whole,
@@ -25,6 +26,11 @@ from edgewright.core.errors import InputError
     "--hidden",
     metavar="N",
     help="Whose network, where a run (droo) learned one in each hidden scenario; 0 if absent.",
+)
+@click.option(
+    "--device",
+    metavar="N",
+    help="Whose policy, where a run (se-ppo-independent) learned one for each device; from 0.",
 )
 @click.option(
     "--rules",
@@ -45,6 +51,7 @@ def command(
     out: str,
     seed: str | None,
     hidden: str | None,
+    device: str | None,
     rules: str | None,
     lite: bool,
     scenario: str | None,
@@ -59,15 +66,17 @@ def command(
     """
     is_run = (Path(policy) / "run.json").exists()
     number, lived = whole(seed, "--seed", 0) or 0, whole(hidden, "--hidden", 0)
+    whose = whole(device, "--device", 0)
     if is_run and (scenario or overrides):
         problem = "a run has its own scenario"
         raise InputError(problem, where="--scenario", hint="leave --scenario and --set out")
     if not is_run and scenario is None:
         problem = f"'{policy}' is no folder of a run, and a rule needs a scenario"
         raise InputError(problem, where="POLICY", hint="name a run, or add --scenario NAME")
-    if not is_run and (seed or rules or hidden or lite):
-        problem = "a rule has no seeds, no scenario that it learned in, and no graphs beside it"
-        raise InputError(problem, where="--seed, --hidden, --rules, --lite", hint="leave them out")
+    if not is_run and (seed or rules or hidden or device or lite):
+        problem = "a rule has no seeds, no scenario or device that it learned in, no graphs beside"
+        options = "--seed, --hidden, --device, --rules, --lite"
+        raise InputError(problem, where=options, hint="leave them out")
     from edgewright.core.compilation import keep_compilations
     from edgewright.studies.exporting import export_rule, export_run
 
@@ -75,8 +84,9 @@ def command(
     if is_run:
         names = None if rules is None else [n.strip() for n in rules.split(",") if n.strip()]
         made = export_run(
-            Path(policy), Path(out), seed=number, hidden=lived, rules=names, lite=lite, data=data
-        )
+            Path(policy), Path(out), seed=number, hidden=lived, device=whose, rules=names,
+            lite=lite, data=data,
+        )  # fmt: skip
     else:
         made = export_rule(policy, load_scenario(scenario or "", overrides), Path(out), data)
     size = Path(out).stat().st_size
@@ -93,10 +103,6 @@ def command(
     if as_json:
         print_json(found)
         return
-    parity = made.parity
     click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
-    click.echo(
-        f"parity on {sum(parity['rows'].values())} rows: scores within "
-        f"{parity['worst_score_difference']:.1e}, all {parity['settled']} settled decisions agree"
-    )
+    click.echo(parity_line(made.parity))
     click.echo(f"next: edgewright serve {out}")

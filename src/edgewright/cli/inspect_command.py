@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgewright.cli.options import json_option, print_json
+from edgewright.cli.options import json_option, parity_line, print_json
+
+if TYPE_CHECKING:
+    from edgewright.deploy.bundle import Bundle
+
+MOST_SHOWN = 1e18
+"""No size and no score of a policy is larger."""
 
 
 @click.command(name="inspect")
@@ -15,51 +22,64 @@ from edgewright.cli.options import json_option, print_json
 @json_option
 def command(bundle: str, as_json: bool) -> None:
     """Check BUNDLE (hashes, schema, operators, parity on this machine) and show what is in it."""
-    from edgewright.deploy.bundle import lite, load
+    from edgewright.deploy.bundle import load
+    from edgewright.deploy.bundle.facts import printable
 
     found = load(bundle)
-    content: dict[str, Any] = {
+    checked: dict[str, Any] = {
         "file": bundle,
         "bytes": Path(bundle).stat().st_size,
         "version": found.version,
         "operators": found.engine.operators,
         "runtimes_here": found.engine.runtimes,
         "parity_here": dict(found.parity),
-        **found.facts,
     }
+    content = {**checked, **found.facts, **checked}  # no manifest may speak for what was checked
     if as_json:
         print_json(content)
         return
-    facts, parity = found.facts, found.parity
-    click.echo(
-        f"{found.name} ({facts['kind']}), version {found.version}, {content['bytes']:,} bytes"
-    )
+    for line in _lines(found, content["bytes"]):
+        click.echo(printable(line))
+
+
+def _lines(found: Bundle, size: int) -> Iterator[str]:
+    """Say in words what is in a bundle; what its maker left out of the manifest is not shown."""
+    from edgewright.deploy.bundle import lite
+
+    facts = found.facts
+    yield f"{found.name} ({facts['kind']}), version {found.version}, {size:,} bytes"
     for name, value in facts["provenance"].items():
-        click.echo(f"  {name:<20}{value}")
+        yield f"  {name:<20}{value}"
     score = facts["scores"].get("score")
-    if score and score["mean"] is not None:
-        click.echo(f"  {'score':<20}{score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+    if isinstance(score, dict):
+        mean, *ends = (_number(score.get(key), ".3f") for key in ("mean", "low", "high"))
+        if mean:
+            yield f"  {'score':<20}{mean} [{', '.join(ends)}]"
     for stage in facts["lineage"]:
-        click.echo(f"  {'compressed by':<20}{stage['stage']}")
-    click.echo("fields")
+        yield f"  {'compressed by':<20}{stage['stage']}"
+    yield "fields"
     for field in found.interface.fields:
-        click.echo(f"  {field.name:<28}{field.allowed:<44}{field.meaning}")
-    click.echo("outputs")
+        yield f"  {field.name:<28}{field.allowed:<44}{field.meaning}"
+    yield "outputs"
     for output in found.interface.outputs:
         labels = ", ".join(output.labels)
-        click.echo(f"  {output.name:<28}{output.meaning}{': ' if labels else ''}{labels}")
-    click.echo("graphs")
+        yield f"  {output.name:<28}{output.meaning}{': ' if labels else ''}{labels}"
+    yield "graphs"
     for name, graph in facts["graphs"].items():
-        sizes = (
-            f"{graph['bytes']:,} bytes, {graph['precision']}, {graph['parameters']:,} parameters"
-        )
-        click.echo(f"  {name:<28}{sizes}")
+        parts = [f"{len(found.graph(name)):,} bytes"]
+        parts += [graph["precision"]] if isinstance(graph.get("precision"), str) else []
+        count = _number(graph.get("parameters"), ",")
+        parts += [f"{count} parameters"] if count else []
+        yield f"  {name:<28}{', '.join(parts)}"
         if "lite" in graph:
             here = "" if lite.runtime() else "; not installed here: pip install 'edgewright[lite]'"
             size = len(found.members[graph["lite"]["file"]])
-            click.echo(f"  {name + ', for LiteRT':<28}{size:,} bytes{here}")
-    click.echo(f"runtimes here: {found.engine.runtimes}")
-    click.echo(
-        f"parity here: {sum(parity['rows'].values())} rows, scores within "
-        f"{parity['worst_score_difference']:.1e}, all {parity['settled']} settled decisions agree"
-    )
+            yield f"  {name + ', for LiteRT':<28}{size:,} bytes{here}"
+    yield f"runtimes here: {found.engine.runtimes}"
+    yield parity_line(found.parity)
+
+
+def _number(value: Any, how: str) -> str:
+    """Return a number as it is shown; nothing for what is none."""
+    shown = type(value) in (int, float) and abs(value) < MOST_SHOWN
+    return format(value, how) if shown else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +82,15 @@ def whole(text: str | None, option: str, least: int) -> int | None:
 def print_json(content: dict[str, Any]) -> None:
     """Print exactly one JSON object on stdout; numbers that are not finite become null."""
     click.echo(json.dumps(_clean(content), indent=2))
+
+
+def parity_line(parity: Mapping[str, Any]) -> str:
+    """Say in words how the record of parity of a bundle was met on this machine."""
+    count = sum(parity["rows"].values())
+    return (
+        f"parity here: {count} rows, scores within {parity['worst_score_difference']:.1e}, all "
+        f"decisions agree in the {parity['settled']} rows where they are settled"
+    )
 
 
 def existing_run(folder: str) -> Path:

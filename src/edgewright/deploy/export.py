@@ -129,13 +129,13 @@ def how_far(layers: Sequence[Layer]) -> float:
     return FAR if any(isinstance(layer, Standardise) for layer in layers) else NEAR
 
 
-def score_size(reference: Reference, interface: Interface, far: float) -> float:
-    """Return how large scores become, at least 1: what tolerances are relative to."""
+def score_size(reference: Reference, interface: Interface, far: float, least: float = 1.0) -> float:
+    """Return how large scores become, at least ``least``: what tolerances are relative to."""
     low, high = interface.bounds()
     beyond = far * (high - low)
     ends = np.stack([low, high, (low + high) / 2, low - beyond, high + beyond])
     found = reference(ends)
-    return float(np.abs(found[SCORES]).max(initial=1.0)) if SCORES in found else 1.0
+    return float(np.abs(found[SCORES]).max(initial=least)) if SCORES in found else least
 
 
 def assemble(

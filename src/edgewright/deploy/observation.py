@@ -21,12 +21,17 @@ from edgewright.deploy.bundle.interface import Field, Interface, Output
 from edgewright.deploy.heads import Choice, Head
 from edgewright.loops.evaluate import Insight
 from edgewright.worlds.aigc import AigcInputs, AigcState, AigcWorld
+from edgewright.worlds.aigc.records import OF_A_DEVICE
 from edgewright.worlds.aigc.world import (
     BANDWIDTH_MBPS_RANGE,
+    BATTERY_J_RANGE,
     CHARGE_PCT_RANGE,
+    DEVICE_GHZ_RANGE,
+    DEVICE_J_PER_GCYCLE_RANGE,
     INPUT_MB_RANGE,
     LOCAL_GCYCLES_RANGE,
     SERVER_GCYCLES_RANGE,
+    TRANSMIT_W_RANGE,
     WORK_GCYCLES_RANGE,
 )
 from edgewright.worlds.binary import BinaryWorld
@@ -100,9 +105,13 @@ def seen_as(words: Vocabulary, interface: Interface) -> Interface:
 
 
 def _rounded(low: float, high: float) -> tuple[float, float]:
-    """Return a range that holds both ends, on a grid of about a hundredth of it."""
+    """Return a range that holds both ends, on a grid of about a hundredth of it.
+
+    A number that is always the same is given as a person would write it, without the rounding of 32
+    bits.
+    """
     if high <= low:
-        return float(low), float(high)
+        return float(f"{low:.6g}"), float(f"{high:.6g}")
     digits = 2 - math.floor(math.log10(high - low))
     down, up = math.floor(low * 10.0**digits), math.ceil(high * 10.0**digits)
     return round(down / 10.0**digits, max(digits, 0)), round(up / 10.0**digits, max(digits, 0))
@@ -123,7 +132,7 @@ def vocabulary(world: Any, params: Any) -> Vocabulary:
 
 @vocabulary.register
 def _(world: AigcWorld, params: Any) -> Vocabulary:
-    places = ("device", *(f"server {n + 1}" for n in range(world.servers)))
+    places = ("device", *(name.replace("_", " ") for name in _places(world)))
     decoded = world.decode(jnp.arange(world.actions))
     location, level = (np.asarray(part) for part in decoded)
     names = [f"{places[a]}, level {b}" for a, b in zip(location, level, strict=True)]
@@ -165,7 +174,7 @@ def _(world: BinaryWorld, params: Any) -> Vocabulary:
 
 
 def _full(world: AigcWorld) -> tuple[Quantity, ...]:
-    """Return the fields of ``obs = "full"``: features times their fixed ranges."""
+    """Return the fields of ``obs = "full"`` or ``"device"``: features times their fixed ranges."""
     return (
         Quantity("input_mb", "MB", "size of the task's input", INPUT_MB_RANGE),
         Quantity("work_gcycles", "Gcycles", "work at multiplier 1", WORK_GCYCLES_RANGE),
@@ -174,6 +183,7 @@ def _full(world: AigcWorld) -> tuple[Quantity, ...]:
         Quantity("bandwidth_mbps", "Mbit/s", "rate to the servers", BANDWIDTH_MBPS_RANGE),
         Quantity("local_backlog_gcycles", "Gcycles", "work ahead here", LOCAL_GCYCLES_RANGE),
         Quantity("phase", "", "share of the episode that has gone by"),
+        *(_own() if world.obs == "device" else ()),
         *(
             Quantity(name, "Gcycles", "work ahead there", SERVER_GCYCLES_RANGE)
             for name in _backlogs(world)
@@ -181,9 +191,20 @@ def _full(world: AigcWorld) -> tuple[Quantity, ...]:
     )
 
 
+def _own() -> tuple[Quantity, ...]:
+    """Return the fields that ``obs = "device"`` adds: a device's own numbers."""
+    return (
+        Quantity("device_ghz", "GHz", "speed of the device", DEVICE_GHZ_RANGE),
+        Quantity(
+            "device_j_per_gcycle", "J", "of the device for a Gcycle", DEVICE_J_PER_GCYCLE_RANGE
+        ),
+        Quantity("battery_j", "J", "capacity of its battery", BATTERY_J_RANGE),
+        Quantity("transmit_w", "W", "power of its radio", TRANSMIT_W_RANGE),
+    )
+
+
 def _seed(world: AigcWorld) -> tuple[Quantity, ...]:
     """Return the fields of ``obs = "seed"``, equation (18): raw units."""
-    servers = range(1, world.servers + 1)
     return (
         Quantity("task_number", "", "tasks since the start of the episode"),
         Quantity("input_mb", "MB", "size of the task's input"),
@@ -192,13 +213,19 @@ def _seed(world: AigcWorld) -> tuple[Quantity, ...]:
         Quantity("charge_pct", "%", "battery of the device"),
         Quantity("device_ghz", "GHz", "speed of the device"),
         Quantity("bandwidth_mbps", "Mbit/s", "rate to the servers"),
-        *(Quantity(f"server_{n}_ghz", "GHz", "speed of the server") for n in servers),
+        *(Quantity(f"{name}_ghz", "GHz", "speed of the server") for name in _places(world)),
         *(Quantity(name, "Gcycles", "work ahead there") for name in _backlogs(world)),
     )
 
 
+def _places(world: AigcWorld) -> list[str]:
+    """Return the servers that one device may use: by number, or the nearest first."""
+    place = "near" if world.reach else "server"
+    return [f"{place}_{n + 1}" for n in range(world.choices)]
+
+
 def _backlogs(world: AigcWorld) -> list[str]:
-    return [f"server_{n + 1}_backlog_gcycles" for n in range(world.servers)]
+    return [f"{place}_backlog_gcycles" for place in _places(world)]
 
 
 def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
@@ -213,6 +240,9 @@ def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
     if world.obs != "full" or world.wait != "backlog":
         problem = f"with obs = '{world.obs}', wait = '{world.wait}' an observation is not the state"
         raise InputError(problem, where="export", hint="rules need obs = 'full', wait = 'backlog'")
+    if world.reach or any(np.ndim(getattr(params, name)) for name in OF_A_DEVICE):
+        problem = "a rule uses numbers or places of its device, which differ between devices here"
+        raise InputError(problem, where="export", hint="export a trained run, or leave rules out")
     names = [one.name for one in _full(world)]
     column = {name: n + 2 * (n > names.index("mode")) for n, name in enumerate(names)}
 

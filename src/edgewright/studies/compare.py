@@ -139,11 +139,10 @@ def bundled(file: str, built: Built) -> Contender:
     from edgewright.deploy.policy import whole_policy
 
     bundle = load(file)
-    trained = bundle.facts["scenario"]["world"]
-    world = built.world
-    if bundle.facts["kind"] == "learned" and trained.get("kind") == built.kind:
+    trained, facts = bundle.facts["scenario"].get("world"), bundle.facts["provenance"]
+    world, same = built.world, isinstance(trained, dict) and trained.get("kind") == built.kind
+    if same and "learner" in facts:
         scenario = check(dict(bundle.facts["scenario"]), file)
-        facts = bundle.facts["provenance"]
         plan = build_learner(facts["learner"], scenario, built.world, facts["steps"])
         world = system_of(built.kind).game(plan.world, built)
     space = world.observation_space(built.params)

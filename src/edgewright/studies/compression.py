@@ -25,6 +25,7 @@ from edgewright.scenarios.policies import baseline
 from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
 from edgewright.scenarios.system import Contender
+from edgewright.studies.kept import ANSWERED, PRICED, judged
 from edgewright.studies.latency import measure_engines
 from edgewright.studies.observing import watch
 from edgewright.studies.statistics import (
@@ -37,9 +38,8 @@ from edgewright.studies.train import evaluation_inputs
 EPSILONS = (0.0, 0.1, 0.3)
 """Shares of random actions while the parent is watched: a student must know states off its way."""
 
-WAYS = {"": lambda bundle: BundlePolicy(bundle=bundle), "_priced": whole_policy}
-"""How a bundle is scored, and the ending of its columns: by what it answers, and, where it proposes
-several actions, by the best of them."""
+WAYS = {ANSWERED: lambda bundle: BundlePolicy(bundle=bundle), PRICED: whole_policy}
+"""The policy that each way of scoring a bundle lets play."""
 
 FASTER = 0.95
 """A stage pays where the time falls below this share of the time before it."""
@@ -253,18 +253,13 @@ def check_kept(rows: Sequence[dict[str, Any]], least: float) -> dict[str, Any]:
     It passes where the *lower end* of the 95 % interval reaches ``least``: what is shipped was
     shown to keep that much, in each way in which it is scored.
     """
-    last = rows[-1]
-    way = min((w for w in WAYS if f"score_kept{w}" in last), key=lambda w: _kept_low(last, w))
+    kept = judged(rows[-1])
     return {
         "min_score_kept": least,
-        "score_kept": last[f"score_kept{way}"],
-        "score_kept_low": _kept_low(last, way),
-        "passed": bool(_kept_low(last, way) >= least),
+        "score_kept": kept["estimate"],
+        "score_kept_low": kept["low"],
+        "passed": bool(kept["low"] >= least),
     }
-
-
-def _kept_low(row: dict[str, Any], way: str) -> float:
-    return row[f"score_kept{way}_low"]
 
 
 __all__ = ["Compressed", "Setting", "check_kept", "compress", "setting_of", "verdicts"]

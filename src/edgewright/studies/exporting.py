@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright import __version__
+from edgewright.agents.independent import EachPolicy
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
 from edgewright.deploy.bundle import Bundle, Interface
@@ -33,6 +34,7 @@ def export_run(
     *,
     seed: int = 0,
     hidden: int | None = None,
+    device: int | None = None,
     rules: Sequence[str] | None = None,
     lite: bool = False,
     data: str | None = None,
@@ -41,12 +43,13 @@ def export_run(
 
     Args:
         hidden: which scenario's network, where a run learned one for each hidden scenario.
+        device: whose policy, where a run learned one for each device.
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
         lite: whether to add a graph for LiteRT, see :mod:`edgewright.deploy.lite`.
 
     Raises:
-        InputError: there is no such seed or hidden scenario, or the policy or a rule cannot be
-            exported.
+        InputError: there is no such seed, hidden scenario or device, or the policy or a rule cannot
+            be exported.
     """
     if lite:
         required("--lite")
@@ -57,19 +60,22 @@ def export_run(
         raise InputError(problem, where=str(folder), hint=hint)
     built = dataclasses.replace(run.built, world=run.plan.world)
     policy, explorer, own = _policies(run, seed, hidden)
+    if isinstance(policy, EachPolicy) or device is not None:
+        policy = _of_device(policy, device)
     if own is not None:
         built = built.only(own)
     head = head_for(policy, vocabulary(built.world, built.params).head)
-    interface = interface_in(built, explorer, head)
+    interface = interface_in(built, explorer, head, device)
     result = folder / "result.json"
     scores = store.read_json(result, "result") if result.exists() else {}
-    if built.hidden is not None:  # those are of many networks, after they adapted
-        scores = {}
+    if built.hidden is not None or device is not None:
+        scores = {}  # those are of many networks, some after they adapted
+    whose = "" if device is None else f", device {device}"
     facts = {
-        "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}",
+        "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}{whose}",
         "kind": "learned",
         "scenario": resolved(run.request.scenario),
-        "provenance": _provenance(run, seed) | ({} if own is None else {"hidden": own}),
+        "provenance": _provenance(run, seed, hidden=own, device=device),
         "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
         "lineage": [],
     }
@@ -95,6 +101,22 @@ def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | 
         return policy, policy, None
     learner, state = run.plan.learner, run.trainings[seed].learner
     return learner.policy(state, explore=False), learner.policy(state, explore=True), None
+
+
+def _of_device(policy: Any, device: int | None) -> Any:
+    """Return the policy of one device of a run that learned one for each.
+
+    Raises:
+        InputError: none is named, or the run has one policy for all.
+    """
+    if not isinstance(policy, EachPolicy):
+        problem = "the run learned one policy for all devices, not one for each"
+        raise InputError(problem, where="--device", hint="leave the option out")
+    if device is None:
+        problem = f"the run learned a policy for each of {policy.devices} devices"
+        hint = f"add --device N, 0 to {policy.devices - 1}, to say whose"
+        raise InputError(problem, where="export", hint=hint)
+    return policy.alone(device)
 
 
 def export_rule(
@@ -126,10 +148,15 @@ def usual_rules(built: Built) -> list[str]:
     return [name for name in wanted if name in baseline_names(built)]
 
 
-def interface_in(built: Built, explorer: Policy | None, head: Head) -> Interface:
+def interface_in(
+    built: Built, explorer: Policy | None, head: Head, device: int | None = None
+) -> Interface:
     """Return the fields and outputs of policies of a world, with the range that training saw.
 
     That is what random actions lead to, and the exploring policy at the end of training.
+
+    Args:
+        device: whose range, if one device's policy is meant; of all devices if absent.
     """
     world, params = built.world, built.params
     actions = world.action_space(params).n
@@ -138,7 +165,8 @@ def interface_in(built: Built, explorer: Policy | None, head: Head) -> Interface
     )
     names = tuple(world.observation_space(params).names)
     words = vocabulary(world, params)
-    return interface_of(words, head, names, watch(world, built, player, words.columns, 0))
+    seen = watch(world, built, player, words.columns, 0, device)
+    return interface_of(words, head, names, seen)
 
 
 def export_policy(
@@ -177,7 +205,7 @@ def export_policy(
     return bundle
 
 
-def _provenance(run: Run, seed: int) -> dict[str, Any]:
+def _provenance(run: Run, seed: int, **whose: int | None) -> dict[str, Any]:
     request = run.request
     return {
         "version": __version__,
@@ -186,7 +214,7 @@ def _provenance(run: Run, seed: int) -> dict[str, Any]:
         "steps": request.steps,
         "training_identity": training_identity(request.scenario),
         "recordings": request.facts()["recordings"],
-    }
+    } | {name: number for name, number in whose.items() if number is not None}
 
 
 __all__ = ["export_policy", "export_rule", "export_run", "interface_in", "usual_rules"]

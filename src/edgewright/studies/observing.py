@@ -61,11 +61,19 @@ class Mixed:
         return (memory, random), Decision(action=action, aux=())
 
 
-def watch(world: World, built: Built, policy: Policy, columns: int, seed: int) -> np.ndarray:
+def watch(
+    world: World,
+    built: Built,
+    policy: Policy,
+    columns: int,
+    seed: int,
+    device: int | None = None,
+) -> np.ndarray:
     """Return what a policy sees on the training inputs of a scenario: features ``[n, columns]``.
 
     Args:
         columns: of one decision: the features of an agent, or of all agents in a row.
+        device: whose features, where only one agent's are asked for.
     """
     key, hidden = jax.random.key(seed), built.hidden
     if hidden is None:
@@ -78,7 +86,8 @@ def watch(world: World, built: Built, policy: Policy, columns: int, seed: int) -
             seen.append(
                 _play(jax.random.fold_in(key, n), world, params, stream, policy, GAMES // count)
             )
-    return np.concatenate([np.asarray(part).reshape(-1, columns) for part in seen])
+    whose = slice(None) if device is None else slice(device, device + 1)
+    return np.concatenate([np.asarray(x)[..., whose, :].reshape(-1, columns) for x in seen])
 
 
 @functools.partial(jax.jit, static_argnames=("world", "games"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgewright.studies.kept import PRICED, judged
 from edgewright.studies.style import (
     BLUE,
     GREY,
@@ -40,6 +41,9 @@ def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
 def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
     """Draw score kept, with 95 % intervals, against bytes and against the time of one decision.
 
+    Where a policy is scored in two ways, the one that kept less is drawn: that is what the gate of
+    ``compress`` asks.
+
     Args:
         rows: of the table of a compression, the parent first.
     """
@@ -48,7 +52,7 @@ def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
         figure, (left, right) = canvas(WIDE, 3.0, panels=2)
         _panel(left, rows, [row["bytes"] / 1e3 for row in rows], "graph on disk [kB]")
         _panel(right, rows, [row["p50_us"] for row in rows], "time of one decision, p50 [µs]")
-        left.set_ylabel("score kept (parent = 1)")
+        left.set_ylabel(_scored(rows))
         handles, labels = left.get_legend_handles_labels()
         order = sorted(range(len(labels)), key=lambda n: labels[n] == FRONT)
         shown = [handles[n] for n in order], [labels[n] for n in order]
@@ -57,15 +61,16 @@ def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label: str) -> None:
-    y = [row["score_kept"] for row in rows]
+    kept = [judged(row) for row in rows]
+    y = [one["estimate"] for one in kept]
     best = front(x, y)
     axes.axhline(1.0, color=GREY, lw=0.6, zorder=0)
     axes.plot(
         [x[n] for n in best], [y[n] for n in best],
         drawstyle="steps-post", color=BLUE, lw=1.0, zorder=1, label=FRONT,
     )  # fmt: skip
-    for place, row in enumerate(rows):
-        down, up = y[place] - row["score_kept_low"], row["score_kept_high"] - y[place]
+    for place, one in enumerate(kept):
+        down, up = y[place] - one["low"], one["high"] - y[place]
         axes.errorbar(
             x[place], y[place], yerr=[[max(down, 0.0)], [max(up, 0.0)]],
             marker=MARKERS[place % len(MARKERS)], color=PALETTE[place % len(PALETTE)],
@@ -74,6 +79,13 @@ def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label
     axes.set_xlabel(label)
     axes.tick_params(labelsize=SMALL)
     axes.margins(0.1, 0.15)
+
+
+def _scored(rows: Sequence[dict[str, Any]]) -> str:
+    """Say what is drawn upwards."""
+    if f"score_kept{PRICED}" not in rows[0]:
+        return "score kept (parent = 1)"
+    return "score kept (parent = 1), the less of\nanswers and priced proposals"
 
 
 def _named(rows: Sequence[dict[str, Any]], place: int) -> str:

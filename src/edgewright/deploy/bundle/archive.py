@@ -8,10 +8,14 @@ a byte that was flipped anywhere, even where a zip reader would not look, does n
 from __future__ import annotations
 
 import io
+import math
+import os
+import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -20,10 +24,40 @@ from edgewright.core.errors import InputError
 MOST_BYTES = 256 * 2**20
 """Larger files are refused before they are read."""
 
+MOST_ARRAY_BYTES = 64 * 2**20
+"""Larger collections of arrays are refused."""
+
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
 _CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
 _END = struct.Struct("<IHHHHIIH")
 _VERSION, _DATE = 20, 33  # 2.0; 1980-01-01
+
+
+def read_file(path: str | Path) -> bytes:
+    """Return the bytes of a file that may be a bundle.
+
+    Raises:
+        InputError: it is missing, no regular file (a pipe would never end), or too large.
+    """
+    where, hint = str(path), "name a file written by edgewright export"
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            content = file.read(MOST_BYTES + 1) if regular else b""
+    except (OSError, ValueError) as error:
+        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise InputError(problem, where=where, hint=hint) from None
+    if not regular:
+        raise InputError("cannot be read: it is no regular file", where=where, hint=hint)
+    if len(content) > MOST_BYTES:
+        problem = f"the file is larger than {MOST_BYTES // 2**20} MB"
+        raise InputError(problem, where=where, hint=hint)
+    return content
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; one that nobody writes into, as a pipe may be, is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:
@@ -75,12 +109,33 @@ def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpack_arrays(content: bytes, where: str) -> dict[str, np.ndarray]:
-    """Return the arrays of :func:`pack_arrays`; nothing is ever unpickled."""
+    """Return the arrays of :func:`pack_arrays`; nothing is ever unpickled or unpacked.
+
+    Raises:
+        InputError: the bytes are others, or more than :data:`MOST_ARRAY_BYTES`.
+    """
+    if len(content) > MOST_ARRAY_BYTES:
+        problem = f"the arrays take more than {MOST_ARRAY_BYTES // 2**20} MB"
+        raise InputError(problem, where=where, hint=AGAIN)
+    members = unpack(content, where)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return {name.removesuffix(".npy"): _array(member) for name, member in members.items()}
     except Exception as error:
         raise InputError(f"arrays cannot be read ({error})", where=where, hint=AGAIN) from None
+
+
+def _array(member: bytes) -> np.ndarray:
+    """Return the numbers of an ``.npy`` file, after its size was compared with what it says."""
+    file = io.BytesIO(member)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("another version of the format")
+    shape, columns_first, kind = np.lib.format.read_array_header_1_0(file)
+    content = member[file.tell() :]
+    if columns_first or kind.kind not in "biuf":
+        raise ValueError(f"an array of {kind} is none of plain numbers")
+    if math.prod(shape) * kind.itemsize != len(content):
+        raise ValueError(f"{len(content)} bytes are no array {shape} of {kind}")
+    return np.frombuffer(content, kind).reshape(shape)
 
 
 AGAIN = "take the file again from where it was made, or export it again"

@@ -13,13 +13,10 @@ from edgewright.core.errors import InputError, nearest
 from edgewright.core.files import write_bytes
 from edgewright.deploy.bundle import archive, manifest
 from edgewright.deploy.bundle.engine import Engine
+from edgewright.deploy.bundle.facts import Facts, printable
 from edgewright.deploy.bundle.interface import Beyond, Interface
+from edgewright.deploy.bundle.manifest import PARITY_MEMBER, POLICY
 from edgewright.deploy.bundle.parity import check_parity
-
-POLICY = "policy"
-"""The name of the graph that decides; the others are rules to fall back on."""
-
-PARITY_MEMBER = "parity.npz"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +26,7 @@ class Bundle:
     Attributes:
         facts: the manifest.
         members: the files inside, by name.
+        beside: the engines of the rules, by name.
         parity: how far this machine is from the training framework on the recorded rows.
     """
 
@@ -37,6 +35,7 @@ class Bundle:
     members: Mapping[str, bytes]
     interface: Interface
     engine: Engine
+    beside: Mapping[str, Engine]
     parity: Mapping[str, Any]
 
     @property
@@ -52,7 +51,7 @@ class Bundle:
     @property
     def rules(self) -> list[str]:
         """Return the names of the rules packed beside the policy."""
-        return [name for name in self.facts["graphs"] if name != POLICY]
+        return [*self.beside]
 
     def decide(self, observation: Mapping[str, Any], beyond: Beyond = "clamp") -> dict[str, Any]:
         """Return the decision for one observation: its outputs by name.
@@ -91,7 +90,7 @@ class Bundle:
                 nearest(name, self.rules) if self.rules else "pack one: edgewright export --rules"
             )
             raise InputError(problem, where=self.path, hint=hint)
-        return Engine(self.graph(name), self.interface, f"{self.path}: {name}")
+        return self.beside[name]
 
     def graph(self, name: str = POLICY) -> bytes:
         """Return the ONNX file of a graph."""
@@ -101,44 +100,49 @@ class Bundle:
 def load(path: str | Path) -> Bundle:
     """Return the bundle in a file, after everything it says of itself was checked.
 
-    Hashes, schema, operators, the graph's inputs and outputs, and the record of parity, which is
-    played on this machine.
+    Hashes, schema, every value of the manifest that is used, the operators, inputs and outputs of
+    every graph, and the record of parity, which is played on this machine.
 
     Raises:
         InputError: the file cannot be read, was cut or altered, is of another schema, asks for a
             foreign operator, or decides otherwise here than it did when it was made.
     """
-    where = str(path)
-    try:
-        if Path(path).stat().st_size > archive.MOST_BYTES:
-            problem = f"the file is larger than {archive.MOST_BYTES // 2**20} MB"
-            raise InputError(problem, where=where, hint="name a file written by edgewright export")
-        content = Path(path).read_bytes()
-    except OSError as error:
-        hint = "name a file written by edgewright export"
-        raise InputError(f"cannot be read: {error.strerror}", where=where, hint=hint) from None
-    return parse(content, where)
+    return parse(archive.read_file(path), str(path))
 
 
 def parse(content: bytes, where: str) -> Bundle:
     """Return the bundle in the bytes of a file; see :func:`load`."""
+    try:
+        return _parse(content, where)
+    except InputError as error:
+        told = (printable(text) for text in (error.problem, error.where, error.hint))
+        problem, place, hint = told
+        raise InputError(problem, where=place, hint=hint) from None
+    except Exception as error:
+        # Nothing is known that gets here; a reader of foreign bytes answers all the same.
+        problem = printable(f"the bundle cannot be read ({type(error).__name__}: {error})")
+        raise InputError(problem, where=where, hint=archive.AGAIN) from error
+
+
+def _parse(content: bytes, where: str) -> Bundle:
     members = archive.unpack(content, where)
     facts = manifest.open_sealed(members, where)
     interface = manifest.read_interface(facts["interface"], where)
-    graphs = facts["graphs"]
-    try:
-        files = {name: members[entry["file"]] for name, entry in graphs.items()}
-        model, tolerance = files[POLICY], float(facts["parity"]["tolerance"])
-        recorded = members[PARITY_MEMBER]
-        beside = graphs[POLICY]
-        lite = members[beside["lite"]["file"]] if "lite" in beside else None
-    except (KeyError, TypeError, ValueError) as error:
-        problem = f"the manifest does not name its graphs or its parity ({error})"
-        raise InputError(problem, where=where, hint=archive.AGAIN) from None
-    engine = Engine(model, interface, f"{where}: {POLICY}", lite)
-    record = archive.unpack_arrays(recorded, f"{where}: {PARITY_MEMBER}")
-    parity = check_parity(engine, record, tolerance, where)
-    return Bundle(where, facts, members, interface, engine, parity)
+    tolerance = Facts(facts["parity"], "parity", where).number("tolerance")
+    files = manifest.read_graphs(facts, members, where)
+    engines = {
+        name: Engine(
+            members[one.onnx],
+            interface,
+            f"{where}: {name}",
+            members[one.lite] if one.lite else None,
+        )
+        for name, one in files.items()
+    }
+    engine = engines.pop(POLICY)
+    record = archive.unpack_arrays(members[PARITY_MEMBER], f"{where}: {PARITY_MEMBER}")
+    parity = check_parity(engine, record, tolerance, interface, where)
+    return Bundle(where, facts, members, interface, engine, engines, parity)
 
 
 def make(

@@ -17,14 +17,13 @@ import onnxruntime
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.deploy.bundle import lite
-from edgewright.deploy.bundle.interface import Interface
+from edgewright.deploy.bundle.interface import INPUT, SCORES, Interface
 from edgewright.deploy.bundle.row import RowDecider, row_memory
 from edgewright.deploy.bundle.wire import check_operators
 
-INPUT, SCORES = "observation", "scores"
-"""Names in the graph: what goes in, and the values that the decision is made from."""
+_FLOAT, _WHOLE = "tensor(float)", "tensor(int64)"
 
-_TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+__all__ = ["INPUT", "SCORES", "Engine", "EngineError"]
 
 
 class EngineError(EdgewrightError):
@@ -44,10 +43,12 @@ class Engine:
         self.has_scores = SCORES in types
         shapes = {output.name: output.shape for output in interface.outputs}
         inputs = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
-        wanted = [(INPUT, "tensor(float)", [interface.columns])]
-        if inputs != wanted or not set(shapes) <= set(types):
-            problem = f"the graph takes {inputs} and gives {sorted(types)}"
-            hint = f"a bundle of this interface takes {wanted} and gives {sorted(shapes)}"
+        wanted, gives = [(INPUT, _FLOAT, [interface.columns])], dict.fromkeys(shapes, _WHOLE)
+        if self.has_scores:
+            gives[SCORES] = _FLOAT
+        if inputs != wanted or any(types.get(name) != gives[name] for name in gives):
+            problem = f"the graph takes {inputs} and gives {types}"
+            hint = f"a bundle of this interface takes {wanted} and gives {gives}"
             raise InputError(problem, where=where, hint=hint)
         self._names = [*self.outputs, *([SCORES] if self.has_scores else [])]
         self._lock = threading.Lock()
@@ -55,8 +56,8 @@ class Engine:
             if self.has_scores:
                 row = np.zeros((1, interface.columns), np.float32)
                 shapes[SCORES] = self._run([SCORES], row)[0].shape[1:]
-            kinds = {name: _TYPES[types[name]] for name in self._names}
-            buffers = {n: np.zeros((1, *shapes[n]), kind) for n, kind in kinds.items()}
+            kinds = {_FLOAT: np.float32, _WHOLE: np.int64}
+            buffers = {n: np.zeros((1, *shapes[n]), kinds[gives[n]]) for n in self._names}
             self._row: RowDecider = _BoundRow(self._session, interface.columns, buffers)
         except Exception as error:
             problem = f"the graph does not run: {_first_line(error)}"
@@ -155,9 +156,12 @@ def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # what was read, no other
     options.log_severity_level = 4  # what is wrong is raised, and said once
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )  # there is nothing to fall back on, and it would say so on stdout
     except Exception as error:
         problem = f"the graph does not load: {_first_line(error)}"
         raise InputError(problem, where=where, hint="export the policy again") from None

@@ -19,6 +19,9 @@ from edgewright.core.errors import InputError, nearest
 
 Beyond = Literal["clamp", "refuse"]
 
+INPUT, SCORES = "observation", "scores"
+"""Names in the graph: what goes in, and the values that the decision is made from."""
+
 _SHOWN = 60
 _LONGEST_MEANT = 100
 """Characters of an unknown name up to which the nearest known one is looked for."""

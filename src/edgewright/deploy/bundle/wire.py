@@ -1,47 +1,93 @@
 """Read which operators an ONNX file asks for, without ONNX.
 
-A walk over the protobuf wire format (varints and length-prefixed fields) that looks at the few
-fields that matter for trust: operators and their domains, operator sets, functions, and data kept
-in other files. Field numbers are those of ``onnx.proto3``. The runtime checks everything else.
+Every field of every message is looked at. What bundles use is listed here by the field numbers of
+``onnx.proto3``; whatever is not listed is refused: graphs inside graphs, functions, data in other
+files, and fields that a later ONNX may bring. So nothing runs that was not read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from typing import Any, NoReturn
 
 from edgewright.core.errors import InputError
+from edgewright.deploy.bundle.protobuf import DATA, FIXED32, VARINT, fields, numbers
 
 OPSET = 18
 
 _NAMES = """
-Abs Add And ArgMax ArgMin Cast Ceil Clip Concat CumSum DequantizeLinear Div Equal Erf Exp Expand
-Floor GRU Gather GatherElements Gemm Greater GreaterOrEqual Identity LayerNormalization Less
-LessOrEqual Log MatMul Max Min Mish Mod Mul Neg Not OneHot Or Pow QuantizeLinear Range Reciprocal
-ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Slice
-Softmax Softplus Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze Where Xor
+Abs Add And ArgMax ArgMin Cast Ceil Clip Concat DequantizeLinear Div Equal Erf Exp Expand Floor GRU
+Gather GatherElements Gemm Greater GreaterOrEqual Identity Less LessOrEqual Log MatMul Max Min Mod
+Mul Neg Not Or Pow QuantizeLinear ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape
+Sigmoid Sign Slice Sqrt Sub Tanh TopK Transpose Unsqueeze Where Xor
 """
 OPERATORS = frozenset(_NAMES.split())
-"""Operators that a bundle may ask for: arithmetic on tensors. No loops, no files, no randomness."""
+"""Operators that a bundle may ask for: what exporters and quantiser write, and GRU for recurrent
+cells. Arithmetic on tensors. No loops, no files, no randomness."""
+
+MOST_FIELDS = 2**20
+"""Fields of one graph, of all its messages: more would take long to read."""
+
+MOST_ENTRIES = 2**20
+"""Entries that a graph may ask for by a constant shape, for each row."""
+
+MOST_AXES = 32
+"""Axes of a constant shape."""
+
+_FIELDS: dict[str, dict[int, str]] = {
+    "model": {1: "number", 2: "text", 3: "text", 7: "graph", 8: "opset*"},
+    "opset": {1: "text", 2: "number"},
+    "graph": {1: "node*", 2: "text", 5: "tensor*", 11: "value*", 12: "value*", 13: "value*"},
+    "node": {1: "text*", 2: "text*", 3: "text", 4: "text", 5: "attribute*", 7: "text"},
+    "attribute": {
+        1: "text", 2: "float", 3: "number", 4: "text", 7: "float*", 8: "number*", 9: "text*",
+        20: "number",
+    },
+    "tensor": {
+        1: "number*", 2: "number", 4: "float*", 5: "number*", 7: "number*", 8: "text", 9: "data"
+    },
+    "value": {1: "text", 2: "type"},
+    "type": {1: "tensor type"},
+    "tensor type": {1: "number", 2: "shape"},
+    "shape": {1: "dimension*"},
+    "dimension": {1: "number", 2: "text"},
+}  # fmt: skip
+"""What each message may hold, by field number; ``*`` where it may be there more than once."""
+
+_WIRES = {"number": (VARINT,), "number*": (VARINT, DATA), "float": (FIXED32,)}
+_WIRES["float*"] = (FIXED32, DATA)
+
+_INSIDE, _SPARSE = "the graph has a graph inside", "the graph has sparse tensors"
+_ELSEWHERE = "the graph keeps data in another file"
+_FUNCTIONS = "the graph brings functions of its own"
+_REFUSED = {
+    ("model", 20): _FUNCTIONS, ("model", 25): _FUNCTIONS, ("graph", 15): _SPARSE,
+    ("attribute", 6): _INSIDE, ("attribute", 11): _INSIDE,
+    ("attribute", 22): _SPARSE, ("attribute", 23): _SPARSE,
+    ("tensor", 13): _ELSEWHERE, ("tensor", 14): _ELSEWHERE,
+}  # fmt: skip
+"""What is said of fields that a user may know by another name than their number."""
 
 _DOMAINS = ("", "ai.onnx")
-_MODEL = {"graph": 7, "opset": 8, "training": 20, "functions": 25}
-_GRAPH = {"node": 1, "tensor": 5, "sparse": 15}
-_NODE = {"operator": 4, "attribute": 5, "domain": 7}
-_TENSOR = {"external": 13, "location": 14}
-_OPSET_ID = {"domain": 1, "version": 2}
-_ATTRIBUTE = {"tensor": 5, "graph": 6, "graphs": 11}
+_OTHER_FORMAT = b"ORTM"
+"""Bytes 4 to 8 of a file in the runtime's own format, which is no protobuf at all."""
+
+_Message = dict[int, list[Any]]
 
 
 def check_operators(model: bytes, where: str) -> list[str]:
     """Return the operators of an ONNX model, sorted.
 
     Raises:
-        InputError: an operator, a domain or an operator set that bundles do not use; a function;
-            data in another file; or no ONNX at all.
+        InputError: an operator, a domain, an operator set or a field that bundles do not use; a
+            shape that asks for far more than it was given; or no ONNX at all.
     """
+    reader = _Reader(where)
+    if model[4:8] == _OTHER_FORMAT:
+        reader.refuse("the graph is in the runtime's own format, not in ONNX")
     try:
-        found = _Reader(where).model(model)
-    except (IndexError, ValueError, OverflowError) as error:
+        found = reader.check(reader.read("model", model))
+    except (LookupError, ValueError, OverflowError) as error:
         problem = f"the graph cannot be read ({error})"
         raise InputError(problem, where=where, hint="export the policy again") from None
     if not found:
@@ -50,104 +96,94 @@ def check_operators(model: bytes, where: str) -> list[str]:
 
 
 class _Reader:
-    """Walks one model and remembers its operators."""
+    """Reads one model and refuses what bundles do not use."""
 
     def __init__(self, where: str) -> None:
-        self.where, self.found = where, set[str]()
+        self.where, self.left = where, MOST_FIELDS
 
-    def model(self, model: bytes) -> set[str]:
-        """Read a ModelProto."""
+    def read(self, kind: str, content: bytes) -> _Message:
+        """Return the values of a message by field number, messages inside it read as well."""
+        found: _Message = {}
+        for field, wire, value in fields(content):
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError(f"it has more than {MOST_FIELDS} fields")
+            said = _FIELDS[kind].get(field)
+            if said is None:
+                usual = f"the {kind} has a field {field} that bundles do not use"
+                self.refuse(_REFUSED.get((kind, field), usual))
+            name = said.removesuffix("*")
+            if wire not in _WIRES.get(said, (DATA,)):
+                raise ValueError(f"field {field} of the {kind} has wire type {wire}")
+            if field in found and name == said:
+                raise ValueError(f"field {field} of the {kind} is there twice")
+            found.setdefault(field, []).append(self._value(name, value))
+        return found
+
+    def _value(self, name: str, value: Any) -> Any:
+        if name in _FIELDS:
+            return self.read(name, value)
+        return value.decode("utf-8") if name == "text" else value
+
+    def check(self, model: _Message) -> set[str]:
+        """Return the operators of a model."""
         versions = []
-        for field, value in fields(model):
-            if field == _MODEL["graph"]:
-                self._graph(_bytes(value))
-            elif field == _MODEL["opset"]:
-                pairs = dict(fields(_bytes(value)))
-                domain = _text(pairs.get(_OPSET_ID["domain"], b""))
-                if domain not in _DOMAINS:
-                    self._refuse(f"the operator set '{domain}' is foreign")
-                versions.append(pairs.get(_OPSET_ID["version"]))
-            elif field in (_MODEL["training"], _MODEL["functions"]):
-                self._refuse("the graph brings functions of its own")
+        for one in model.get(8, []):
+            domain = _text(one, 1)
+            if domain not in _DOMAINS:
+                self.refuse(f"the operator set '{domain}' is foreign")
+            versions += one.get(2, [])
         if versions != [OPSET]:
-            self._refuse(f"the graph has operator set {versions}, bundles have {OPSET}")
-        return self.found
+            self.refuse(f"the graph has operator set {versions}, bundles have {OPSET}")
+        graph = model.get(7, [{}])[0]
+        nodes = graph.get(1, [])
+        found = {self._operator(node) for node in nodes}
+        constants = graph.get(5, [])
+        tensors = {_text(tensor, 8): tensor for tensor in constants}
+        if len(tensors) < len(constants):
+            self.refuse("the graph has two constants of one name")
+        makers = {name: node for node in nodes for name in node.get(2, [])}
+        for node in nodes:
+            if _text(node, 4) == "Expand":
+                self._check_shape(node[1][1], tensors, makers)
+        return found
 
-    def _graph(self, graph: bytes) -> None:
-        for field, value in fields(graph):
-            if field == _GRAPH["node"]:
-                self._node(_bytes(value))
-            elif field == _GRAPH["tensor"]:
-                self._tensor(_bytes(value))
-            elif field == _GRAPH["sparse"]:
-                self._refuse("the graph has sparse tensors")
-
-    def _node(self, node: bytes) -> None:
-        operator, domain = "", ""
-        for field, value in fields(node):
-            if field == _NODE["operator"]:
-                operator = _text(value)
-            elif field == _NODE["domain"]:
-                domain = _text(value)
-            elif field == _NODE["attribute"]:
-                for inner, content in fields(_bytes(value)):
-                    if inner in (_ATTRIBUTE["graph"], _ATTRIBUTE["graphs"]):
-                        self._refuse("the graph has a graph inside")
-                    if inner == _ATTRIBUTE["tensor"]:
-                        self._tensor(_bytes(content))
+    def _operator(self, node: _Message) -> str:
+        operator, domain = _text(node, 4), _text(node, 7)
         if domain not in _DOMAINS or operator not in OPERATORS:
             name = f"{domain}.{operator}" if domain else operator
-            self._refuse(f"the operator '{name}' is foreign")
-        self.found.add(operator)
+            self.refuse(f"the operator '{name}' is foreign")
+        return operator
 
-    def _tensor(self, tensor: bytes) -> None:
-        for field, value in fields(tensor):
-            if field == _TENSOR["external"] or (field == _TENSOR["location"] and value != 0):
-                self._refuse("the graph keeps data in another file")
+    def _check_shape(self, name: str, tensors: dict[str, _Message], makers: dict[str, Any]) -> None:
+        """Refuse a shape unless it is constant and modest, the number of rows in front or not."""
+        parts = [name]
+        if name in makers and _text(makers[name], 4) == "Concat":
+            parts = makers[name][1]
+            if parts[0] in makers and _text(makers[parts[0]], 4) == "Shape":
+                parts = parts[1:]
+        if not all(part in tensors and part not in makers for part in parts):
+            self.refuse("the operator 'Expand' has a shape that is computed")
+        asked = math.prod(_product(tensors[part]) for part in parts)
+        if asked > MOST_ENTRIES:
+            self.refuse(f"the operator 'Expand' asks for {asked} entries, {MOST_ENTRIES} at most")
 
-    def _refuse(self, problem: str) -> None:
+    def refuse(self, problem: str) -> NoReturn:
+        """Raise what says that bundles do not use this."""
         raise InputError(problem, where=self.where, hint="export the policy with edgewright export")
 
 
-def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield (field number, value) of a protobuf message; fixed-width values as bytes."""
-    place, size = 0, len(message)
-    while place < size:
-        key, place = _varint(message, place)
-        field, kind = key >> 3, key & 7
-        if kind == 0:
-            value, place = _varint(message, place)
-            yield field, value
-            continue
-        if kind == 2:
-            length, place = _varint(message, place)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"wire type {kind}")
-        if place + length > size:
-            raise ValueError("a field reaches beyond the end")
-        yield field, message[place : place + length]
-        place += length
+def _product(tensor: _Message) -> int:
+    """Return the product of the whole numbers, of 64 bits each, in a tensor: a shape."""
+    raw, others = tensor.get(9, [b""])[0], tensor.get(7, [])
+    if len(raw) + sum(1 if isinstance(one, int) else len(one) for one in others) > MOST_AXES * 8:
+        raise ValueError(f"a shape has more than {MOST_AXES} axes")
+    values = [int.from_bytes(raw[n : n + 8], "little") for n in range(0, len(raw), 8)]
+    for one in others:
+        values += [one] if isinstance(one, int) else numbers(one)
+    return math.prod(max(1, value) for value in values)
 
 
-def _varint(message: bytes, place: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while True:
-        byte = message[place]
-        value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 0x80:
-            return value, place
-        if shift > 63:
-            raise ValueError("a number is too long")
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a number stands where a message should")
-    return value
-
-
-def _text(value: int | bytes) -> str:
-    return _bytes(value).decode("utf-8")
+def _text(message: _Message, field: int) -> str:
+    """Return the text of a field, empty where it is not there."""
+    return message.get(field, [""])[0]

@@ -18,15 +18,20 @@ import optax
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
-from edgewright.deploy.heads import Head
-from edgewright.deploy.layers import Dense, run
+from edgewright.deploy.heads import Choice, Head
+from edgewright.deploy.layers import Dense, Dueling, run
 from edgewright.nets.mlp import init_mlp
 
 STEPS, BATCH, RATE = 3000, 256, 2e-3
 
 
-def smaller(layers: Sequence[Any], widths: tuple[int, ...], key: Array) -> tuple[Any, ...]:
+def smaller(
+    layers: Sequence[Any], widths: tuple[int, ...], head: Head, key: Array
+) -> tuple[Any, ...]:
     """Return layers with fresh dense ones of other widths; what is before and after them stays.
+
+    Scores that may all move together without a change of the choice begin with mean 0, see
+    :func:`fit`.
 
     Raises:
         InputError: there is no activation to take over.
@@ -42,7 +47,11 @@ def smaller(layers: Sequence[Any], widths: tuple[int, ...], key: Array) -> tuple
     fresh = [Dense(weight=w, bias=b) for w, b in zip(made.weights, made.biases, strict=True)]
     chained = itertools.zip_longest(fresh, [activation] * len(widths))
     body: list[Any] = [layer for pair in chained for layer in pair if layer is not None]
-    return (*layers[:first], *body, *layers[last + 1 :])
+    student = [*layers[:first], *body, *layers[last + 1 :]]
+    for place, part in _held(student, head):
+        layer = student[place]
+        student[place] = _hold(layer, jax.tree.map(jnp.ones_like, layer), part)
+    return tuple(student)
 
 
 def fit(
@@ -50,9 +59,32 @@ def fit(
 ) -> tuple[Any, ...]:
     """Return the student after :data:`STEPS` steps towards the teacher's scores on ``rows``.
 
-    Only dense layers learn. A weight that is exactly zero stays zero.
+    Only dense layers learn. A weight that is exactly zero stays zero. Scores that may all move
+    together without a change of the choice do not: no slope holds them, so Adam would make steps of
+    its rounding, and scores far from zero leave 8 bits no room for what tells actions apart.
     """
     return _fit(tuple(student), tuple(teacher), head, rows, key)
+
+
+def _held(student: Sequence[Any], head: Head) -> list[tuple[int, slice]]:
+    """Return the columns of a layer, by its place, whose common move turns no choice."""
+    if not isinstance(head, Choice):
+        return []
+    last = max(n for n, layer in enumerate(student) if isinstance(layer, Dense))
+    if not any(isinstance(layer, Dueling) for layer in student[last:]):
+        return [(last, slice(None))]
+    return [(last, slice(0, 1)), (last, slice(1, None))]
+
+
+def _hold(change: Dense, mask: Dense, part: slice) -> Dense:
+    """Return a change without what moves all columns of a part alike, where none is masked."""
+    weight, bias = change.weight[:, part], change.bias[part]
+    whole = jnp.all(mask.weight[:, part] != 0, axis=1, keepdims=True)
+    common = jnp.where(whole, jnp.mean(weight, axis=1, keepdims=True), 0.0)
+    return Dense(
+        weight=change.weight.at[:, part].set(weight - common),
+        bias=change.bias.at[part].set(bias - jnp.mean(bias)),
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("head",))
@@ -72,11 +104,14 @@ def _fit(
         return head.distance(run(whole, part), goal)
 
     def step(carry: Any, key: Array) -> tuple[Any, None]:
+        change: Any
         learned, state = carry
         chosen = jax.random.randint(key, (BATCH,), 0, rows.shape[0])
         slope = jax.grad(loss)(learned, rows[chosen], wanted[chosen])
         slope = jax.tree.map(jnp.multiply, slope, masks)
         change, state = optimiser.update(slope, state)
+        for place, part in _held(student, head):
+            change[place] = _hold(change[place], masks[place], part)
         return (optax.apply_updates(learned, change), state), None
 
     start = (learned, optimiser.init(learned))

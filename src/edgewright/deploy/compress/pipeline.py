@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from edgewright.core.errors import InputError
 from edgewright.deploy.bundle import Bundle
 from edgewright.deploy.bundle.bundle import POLICY
 from edgewright.deploy.compress.distil import fit, smaller
@@ -42,6 +43,10 @@ INT8_TOLERANCE = 1e-2
 """Scores of an 8-bit graph may differ by this share of their size: a rounding that falls on the
 other side moves an input of the next product by one of 256 steps."""
 
+SMALLEST = 1e-3
+"""Scores are taken to be this large at least. A step of 8 bits is as small as the scores are, so a
+bound made for scores of size 1 would settle nothing where they are small."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
@@ -65,9 +70,14 @@ def begin(bundle: Bundle) -> Candidate:
     entry = bundle.facts["graphs"][POLICY]
     if "lite" in entry:
         required(bundle.path)
-    layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
-    head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
-    return Candidate(layers, layers, head, entry["precision"] == "int8", b"", bundle)
+    try:
+        layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
+        head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
+        int8 = entry["precision"] == "int8"
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        problem = f"the manifest's layers are not those of the graph ({error!r})"
+        raise InputError(problem, where=bundle.path, hint="export the policy again") from None
+    return Candidate(layers, layers, head, int8, b"", bundle)
 
 
 def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
@@ -84,7 +94,7 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
         layers = sparsify(layers, stage.share)
     elif stage.kind == "distil":
         student_key, key = jax.random.split(key)
-        layers = smaller(layers, stage.widths, student_key)
+        layers = smaller(layers, stage.widths, before.head, student_key)
     if stage.kind != "int8":
         layers = fit(layers, before.teacher, before.head, seen, key)
     int8 = before.int8 or stage.kind == "int8"
@@ -120,7 +130,7 @@ def _quantised(
     graph = Graph(model, {**plain.facts, "precision": "int8", "bytes": len(model)})
     reference = reference_of_int8(model, interface)
     far = how_far(layers)
-    tolerance = INT8_TOLERANCE * score_size(reference, interface, far)
+    tolerance = INT8_TOLERANCE * score_size(reference, interface, far, SMALLEST)
     scores = functools.partial(run, layers)
     record = make_record(interface, reference, head, scores, tolerance, far)
     named = f"onnx {onnx.__version__} reference evaluator"
