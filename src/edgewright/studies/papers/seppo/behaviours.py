@@ -164,4 +164,4 @@ def _lived(view: View, name: str) -> str:
 
 def refused(tasks: float, slots: float) -> float:
     """Return the share of the slots of a life in which the task was not served."""
-    return 1 - tasks / slots
+    return max(0.0, 1 - tasks / slots)  # means of whole numbers are not whole
