@@ -22,6 +22,7 @@ from schemathesis import GenerationMode
 from edgewright.client import Client, ServiceError
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/deploy.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +100,9 @@ def test_our_client_decides_reports_and_is_told_what_is_wrong(service, observati
             client.decide({**observation, "mode": "bset"})
 
 
-def curl_lines():
-    """Return the commands of the guide that call curl, with what continues on the next lines."""
-    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+def curl_lines(page):
+    """Return the commands of a page that call curl, with what continues on the next lines."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
     commands = [c for block in blocks for c in re.split(r"^\$ ", block, flags=re.MULTILINE)]
     return [shlex.split(command) for command in commands if command.startswith("curl ")]
 
@@ -124,9 +125,10 @@ def request(command, url):
     return response.status, response.read().decode()
 
 
-def test_the_lines_of_the_guide_do_what_it_says(service):
-    commands = curl_lines()
-    assert len(commands) >= 5
+@pytest.mark.parametrize(("page", "lines"), [(GUIDE, 5), (README, 2)], ids=["guide", "README"])
+def test_the_lines_of_curl_do_what_a_page_says(page, lines, service):
+    commands = curl_lines(page)
+    assert len(commands) == lines
     known = ""
     for command in commands:
         filled = [word.replace("THE ID OF THE ANSWER", known) for word in command]
