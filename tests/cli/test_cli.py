@@ -163,7 +163,7 @@ def test_a_half_written_run_is_refused(run, tmp_path, edgewright):
     assert "not whole" in done.stderr
 
 
-LONG = ["train", "aigc-heavy", "--steps", "1.2e5", "--seeds", "2", "--json", *SMALL]
+LONG = ["train", "aigc-heavy", "--steps", "2.4e5", "--seeds", "2", "--json", *SMALL]
 
 
 @pytest.fixture(scope="module")
