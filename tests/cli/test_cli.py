@@ -163,7 +163,7 @@ def test_a_half_written_run_is_refused(run, tmp_path, edgewright):
     assert "not whole" in done.stderr
 
 
-LONG = ["train", "aigc-heavy", "--steps", "2.4e5", "--seeds", "2", "--json", *SMALL]
+LONG = ["train", "aigc-heavy", "--steps", "1.2e5", "--seeds", "2", "--json", *SMALL]
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +183,8 @@ def weights(run, seed):
 def test_a_run_that_is_stopped_goes_on_to_the_same_weights(tmp_path, how, whole, edgewright):
     command = [sys.executable, "-m", "edgewright", *LONG, "--out", "stopped"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # children would ignore it too
     process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, **quiet)
     first = tmp_path / "stopped" / "seed-0" / "checkpoint.npz"
     for _ in range(900):
