@@ -85,6 +85,9 @@ def test_a_bundle_of_other_sizes_does_not_compete(bundles):
     sizes = {"world.servers": 3, "params.background_utilisation": 0.5}
     with pytest.raises(InputError, match="same sizes"):
         bundled(str(bundles["dqn"]), build(load_scenario("aigc-heavy", sizes)))
+    # The sizes of its training, too many for a city, say nothing of where it may play.
+    with pytest.raises(InputError, match="takes 11 numbers.* the scenario has 12"):
+        bundled(str(bundles["se-ppo"]), build(load_scenario("aigc-city")))
 
 
 def test_the_raw_observation_takes_the_mode_by_name_and_bears_no_rules(deployable):

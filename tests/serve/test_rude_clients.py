@@ -12,7 +12,10 @@ from edgewright.serve.protocol import MOST_HEAD, MOST_HEADERS, MOST_PIPELINED, P
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 MOST_BYTES = 20_000_000
 
-linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at /proc")
+linux = pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(),
+    reason="memory and sockets of another process are read from /proc, which is Linux'",
+)
 
 
 @pytest.fixture(scope="module")

@@ -107,13 +107,10 @@ def build_learner(
     Raises:
         InputError: no learner has that name (the nearest is offered), or a setting is unknown.
     """
-    kind = scenario.world.kind
-    names = learner_names(world, kind)
-    if name not in names:
-        of = f" for the system '{kind}'" if name in learner_names() else ""
-        raise InputError(f"there is no learner '{name}'{of}", hint=nearest(name, names))
+    played = world_of_learner(name, world, scenario.world.kind)
     make, settings, apart = _entry(name)
-    always, training = settings.pop("world", {}), settings.pop("train", {})
+    training = settings.pop("train", {})
+    settings.pop("world", None)
     if "total_steps" in _settings(make):
         settings["total_steps"] = float(total_steps)
     for own, theirs in _FROM_WORLD.items():
@@ -123,13 +120,25 @@ def build_learner(
     _check_settings(name, make, settings, 1 if apart else getattr(world, "devices", 1))
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     learner = make(**settings)
-    played = _changed(world, always)
     return LearnerPlan(
         name=name,
         learner=Independent(inner=learner) if apart else learner,
         train_world=_changed(played, training),
         world=played,
     )
+
+
+def world_of_learner(name: str, world: World, kind: str) -> World:
+    """Return a system's world as a learner by name plays in it, whatever the learner's sizes.
+
+    Raises:
+        InputError: no learner of the system has that name; the nearest is offered.
+    """
+    names = learner_names(world, kind)
+    if name not in names:
+        of = f" for the system '{kind}'" if name in learner_names() else ""
+        raise InputError(f"there is no learner '{name}'{of}", hint=nearest(name, names))
+    return _changed(world, _entry(name)[1].get("world", {}))
 
 
 _ADDED: dict[str, tuple[type, dict[str, Any]]] = {}

@@ -15,8 +15,7 @@ from edgewright.agents.independent import Independent
 from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import Play
 from edgewright.scenarios.build import Built, build, learner_names
-from edgewright.scenarios.learners import build_learner
-from edgewright.scenarios.load import check
+from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.policies import Contender, baseline, baseline_names
 from edgewright.scenarios.registry import system_of
 from edgewright.scenarios.schema import Scenario
@@ -142,9 +141,8 @@ def bundled(file: str, built: Built) -> Contender:
     trained, facts = bundle.facts["scenario"].get("world"), bundle.facts["provenance"]
     world, same = built.world, isinstance(trained, dict) and trained.get("kind") == built.kind
     if same and "learner" in facts:
-        scenario = check(dict(bundle.facts["scenario"]), file)
-        plan = build_learner(facts["learner"], scenario, built.world, facts["steps"])
-        world = system_of(built.kind).game(plan.world, built)
+        played = world_of_learner(facts["learner"], built.world, built.kind)
+        world = system_of(built.kind).game(played, built)
     space = world.observation_space(built.params)
     names = tuple(space.names)
     columns = math.prod(space.shape) if bundle.interface.joint else len(names)

@@ -19,7 +19,7 @@ from edgewright.deploy.compress.stages import Stage
 from edgewright.deploy.layers import Dense
 from edgewright.deploy.policy import BundlePolicy, LayerPolicy, whole_policy
 from edgewright.scenarios.build import Built, build
-from edgewright.scenarios.learners import build_learner
+from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.load import check
 from edgewright.scenarios.policies import baseline
 from edgewright.scenarios.registry import system_of
@@ -80,7 +80,7 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         built = build(whole, data).only(facts["hidden"], episodes)
     world = built.world
     if "learner" in facts:
-        world = build_learner(facts["learner"], scenario, built.world, facts["steps"]).world
+        world = world_of_learner(facts["learner"], built.world, built.kind)
     inputs = evaluation_inputs(scenario, built)
     return Setting(scenario, built, world, inputs, scenario.evaluation.episodes)
 
