@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.deploy.bundle import Interface
+from edgewright.bundle import Interface
 
 EDGEWRIGHT = (sys.executable, "-m", "edgewright.cli.main")
 

@@ -37,12 +37,12 @@ import numpy as np
 import onnxruntime
 from common import bundle_file, observations, quantiles, table
 
-from edgewright.deploy.bundle import Bundle, load
-from edgewright.deploy.bundle.bundle import POLICY, pack_again
-from edgewright.deploy.bundle.lite import runtime
-from edgewright.deploy.export import read_arrays
-from edgewright.deploy.layers import Dense, Standardise, read_layers, run
-from edgewright.deploy.lite import MEMBER, with_lite
+from edgewright.bundle import Bundle, load
+from edgewright.bundle.bundle import POLICY, pack_again
+from edgewright.bundle.lite import runtime
+from edgewright.export.layers import Dense, Standardise, read_layers, run
+from edgewright.export.lite import MEMBER, with_lite
+from edgewright.export.write import read_arrays
 from edgewright.rules.normalise import CLIP
 
 Call = tuple[Callable[[Any], int], list[Any]]

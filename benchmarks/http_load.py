@@ -35,7 +35,7 @@ from common import (
     table,
 )
 
-from edgewright.deploy.bundle import load
+from edgewright.bundle import load
 
 HERE = Path(__file__).parent
 PATH = "/v1/decide"

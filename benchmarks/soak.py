@@ -54,7 +54,7 @@ from common import (
 )
 from load_generator import Answers
 
-from edgewright.deploy.bundle import load
+from edgewright.bundle import load
 
 PATIENCE_S = 3
 REPORT_EVERY = 50

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import settings
 
 from edgewright.core.compilation import keep_compilations
-from edgewright.worlds.aigc import AigcInputs, AigcParams, AigcState
+from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState
 
 CACHE = "EDGEWRIGHT_CACHE"
 QUICKEST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
@@ -234,7 +234,7 @@ def aigc_rows() -> Callable[..., AigcInputs]:
 @pytest.fixture(scope="session")
 def binary_sampler() -> Callable[..., Any]:
     """Return a builder of the law of binary scenarios; ``hard`` has shadowing and 40 MHz."""
-    from edgewright.worlds.binary import BinarySampler
+    from edgewright.systems.binary import BinarySampler
 
     def build(devices: int = 5, *, hard: bool = True, **overrides: Any) -> BinarySampler:
         numbers: dict[str, Any] = {
@@ -272,7 +272,7 @@ def deployable() -> dict[str, Any]:
 
     import jax
 
-    from edgewright.deploy.observation import interface_of, vocabulary
+    from edgewright.export.observation import interface_of, vocabulary
     from edgewright.rules.normalise import merge
     from edgewright.scenarios.build import build, build_learner
     from edgewright.scenarios.load import load
@@ -318,8 +318,8 @@ class _Bundles(dict[str, Any]):
         self.deployable, self.folder = deployable, folder
 
     def __missing__(self, name: str) -> Any:
+        from edgewright.deploy.export_run import export_policy
         from edgewright.scenarios.load import resolved
-        from edgewright.studies.exporting import export_policy
 
         made = self.deployable
         learned = name in made["learned"]

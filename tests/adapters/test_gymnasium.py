@@ -26,7 +26,7 @@ from edgewright.core.records import Array, Decision, record
 from edgewright.loops.unroll import stage, take, unroll
 from edgewright.scenarios.build import Built, build
 from edgewright.scenarios.load import load, shipped
-from edgewright.worlds.probes import ProbeWorld, probe
+from edgewright.systems.probes import ProbeWorld, probe
 
 SHORT = {"params.horizon_slots": 40, "params.load_limit_gcycles": 40.0}
 """Short episodes, some of which end in an overload."""

@@ -12,7 +12,7 @@ import pytest
 
 from edgewright.core.records import Trajectory
 from edgewright.loops.unroll import stage, take, unroll
-from edgewright.worlds.probes import ProbeParams, ProbeWorld, probe
+from edgewright.systems.probes import ProbeParams, ProbeWorld, probe
 
 WORLD = ProbeWorld()
 

@@ -13,7 +13,7 @@ import pytest
 from edgewright.agents.dqn import DQN, action_values
 from edgewright.core.records import Trajectory
 from edgewright.rules import normalise
-from edgewright.worlds.probes import ProbeMetrics
+from edgewright.systems.probes import ProbeMetrics
 
 SMALL = DQN(
     hidden=(8,), envs=4, rollout_steps=8, replay=80, minibatch=16, learn_after=0.0, rate=1e-2,

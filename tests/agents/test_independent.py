@@ -13,10 +13,10 @@ import pytest
 
 from edgewright.agents.independent import Independent
 from edgewright.agents.ppo import PPO
-from edgewright.core.checks import check_learner
 from edgewright.core.records import Trajectory
 from edgewright.core.spaces import Discrete
-from edgewright.worlds.aigc import AigcWorld
+from edgewright.systems.aigc import AigcWorld
+from edgewright.testing import check_learner
 
 M, T, F, ACTIONS = 3, 8, 4, 5
 INNER = PPO(hidden=(8,), envs=2, rollout_steps=T, epochs=2, minibatch=8, actor_rate=3e-3)

@@ -19,7 +19,7 @@ from edgewright.agents.ppo import PPO, PPOState
 from edgewright.core.records import Array
 from edgewright.loops.online import advance, begin
 from edgewright.rules.normalise import standardise
-from edgewright.worlds.probes import PROBES, ProbeState, ProbeWorld, probe
+from edgewright.systems.probes import PROBES, ProbeState, ProbeWorld, probe
 
 WORLD = ProbeWorld()
 GAMMA = 0.8

@@ -37,6 +37,6 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
 )
 def test_what_cannot_be_bracketed_is_refused_before_the_work(name, said, monkeypatch):
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
-    monkeypatch.setattr("edgewright.studies.brackets.bracket", None)
+    monkeypatch.setattr("edgewright.papers.bounds.bracket", None)
     with pytest.raises(InputError, match=said):
         CliRunner(catch_exceptions=False).invoke(command, ["aigc-toy", name])

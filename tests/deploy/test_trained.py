@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from edgewright.bundle import load
 from edgewright.core.errors import InputError
-from edgewright.deploy.bundle import load
+from edgewright.deploy.export_run import export_run
 from edgewright.scenarios.load import load as load_scenario
-from edgewright.studies.exporting import export_run
-from edgewright.studies.train import Request, train
+from edgewright.training.runs import Request, train
 
 SMALL = {
     "evaluation.episodes": 6,

@@ -13,7 +13,8 @@ import click
 import pytest
 
 from edgewright.cli.main import COMMANDS, app
-from edgewright.scenarios import learners, registry
+from edgewright.scenarios import learners
+from edgewright.systems import registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])

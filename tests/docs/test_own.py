@@ -10,7 +10,8 @@ import pytest
 
 from edgewright.cli.main import app
 from edgewright.core.errors import InputError
-from edgewright.scenarios import learners, registry
+from edgewright.scenarios import learners
+from edgewright.systems import registry
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 TITLED = re.compile(r'^```\w+ title="(?P<name>[^"]+)"\n(?P<code>.*?)^```$', re.M | re.S)

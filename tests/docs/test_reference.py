@@ -26,15 +26,15 @@ from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
 from edgewright.cli.main import COMMANDS
 from edgewright.loops import evaluate, online
-from edgewright.scenarios import placement, processes, schema
-from edgewright.scenarios.aigc import schema as aigc
-from edgewright.scenarios.aigc.policies import BASELINE_NAMES
-from edgewright.scenarios.binary import schema as binary
 from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
 from edgewright.scenarios.load import json_schema, load, shipped
-from edgewright.scenarios.registry import system_of
-from edgewright.studies.train import evaluation_inputs
-from edgewright.worlds.aigc import AigcMetrics
+from edgewright.specs import placement, processes, schema
+from edgewright.systems.aigc import AigcMetrics
+from edgewright.systems.aigc.policies import BASELINE_NAMES
+from edgewright.systems.aigc.system import schema as aigc
+from edgewright.systems.binary.system import schema as binary
+from edgewright.systems.registry import system_of
+from edgewright.training.runs import evaluation_inputs
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
 TABLES = {

@@ -12,12 +12,12 @@ import pytest
 
 from edgewright.agents.droo import Droo
 from edgewright.agents.maml import Maml
-from edgewright.baselines.binary import Fixed, Optimum, optimum
 from edgewright.core.protocols import Process
 from edgewright.core.records import record, static
 from edgewright.loops import adapt, meta
 from edgewright.loops.search import Searching, label, prices
-from edgewright.worlds.binary import BinaryParams, BinaryWorld, load, needs, total_s
+from edgewright.systems.binary import BinaryParams, BinaryWorld, load, needs, total_s
+from edgewright.systems.binary.baselines import Fixed, Optimum, optimum
 
 DEVICES, SCENARIOS, SLOTS = 4, 3, 60
 WORLD = BinaryWorld(devices=DEVICES)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
-from edgewright.scenarios.aigc.policies import BASELINE_NAMES
 from edgewright.scenarios.build import build, build_learner, learner_names
 from edgewright.scenarios.load import (
     check,
@@ -20,6 +19,7 @@ from edgewright.scenarios.load import (
     shipped,
 )
 from edgewright.scenarios.policies import baseline, baseline_names
+from edgewright.systems.aigc.policies import BASELINE_NAMES
 
 
 def write(folder: Path, body: str, name: str = "mine.toml") -> str:

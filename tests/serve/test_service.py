@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
+from edgewright.bundle.engine import EngineError
 from edgewright.core.errors import InputError
-from edgewright.deploy.bundle.engine import EngineError
 from edgewright.serve.app import Service
 from edgewright.serve.openapi import document
 from edgewright.serve.settings import Settings

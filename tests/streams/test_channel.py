@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from edgewright.core.checks import check_stream
 from edgewright.core.errors import InputError
 from edgewright.core.records import record
 from edgewright.streams.channel import Fading, RecordedRows, load_gains, recorded_gains
 from edgewright.streams.compose import Composite
+from edgewright.testing import check_stream
 
 
 @record

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from edgewright import papers
 from edgewright.cli.study_command import command
 from edgewright.core.errors import CheckFailed, InputError
-from edgewright.studies import papers, store
 from edgewright.studies.runner import places, run_jobs, run_study
 from edgewright.studies.study import Measure, Plan
+from edgewright.training import store
 
 STEPS = 12 * 256
 
@@ -131,7 +132,7 @@ def test_a_result_that_was_altered_is_refused(tiny, tmp_path):
 
 
 def test_the_command_prints_one_object_and_writes_its_pages(whole, tiny, monkeypatch, tmp_path):
-    monkeypatch.setitem(papers.MODULES, "tiny", "tiny_study")
+    monkeypatch.setitem(papers._added, "tiny", importlib.import_module("tiny_study").STUDY)
     out, plan, _ = whole
     options = ["tiny", "--quick", "--steps", str(STEPS), "--out", str(out)]
     done = CliRunner().invoke(command, [*options, "--json"], catch_exceptions=False)

@@ -7,11 +7,11 @@ import signal
 
 import numpy as np
 
-from edgewright.studies import report
-from edgewright.studies.arms import Arm, Choice, Elsewhere, Rule, Setup
-from edgewright.studies.figures import comparison
-from edgewright.studies.joint import joint_bootstrap
-from edgewright.studies.series import Row
+from edgewright.evaluation.joint_bootstrap import joint_bootstrap
+from edgewright.reporting import html
+from edgewright.reporting.figures import comparison
+from edgewright.reporting.plot_data import Row
+from edgewright.studies.jobs import Arm, Choice, Elsewhere, Rule, Setup
 from edgewright.studies.study import Claim, Desk, Found, Measure, Measured, Plan, Study
 
 SMALL = {
@@ -96,7 +96,7 @@ STUDY = Study(
         Claim("bound", "1", "a is below the bound", "below", "two", below_bound, (-np.inf, 0)),
     ],
     figures=drawings,
-    sections=lambda table: [report.Section("More", ["Words."])],
+    sections=lambda table: [html.Section("More", ["Words."])],
     notes=lambda table: ["A note."],
     axes={
         "episodes": ("seed", "episode"),

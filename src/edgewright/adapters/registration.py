@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
-
 import gymnasium
+
+from edgewright.systems.presets import scenario_names
 
 NAMESPACE = "Edgewright"
 VERSION = 0
@@ -21,7 +20,7 @@ def identifier(scenario: str) -> str:
 
 def register() -> None:
     """Register every shipped scenario that Gymnasium does not know yet."""
-    for name in _names():
+    for name in scenario_names():
         if identifier(name) not in gymnasium.registry:
             gymnasium.register(
                 id=identifier(name),
@@ -29,11 +28,3 @@ def register() -> None:
                 vector_entry_point=f"{_MAKERS}:make_vec",
                 kwargs={"scenario": name},
             )
-
-
-def _names() -> list[str]:
-    """Return the scenarios in the package: those files that fill in common numbers."""
-    folder = resources.files("edgewright.scenarios") / "data"
-    files = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    trees = {name: tomllib.loads((folder / name).read_text()) for name in files}
-    return [name.removesuffix(".toml") for name, tree in trees.items() if "extends" in tree]

@@ -51,9 +51,9 @@ def command(
     if scaling:
         _scaling(out, as_json)
         return
+    from edgewright.bench.training import bench
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.bench import bench
 
     keep_compilations()
     with counting_bar("bench", 3) as tell:
@@ -83,9 +83,9 @@ def _belongs(owner: str, given: bool, options: dict[str, str | None]) -> None:
 
 def _scaling(out: str | None, as_json: bool) -> None:
     """Measure, draw and print how time and memory grow with the number of devices."""
+    from edgewright.bench import scaling
     from edgewright.cli.terminal import counting_bar
-    from edgewright.studies import scaling
-    from edgewright.studies.style import save
+    from edgewright.reporting.style import save
 
     with counting_bar("scaling", len(scaling.SIZES)) as tell:
         found = scaling.scaling(tell=tell)
@@ -106,13 +106,13 @@ def _scaling(out: str | None, as_json: bool) -> None:
 
 
 def _peers(scenario: str, steps: int | None, seeds: int | None, as_json: bool) -> None:
+    from edgewright.bench.peers import require
     from edgewright.cli import bench_rows
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.peers import require
 
     require()
-    from edgewright.studies.peers.bench import STAGES, bench
+    from edgewright.bench.peers.bench import STAGES, bench
 
     keep_compilations()
     with counting_bar("peers", STAGES) as tell:

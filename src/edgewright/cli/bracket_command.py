@@ -38,10 +38,10 @@ def command(
     count = whole(episodes, "--episodes", 2)
     from edgewright.cli.terminal import counting_bar, print_table
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.bracket_figure import bracket_figure
-    from edgewright.studies.brackets import ENTRIES, PRESETS, bracket, bracketed, summary
-    from edgewright.studies.store import write_json
-    from edgewright.studies.style import save
+    from edgewright.papers.bounds import ENTRIES, PRESETS, bracket, bracketed, summary
+    from edgewright.papers.bounds_figure import bracket_figure
+    from edgewright.reporting.style import save
+    from edgewright.training.store import write_json
 
     keep_compilations()
     names = scenarios or PRESETS

@@ -45,14 +45,14 @@ def command(
     from edgewright.cli.comparison import show
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.compare import compare, table
+    from edgewright.evaluation.compare import compare, table
 
     keep_compilations()
     with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as report:
         result = compare(chosen, names, data=data, episodes=count, report=report)
     found = table(result)
     if out:
-        from edgewright.studies.page import write_page
+        from edgewright.reporting.comparison_page import write_page
 
         said = f"edgewright compare {scenario}" + (f" --policies {policies}" if policies else "")
         found["report"] = str(write_page(Path(out), result, found, said))

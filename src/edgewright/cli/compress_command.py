@@ -51,16 +51,16 @@ def command(
     Every stage is scored on the evaluation episodes of the bundle's scenario, the same for all, by
     the graph that would be deployed.
     """
-    from edgewright.deploy.compress.stages import parse_stages
+    from edgewright.compress.stages import parse_stages
 
     wanted, least = parse_stages(stages), _share(min_score_kept)
     count, drawn = whole(episodes, "--episodes", 2), whole(seed, "--seed", 0) or 0
     target = Path(out) if out else Path(bundle).with_name(f"{Path(bundle).stem}-small.edge")
+    from edgewright.bundle import load
+    from edgewright.bundle.bundle import save
     from edgewright.cli.terminal import counting_bar, print_table
     from edgewright.core.compilation import keep_compilations
-    from edgewright.deploy.bundle import load
-    from edgewright.deploy.bundle.bundle import save
-    from edgewright.studies import compression
+    from edgewright.deploy import compression
 
     keep_compilations()
     parent = load(bundle)
@@ -126,7 +126,7 @@ def _kept(row: dict[str, float]) -> dict[str, str]:
 def _draw(rows: list[dict[str, float]], folder: str | None) -> list[str]:
     if folder is None:
         return []
-    from edgewright.studies.pareto import pareto
-    from edgewright.studies.style import save
+    from edgewright.deploy.pareto import pareto
+    from edgewright.reporting.style import save
 
     return [str(path) for path in save(pareto(rows), folder, "pareto").values()]

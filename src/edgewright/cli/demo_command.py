@@ -25,8 +25,8 @@ def command(out: str, steps: str, seeds: str, data: str | None, as_json: bool) -
     from edgewright.cli.comparison import show
     from edgewright.cli.terminal import counting_bar, training_bar
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.demo import Plan, Watch, run
-    from edgewright.studies.page import verdicts
+    from edgewright.papers.demo import Plan, Watch, run
+    from edgewright.reporting.comparison_page import verdicts
 
     keep_compilations()
     said = f"edgewright demo --steps {steps} --seeds {seeds}" + (" --data FOLDER" if data else "")

@@ -60,9 +60,9 @@ def command(
         raise InputError(problem, where="--shots", hint="e.g. --adapt-steps 0,1,5 --shots 10")
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
+    from edgewright.evaluation.compare import compare, table
     from edgewright.scenarios.load import check
-    from edgewright.studies.compare import compare, table
-    from edgewright.studies.store import read_json
+    from edgewright.training.store import read_json
 
     keep_compilations()
     if scenario is None and overrides:
@@ -77,7 +77,7 @@ def command(
     else:
         chosen = load_scenario(scenario, overrides)
     if asked:
-        from edgewright.studies.adaptation import evaluate_run
+        from edgewright.evaluation.adaptation import evaluate_run
 
         steps = [step for step in asked if step is not None]
         content = evaluate_run(run, chosen, steps, reused or 0, data, count)

@@ -78,7 +78,7 @@ def command(
         options = "--seed, --hidden, --device, --rules, --lite"
         raise InputError(problem, where=options, hint="leave them out")
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.exporting import export_rule, export_run
+    from edgewright.deploy.export_run import export_rule, export_run
 
     keep_compilations()
     if is_run:

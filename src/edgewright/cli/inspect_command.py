@@ -11,7 +11,7 @@ import click
 from edgewright.cli.options import json_option, parity_line, print_json
 
 if TYPE_CHECKING:
-    from edgewright.deploy.bundle import Bundle
+    from edgewright.bundle import Bundle
 
 MOST_SHOWN = 1e18
 """No size and no score of a policy is larger."""
@@ -22,8 +22,8 @@ MOST_SHOWN = 1e18
 @json_option
 def command(bundle: str, as_json: bool) -> None:
     """Check BUNDLE (hashes, schema, operators, parity on this machine) and show what is in it."""
-    from edgewright.deploy.bundle import load
-    from edgewright.deploy.bundle.facts import printable
+    from edgewright.bundle import load
+    from edgewright.bundle.facts import printable
 
     found = load(bundle)
     checked: dict[str, Any] = {
@@ -44,7 +44,7 @@ def command(bundle: str, as_json: bool) -> None:
 
 def _lines(found: Bundle, size: int) -> Iterator[str]:
     """Say in words what is in a bundle; what its maker left out of the manifest is not shown."""
-    from edgewright.deploy.bundle import lite
+    from edgewright.bundle import lite
 
     facts = found.facts
     yield f"{found.name} ({facts['kind']}), version {found.version}, {size:,} bytes"

@@ -18,7 +18,7 @@ def command(as_json: bool, schema: bool) -> None:
         print_json(json_schema())
         return
     from edgewright.scenarios.build import learner_names
-    from edgewright.scenarios.registry import systems
+    from edgewright.systems.registry import systems
 
     scenarios = []
     for name in shipped():

@@ -47,9 +47,9 @@ def with_recordings(scenario: Any, name: str, overrides: tuple[str, ...], data: 
     """
     from click.core import ParameterSource
 
-    from edgewright.scenarios.inputs import is_recorded
     from edgewright.scenarios.load import load, parse_override
-    from edgewright.scenarios.registry import system_of
+    from edgewright.specs.inputs import is_recorded
+    from edgewright.systems.registry import system_of
 
     source = click.get_current_context().get_parameter_source("data")
     recordings = system_of(scenario.world.kind).recordings

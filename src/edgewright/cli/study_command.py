@@ -44,9 +44,9 @@ def command(
     from edgewright.cli.terminal import share_bar
     from edgewright.cli.verdicts import show
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.outcome import occasion, write_outcome
-    from edgewright.studies.papers import study_named
+    from edgewright.papers import study_named
     from edgewright.studies.runner import run_study
+    from edgewright.studies.study_output import occasion, write_outcome
 
     study = study_named(name)
     keep_compilations()

@@ -46,8 +46,8 @@ def command(
     chosen = with_recordings(load_scenario(scenario, overrides), scenario, overrides, data)
     from edgewright.cli.terminal import training_bar
     from edgewright.core.compilation import keep_compilations
-    from edgewright.studies.result import finish
-    from edgewright.studies.train import Request, train
+    from edgewright.evaluation.score_run import finish
+    from edgewright.training.runs import Request, train
 
     keep_compilations()
     request = Request(

@@ -3,7 +3,7 @@
 Structural types: a user's world imports nothing from here. Everything is written for **one**
 example and ``vmap``ped outside; the axis ``*agents`` is whatever a world calls its devices and is
 absent for a single decision maker. ``check_world``, ``check_policy`` and ``check_learner`` in
-:mod:`edgewright.core.checks` say in words what breaks a law.
+:mod:`edgewright.testing` say in words what breaks a law.
 """
 
 from __future__ import annotations

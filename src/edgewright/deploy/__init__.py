@@ -1,1 +1,1 @@
-"""From a trained policy to one file: export, compression, and the bundle that decides."""
+"""A run, exported, compressed and timed."""

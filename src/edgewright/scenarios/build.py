@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.scenarios.inputs import PROCESS_KINDS, entries, fingerprint, is_recorded
 from edgewright.scenarios.learners import LEARNER_KINDS, LearnerPlan, build_learner, learner_names
 from edgewright.scenarios.load import identity
-from edgewright.scenarios.registry import system_of
-from edgewright.scenarios.schema import Scenario
-from edgewright.scenarios.system import Built, System
+from edgewright.specs.inputs import PROCESS_KINDS, entries, fingerprint, is_recorded
+from edgewright.specs.schema import Scenario
+from edgewright.systems.registry import system_of
+from edgewright.systems.system import Built, System
 
 
 def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Built:

@@ -16,8 +16,8 @@ from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Learner, World
-from edgewright.scenarios.registry import system_of
-from edgewright.scenarios.schema import Scenario
+from edgewright.specs.schema import Scenario
+from edgewright.systems.registry import system_of
 
 SHARES = ("gamma", "gae_lambda", "warm_share", "epsilon_end", "explore_share")
 """Settings of learners that lie between 0 and 1."""
@@ -157,7 +157,7 @@ def _entry(name: str) -> tuple[type | Around, dict[str, Any], bool]:
 
 @functools.cache
 def _shipped() -> dict[str, dict[str, Any]]:
-    text = (resources.files("edgewright.scenarios") / "data" / "learners.toml").read_text()
+    text = (resources.files("edgewright.systems") / "learners.toml").read_text()
     return tomllib.loads(text)
 
 

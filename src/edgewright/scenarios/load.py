@@ -8,17 +8,17 @@ import json
 import tomllib
 import types
 import typing
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.scenarios.placement import PlacementSpec
-from edgewright.scenarios.processes import ProcessSpec
-from edgewright.scenarios.registry import system_of, systems
-from edgewright.scenarios.schema import Scenario
+from edgewright.specs.placement import PlacementSpec
+from edgewright.specs.processes import ProcessSpec
+from edgewright.specs.schema import Scenario
+from edgewright.systems.presets import preset_files, scenario_names
+from edgewright.systems.registry import system_of, systems
 
 AnyScenario: typing.TypeAlias = Scenario[Any, Any, Any]
 
@@ -28,14 +28,7 @@ _DEEPEST = 8
 
 def shipped() -> list[str]:
     """Return the names of the scenarios that come with the package, sorted."""
-    folder = resources.files("edgewright.scenarios") / "data"
-    names = [entry.name.removesuffix(".toml") for entry in folder.iterdir()]
-    return sorted(name for name in names if name != "learners" and name not in _bases())
-
-
-def _bases() -> list[str]:
-    """Return the names of files that only others extend: the common numbers of a system."""
-    return list(systems())
+    return scenario_names()
 
 
 def load(name_or_path: str, overrides: dict[str, Any] | None = None) -> AnyScenario:
@@ -161,10 +154,10 @@ def _read(name_or_path: str, depth: int, beside: Path | None = None) -> tuple[di
 
 
 def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str, Path | None]:
-    known = [*shipped(), *(_bases() if depth else [])]
+    files = preset_files()
+    known = list(files) if depth else shipped()
     if name_or_path in known:
-        entry = resources.files("edgewright.scenarios") / "data" / f"{name_or_path}.toml"
-        return entry.read_text(), name_or_path, None
+        return files[name_or_path].read_text(), name_or_path, None
     if not name_or_path.endswith(".toml"):
         problem = f"there is no scenario '{name_or_path}'"
         hint = nearest(name_or_path, known) + "; a file of your own ends in .toml"

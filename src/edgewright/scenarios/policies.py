@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.scenarios.registry import system_of
-from edgewright.scenarios.system import Built, Contender, Group
+from edgewright.systems.registry import system_of
+from edgewright.systems.system import Built, Contender, Group
 
 
 def baseline_names(built: Built) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from edgewright.bundle import BadField, Bundle, load
+from edgewright.bundle.bundle import POLICY
+from edgewright.bundle.engine import Engine, EngineError
 from edgewright.core.errors import InputError
-from edgewright.deploy.bundle import BadField, Bundle, load
-from edgewright.deploy.bundle.bundle import POLICY
-from edgewright.deploy.bundle.engine import Engine, EngineError
 from edgewright.serve.counters import Counters
 from edgewright.serve.log import DecisionLog, Entry
 from edgewright.serve.settings import Settings

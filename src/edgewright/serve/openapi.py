@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright import __version__
-from edgewright.deploy.bundle.interface import Beyond, Field, Interface, Output
+from edgewright.bundle.interface import Beyond, Field, Interface, Output
 from edgewright.serve.settings import Settings
 
 ID_PATTERN = "^[0-9a-f]{12}-[0-9a-f]{1,16}$"

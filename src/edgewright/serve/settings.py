@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from edgewright.deploy.bundle.interface import Beyond
+from edgewright.bundle.interface import Beyond
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Training runs, comparisons, statistics, figures, reports."""
+"""Studies: jobs, tables, claims and their verdicts."""

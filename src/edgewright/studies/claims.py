@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from edgewright.studies.statistics import Interval
+from edgewright.evaluation.statistics import Interval
 from edgewright.studies.study import Claim, Measured, Table
 
 Measures = Mapping[str, Callable[..., Measured]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgewright.studies.report import Section, as_text
+from edgewright.reporting.html import Section, as_text
 from edgewright.studies.study import Study, Table, Verdict
-from edgewright.studies.wording import READING, Occasion, number, side_by_side, summary
+from edgewright.studies.verdict_text import READING, Occasion, number, side_by_side, summary
 
 
 def markdown(

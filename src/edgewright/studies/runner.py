@@ -26,8 +26,8 @@ from typing import Any
 
 from edgewright.core.compilation import cores, keep_compilations
 from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
-from edgewright.studies import store
 from edgewright.studies.study import Desk, Found, Job, Plan, Study, Table, fingerprints
+from edgewright.training import store
 
 SECONDS_TO_STOP = 20.0
 """How long a worker may take to save its work when it is told to stop."""

@@ -26,7 +26,7 @@ from edgewright.core.files import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from edgewright.studies.report import Section
+    from edgewright.reporting.html import Section
 
 Status = Literal["reproduced", "not reproduced", "not comparable"]
 STATUSES: tuple[Status, ...] = ("reproduced", "not reproduced", "not comparable")

@@ -1,1 +1,0 @@
-"""What learners are measured against: rules, greedies, planners, bounds."""

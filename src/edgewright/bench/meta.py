@@ -1,0 +1,137 @@
+"""Measure the speed of meta-learned offloading here and now, beside another library's if asked."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.compilation import cores
+from edgewright.core.errors import InputError
+from edgewright.loops import adapt, meta
+from edgewright.loops.meta import start
+from edgewright.scenarios.build import Built, build, build_learner
+from edgewright.scenarios.load import load
+from edgewright.systems.binary import BinaryWorld, Needs, needs
+from edgewright.systems.binary.baselines import enumerate_actions
+from edgewright.systems.binary.build import sampler
+
+DEVICES, STEPS = 1000, 20
+"""Hidden scenarios that adapt side by side in one call, and gradient steps of each."""
+
+ENUMERATED = 15
+"""Devices of the enumeration that is timed: 2^15 actions in each of 1000 slots."""
+
+
+def measure_binary(
+    scenario: str, rate: Callable[..., float], tell: Callable[[str], None], peer: str | None
+) -> dict[str, Any]:
+    """Return rounds and gradient steps per second, enumeration time, and ratios to a peer.
+
+    Args:
+        rate: calls per second of a function that returns arrays.
+        peer: a program that measures the same sizes with another library, e.g.
+            ``benchmarks/mrl_torch.py``: called with a JSON object, it prints one.
+    """
+    if peer and not Path(peer).is_file():
+        hint = "e.g. benchmarks/mrl_torch.py of the source tree"
+        raise InputError("there is no such file", where=f"--peer {peer}", hint=hint)
+    chosen = load(scenario)
+    built = build(chosen)
+    tell("meta-training")
+    plan = build_learner("maml", chosen, built.world, chosen.training.steps)
+    found: dict[str, Any] = {"meta_training": _meta(built, plan, rate)}
+    tell("fine-tuning")
+    found["fine_tuning"] = _tuning(built, plan.learner, rate)
+    tell("enumeration")
+    found["enumeration"] = _enumeration(chosen, rate)
+    if peer:
+        tell(Path(peer).name)
+        found["peer"] = _peer(peer, built, plan.learner, found)
+    return found
+
+
+def _meta(built: Built, plan: Any, rate: Callable[..., float]) -> dict[str, Any]:
+    learner, chunk = plan.learner, 50
+    training = meta.begin(jax.random.key(0), built.world, built.hidden.train, learner)
+    given = (built.world, built.hidden.train, learner, None, training, jnp.int32(chunk), chunk)
+    per_s = chunk * rate(lambda: meta.advance(*given), least_s=3.0)
+    return {
+        "rounds_per_s": round(per_s, 1),
+        "tasks_per_round": learner.tasks,
+        "slots_per_task": learner.slots,
+        "traffic_bytes_per_round": learner.traffic_bytes(training.server.initial),
+    }
+
+
+def _tuning(built: Built, learner: Any, rate: Callable[..., float]) -> dict[str, Any]:
+    tasks, world, base = built.hidden.test, built.world, learner.base
+    many = jax.tree.map(lambda leaf: jnp.resize(leaf, (DEVICES, *leaf.shape[1:])), tasks.params)
+    tasks = tasks.__class__(params=many, recorded=tasks.recorded, world=tasks.world)
+    lives = adapt.born_all(jax.random.key(0), world, tasks, base)
+    given = (world, tasks, base, lives, jnp.int32(STEPS), STEPS)
+    per_s = DEVICES * STEPS * rate(lambda: adapt.live_all(*given), least_s=3.0)
+    return {"devices": DEVICES, "steps_of_each": STEPS, "steps_per_s": round(per_s)}
+
+
+def _enumeration(chosen: Any, rate: Callable[..., float]) -> dict[str, Any]:
+    law = sampler(chosen)
+    law = law.__class__(**{**vars(law), "devices": ENUMERATED, "fewest_devices": ENUMERATED})
+    world, slots = BinaryWorld(devices=ENUMERATED), chosen.params.horizon_slots
+
+    @jax.jit
+    def slots_of(key: Any) -> Needs:
+        params = law.draw(key)
+        rows = start(world.inputs(params), key, slots)
+        return jax.vmap(functools.partial(needs, params))(rows.gain)
+
+    need = slots_of(jax.random.key(0))
+    seconds = 1 / rate(lambda: enumerate_actions("coupled", need))
+    return {"actions": 2**ENUMERATED, "slots": slots, "seconds": round(seconds, 3)}
+
+
+def _peer(peer: str, built: Built, learner: Any, found: dict[str, Any]) -> dict[str, Any]:
+    base, devices = learner.base, built.world.devices
+    sizes = {
+        "devices": devices,
+        "layers": [devices, *base.hidden, devices],
+        "tasks": learner.tasks,
+        "support": learner.support,
+        "query": learner.query,
+        "candidates": base.candidates,
+        "frames": base.frames,
+        "memory": base.memory,
+        "batch": base.batch,
+        "threads": cores(),
+        "gain_log10_mean": float(built.params.gain_log10_mean),
+        "gain_log10_std": float(built.params.gain_log10_std),
+    }
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, peer, json.dumps(sizes)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        problem = f"it failed: {done.stderr.strip().splitlines()[-1:] or 'no message'}"
+        raise InputError(problem, where=f"--peer {peer}", hint="is its library installed?")
+    try:
+        theirs = json.loads(done.stdout)
+        rounds = found["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
+        steps = found["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        problem = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
+        hint = "print one JSON object with meta_rounds_per_s and fine_tuning_steps_per_s"
+        raise InputError(problem, where=f"--peer {peer}", hint=hint) from None
+    return {
+        **theirs,
+        "seconds": round(time.perf_counter() - begun, 1),
+        "ratio_meta_training": round(rounds, 1),
+        "ratio_fine_tuning": round(steps, 1),
+    }

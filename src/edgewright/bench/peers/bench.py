@@ -1,0 +1,324 @@
+"""Peers: what they reach and how fast, beside ours, in one run on one machine."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import itertools
+import math
+import multiprocessing
+import platform
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from edgewright import __version__
+from edgewright.adapters import weights
+from edgewright.adapters.gymnasium import WorldEnv, WorldVectorEnv
+from edgewright.bench.peers import jax_peers, require, sb3, settings
+from edgewright.bench.peers.transcription import TranscribedEnv, check_transcribed
+from edgewright.bench.training import measure_world
+from edgewright.core.compilation import cores
+from edgewright.core.protocols import Learner, Policy
+from edgewright.evaluation import statistics
+from edgewright.loops.evaluate import evaluate
+from edgewright.loops.online import advance, begin
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.load import load
+from edgewright.specs.schema import Scenario
+from edgewright.training.runs import CHUNK, evaluation_inputs, threads
+
+PACKAGES = ("gymnasium", "stable-baselines3", "torch", "sbx-rl", "rejax", "gymnax", "jax")
+COPIES = (16, 256)
+"""How many copies the vector environments are measured with."""
+
+MARGIN = 0.02
+"""Rewards per slot that differ by less are taken as equal: a fifth of what lies between greedy and
+the bound on aigc-heavy. Without a margin, fewer seeds would agree more easily."""
+
+KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn")
+STAGES = 5
+
+
+def bench(scenario: str, steps: int, seeds: int, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure speeds, then train every seed on both sides and compare the scores.
+
+    Args:
+        scenario: one that the transcription knows.
+        steps: environment steps of each training whose score is compared.
+        seeds: trainings of each kind on each side.
+        tell: is told what goes on, :data:`STAGES` times.
+
+    Raises:
+        InputError: the extra is missing, or the scenario is not transcribed.
+    """
+    require()
+    chosen = load(scenario)
+    check_transcribed(chosen)
+    built = build(chosen)
+    began = time.perf_counter()
+    tell("worlds")
+    found: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
+    found["world"] = measure_worlds(chosen, built)
+    learners: dict[str, Learner] = {"ppo": settings.ppo(steps), "dqn": settings.dqn(steps)}
+    for kind in KINDS:
+        tell(f"speed of {kind}")
+        found[kind] = {"speed": measure_speed(kind, scenario, built, learners[kind])}
+    for kind in KINDS:
+        tell(f"scores of {kind}")
+        found[kind]["score"] = compare_scores(kind, chosen, built, learners[kind], steps, seeds)
+    found["seconds"] = round(time.perf_counter() - began, 1)
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "cores": cores(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "edgewright": __version__,
+        "packages": versions,
+    }
+
+
+# --- worlds --------------------------------------------------------------------------------------
+
+
+def measure_worlds(scenario: Scenario, built: Built) -> dict[str, Any]:
+    """Return steps per second of the world as ours, behind Gymnasium, and in plain Python."""
+    compiled = measure_world(built)
+    parts = (built.world, built.params, built.train_stream)
+    plain = _stepping(TranscribedEnv(scenario))
+    ours = _stepping(WorldEnv(*parts))
+    drawn = compiled["inputs_drawn_steps_per_s"]
+    found: dict[str, Any] = {
+        "compiled_steps_per_s": drawn,
+        "compiled_copies": compiled["copies"],
+        "plain_python_steps_per_s": round(plain),
+        "gymnasium_steps_per_s": round(ours),
+        "ratio_compiled_to_plain_python": round(drawn / plain, 1),
+        "ratio_gymnasium_to_plain_python": round(ours / plain, 3),
+        "vector": [],
+    }
+    for copies in COPIES:
+        sync = SyncVectorEnv(
+            [lambda: TranscribedEnv(scenario)] * copies, autoreset_mode=AutoresetMode.SAME_STEP
+        )
+        row = {"sync": _stepping(sync, copies), "ours": _stepping(_vector(parts, copies), copies)}
+        found["vector"].append(
+            {
+                "copies": copies,
+                "plain_python_sync_steps_per_s": round(row["sync"]),
+                "gymnasium_steps_per_s": round(row["ours"]),
+                "ratio": round(row["ours"] / row["sync"], 2),
+            }
+        )
+    return found
+
+
+def _vector(parts: tuple[Any, Any, Any], copies: int) -> WorldVectorEnv:
+    return WorldVectorEnv(*parts, num_envs=copies)
+
+
+def _stepping(env: Any, copies: int = 1, seconds: float = 1.0) -> float:
+    """Return steps per second with random actions drawn before: the median of five."""
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    actions = itertools.cycle([env.action_space.sample() for _ in range(1024)])
+    vector = hasattr(env, "num_envs")
+
+    def play(count: int) -> float:
+        began = time.perf_counter()
+        for action in itertools.islice(actions, count):
+            _, _, terminated, truncated, _ = env.step(action)
+            if not vector and (terminated or truncated):
+                env.reset()
+        return count * copies / (time.perf_counter() - began)
+
+    play(300)  # compiles, and fills caches
+    count = max(50, int(seconds / 5 * play(100) / copies))
+    return float(np.median([play(count) for _ in range(5)]))
+
+
+# --- learners ------------------------------------------------------------------------------------
+
+
+def measure_speed(kind: sb3.Kind, scenario: str, built: Built, learner: Learner) -> dict[str, Any]:
+    """Return steps per second of one training, ours and theirs, and the ratios.
+
+    Theirs run alone in a fresh process, with one and with two threads of torch, and are compared
+    at the faster one.
+    """
+    shared = _settings(kind, learner)
+    update = learner.envs * learner.rollout_steps
+    count = 5 * update if kind == "ppo" else 40 * update
+    rates: dict[str, float] = {}
+    for place in ("transcription", "adapter"):
+        for number in (1, 2):
+            call = functools.partial(sb3.rate, kind, scenario, shared, place, number, count)
+            rates[f"{place}_{number}_threads"] = _apart(call)
+    ours = _our_rate(built, learner)
+    best = max(rates.values())
+    found: dict[str, Any] = {
+        "settings": shared,
+        "ours_compile_s": round(ours[0], 2),
+        "ours_steps_per_s": round(ours[1]),
+        "stable_baselines3_steps_per_s": {name: round(rate) for name, rate in rates.items()},
+        "ratio_to_stable_baselines3": round(ours[1] / best, 1),
+    }
+    if kind == "ppo":
+        found |= _jax_peers(scenario, shared, ours[1])
+    return found
+
+
+def _jax_peers(scenario: str, shared: dict[str, Any], ours: float) -> dict[str, Any]:
+    """Return the same of sbx and rejax, or null where they are not installed."""
+    found: dict[str, Any] = {"sbx_steps_per_s": None, "rejax": None}
+    if importlib.util.find_spec("sbx"):
+        rate = max(
+            _apart(functools.partial(jax_peers.sbx_rate, scenario, shared, place))
+            for place in ("transcription", "adapter")
+        )
+        found["sbx_steps_per_s"] = round(rate)
+        found["ratio_to_sbx"] = round(ours / rate, 1)
+    if importlib.util.find_spec("rejax") and importlib.util.find_spec("gymnax"):
+        rejax = _apart(functools.partial(jax_peers.rejax_rate, scenario, shared))
+        found["rejax"] = {
+            "compile_s": round(rejax["compile_s"], 2),
+            "steps_per_s": round(rejax["steps_per_s"]),
+        }
+        found["ratio_to_rejax"] = round(ours / rejax["steps_per_s"], 2)
+    return found
+
+
+def _our_rate(built: Built, learner: Learner) -> tuple[float, float]:
+    """Return the seconds until our training is ready, and its steps per second: median of five."""
+    arguments = (built.params, built.train_stream, learner)
+    began = time.perf_counter()
+    training = begin(jax.random.key(0), built.world, *arguments)
+    compiled = advance.lower(built.world, *arguments, training, jnp.int32(1), CHUNK).compile()
+    ready = time.perf_counter() - began
+    rates = []
+    for _ in range(6):
+        began = time.perf_counter()
+        training, _ = jax.block_until_ready(compiled(*arguments, training, jnp.int32(CHUNK)))
+        rates.append(CHUNK * learner.envs * learner.rollout_steps / (time.perf_counter() - began))
+    return ready, float(np.median(rates[1:]))
+
+
+# --- scores --------------------------------------------------------------------------------------
+
+
+def compare_scores(
+    kind: sb3.Kind, scenario: Scenario, built: Built, learner: Learner, steps: int, seeds: int
+) -> dict[str, Any]:
+    """Train both sides and score their greedy policies on the same episodes of the evaluation.
+
+    Returns:
+        mean reward of each side with its interval over seeds and episodes, and the interval of
+        the difference. ``agree`` says that the whole of it lies within :data:`MARGIN`.
+    """
+    ours = np.stack(
+        [_score(scenario, built, policy) for policy in _ours(built, learner, steps, seeds)]
+    )
+    shared = _settings(kind, learner)
+    taken = _rounds(learner, steps) * learner.envs * learner.rollout_steps
+    with _workers(min(seeds, cores())) as pool:
+        jobs = [
+            pool.submit(sb3.train, kind, scenario.name, shared, taken, seed)
+            for seed in range(seeds)
+        ]
+        trained = [job.result() for job in jobs]
+    theirs = np.stack(
+        [
+            _score(
+                scenario,
+                built,
+                weights.policy_of(one["arrays"], one["activation"], one["observations"]),
+            )
+            for one in trained
+        ]
+    )
+    difference = statistics.paired_difference(ours, theirs)
+    return {
+        "steps": trained[0]["steps"],
+        "seeds": seeds,
+        "episodes": int(ours.shape[1]),
+        "ours": _interval(ours),
+        "stable_baselines3": _interval(theirs),
+        "difference": {
+            "mean": difference.estimate,
+            "low": difference.low,
+            "high": difference.high,
+        },
+        "margin": MARGIN,
+        "agree": is_small(difference),
+    }
+
+
+def is_small(difference: statistics.Interval) -> bool:
+    """Say whether a difference was shown to be below the margin, either way."""
+    return bool(difference.low > -MARGIN and difference.high < MARGIN)
+
+
+def _ours(built: Built, learner: Learner, steps: int, seeds: int) -> list[Policy]:
+    """Return the greedy policies of all seeds, trained side by side."""
+    arguments = (built.params, built.train_stream, learner)
+    needed = _rounds(learner, steps)
+    start = [begin(jax.random.key(seed), built.world, *arguments) for seed in range(seeds)]
+    compiled = advance.lower(built.world, *arguments, start[0], jnp.int32(1), CHUNK).compile()
+
+    def train(training: Any) -> Policy:
+        for done in range(0, needed, CHUNK):
+            training, _ = compiled(*arguments, training, jnp.int32(min(CHUNK, needed - done)))
+        return learner.policy(jax.block_until_ready(training.learner), explore=False)
+
+    with threads(seeds) as pool:
+        return list(pool.map(train, start))
+
+
+def _score(scenario: Scenario, built: Built, policy: Policy) -> np.ndarray:
+    """Return the reward of each evaluation episode."""
+    inputs = evaluation_inputs(scenario, built)
+    missed = scenario.evaluation.missed_reward
+    key = jax.random.key(0)  # a greedy policy does not use it
+    found = evaluate(key, built.world, built.params, policy, inputs, missed_reward=missed)
+    return np.asarray(found["reward"])
+
+
+def _interval(rewards: np.ndarray) -> dict[str, Any]:
+    interval = statistics.paired_difference(rewards, np.zeros(rewards.shape[-1]))
+    each = [round(float(value), 4) for value in rewards.mean(axis=1)]
+    return {"reward": interval.estimate, "low": interval.low, "high": interval.high, "seeds": each}
+
+
+def _settings(kind: sb3.Kind, learner: Any) -> dict[str, Any]:
+    return settings.ppo_settings(learner) if kind == "ppo" else settings.dqn_settings(learner)
+
+
+def _rounds(learner: Learner, steps: int) -> int:
+    """Return how many rounds of playing and learning ``steps`` need, rounded up."""
+    return math.ceil(steps / (learner.envs * learner.rollout_steps))
+
+
+def _workers(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _apart(call: Callable[[], Any]) -> Any:
+    """Return what ``call`` returns in a fresh process of its own."""
+    with _workers(1) as pool:
+        return pool.submit(call).result()

@@ -1,0 +1,117 @@
+# pyright: reportMissingImports=false
+"""Stable-Baselines3 on the same world with the same settings. Runs in processes of its own.
+
+The functions take and return plain values, because they cross the border of a process. torch is
+imported when they run, and JAX is not, unless our own vector environment is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from edgewright.bench.peers.transcription import TranscribedEnv
+from edgewright.scenarios.load import load
+
+Kind = Literal["ppo", "dqn"]
+Place = Literal["transcription", "adapter"]
+Settings = dict[str, Any]
+
+
+def train(kind: Kind, scenario: str, settings: Settings, steps: int, seed: int) -> dict[str, Any]:
+    """Train one seed on the transcription and return its weights and statistics as arrays.
+
+    Returns:
+        ``arrays`` (the policy's ``state_dict``), ``activation``, ``observations`` (mean, variance
+        and count of its normalisation), ``seconds`` and ``steps`` actually taken.
+    """
+    model = _model(kind, scenario, settings, seed, "transcription", threads=1)
+    started = time.perf_counter()
+    model.learn(steps)
+    seconds = time.perf_counter() - started
+    moments = model.get_vec_normalize_env().obs_rms
+    return {
+        "arrays": {n: leaf.detach().numpy() for n, leaf in model.policy.state_dict().items()},
+        "activation": "tanh",
+        "observations": (moments.mean, moments.var, float(moments.count)),
+        "seconds": seconds,
+        "steps": int(model.num_timesteps),
+    }
+
+
+def rate(
+    kind: Kind, scenario: str, settings: Settings, place: Place, threads: int, steps: int
+) -> float:
+    """Return steps per second of training, after a warm-up of two updates."""
+    model = _model(kind, scenario, settings, 0, place, threads)
+    warm = 2 * settings["envs"] * settings["rollout_steps"] + settings.get("learning_starts", 0)
+    model.learn(warm)
+    before, started = model.num_timesteps, time.perf_counter()
+    model.learn(steps, reset_num_timesteps=False)
+    return (model.num_timesteps - before) / (time.perf_counter() - started)
+
+
+def envs(scenario: str, place: Place, count: int) -> Any:
+    """Return ``count`` copies for Stable-Baselines3: the transcription, or our adapter."""
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    if place == "adapter":
+        from edgewright.adapters.stable_baselines3 import make_vec
+
+        return make_vec(scenario, count)
+    chosen = load(scenario)
+    return DummyVecEnv([lambda: TranscribedEnv(chosen)] * count)
+
+
+def _model(
+    kind: Kind, scenario: str, settings: Settings, seed: int, place: Place, threads: int
+) -> Any:
+    import torch
+    from stable_baselines3 import DQN, PPO
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    torch.set_num_threads(threads)
+    copies = VecNormalize(
+        envs(scenario, place, settings["envs"]),
+        gamma=settings["gamma"],
+        norm_obs=True,
+        norm_reward=True,
+    )
+    hidden = list(settings["hidden"])
+    shared: dict[str, Any] = {
+        "learning_rate": settings["rate"],
+        "gamma": settings["gamma"],
+        "batch_size": settings["minibatch"],
+        "max_grad_norm": settings["clip_gradient"],
+        "seed": seed,
+        "device": "cpu",
+    }
+    if kind == "ppo":
+        return PPO(
+            "MlpPolicy",
+            copies,
+            n_steps=settings["rollout_steps"],
+            n_epochs=settings["epochs"],
+            gae_lambda=settings["gae_lambda"],
+            clip_range=settings["clip"],
+            ent_coef=settings["entropy"],
+            policy_kwargs={
+                "net_arch": {"pi": hidden, "vf": hidden},
+                "activation_fn": torch.nn.Tanh,
+            },
+            **shared,
+        )
+    played = settings["envs"] * settings["rollout_steps"]
+    return DQN(
+        "MlpPolicy",
+        copies,
+        buffer_size=settings["replay"],
+        learning_starts=settings["learning_starts"],
+        train_freq=settings["rollout_steps"],
+        gradient_steps=played // settings["train_every"],
+        target_update_interval=settings["target_every"],
+        exploration_fraction=settings["explore_share"],
+        exploration_final_eps=settings["epsilon_end"],
+        policy_kwargs={"net_arch": hidden, "activation_fn": torch.nn.Tanh},
+        **shared,
+    )

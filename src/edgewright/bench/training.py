@@ -1,0 +1,234 @@
+"""Measure speed on this machine, as figures and ratios of one run. Nothing here is remembered."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright import __version__
+from edgewright.bench.meta import measure_binary
+from edgewright.core.compilation import cores
+from edgewright.core.errors import InputError
+from edgewright.core.records import Decision, record, static
+from edgewright.loops.online import advance, begin
+from edgewright.loops.unroll import Stage, stage, take, unroll
+from edgewright.scenarios.build import Built, build, build_learner
+from edgewright.scenarios.load import load
+from edgewright.training.runs import CHUNK, threads
+
+COPIES, ROWS = 1024, 128
+"""Copies of the world and steps of each when the world is measured alone."""
+
+_PROBE = """
+import json, sys, time
+from edgewright.core.compilation import keep_compilations
+keep_compilations()
+from edgewright.bench.training import compile_training
+print(json.dumps(compile_training(sys.argv[1])))
+"""
+
+
+@record
+class Fixed:
+    """Always the same action: what is left is the world."""
+
+    action: int = static()
+
+    def start(self, key: Any) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Any, carry: tuple[()], observation: Any) -> tuple[tuple[()], Decision]:
+        """Return the action for every agent."""
+        shape = observation.shape[:-1]
+        return carry, Decision(action=jnp.full(shape, self.action, jnp.int32), aux=())
+
+
+def bench(scenario: str, tell: Callable[[str], None], peer: str | None = None) -> dict[str, Any]:
+    """Measure what matters to the scenario's system; return figures with units in their names.
+
+    Where scenarios are hidden that is meta-training, fine-tuning and enumeration; elsewhere
+    compiling, the world alone, and training.
+
+    Args:
+        peer: a program that measures the same sizes with another library; only for the former.
+
+    Raises:
+        InputError: a peer is named where there is nothing to measure beside it.
+    """
+    chosen = load(scenario)
+    built = build(chosen)
+    if peer and built.hidden is None:
+        problem = f"'{scenario}' is not measured beside another library"
+        raise InputError(problem, where="--peer", hint="leave it out, or name binary-hard")
+    found: dict[str, Any] = {
+        "scenario": scenario,
+        "machine": {
+            "cores": cores(),
+            "architecture": platform.machine(),
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "edgewright": __version__,
+        },
+    }
+    if built.hidden is not None:
+        return {**found, **measure_binary(scenario, _rate, tell, peer)}
+    tell("compile, cold and from the cache")
+    found["compile"] = measure_compile(scenario)
+    tell("world alone")
+    found["world"] = measure_world(built)
+    tell("training")
+    found["training"] = measure_training(scenario)
+    return found
+
+
+def compile_training(scenario: str) -> dict[str, float]:
+    """Return the seconds to have a training of the scenario's learner ready to run."""
+    chosen = load(scenario)
+    built = build(chosen)
+    plan = build_learner(chosen.training.learner, chosen, built.world, chosen.training.steps)
+    arguments = (built.params, built.train_stream, plan.learner)
+    started = time.perf_counter()
+    training = begin(jax.random.key(0), plan.train_world, *arguments)
+    lowered = advance.lower(plan.train_world, *arguments, training, jnp.int32(1), CHUNK)
+    traced = time.perf_counter()
+    lowered.compile()
+    ended = time.perf_counter()
+    return {"total_s": round(ended - started, 3), "compile_s": round(ended - traced, 3)}
+
+
+def measure_compile(scenario: str) -> dict[str, Any]:
+    """Compile in a new process with an empty cache, and in another one with what it left."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [_probe(scenario, folder) for _ in range(2)]
+    return {"cold": runs[0], "cached": runs[1]}
+
+
+def _probe(scenario: str, folder: str) -> dict[str, float]:
+    environment = {**os.environ, "EDGEWRIGHT_CACHE": folder}
+    command = [sys.executable, "-c", _PROBE, scenario]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def measure_world(built: Built) -> dict[str, Any]:
+    """Return steps per second of the world: with inputs given, with inputs drawn, and stepped.
+
+    ``stepped`` calls a compiled step from Python once for each step of one copy, as a Gymnasium
+    loop does; the ratios are to that.
+    """
+    world, params, stream = built.world, built.params, built.train_stream
+    policy = Fixed(action=world.actions - 1)
+    key = jax.random.key(0)
+    carry = jax.jit(jax.vmap(stream.start))(jax.random.split(key, COPIES))
+    carry, rows = jax.jit(lambda c: take(stream, c, ROWS))(carry)
+    games = stage(key, world, params, policy, jax.tree.map(lambda leaf: leaf[0], rows))
+
+    @jax.jit
+    def given(games: Stage, rows: Any) -> Any:
+        games, seen = unroll(key, world, params, policy, games, rows)
+        return games, jnp.mean(seen.reward)
+
+    @jax.jit
+    def drawn(games: Stage, carry: Any) -> Any:
+        carry, rows = take(stream, carry, ROWS)
+        games, seen = unroll(key, world, params, policy, games, rows)
+        return games, carry, jnp.mean(seen.reward)
+
+    step = jax.jit(functools.partial(world.step, params))
+    row = jax.tree.map(lambda leaf: leaf[0, 0], rows)
+    state = world.reset(params, row)
+    action = jnp.zeros(world.devices, jnp.int32)
+    steps = COPIES * ROWS
+    rates = {
+        "given": steps * _rate(lambda: given(games, rows)),
+        "drawn": steps * _rate(lambda: drawn(games, carry)),
+        "stepped": _rate(lambda: step(state, action, row)),
+    }
+    return {
+        "copies": COPIES,
+        "inputs_given_steps_per_s": round(rates["given"]),
+        "inputs_drawn_steps_per_s": round(rates["drawn"]),
+        "stepped_from_python_steps_per_s": round(rates["stepped"]),
+        "ratio_given_to_stepped": round(rates["given"] / rates["stepped"], 1),
+        "ratio_drawn_to_stepped": round(rates["drawn"] / rates["stepped"], 1),
+    }
+
+
+def measure_training(scenario: str) -> dict[str, Any]:
+    """Return steps per second of the scenario's learner, for one seed and for one seed a core.
+
+    ``world_share`` is the time of drawing inputs and playing (no learning) over the time of both.
+    """
+    chosen = load(scenario)
+    built = build(chosen)
+    plan = build_learner(chosen.training.learner, chosen, built.world, chosen.training.steps)
+    learner, world = plan.learner, plan.train_world
+    arguments = (built.params, built.train_stream, learner)
+    start = [begin(jax.random.key(seed), world, *arguments) for seed in range(cores())]
+    compiled = advance.lower(world, *arguments, start[0], jnp.int32(1), CHUNK).compile()
+
+    @jax.jit
+    def playing(training: Any) -> Any:
+        def once(_: Any, carry: Any) -> Any:
+            games, stream = carry
+            stream, rows = take(built.train_stream, stream, learner.rollout_steps)
+            policy = learner.policy(training.learner, explore=True)
+            games, _ = unroll(training.key, world, built.params, policy, games, rows)
+            return games, stream
+
+        return jax.lax.fori_loop(0, CHUNK, once, (training.games, training.stream))
+
+    steps = CHUNK * learner.envs * learner.rollout_steps
+    one = _rate(lambda: compiled(*arguments, start[0], jnp.int32(CHUNK)), least_s=3.0)
+    play = _rate(lambda: playing(start[0]))
+
+    def together() -> Any:
+        with threads(len(start)) as pool:
+            go = functools.partial(compiled, *arguments)
+            return list(pool.map(lambda one: _ready(go(one, jnp.int32(CHUNK))), start))
+
+    many = len(start) * _rate(together, least_s=3.0)
+    return {
+        "learner": plan.name,
+        "envs": learner.envs,
+        "rollout_steps": learner.rollout_steps,
+        "epochs": getattr(learner, "epochs", None),
+        "minibatch": getattr(learner, "minibatch", None),
+        "one_seed_steps_per_s": round(steps * one),
+        "seconds_per_million_steps": round(1e6 / (steps * one), 1),
+        "world_share": round(one / play, 3),
+        "seeds_together": len(start),
+        "seeds_together_steps_per_s": round(steps * many),
+        "ratio_together_to_one": round(many / one, 2),
+    }
+
+
+def _ready(value: Any) -> Any:
+    return jax.block_until_ready(value)
+
+
+def _rate(call: Callable[[], Any], least_s: float = 1.0) -> float:
+    """Return calls per second: the median of at least 5 timed batches, after one to warm up."""
+    _ready(call())
+    began = time.perf_counter()
+    _ready(call())
+    count = max(1, int(least_s / 5 / max(time.perf_counter() - began, 1e-7)))
+    rates = []
+    for _ in range(5):
+        began = time.perf_counter()
+        _ready([call() for _ in range(count)][-1])
+        rates.append(count / (time.perf_counter() - began))
+    return float(np.median(rates))

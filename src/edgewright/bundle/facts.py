@@ -1,0 +1,106 @@
+"""Ask a manifest for values of a kind: whatever is otherwise is refused by its place and value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from edgewright.bundle.archive import AGAIN
+from edgewright.core.errors import InputError
+
+LARGEST = 3.4e38
+"""Rows are 32 bits wide: no number of a manifest is larger."""
+
+_SHOWN = 60
+
+
+class Facts:
+    """One table of a manifest, and where it is, e.g. ``interface.fields[2]``."""
+
+    def __init__(self, content: Any, place: str, where: str) -> None:
+        self.place, self.where = place, where
+        if not isinstance(content, dict):
+            self._wrong("", content, "no table")
+        self.content: Mapping[str, Any] = content
+
+    def text(self, key: str) -> str:
+        """Return a text."""
+        value = self._value(key)
+        return value if isinstance(value, str) else self._wrong(key, value, "no text")
+
+    def name(self, key: str) -> str:
+        """Return a text that is not empty."""
+        return self.text(key) or self._wrong(key, "", "no name")
+
+    def number(self, key: str) -> float:
+        """Return a number that is finite in 32 bits."""
+        return self._number(key, self._value(key))
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """Return several such numbers."""
+        return tuple(self._number(f"{key}[{n}]", one) for n, one in enumerate(self._list(key)))
+
+    def sizes(self, key: str, most: int) -> tuple[int, ...]:
+        """Return whole numbers from 1, whose product is ``most`` or less."""
+        found = self._list(key)
+        for n, one in enumerate(found):
+            if type(one) is not int or not 1 <= one <= most:
+                self._wrong(f"{key}[{n}]", one, f"no whole number from 1 to {most}")
+        if math.prod(found) > most:
+            self._wrong(key, found, f"more than {most} entries")
+        return tuple(found)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return several texts."""
+        found = self._list(key)
+        for n, one in enumerate(found):
+            if not isinstance(one, str):
+                self._wrong(f"{key}[{n}]", one, "no text")
+        return tuple(found)
+
+    def one_of(self, key: str, allowed: tuple[str, ...]) -> Any:
+        """Return a text that is one of those ``allowed``."""
+        value = self._value(key)
+        return value if value in allowed else self._wrong(key, value, f"none of {allowed}")
+
+    def table(self, key: str) -> Facts:
+        """Return a table inside."""
+        return Facts(self._value(key), self._inside(key), self.where)
+
+    def tables(self, key: str) -> list[Facts]:
+        """Return a list of tables inside."""
+        place = self._inside(key)
+        return [Facts(x, f"{place}[{n}]", self.where) for n, x in enumerate(self._list(key))]
+
+    def refuse(self, key: str, problem: str) -> NoReturn:
+        """Raise what says what is wrong with a key."""
+        problem = f"the manifest's '{self._inside(key)}' cannot be used: {problem}"
+        raise InputError(problem, where=self.where, hint=AGAIN)
+
+    def _value(self, key: str) -> Any:
+        return self.content[key] if key in self.content else self.refuse(key, "it is missing")
+
+    def _list(self, key: str) -> list[Any]:
+        value = self._value(key)
+        return value if isinstance(value, list) else self._wrong(key, value, "no list")
+
+    def _number(self, key: str, value: Any) -> float:
+        if type(value) not in (int, float) or not -LARGEST <= value <= LARGEST:
+            self._wrong(key, value, "no finite number of 32 bits")
+        return float(value)
+
+    def _wrong(self, key: str, value: Any, problem: str) -> NoReturn:
+        shown = "" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+        self.refuse(key, f"{shown or 'it'} is {problem}")
+
+    def _inside(self, key: str) -> str:
+        return f"{self.place}.{key}" if self.place and key else self.place or key
+
+
+def printable(text: str) -> str:
+    """Return a text of unknown origin without what would move a terminal's cursor or end a line."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )

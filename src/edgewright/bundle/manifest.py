@@ -1,0 +1,225 @@
+"""The manifest: what a bundle says of itself, checked key by key.
+
+schema, name, kind            2; what it is called; "learned" or "rule"
+interface                     fields, outputs, scales, offsets, features
+graphs                        by name ("policy" and rules): file, layers, head, precision, sizes,
+                              lite (the file for LiteRT, if any)
+scenario, provenance, scores  where it comes from and how it did
+parity                        how the record of parity was made and what is tolerated
+lineage                       the stages of compression, in order
+members                       SHA-256 and size of every other member
+sha256                        of all the above
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from edgewright.bundle.archive import AGAIN
+from edgewright.bundle.facts import Facts
+from edgewright.bundle.interface import INPUT, SCORES, Field, Interface, Output
+from edgewright.core.errors import InputError
+
+SCHEMA = 2
+MEMBER = "manifest.json"
+
+POLICY = "policy"
+"""The name of the graph that decides; the others are rules to fall back on."""
+
+PARITY_MEMBER = "parity.npz"
+
+KINDS = ("learned", "rule")
+ENCODINGS = ("number", "one-hot", "index")
+
+MOST_ENTRIES = 2**20
+"""Whole numbers in one output of one decision."""
+
+_KEYS: dict[str, type] = {
+    "name": str,
+    "kind": str,
+    "interface": dict,
+    "graphs": dict,
+    "scenario": dict,
+    "provenance": dict,
+    "scores": dict,
+    "parity": dict,
+    "lineage": list,
+    "members": dict,
+}
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of bytes as text."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def seal(facts: Mapping[str, Any], members: Mapping[str, bytes]) -> bytes:
+    """Return the manifest with the hashes of the members and its own."""
+    content = {"schema": SCHEMA, **facts}
+    content["members"] = {
+        name: {"sha256": digest(member), "bytes": len(member)} for name, member in members.items()
+    }
+    content["sha256"] = _own_digest(content)
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
+    """Return the manifest among the members of a bundle after every hash was compared.
+
+    Raises:
+        InputError: there is none, it is of another schema, or a hash does not match.
+    """
+    try:
+        content = json.loads(members[MEMBER], parse_constant=_no_number, parse_float=_finite)
+    except (KeyError, ValueError, RecursionError) as error:
+        problem = f"the file has no readable manifest, so it is no bundle ({error})"
+        raise InputError(problem, where=where, hint=AGAIN) from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        found = content.get("schema") if isinstance(content, dict) else None
+        problem = f"the bundle has schema {found!r}, this version reads {SCHEMA}"
+        hint = "install the version of edgewright that wrote it, or export the policy again"
+        raise InputError(problem, where=where, hint=hint)
+    if content.get("sha256") != _own_digest(content):
+        raise InputError("the manifest does not match its hash", where=where, hint=AGAIN)
+    for key, kind in _KEYS.items():
+        if not isinstance(content.get(key), kind):
+            problem = f"the manifest's '{key}' is missing or of the wrong kind"
+            raise InputError(problem, where=where, hint=AGAIN)
+    _check_members(content["members"], members, where)
+    said = Facts(content, "", where)
+    said.one_of("kind", KINDS)
+    origin = said.table("provenance")
+    if "learner" in origin.content:
+        origin.name("learner")
+        origin.number("steps")
+    for stage in said.tables("lineage"):
+        stage.text("stage")
+    return content
+
+
+def _no_number(text: str) -> float:
+    """Refuse NaN and infinities, which JSON does not have."""
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    """Refuse numbers that no float holds: they would be read as infinite."""
+    return value if math.isfinite(value := float(text)) else _no_number(text)
+
+
+def interface_facts(interface: Interface) -> dict[str, Any]:
+    """Return an interface as plain data."""
+    return dataclasses.asdict(interface)
+
+
+def read_interface(facts: Mapping[str, Any], where: str) -> Interface:
+    """Return the interface of a manifest.
+
+    Raises:
+        InputError: a value is missing, of another kind, or contradicts another.
+    """
+    said = Facts(facts, "interface", where)
+    fields = tuple(_field(one) for one in said.tables("fields"))
+    outputs = tuple(_output(one) for one in said.tables("outputs"))
+    scales, offsets = said.numbers("scales"), said.numbers("offsets")
+    for key, named in (("fields", fields), ("outputs", outputs)):
+        names = [one.name for one in named]
+        if not names or len(set(names)) < len(names):
+            said.refuse(key, "a name is there twice" if names else "there is none")
+    if not sum(field.columns for field in fields) == len(scales) == len(offsets):
+        said.refuse("scales", "the columns of the fields do not add up")
+    if 0.0 in scales:
+        said.refuse("scales", "0.0 is no scale")
+    return Interface(fields, outputs, scales, offsets, said.texts("features"))
+
+
+def _field(said: Facts) -> Field:
+    _only(said, Field)
+    choices = said.texts("choices")
+    encoding = said.one_of("encoding", ENCODINGS)
+    low, high = said.number("low"), said.number("high")
+    if low > high:
+        said.refuse("low", f"{low!r} is above high, {high!r}")
+    if (encoding != "number") != bool(choices) or len(set(choices)) < len(choices):
+        said.refuse("choices", f"{len(choices)} of them do not go with encoding '{encoding}'")
+    texts = said.name("name"), said.text("unit"), said.text("meaning")
+    return Field(*texts, low, high, choices, encoding)
+
+
+def _output(said: Facts) -> Output:
+    _only(said, Output)
+    if said.name("name") in (INPUT, SCORES):
+        said.refuse("name", f"'{said.name('name')}' is something else in a graph")
+    shape = said.sizes("shape", MOST_ENTRIES)
+    return Output(said.name("name"), said.text("meaning"), said.texts("labels"), shape)
+
+
+def _only(said: Facts, kind: type) -> None:
+    known = {field.name for field in dataclasses.fields(kind)}
+    for key in said.content:
+        if key not in known:
+            said.refuse(key, "there is no such key")
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The members that hold the graphs of a policy or a rule."""
+
+    onnx: str
+    lite: str | None = None
+
+
+def read_graphs(
+    content: Mapping[str, Any], members: Mapping[str, bytes], where: str
+) -> dict[str, Files]:
+    """Return the files of every graph by its name, the policy's among them.
+
+    Raises:
+        InputError: the policy is missing, a file is, or a member belongs to no graph.
+    """
+    said = Facts(content["graphs"], "graphs", where)
+    found = {}
+    said.table(POLICY)
+    for name in said.content:
+        one = said.table(name)
+        lite = _member(one.table("lite"), members) if "lite" in one.content else None
+        found[name] = Files(_member(one, members), lite)
+    named = {MEMBER, PARITY_MEMBER, *(f.onnx for f in found.values())}
+    named |= {f.lite for f in found.values() if f.lite}
+    for member in sorted(set(members) ^ named):
+        problem = f"no graph brings the member '{member}'"
+        if member not in members:
+            problem = f"the member '{member}' is missing"
+        raise InputError(problem, where=where, hint=AGAIN)
+    return found
+
+
+def _member(said: Facts, members: Mapping[str, bytes]) -> str:
+    name = said.name("file")
+    if name not in members or name in (MEMBER, PARITY_MEMBER):
+        said.refuse("file", f"there is no graph '{name}'")
+    return name
+
+
+def _own_digest(content: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return digest(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _check_members(claimed: Mapping[str, Any], members: Mapping[str, bytes], where: str) -> None:
+    names = set(members) - {MEMBER}
+    if set(claimed) != names:
+        odd = ", ".join(sorted(set(claimed) ^ names))
+        problem = f"the members are not those the manifest names: {odd}"
+        raise InputError(problem, where=where, hint=AGAIN)
+    for name in names:
+        entry = claimed[name]
+        facts = {"sha256": digest(members[name]), "bytes": len(members[name])}
+        if entry != facts:
+            problem = f"'{name}' does not match the hash in the manifest"
+            raise InputError(problem, where=where, hint=AGAIN)

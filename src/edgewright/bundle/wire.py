@@ -1,0 +1,189 @@
+"""Read which operators an ONNX file asks for, without ONNX.
+
+Every field of every message is looked at. What bundles use is listed here by the field numbers of
+``onnx.proto3``; whatever is not listed is refused: graphs inside graphs, functions, data in other
+files, and fields that a later ONNX may bring. So nothing runs that was not read here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NoReturn
+
+from edgewright.bundle.protobuf import DATA, FIXED32, VARINT, fields, numbers
+from edgewright.core.errors import InputError
+
+OPSET = 18
+
+_NAMES = """
+Abs Add And ArgMax ArgMin Cast Ceil Clip Concat DequantizeLinear Div Equal Erf Exp Expand Floor GRU
+Gather GatherElements Gemm Greater GreaterOrEqual Identity Less LessOrEqual Log MatMul Max Min Mod
+Mul Neg Not Or Pow QuantizeLinear ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape
+Sigmoid Sign Slice Sqrt Sub Tanh TopK Transpose Unsqueeze Where Xor
+"""
+OPERATORS = frozenset(_NAMES.split())
+"""Operators that a bundle may ask for: what exporters and quantiser write, and GRU for recurrent
+cells. Arithmetic on tensors. No loops, no files, no randomness."""
+
+MOST_FIELDS = 2**20
+"""Fields of one graph, of all its messages: more would take long to read."""
+
+MOST_ENTRIES = 2**20
+"""Entries that a graph may ask for by a constant shape, for each row."""
+
+MOST_AXES = 32
+"""Axes of a constant shape."""
+
+_FIELDS: dict[str, dict[int, str]] = {
+    "model": {1: "number", 2: "text", 3: "text", 7: "graph", 8: "opset*"},
+    "opset": {1: "text", 2: "number"},
+    "graph": {1: "node*", 2: "text", 5: "tensor*", 11: "value*", 12: "value*", 13: "value*"},
+    "node": {1: "text*", 2: "text*", 3: "text", 4: "text", 5: "attribute*", 7: "text"},
+    "attribute": {
+        1: "text", 2: "float", 3: "number", 4: "text", 7: "float*", 8: "number*", 9: "text*",
+        20: "number",
+    },
+    "tensor": {
+        1: "number*", 2: "number", 4: "float*", 5: "number*", 7: "number*", 8: "text", 9: "data"
+    },
+    "value": {1: "text", 2: "type"},
+    "type": {1: "tensor type"},
+    "tensor type": {1: "number", 2: "shape"},
+    "shape": {1: "dimension*"},
+    "dimension": {1: "number", 2: "text"},
+}  # fmt: skip
+"""What each message may hold, by field number; ``*`` where it may be there more than once."""
+
+_WIRES = {"number": (VARINT,), "number*": (VARINT, DATA), "float": (FIXED32,)}
+_WIRES["float*"] = (FIXED32, DATA)
+
+_INSIDE, _SPARSE = "the graph has a graph inside", "the graph has sparse tensors"
+_ELSEWHERE = "the graph keeps data in another file"
+_FUNCTIONS = "the graph brings functions of its own"
+_REFUSED = {
+    ("model", 20): _FUNCTIONS, ("model", 25): _FUNCTIONS, ("graph", 15): _SPARSE,
+    ("attribute", 6): _INSIDE, ("attribute", 11): _INSIDE,
+    ("attribute", 22): _SPARSE, ("attribute", 23): _SPARSE,
+    ("tensor", 13): _ELSEWHERE, ("tensor", 14): _ELSEWHERE,
+}  # fmt: skip
+"""What is said of fields that a user may know by another name than their number."""
+
+_DOMAINS = ("", "ai.onnx")
+_OTHER_FORMAT = b"ORTM"
+"""Bytes 4 to 8 of a file in the runtime's own format, which is no protobuf at all."""
+
+_Message = dict[int, list[Any]]
+
+
+def check_operators(model: bytes, where: str) -> list[str]:
+    """Return the operators of an ONNX model, sorted.
+
+    Raises:
+        InputError: an operator, a domain, an operator set or a field that bundles do not use; a
+            shape that asks for far more than it was given; or no ONNX at all.
+    """
+    reader = _Reader(where)
+    if model[4:8] == _OTHER_FORMAT:
+        reader.refuse("the graph is in the runtime's own format, not in ONNX")
+    try:
+        found = reader.check(reader.read("model", model))
+    except (LookupError, ValueError, OverflowError) as error:
+        problem = f"the graph cannot be read ({error})"
+        raise InputError(problem, where=where, hint="export the policy again") from None
+    if not found:
+        raise InputError("the graph is empty", where=where, hint="export the policy again")
+    return sorted(found)
+
+
+class _Reader:
+    """Reads one model and refuses what bundles do not use."""
+
+    def __init__(self, where: str) -> None:
+        self.where, self.left = where, MOST_FIELDS
+
+    def read(self, kind: str, content: bytes) -> _Message:
+        """Return the values of a message by field number, messages inside it read as well."""
+        found: _Message = {}
+        for field, wire, value in fields(content):
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError(f"it has more than {MOST_FIELDS} fields")
+            said = _FIELDS[kind].get(field)
+            if said is None:
+                usual = f"the {kind} has a field {field} that bundles do not use"
+                self.refuse(_REFUSED.get((kind, field), usual))
+            name = said.removesuffix("*")
+            if wire not in _WIRES.get(said, (DATA,)):
+                raise ValueError(f"field {field} of the {kind} has wire type {wire}")
+            if field in found and name == said:
+                raise ValueError(f"field {field} of the {kind} is there twice")
+            found.setdefault(field, []).append(self._value(name, value))
+        return found
+
+    def _value(self, name: str, value: Any) -> Any:
+        if name in _FIELDS:
+            return self.read(name, value)
+        return value.decode("utf-8") if name == "text" else value
+
+    def check(self, model: _Message) -> set[str]:
+        """Return the operators of a model."""
+        versions = []
+        for one in model.get(8, []):
+            domain = _text(one, 1)
+            if domain not in _DOMAINS:
+                self.refuse(f"the operator set '{domain}' is foreign")
+            versions += one.get(2, [])
+        if versions != [OPSET]:
+            self.refuse(f"the graph has operator set {versions}, bundles have {OPSET}")
+        graph = model.get(7, [{}])[0]
+        nodes = graph.get(1, [])
+        found = {self._operator(node) for node in nodes}
+        constants = graph.get(5, [])
+        tensors = {_text(tensor, 8): tensor for tensor in constants}
+        if len(tensors) < len(constants):
+            self.refuse("the graph has two constants of one name")
+        makers = {name: node for node in nodes for name in node.get(2, [])}
+        for node in nodes:
+            if _text(node, 4) == "Expand":
+                self._check_shape(node[1][1], tensors, makers)
+        return found
+
+    def _operator(self, node: _Message) -> str:
+        operator, domain = _text(node, 4), _text(node, 7)
+        if domain not in _DOMAINS or operator not in OPERATORS:
+            name = f"{domain}.{operator}" if domain else operator
+            self.refuse(f"the operator '{name}' is foreign")
+        return operator
+
+    def _check_shape(self, name: str, tensors: dict[str, _Message], makers: dict[str, Any]) -> None:
+        """Refuse a shape unless it is constant and modest, the number of rows in front or not."""
+        parts = [name]
+        if name in makers and _text(makers[name], 4) == "Concat":
+            parts = makers[name][1]
+            if parts[0] in makers and _text(makers[parts[0]], 4) == "Shape":
+                parts = parts[1:]
+        if not all(part in tensors and part not in makers for part in parts):
+            self.refuse("the operator 'Expand' has a shape that is computed")
+        asked = math.prod(_product(tensors[part]) for part in parts)
+        if asked > MOST_ENTRIES:
+            self.refuse(f"the operator 'Expand' asks for {asked} entries, {MOST_ENTRIES} at most")
+
+    def refuse(self, problem: str) -> NoReturn:
+        """Raise what says that bundles do not use this."""
+        raise InputError(problem, where=self.where, hint="export the policy with edgewright export")
+
+
+def _product(tensor: _Message) -> int:
+    """Return the product of the whole numbers, of 64 bits each, in a tensor: a shape."""
+    raw, others = tensor.get(9, [b""])[0], tensor.get(7, [])
+    if len(raw) + sum(1 if isinstance(one, int) else len(one) for one in others) > MOST_AXES * 8:
+        raise ValueError(f"a shape has more than {MOST_AXES} axes")
+    values = [int.from_bytes(raw[n : n + 8], "little") for n in range(0, len(raw), 8)]
+    for one in others:
+        values += [one] if isinstance(one, int) else numbers(one)
+    return math.prod(max(1, value) for value in values)
+
+
+def _text(message: _Message, field: int) -> str:
+    """Return the text of a field, empty where it is not there."""
+    return message.get(field, [""])[0]

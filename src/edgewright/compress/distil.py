@@ -1,0 +1,119 @@
+"""Distillation: teach a network the scores of another one on what that one sees.
+
+Hinton, Vinyals and Dean 2015, by the distance of the policy's head; for action values that is
+policy distillation (Rusu et al., ICLR 2016). Fine-tuning after pruning is the same with a student
+that is already close.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from edgewright.core.errors import InputError
+from edgewright.core.records import Array
+from edgewright.export.heads import Choice, Head
+from edgewright.export.layers import Dense, Dueling, run
+from edgewright.nets.mlp import init_mlp
+
+STEPS, BATCH, RATE = 3000, 256, 2e-3
+
+
+def smaller(
+    layers: Sequence[Any], widths: tuple[int, ...], head: Head, key: Array
+) -> tuple[Any, ...]:
+    """Return layers with fresh dense ones of other widths; what is before and after them stays.
+
+    Scores that may all move together without a change of the choice begin with mean 0, see
+    :func:`fit`.
+
+    Raises:
+        InputError: there is no activation to take over.
+    """
+    dense = [place for place, layer in enumerate(layers) if isinstance(layer, Dense)]
+    if len(dense) < 2:
+        problem = "the network has no hidden layer, so there is no smaller one"
+        raise InputError(problem, where="--stages", hint="leave distil out")
+    first, last = dense[0], dense[-1]
+    activation = layers[first + 1]
+    sizes = (layers[first].weight.shape[0], *widths, layers[last].weight.shape[1])
+    made = init_mlp(key, sizes)
+    fresh = [Dense(weight=w, bias=b) for w, b in zip(made.weights, made.biases, strict=True)]
+    chained = itertools.zip_longest(fresh, [activation] * len(widths))
+    body: list[Any] = [layer for pair in chained for layer in pair if layer is not None]
+    student = [*layers[:first], *body, *layers[last + 1 :]]
+    for place, part in _held(student, head):
+        layer = student[place]
+        student[place] = _hold(layer, jax.tree.map(jnp.ones_like, layer), part)
+    return tuple(student)
+
+
+def fit(
+    student: Sequence[Any], teacher: Sequence[Any], head: Head, rows: Array, key: Array
+) -> tuple[Any, ...]:
+    """Return the student after :data:`STEPS` steps towards the teacher's scores on ``rows``.
+
+    Only dense layers learn. A weight that is exactly zero stays zero. Scores that may all move
+    together without a change of the choice do not: no slope holds them, so Adam would make steps of
+    its rounding, and scores far from zero leave 8 bits no room for what tells actions apart.
+    """
+    return _fit(tuple(student), tuple(teacher), head, rows, key)
+
+
+def _held(student: Sequence[Any], head: Head) -> list[tuple[int, slice]]:
+    """Return the columns of a layer, by its place, whose common move turns no choice."""
+    if not isinstance(head, Choice):
+        return []
+    last = max(n for n, layer in enumerate(student) if isinstance(layer, Dense))
+    if not any(isinstance(layer, Dueling) for layer in student[last:]):
+        return [(last, slice(None))]
+    return [(last, slice(0, 1)), (last, slice(1, None))]
+
+
+def _hold(change: Dense, mask: Dense, part: slice) -> Dense:
+    """Return a change without what moves all columns of a part alike, where none is masked."""
+    weight, bias = change.weight[:, part], change.bias[part]
+    whole = jnp.all(mask.weight[:, part] != 0, axis=1, keepdims=True)
+    common = jnp.where(whole, jnp.mean(weight, axis=1, keepdims=True), 0.0)
+    return Dense(
+        weight=change.weight.at[:, part].set(weight - common),
+        bias=change.bias.at[part].set(bias - jnp.mean(bias)),
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("head",))
+def _fit(
+    student: tuple[Any, ...], teacher: tuple[Any, ...], head: Head, rows: Array, key: Array
+) -> tuple[Any, ...]:
+    wanted = run(teacher, rows)
+    learned = {n: layer for n, layer in enumerate(student) if isinstance(layer, Dense)}
+    masks = {
+        n: Dense(weight=(layer.weight != 0).astype(jnp.float32), bias=jnp.ones_like(layer.bias))
+        for n, layer in learned.items()
+    }
+    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
+
+    def loss(learned: dict[int, Dense], part: Array, goal: Array) -> Array:
+        whole: list[Any] = [learned.get(n, layer) for n, layer in enumerate(student)]
+        return head.distance(run(whole, part), goal)
+
+    def step(carry: Any, key: Array) -> tuple[Any, None]:
+        change: Any
+        learned, state = carry
+        chosen = jax.random.randint(key, (BATCH,), 0, rows.shape[0])
+        slope = jax.grad(loss)(learned, rows[chosen], wanted[chosen])
+        slope = jax.tree.map(jnp.multiply, slope, masks)
+        change, state = optimiser.update(slope, state)
+        for place, part in _held(student, head):
+            change[place] = _hold(change[place], masks[place], part)
+        return (optax.apply_updates(learned, change), state), None
+
+    start = (learned, optimiser.init(learned))
+    (learned, _), _ = jax.lax.scan(step, start, jax.random.split(key, STEPS))
+    return tuple(learned.get(n, layer) for n, layer in enumerate(student))

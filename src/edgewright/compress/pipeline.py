@@ -1,0 +1,139 @@
+"""Apply stages one after the other to the policy of a bundle; each result is a bundle again.
+
+A policy stays in 8 bits once it is: later stages work on the weights that its integers stand for,
+and the result is quantised again. So the order is the user's. A graph for LiteRT is written again
+for every result but one in 8 bits, which has none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnxruntime
+
+from edgewright.bundle import Bundle
+from edgewright.bundle.bundle import POLICY
+from edgewright.compress.distil import fit, smaller
+from edgewright.compress.prune import prune, sparsify
+from edgewright.compress.quantise import quantise, reference_of_int8
+from edgewright.compress.stages import Stage
+from edgewright.core.errors import InputError
+from edgewright.export.heads import Head, read_head
+from edgewright.export.layers import read_layers, run
+from edgewright.export.lite import required, with_lite
+from edgewright.export.record import make_record
+from edgewright.export.write import (
+    Graph,
+    assemble,
+    how_far,
+    make_bundle,
+    read_arrays,
+    score_size,
+    write_graph,
+)
+
+INT8_TOLERANCE = 1e-2
+"""Scores of an 8-bit graph may differ by this share of their size: a rounding that falls on the
+other side moves an input of the next product by one of 256 steps."""
+
+SMALLEST = 1e-3
+"""Scores are taken to be this large at least. A step of 8 bits is as small as the scores are, so a
+bound made for scores of size 1 would settle nothing where they are small."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A policy between two stages, the bundle it would be, and what it learns to be like."""
+
+    teacher: tuple[Any, ...]
+    layers: tuple[Any, ...]
+    head: Head
+    int8: bool
+    content: bytes
+    bundle: Bundle
+
+
+def begin(bundle: Bundle) -> Candidate:
+    """Return the policy of a bundle as the first candidate.
+
+    Raises:
+        InputError: it holds a rule, which has no weights, or a graph for LiteRT where that is not
+            installed.
+    """
+    entry = bundle.facts["graphs"][POLICY]
+    if "lite" in entry:
+        required(bundle.path)
+    try:
+        layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
+        head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
+        int8 = entry["precision"] == "int8"
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        problem = f"the manifest's layers are not those of the graph ({error!r})"
+        raise InputError(problem, where=bundle.path, hint="export the policy again") from None
+    return Candidate(layers, layers, head, int8, b"", bundle)
+
+
+def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
+    """Return the next candidate.
+
+    Args:
+        rows: ``[n, columns]`` in units, seen in play: for importance, teaching and calibration.
+        seed: of everything drawn.
+    """
+    seen, layers, key = jnp.asarray(rows), before.layers, jax.random.key(seed)
+    if stage.kind == "prune":
+        layers = prune(layers, stage.share, seen)
+    elif stage.kind == "sparse":
+        layers = sparsify(layers, stage.share)
+    elif stage.kind == "distil":
+        student_key, key = jax.random.split(key)
+        layers = smaller(layers, stage.widths, before.head, student_key)
+    if stage.kind != "int8":
+        layers = fit(layers, before.teacher, before.head, seen, key)
+    int8 = before.int8 or stage.kind == "int8"
+    bundle = before.bundle
+    facts = {
+        **{name: bundle.facts[name] for name in ("name", "kind", "scenario", "provenance")},
+        "scores": {},  # those of the policy before: measured again for this one
+        "lineage": [*bundle.facts["lineage"], {"stage": stage.text, "from": bundle.version}],
+    }
+    rules = {n: Graph(bundle.graph(n), bundle.facts["graphs"][n]) for n in bundle.rules}
+    if not int8:
+        made = make_bundle(layers, before.head, bundle.interface, rules, facts, bundle.path)
+        if "lite" in bundle.facts["graphs"][POLICY]:
+            made = with_lite(made[1])
+        return Candidate(before.teacher, layers, before.head, int8, *made)
+    content, made = _quantised(layers, before.head, bundle, rules, facts, rows)
+    entry = made.facts["graphs"][POLICY]["layers"]
+    kept = read_layers(entry, read_arrays(made.graph()), bundle.path)
+    return Candidate(before.teacher, kept, before.head, int8, content, made)
+
+
+def _quantised(
+    layers: tuple[Any, ...],
+    head: Head,
+    bundle: Bundle,
+    rules: Mapping[str, Graph],
+    facts: Mapping[str, Any],
+    rows: np.ndarray,
+) -> tuple[bytes, Bundle]:
+    interface = bundle.interface
+    plain = write_graph(layers, head, interface, POLICY)
+    model = quantise(plain.model, rows)
+    graph = Graph(model, {**plain.facts, "precision": "int8", "bytes": len(model)})
+    reference = reference_of_int8(model, interface)
+    far = how_far(layers)
+    tolerance = INT8_TOLERANCE * score_size(reference, interface, far, SMALLEST)
+    scores = functools.partial(run, layers)
+    record = make_record(interface, reference, head, scores, tolerance, far)
+    named = f"onnx {onnx.__version__} reference evaluator"
+    parity = {"reference": named, "tolerance": tolerance, "quantiser": onnxruntime.__version__}
+    whole = {**facts, "parity": parity}
+    return assemble(interface, {POLICY: graph, **rules}, record, whole, bundle.path)

@@ -1,0 +1,65 @@
+"""Pruning: whole neurons, so that smaller dense layers remain; and single weights, for the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.core.records import Array
+from edgewright.export.layers import Dense
+
+
+def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
+    """Return the layers without the least important ``share`` of every hidden layer's neurons.
+
+    Importance is the spread of a neuron's activation over ``rows`` times the norm of its outgoing
+    weights: a neuron that hardly moves adds a constant, and what it adds on average goes into the
+    next bias, so nothing is lost where it does not move (mean replacement, Evci et al., AAAI 2018).
+
+    Raises:
+        InputError: nothing would be left of a layer.
+    """
+    found = list(layers)
+    dense = [place for place, layer in enumerate(found) if isinstance(layer, Dense)]
+    x = rows
+    for place, layer in enumerate(found):
+        if place in dense[1:]:
+            before = dense[dense.index(place) - 1]
+            keep, bias = _kept(layer, x, share)
+            first = found[before]
+            found[before] = Dense(weight=first.weight[:, keep], bias=first.bias[keep])
+            found[place] = Dense(weight=layer.weight[keep], bias=bias)
+        x = layer(x)
+    return tuple(found)
+
+
+def sparsify(layers: Sequence[Any], share: float) -> tuple[Any, ...]:
+    """Return the layers with the smallest ``share`` of every layer's weights set to zero."""
+
+    def thinned(layer: Any) -> Any:
+        if not isinstance(layer, Dense):
+            return layer
+        size = jnp.abs(layer.weight)
+        return Dense(
+            weight=jnp.where(size > jnp.quantile(size, share), layer.weight, 0.0), bias=layer.bias
+        )
+
+    return tuple(thinned(layer) for layer in layers)
+
+
+def _kept(layer: Dense, activation: Array, share: float) -> tuple[np.ndarray, Array]:
+    """Return which inputs of a layer to keep, and its bias with the mean of the others in it."""
+    width = layer.weight.shape[0]
+    count = width - round(share * width)
+    if count < 1:
+        problem = f"of {width} neurons none would be left"
+        raise InputError(problem, where="--stages", hint="remove a smaller share")
+    importance = jnp.std(activation, axis=0) * jnp.linalg.norm(layer.weight, axis=1)
+    order = np.argsort(-np.asarray(importance), kind="stable")
+    keep, drop = np.sort(order[:count]), order[count:]
+    mean = jnp.mean(activation, axis=0)[drop]
+    return keep, layer.bias + mean @ layer.weight[drop]

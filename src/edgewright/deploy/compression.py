@@ -1,0 +1,265 @@
+"""Compress a bundle and say what it cost: sizes, speed, score kept on identical episodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.bundle import Bundle
+from edgewright.bundle.bundle import POLICY
+from edgewright.compress import pipeline
+from edgewright.compress.stages import Stage
+from edgewright.core.errors import InputError
+from edgewright.deploy.kept import ANSWERED, PRICED, judged
+from edgewright.deploy.latency import measure_engines
+from edgewright.deploy.rollouts import watch
+from edgewright.evaluation.statistics import (
+    Interval,
+    normalised_score_interval,
+    paired_difference,
+)
+from edgewright.export.layers import Dense
+from edgewright.export.policy import BundlePolicy, LayerPolicy, whole_policy
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.learners import world_of_learner
+from edgewright.scenarios.load import check
+from edgewright.scenarios.policies import baseline
+from edgewright.specs.schema import Scenario
+from edgewright.systems.registry import system_of
+from edgewright.systems.system import Contender
+from edgewright.training.runs import evaluation_inputs
+
+EPSILONS = (0.0, 0.1, 0.3)
+"""Shares of random actions while the parent is watched: a student must know states off its way."""
+
+WAYS = {ANSWERED: lambda bundle: BundlePolicy(bundle=bundle), PRICED: whole_policy}
+"""The policy that each way of scoring a bundle lets play."""
+
+FASTER = 0.95
+"""A stage pays where the time falls below this share of the time before it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Where a bundle is judged: its own scenario, the world it plays in, and the same episodes."""
+
+    scenario: Scenario[Any, Any, Any]
+    built: Built
+    world: Any
+    inputs: Any
+    episodes: int
+
+    def rewards(self, policy: Any, reveal: Any = None) -> np.ndarray:
+        """Return the reward ``[episodes]`` of a policy, by the scenario's own account."""
+        contender = Contender("", "learned", policy, reveal, self.world)
+        missed, system = self.scenario.evaluation.missed_reward, system_of(self.built.kind)
+        found, _ = system.play(contender, self.built, self.inputs, 0, missed)
+        return np.asarray(found["reward"])
+
+
+def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = None) -> Setting:
+    """Return where the policy of a bundle plays.
+
+    Raises:
+        InputError: the scenario in the bundle cannot be built here.
+    """
+    scenario = check(dict(bundle.facts["scenario"]), f"{bundle.path}: scenario")
+    facts, whole = bundle.facts["provenance"], scenario
+    if episodes is not None:
+        plan = dataclasses.replace(scenario.evaluation, episodes=episodes)
+        scenario = dataclasses.replace(scenario, evaluation=plan)
+    if facts.get("hidden") is None:
+        built = build(scenario, data)
+    else:  # the number counts the scenarios of the training, however many are asked for here
+        built = build(whole, data).only(facts["hidden"], episodes)
+    world = built.world
+    if "learner" in facts:
+        world = world_of_learner(facts["learner"], built.world, built.kind)
+    inputs = evaluation_inputs(scenario, built)
+    return Setting(scenario, built, world, inputs, scenario.evaluation.episodes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compressed:
+    """All candidates, first the parent; the file of the last; the table."""
+
+    names: tuple[str, ...]
+    candidates: tuple[pipeline.Candidate, ...]
+    rows: list[dict[str, Any]]
+
+    @property
+    def content(self) -> bytes:
+        """Return the file of the last candidate."""
+        return self.candidates[-1].content
+
+
+def compress(
+    bundle: Bundle,
+    stages: Sequence[Stage],
+    setting: Setting,
+    *,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda name: None,
+) -> Compressed:
+    """Apply the stages one after the other and measure every step on the way.
+
+    Raises:
+        InputError: the bundle holds a rule, or its policy is no better than random here.
+    """
+    candidates = [pipeline.begin(bundle)]
+    report("watch the policy play")
+    rows = watched_rows(candidates[0], setting, seed)
+    held_out = watched_rows(candidates[0], setting, seed + 100)
+    names = ["parent"]
+    for place, stage in enumerate(stages):
+        report(stage.text)
+        candidates.append(pipeline.apply(stage, candidates[-1], rows, seed + place))
+        names.append(stage.text)
+    report("score")
+    table = _table(names, candidates, setting, held_out)
+    return Compressed(tuple(names), tuple(candidates), table)
+
+
+def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> np.ndarray:
+    """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs."""
+    interface, seen = candidate.bundle.interface, []
+    for place, epsilon in enumerate(EPSILONS):
+        player = LayerPolicy(
+            layers=candidate.layers,
+            epsilon=jnp.float32(epsilon),
+            head=candidate.head,
+            interface=interface,
+        )
+        columns = interface.columns
+        seen.append(watch(setting.world, setting.built, player, columns, seed + place))
+    rows = interface.rows_of(np.concatenate(seen))
+    return np.random.default_rng(seed).permutation(rows)
+
+
+def _table(
+    names: Sequence[str],
+    candidates: Sequence[pipeline.Candidate],
+    setting: Setting,
+    rows: np.ndarray,
+) -> list[dict[str, Any]]:
+    engines = {str(n): c.bundle.engine for n, c in enumerate(candidates)}
+    speed = measure_engines(engines, rows)
+    scores = _scores([one.bundle for one in candidates], setting)
+    decided = [c.bundle.engine.many(rows)["action"] for c in candidates]
+    table = []
+    for place, (name, one) in enumerate(zip(names, candidates, strict=True)):
+        entry = one.bundle.facts["graphs"][POLICY]
+        row: dict[str, Any] = {
+            "stage": name,
+            "precision": entry["precision"],
+            "parameters": entry["parameters"],
+            "nonzero": _nonzero(one),
+            "multiply_adds": entry["multiply_adds"],
+            "bytes": entry["bytes"],
+            "packed_bytes": len(zlib.compress(one.bundle.graph(), 9)),
+            **speed[str(place)],
+            **scores[place],
+            "agreement": _agreement(decided[place], decided[0]),
+        }
+        table.append(row)
+    for before, row in itertools.pairwise(table):
+        row["to_the_one_before"] = _ratios(row, before)
+    return table
+
+
+def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float]]:
+    """Return the columns of every bundle that say what it earns, the parent's first."""
+    anchor = baseline("random", setting.built)
+    random = setting.rewards(anchor.policy, anchor.reveal)
+    found: list[dict[str, float]] = [{} for _ in bundles]
+    for ending, policy in WAYS.items():
+        if ending and not bundles[0].interface.joint:
+            continue
+        rewards = [setting.rewards(policy(bundle)) for bundle in bundles]
+        for row, reward in zip(found, rewards, strict=True):
+            kept = _score_kept(reward, random, rewards[0], setting)
+            change = paired_difference(reward, rewards[0])
+            row[f"reward{ending}"] = float(np.mean(reward))
+            for name, interval in (("score_kept", kept), ("reward_change", change)):
+                row[f"{name}{ending}"] = interval.estimate
+                row[f"{name}{ending}_low"] = interval.low
+                row[f"{name}{ending}_high"] = interval.high
+    return found
+
+
+def _score_kept(
+    reward: np.ndarray, random: np.ndarray, parent: np.ndarray, setting: Setting
+) -> Interval:
+    """Return (reward - random) / (parent - random), the ratio of the two scores."""
+    try:
+        return normalised_score_interval(reward, random, parent)
+    except InputError:
+        problem = (
+            "the policy is no better than random on these episodes, so there is no score to keep"
+        )
+        hint = "train it longer, or judge it on more episodes with --episodes"
+        raise InputError(problem, where=setting.scenario.name, hint=hint) from None
+
+
+def _agreement(actions: np.ndarray, others: np.ndarray) -> float:
+    """Return the share of rows on which two policies decide the same."""
+    return float(np.mean((actions == others).reshape(len(actions), -1).all(axis=1)))
+
+
+def _nonzero(candidate: pipeline.Candidate) -> int:
+    """Return how many learned numbers are not exactly zero."""
+    return sum(
+        int(np.count_nonzero(layer.weight)) + int(np.count_nonzero(layer.bias))
+        for layer in candidate.layers
+        if isinstance(layer, Dense)
+    )
+
+
+def _ratios(row: dict[str, Any], before: dict[str, Any]) -> dict[str, float]:
+    return {
+        "bytes": row["bytes"] / before["bytes"],
+        "packed_bytes": row["packed_bytes"] / before["packed_bytes"],
+        "batch_1_time": row["p50_us"] / before["p50_us"],
+        "batch_256_time": before["batch_rows_per_s"] / row["batch_rows_per_s"],
+    }
+
+
+def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say in words what each stage bought in this run, and what it did not."""
+    said = []
+    for row in rows[1:]:
+        ratios = row["to_the_one_before"]
+        single, batch = ratios["batch_1_time"], ratios["batch_256_time"]
+        lines = [
+            f"{row['stage']}: {ratios['bytes']:.2f} of the bytes "
+            f"({ratios['packed_bytes']:.2f} of them packed)"
+        ]
+        for name, ratio in (("one decision", single), ("a batch of 256", batch)):
+            pays = "pays" if ratio < FASTER else "does not pay"
+            lines.append(f"{pays} in time for {name} ({ratio:.2f} of it)")
+        said.append(", ".join(lines))
+    return said
+
+
+def check_kept(rows: Sequence[dict[str, Any]], least: float) -> dict[str, Any]:
+    """Return what a gate on the score of the last candidate found.
+
+    It passes where the *lower end* of the 95 % interval reaches ``least``: what is shipped was
+    shown to keep that much, in each way in which it is scored.
+    """
+    kept = judged(rows[-1])
+    return {
+        "min_score_kept": least,
+        "score_kept": kept["estimate"],
+        "score_kept_low": kept["low"],
+        "passed": bool(kept["low"] >= least),
+    }
+
+
+__all__ = ["Compressed", "Setting", "check_kept", "compress", "setting_of", "verdicts"]

@@ -1,0 +1,220 @@
+"""From a run, or the name of a rule, to a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgewright import __version__
+from edgewright.agents.independent import EachPolicy
+from edgewright.bundle import Bundle, Interface
+from edgewright.bundle.bundle import save
+from edgewright.core.errors import InputError
+from edgewright.core.protocols import Policy
+from edgewright.deploy.rollouts import AnyAction, Mixed, watch
+from edgewright.export.heads import Head, head_for
+from edgewright.export.lite import required, with_lite
+from edgewright.export.networks import layers_of
+from edgewright.export.observation import interface_of, vocabulary
+from edgewright.export.write import make_bundle, write_graph
+from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.load import resolved, training_identity
+from edgewright.scenarios.policies import baseline, baseline_names
+from edgewright.specs.schema import Scenario
+from edgewright.systems.binary.trainer import Start
+from edgewright.training import store
+from edgewright.training.runs import Run, load_run
+
+
+def export_run(
+    folder: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    hidden: int | None = None,
+    device: int | None = None,
+    rules: Sequence[str] | None = None,
+    lite: bool = False,
+    data: str | None = None,
+) -> Bundle:
+    """Write the greedy policy of one seed of a run as a bundle.
+
+    Args:
+        hidden: which scenario's network, where a run learned one for each hidden scenario.
+        device: whose policy, where a run learned one for each device.
+        rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
+        lite: whether to add a graph for LiteRT, see :mod:`edgewright.export.lite`.
+
+    Raises:
+        InputError: there is no such seed, hidden scenario or device, or the policy or a rule cannot
+            be exported.
+    """
+    if lite:
+        required("--lite")
+    run = load_run(folder, data)
+    if not 0 <= seed < run.request.seeds:
+        problem = f"the run has no seed {seed}"
+        hint = f"its seeds are 0 to {run.request.seeds - 1}"
+        raise InputError(problem, where=str(folder), hint=hint)
+    built = dataclasses.replace(run.built, world=run.plan.world)
+    policy, explorer, own = _policies(run, seed, hidden)
+    if isinstance(policy, EachPolicy) or device is not None:
+        policy = _of_device(policy, device)
+    if own is not None:
+        built = built.only(own)
+    head = head_for(policy, vocabulary(built.world, built.params).head)
+    interface = interface_in(built, explorer, head, device)
+    result = folder / "result.json"
+    scores = store.read_json(result, "result") if result.exists() else {}
+    if built.hidden is not None or device is not None:
+        scores = {}  # those are of many networks, some after they adapted
+    whose = "" if device is None else f", device {device}"
+    facts = {
+        "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}{whose}",
+        "kind": "learned",
+        "scenario": resolved(run.request.scenario),
+        "provenance": _provenance(run, seed, hidden=own, device=device),
+        "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
+        "lineage": [],
+    }
+    return export_policy(out, policy, built, interface, facts, rules, lite)
+
+
+def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | None]:
+    """Return the policy of a seed, the exploring one, and which hidden scenario it lives in.
+
+    Raises:
+        InputError: a hidden scenario is named, and the run has one network for all.
+    """
+    found = run.course.contender(run.trainings[seed])[0]
+    if isinstance(found, Start) and not found.shared:
+        own = hidden or 0
+        policy = found.policy(own)
+        return policy, policy, own
+    if hidden is not None:
+        problem = "the run learned one network, not one for each hidden scenario"
+        raise InputError(problem, where="--hidden", hint="leave the option out")
+    if isinstance(found, Start):
+        policy = found.policy(0)
+        return policy, policy, None
+    learner, state = run.plan.learner, run.trainings[seed].learner
+    return learner.policy(state, explore=False), learner.policy(state, explore=True), None
+
+
+def _of_device(policy: Any, device: int | None) -> Any:
+    """Return the policy of one device of a run that learned one for each.
+
+    Raises:
+        InputError: none is named, or the run has one policy for all.
+    """
+    if not isinstance(policy, EachPolicy):
+        problem = "the run learned one policy for all devices, not one for each"
+        raise InputError(problem, where="--device", hint="leave the option out")
+    if device is None:
+        problem = f"the run learned a policy for each of {policy.devices} devices"
+        hint = f"add --device N, 0 to {policy.devices - 1}, to say whose"
+        raise InputError(problem, where="export", hint=hint)
+    return policy.alone(device)
+
+
+def export_rule(
+    name: str, scenario: Scenario[Any, Any, Any], out: Path, data: str | None = None
+) -> Bundle:
+    """Write a rule of a scenario as a bundle, so that a rule and a network are exchangeable.
+
+    Raises:
+        InputError: there is no such rule, or it cannot be exported.
+    """
+    built = build(scenario, data)
+    found = baseline(name, built)
+    head = vocabulary(built.world, built.params).head
+    interface = interface_in(built, None, head)
+    facts = {
+        "name": f"{name} on {scenario.name}",
+        "kind": "rule",
+        "scenario": resolved(scenario),
+        "provenance": {"version": __version__, "rule": name},
+        "scores": {},
+        "lineage": [],
+    }
+    return export_policy(out, found.policy, built, interface, facts, ())
+
+
+def usual_rules(built: Built) -> list[str]:
+    """Return the rules that are packed beside a learned policy when none are named."""
+    wanted = ("local-1", "shortest-1", "heuristic-fair", "all-local")
+    return [name for name in wanted if name in baseline_names(built)]
+
+
+def interface_in(
+    built: Built, explorer: Policy | None, head: Head, device: int | None = None
+) -> Interface:
+    """Return the fields and outputs of policies of a world, with the range that training saw.
+
+    That is what random actions lead to, and the exploring policy at the end of training.
+
+    Args:
+        device: whose range, if one device's policy is meant; of all devices if absent.
+    """
+    world, params = built.world, built.params
+    actions = world.action_space(params).n
+    player = (
+        AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
+    )
+    names = tuple(world.observation_space(params).names)
+    words = vocabulary(world, params)
+    seen = watch(world, built, player, words.columns, 0, device)
+    return interface_of(words, head, names, seen)
+
+
+def export_policy(
+    out: Path,
+    policy: Policy,
+    built: Built,
+    interface: Interface,
+    facts: dict[str, Any],
+    rules: Sequence[str] | None,
+    lite: bool = False,
+) -> Bundle:
+    """Write any policy that can be deployed as a bundle.
+
+    Args:
+        built: the scenario with the policy's own world.
+        facts: ``name``, ``kind``, ``scenario``, ``provenance``, ``scores``, ``lineage``.
+        rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
+        lite: whether to add a graph for LiteRT.
+    """
+    params = built.params
+    head = head_for(policy, vocabulary(built.world, params).head)
+    beside = {}
+    for name in usual_rules(built) if rules is None else rules:
+        try:
+            rule = layers_of(baseline(name, built).policy, params, interface)
+        except InputError:
+            if rules is not None:
+                raise
+            continue  # a rule that this world's observations do not allow
+        beside[name] = write_graph(rule, head, interface, name)
+    layers = layers_of(policy, params, interface)
+    content, bundle = make_bundle(layers, head, interface, beside, facts, str(out))
+    if lite:
+        content, bundle = with_lite(bundle)
+    save(out, content)
+    return bundle
+
+
+def _provenance(run: Run, seed: int, **whose: int | None) -> dict[str, Any]:
+    request = run.request
+    return {
+        "version": __version__,
+        "learner": request.learner,
+        "seed": seed,
+        "steps": request.steps,
+        "training_identity": training_identity(request.scenario),
+        "recordings": request.facts()["recordings"],
+    } | {name: number for name, number in whose.items() if number is not None}
+
+
+__all__ = ["export_policy", "export_rule", "export_run", "interface_in", "usual_rules"]

@@ -1,0 +1,96 @@
+"""The Pareto figure of a compression: what is kept against what it weighs and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgewright.deploy.kept import PRICED, judged
+from edgewright.reporting.style import (
+    BLUE,
+    GREY,
+    MARKERS,
+    PALETTE,
+    SMALL,
+    WIDE,
+    canvas,
+    some,
+    style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FRONT = "no other is better in both"
+
+
+def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
+    """Return the places that no other one beats in both, by rising cost."""
+    order = sorted(range(len(costs)), key=lambda n: (costs[n], -gains[n]))
+    best, found = -np.inf, []
+    for place in order:
+        if gains[place] > best:
+            best = gains[place]
+            found.append(place)
+    return found
+
+
+def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
+    """Draw score kept, with 95 % intervals, against bytes and against the time of one decision.
+
+    Where a policy is scored in two ways, the one that kept less is drawn: that is what the gate of
+    ``compress`` asks.
+
+    Args:
+        rows: of the table of a compression, the parent first.
+    """
+    some(rows, "rows")
+    with style():
+        figure, (left, right) = canvas(WIDE, 3.0, panels=2)
+        _panel(left, rows, [row["bytes"] / 1e3 for row in rows], "graph on disk [kB]")
+        _panel(right, rows, [row["p50_us"] for row in rows], "time of one decision, p50 [µs]")
+        left.set_ylabel(_scored(rows))
+        handles, labels = left.get_legend_handles_labels()
+        order = sorted(range(len(labels)), key=lambda n: labels[n] == FRONT)
+        shown = [handles[n] for n in order], [labels[n] for n in order]
+        figure.legend(*shown, loc="outside upper left", ncols=min(5, len(labels)))
+    return figure
+
+
+def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label: str) -> None:
+    kept = [judged(row) for row in rows]
+    y = [one["estimate"] for one in kept]
+    best = front(x, y)
+    axes.axhline(1.0, color=GREY, lw=0.6, zorder=0)
+    axes.plot(
+        [x[n] for n in best], [y[n] for n in best],
+        drawstyle="steps-post", color=BLUE, lw=1.0, zorder=1, label=FRONT,
+    )  # fmt: skip
+    for place, one in enumerate(kept):
+        down, up = y[place] - one["low"], one["high"] - y[place]
+        axes.errorbar(
+            x[place], y[place], yerr=[[max(down, 0.0)], [max(up, 0.0)]],
+            marker=MARKERS[place % len(MARKERS)], color=PALETTE[place % len(PALETTE)],
+            capsize=2, lw=1.0, ls="none", label=_named(rows, place),
+        )  # fmt: skip
+    axes.set_xlabel(label)
+    axes.tick_params(labelsize=SMALL)
+    axes.margins(0.1, 0.15)
+
+
+def _scored(rows: Sequence[dict[str, Any]]) -> str:
+    """Say what is drawn upwards."""
+    if f"score_kept{PRICED}" not in rows[0]:
+        return "score kept (parent = 1)"
+    return "score kept (parent = 1), the less of\nanswers and priced proposals"
+
+
+def _named(rows: Sequence[dict[str, Any]], place: int) -> str:
+    """Return the stages so far: a candidate has been through all before it."""
+    return "parent" if place == 0 else f"then {rows[place]['stage']}"
+
+
+__all__ = ["front", "pareto"]

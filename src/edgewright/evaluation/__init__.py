@@ -1,0 +1,1 @@
+"""Scores of policies on the same episodes, with intervals."""

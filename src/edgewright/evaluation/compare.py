@@ -1,0 +1,311 @@
+"""Compare policies on identical inputs, with a bound on the optimum beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgewright.agents.independent import Independent
+from edgewright.core.errors import InputError, nearest
+from edgewright.evaluation import statistics
+from edgewright.loops.evaluate import Play
+from edgewright.scenarios.build import Built, build, learner_names
+from edgewright.scenarios.learners import world_of_learner
+from edgewright.scenarios.policies import Contender, baseline, baseline_names
+from edgewright.specs.schema import Scenario
+from edgewright.systems.registry import system_of
+from edgewright.training.runs import Run, evaluation_inputs, load_run, train_here
+
+BUNDLE = ".edge"
+"""How the name of a bundle ends."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One policy's episodes: metrics ``[seeds, episodes]``, and the plays of the first seed."""
+
+    name: str
+    group: str
+    metrics: dict[str, np.ndarray]
+    seconds: float
+    played: Play | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All results of one scenario on the same episodes, and the bound ``[episodes]`` or None."""
+
+    scenario: Scenario
+    built: Built
+    results: list[Result]
+    bound: np.ndarray | None
+    why_no_bound: str = ""
+
+    def result(self, name: str) -> Result:
+        """Return the result of a policy."""
+        return next(result for result in self.results if result.name == name)
+
+
+def compare(
+    scenario: Scenario,
+    policies: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    episodes: int | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Play the scenario's evaluation episodes with every policy.
+
+    Args:
+        policies: names of baselines and folders of runs; all baselines when empty. The scenario's
+            baseline and reference and ``random`` are always played: the score needs them. Learners
+            of a system that trains them in seconds may be named too, and are when empty.
+        episodes: how many, when not as the scenario says.
+        report: told the name of each policy before it plays.
+
+    Raises:
+        InputError: an unknown policy, or a run that does not fit the scenario.
+    """
+    if episodes:
+        evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
+        scenario = dataclasses.replace(scenario, evaluation=evaluation)
+    built = build(scenario, data)
+    contenders = gather(scenario, built, list(policies), data)  # first: it refuses wrong names
+    inputs = evaluation_inputs(scenario, built)
+    results = []
+    for name, group in contenders.items():
+        if report:
+            report(name)
+        results.append(_play(name, group, built, inputs, scenario.evaluation.missed_reward))
+    if report:
+        report("bound")
+    bound, why = _bound(built, inputs, scenario.evaluation.missed_reward)
+    return Comparison(scenario, built, results, bound, why)
+
+
+def _bound(built: Built, inputs: Any, missed: float) -> tuple[np.ndarray | None, str]:
+    """Return the system's bound of each episode, or why there is none."""
+    bound = system_of(built.kind).bound
+    if bound is None:
+        return None, f"the system '{built.kind}' states none"
+    try:
+        return np.asarray(bound(built, inputs, missed)), ""
+    except InputError as error:
+        return None, error.problem
+
+
+def gather(
+    scenario: Scenario, built: Built, policies: list[str], data: str | None
+) -> dict[str, list[Contender]]:
+    """Return the contenders by name; a run contributes one contender for each seed."""
+    plan = scenario.evaluation
+    needed = ["random", plan.baseline, plan.reference]
+    system = system_of(built.kind)
+    trained = learner_names(built.world, built.kind) if system.trains else []
+    names = policies or [*baseline_names(built), *system.trains]
+    names = [*dict.fromkeys([*names, *needed])]
+    order = {name: place for place, name in enumerate(baseline_names(built))}
+    names.sort(key=lambda name: order.get(name, len(order)))
+    gathered: dict[str, list[Contender]] = {}
+    for name in names:
+        if name.endswith(BUNDLE):
+            gathered[name] = [bundled(name, built)]
+        elif looks_like_run(name, built):
+            run = load_run(Path(name), data)
+            gathered[label(run, Path(name), gathered)] = seeds_of(run, built)
+        elif name in trained:
+            made = train_here(name, scenario, built)
+            gathered[name] = [Contender(name, "learned", p, None, world) for p, world in made]
+        else:
+            gathered[name] = [baseline(name, built)]
+    return gathered
+
+
+def bundled(file: str, built: Built) -> Contender:
+    """Return the policy of a bundle: the deployed graph itself plays.
+
+    Raises:
+        InputError: it cannot be loaded, or takes other features than the scenario's world gives.
+    """
+    from edgewright.bundle import load
+    from edgewright.export.observation import seen_as, vocabulary
+    from edgewright.export.policy import whole_policy
+
+    bundle = load(file)
+    trained, facts = bundle.facts["scenario"].get("world"), bundle.facts["provenance"]
+    world, same = built.world, isinstance(trained, dict) and trained.get("kind") == built.kind
+    if same and "learner" in facts:
+        played = world_of_learner(facts["learner"], built.world, built.kind)
+        world = system_of(built.kind).game(played, built)
+    space = world.observation_space(built.params)
+    names = tuple(space.names)
+    columns = math.prod(space.shape) if bundle.interface.joint else len(names)
+    if (names, columns) != (bundle.interface.features, bundle.interface.columns):
+        problem = f"the bundle takes {bundle.interface.columns} numbers of the kinds "
+        problem += f"{bundle.interface.features}, the scenario has {columns} of {names}"
+        raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
+    group = "learned" if bundle.facts["kind"] == "learned" else "rule"
+    seen = seen_as(vocabulary(world, built.params), bundle.interface)
+    return Contender(file, group, whole_policy(bundle, seen), None, world)
+
+
+def looks_like_run(name: str, built: Built) -> bool:
+    """Say whether a policy's name is a folder rather than a baseline."""
+    if name in (*baseline_names(built), *system_of(built.kind).trains):
+        return False
+    return "/" in name or (Path(name) / "run.json").exists()
+
+
+def label(run: Run, folder: Path, taken: dict[str, Any]) -> str:
+    """Return the learner's name, or the folder's where two runs share a learner."""
+    name = run.request.learner
+    return name if name not in taken else str(folder)
+
+
+def seeds_of(run: Run, built: Built) -> list[Contender]:
+    """Return the greedy policy of every seed of a run, to be played in another scenario's world.
+
+    Raises:
+        InputError: the run observes or acts in another way than the scenario's world does.
+    """
+    if run.built.kind != built.kind:
+        problem = f"the run is of kind '{run.built.kind}', the scenario of kind '{built.kind}'"
+        hint = "evaluate it on a scenario of its own kind"
+        raise InputError(problem, where=run.request.learner, hint=hint)
+    try:
+        world = system_of(built.kind).game(run.plan.world, built)
+    except InputError as error:
+        raise InputError(error.problem, where=run.request.learner, hint=error.hint) from None
+    learner = run.plan.learner
+    trained, asked = run.built.world, built.world
+    if isinstance(learner, Independent) and trained.devices != asked.devices:
+        problem = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
+        hint = "one policy for all devices, as of se-ppo, fits any number of them"
+        raise InputError(f"{problem} {asked.devices}", where=run.request.learner, hint=hint)
+    policies = [run.course.contender(training)[0] for training in run.trainings]
+    return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
+
+
+def _play(
+    name: str, contenders: list[Contender], built: Built, inputs: Any, missed: float
+) -> Result:
+    began = time.perf_counter()
+    system = system_of(built.kind)
+    found = [system.play(c, built, inputs, seed, missed) for seed, c in enumerate(contenders)]
+    metrics = {key: np.stack([np.asarray(row[key]) for row, _ in found]) for key in found[0][0]}
+    return Result(name, contenders[0].group, metrics, time.perf_counter() - began, found[0][1])
+
+
+def table(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as plain data: one row for each policy, the bound, the gap closed.
+
+    ``score`` is (reward - random) / (reference - random) with its interval ``low``, ``high``;
+    ``difference`` is the paired difference of rewards to the scenario's baseline. Intervals are
+    95 % and come from resampling episodes, and seeds where there are several.
+    """
+    plan = comparison.scenario.evaluation
+    system = system_of(comparison.built.kind)
+    metrics = system.metrics
+    shown = (*(metric.name for metric in metrics), *system.ends)
+    missing = sorted(set(shown) - set(comparison.results[0].metrics))
+    if missing:
+        problem = f"the world measures no '{missing[0]}'"
+        hint = nearest(missing[0], comparison.results[0].metrics)
+        raise InputError(
+            problem, where=f"metrics of the system '{comparison.built.kind}'", hint=hint
+        )
+    random = comparison.result("random").metrics["reward"][0]
+    reference = comparison.result(plan.reference).metrics["reward"][0]
+    base = comparison.result(plan.baseline).metrics["reward"][0]
+    rows = []
+    for result in comparison.results:
+        reward = result.metrics["reward"]
+        row: dict[str, Any] = {"policy": result.name, "group": result.group}
+        row["seeds"], row["episodes"] = reward.shape
+        row |= _interval("reward", reward)
+        row["iqm"] = float(statistics.interquartile_mean(reward))
+        row["better_share"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
+        row |= {name: float(np.mean(result.metrics[name])) for name in shown}
+        for metric in metrics:
+            if metric.interval:
+                row |= _interval(metric.name, result.metrics[metric.name])
+        row |= _score(reward, random, reference)
+        row["difference"] = _difference(reward, base, plan.baseline, result.name)
+        row["by"] = {
+            field: _strata(reward, base, grid)
+            for field, grid in plan.pinned.items()
+            if len(grid) > 1
+        }
+        if comparison.bound is not None and result.group == "learned":
+            row["gap_closed"] = _gap_closed(reward, base, comparison.bound)
+        rows.append(row)
+    found: dict[str, Any] = {
+        "scenario": comparison.scenario.name,
+        "baseline": plan.baseline,
+        "reference": plan.reference,
+        "episodes": int(random.shape[0]),
+        "metrics": [dataclasses.asdict(metric) for metric in metrics],
+        "policies": rows,
+    }
+    if comparison.built.placement is not None:
+        found["placement"] = comparison.built.placement
+    if comparison.bound is None:
+        return {**found, "bound": None, "why_no_bound": comparison.why_no_bound}
+    bound = {"policy": "bound", "group": "bound", **_interval("reward", comparison.bound[None])}
+    bound |= _score(comparison.bound[None], random, reference)
+    bound["difference"] = _difference(comparison.bound[None], base, plan.baseline, "bound")
+    return {**found, "bound": bound}
+
+
+def _interval(name: str, values: np.ndarray) -> dict[str, float]:
+    interval = statistics.paired_difference(values, np.zeros(values.shape[-1]))
+    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _score(reward: np.ndarray, random: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
+    try:
+        score = statistics.normalised_score_interval(reward, random, reference)
+    except InputError:  # the reference is no better than random here: the score means nothing
+        return {"score": None, "low": None, "high": None}
+    return {"score": score.estimate, "low": score.low, "high": score.high}
+
+
+def _difference(
+    reward: np.ndarray, base: np.ndarray, baseline: str, name: str
+) -> dict[str, Any] | None:
+    if name == baseline:
+        return None
+    interval = statistics.paired_difference(reward, base)
+    return {
+        "to": baseline,
+        "mean": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "excludes_zero": bool(interval.excludes(0.0)),
+    }
+
+
+def _strata(reward: np.ndarray, base: np.ndarray, grid: Sequence[float]) -> list[dict[str, float]]:
+    """Return the mean reward and its difference to the baseline at each value of a grid."""
+    found = []
+    for place, value in enumerate(grid):
+        ours, theirs = reward[:, place :: len(grid)], base[place :: len(grid)]
+        if ours.size:
+            change = float(np.mean(ours - theirs))
+            found.append({"value": value, "reward": float(np.mean(ours)), "difference": change})
+    return found
+
+
+def _gap_closed(reward: np.ndarray, base: np.ndarray, bound: np.ndarray) -> dict[str, float] | None:
+    """Return which share of the way from the baseline to the bound the learner goes."""
+    try:
+        share = statistics.normalised_score_interval(reward, base, bound)
+    except InputError:
+        return None
+    return {"share": share.estimate, "low": share.low, "high": share.high}

@@ -1,0 +1,40 @@
+"""What a training came to: its score on the scenario's episodes, kept beside the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgewright.evaluation.compare import compare, table
+from edgewright.systems.registry import system_of
+from edgewright.training import store
+from edgewright.training.runs import Request
+
+
+def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any]:
+    """Score a finished run, write ``result.json`` and return it.
+
+    ``score`` is (reward - random) / (reference - random) on the scenario's evaluation episodes,
+    identical for all three, with a 95 % interval over seeds and episodes.
+    """
+    found = table(compare(request.scenario, [str(out)], data=request.data))
+    row = next(row for row in found["policies"] if row["group"] == "learned")
+    result = {
+        "schema": store.SCHEMA,
+        "scenario": request.scenario.name,
+        "learner": request.learner,
+        "steps": request.steps,
+        "seeds": request.seeds,
+        **timing,
+        "score": {"mean": row["score"], "low": row["low"], "high": row["high"]},
+        "reward": {"mean": row["reward"], "low": row["reward_low"], "high": row["reward_high"]},
+        "difference": row["difference"],
+        "gap_closed": row.get("gap_closed"),
+        "reference": found["reference"],
+        "baseline": found["baseline"],
+        **{metric["name"]: row[metric["name"]] for metric in found["metrics"]},
+        **system_of(request.scenario.world.kind).appendix(request.scenario, request.data),
+        "out": str(out),
+    }
+    store.write_json(out / "result.json", result)
+    return result

@@ -1,0 +1,239 @@
+"""Layers: what a network is made of, each able to run in JAX and to write itself as ONNX.
+
+A layer is a record with three duties: calling it computes it in JAX on ``[..., columns]``;
+``emit(graph, x, name)`` adds its nodes and returns the name of its output; ``kind`` names it in the
+manifest. A denoising loop or a recurrent cell is one more class here, in ``KINDS``. What comes
+after the scores is a head, see :mod:`.heads` and :mod:`.bits`. Arrays that a layer writes are named
+``<place>.<field>``, so :func:`read_layers` finds them again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.core.records import Array, record, static
+from edgewright.export.graph import GraphBuilder
+from edgewright.nets.heads import dueling_values
+from edgewright.rules.normalise import CLIP
+
+
+class Layer(Protocol):
+    """One step from what comes in to the scores, see the module."""
+
+    kind: ClassVar[str]
+
+    def __call__(self, x: Array) -> Array:
+        """Return the output for ``[..., columns]``."""
+        ...
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        """Add the nodes for one batch ``[N, columns]``; return the name of the output."""
+        ...
+
+
+@record
+class Scale:
+    """``x / scale``: from units to the features of a world that does not normalise."""
+
+    scale: Array
+    kind: ClassVar[str] = "scale"
+
+    def __call__(self, x: Array) -> Array:
+        return x / self.scale
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        return graph.node("Div", [x, graph.constant(self.scale, f"{name}.scale")])
+
+
+@record
+class Shift:
+    """``x - offset``: for units whose zero is not that of the world's feature, as dB."""
+
+    offset: Array
+    kind: ClassVar[str] = "shift"
+
+    def __call__(self, x: Array) -> Array:
+        return x - self.offset
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        return graph.node("Sub", [x, graph.constant(self.offset, f"{name}.offset")])
+
+
+@record
+class Gate:
+    """``x (x pick + base)``: features of an empty place become 0 where another column says so."""
+
+    pick: Array  # [columns, columns] 1 from the column that says whether, to those it gates
+    base: Array  # [columns] 1 where nothing gates
+    kind: ClassVar[str] = "gate"
+
+    def __call__(self, x: Array) -> Array:
+        return x * (x @ self.pick + self.base)
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        pick, base = (graph.constant(getattr(self, n), f"{name}.{n}") for n in ("pick", "base"))
+        return graph.node("Mul", [x, graph.node("Add", [graph.node("MatMul", [x, pick]), base])])
+
+
+@record
+class Standardise:
+    """``clip((x - mean) / deviation, -C, C)``, SE-PPO equation (21), in units."""
+
+    mean: Array
+    deviation: Array
+    kind: ClassVar[str] = "standardise"
+
+    def __call__(self, x: Array) -> Array:
+        return jnp.clip((x - self.mean) / self.deviation, -CLIP, CLIP)
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        centred = graph.node("Sub", [x, graph.constant(self.mean, f"{name}.mean")])
+        scaled = graph.node("Div", [centred, graph.constant(self.deviation, f"{name}.deviation")])
+        ends = [
+            graph.constant(end, f"{name}.{tag}") for tag, end in (("low", -CLIP), ("high", CLIP))
+        ]
+        return graph.node("Clip", [scaled, *ends])
+
+
+@record
+class Dense:
+    """``x W + b``."""
+
+    weight: Array  # [in, out]
+    bias: Array  # [out]
+    kind: ClassVar[str] = "dense"
+
+    def __call__(self, x: Array) -> Array:
+        return x @ self.weight + self.bias
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        weight = graph.constant(self.weight, f"{name}.weight")
+        return graph.node("Gemm", [x, weight, graph.constant(self.bias, f"{name}.bias")])
+
+
+@record
+class Tanh:
+    """``tanh(x)``."""
+
+    kind: ClassVar[str] = "tanh"
+
+    def __call__(self, x: Array) -> Array:
+        return jnp.tanh(x)
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        return graph.node("Tanh", [x])
+
+
+@record
+class Relu:
+    """``max(x, 0)``."""
+
+    kind: ClassVar[str] = "relu"
+
+    def __call__(self, x: Array) -> Array:
+        return jax.nn.relu(x)
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        return graph.node("Relu", [x])
+
+
+@record
+class Dueling:
+    """``V + A - mean A`` of ``[V, A...]`` (Wang et al., ICML 2016, equation 9)."""
+
+    kind: ClassVar[str] = "dueling"
+
+    def __call__(self, x: Array) -> Array:
+        return dueling_values(x[..., :1], x[..., 1:])
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        def part(first: int, last: int) -> str:
+            ends = [graph.constant([place], dtype=np.int64) for place in (first, last, 1)]
+            return graph.node("Slice", [x, *ends])
+
+        value, advantages = part(0, 1), part(1, np.iinfo(np.int64).max)
+        axis = graph.constant([1], dtype=np.int64)
+        mean = graph.node("ReduceMean", [advantages, axis], keepdims=1)
+        return graph.node("Sub", [graph.node("Add", [value, advantages]), mean])
+
+
+@record
+class Program:
+    """Any JAX function of one row, written operator by operator (see :mod:`..trace`)."""
+
+    function: Callable[[Array], Array] = static()
+    columns: int = static()
+    kind: ClassVar[str] = "program"
+
+    def __call__(self, x: Array) -> Array:
+        flat = x.reshape(-1, x.shape[-1])
+        found = jax.vmap(self.function)(flat)
+        return found.reshape(*x.shape[:-1], *found.shape[1:])
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        from edgewright.export.trace import write_program
+
+        return write_program(graph, x, self.function, self.columns)
+
+
+KINDS: dict[str, type] = {
+    layer.kind: layer for layer in (Scale, Shift, Gate, Standardise, Dense, Tanh, Relu, Dueling)
+}
+"""Layers that can be read back from a bundle; a program cannot."""
+
+
+def run(layers: Sequence[Layer], x: Array) -> Array:
+    """Return the output of the last layer."""
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def describe(layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """Return what a manifest says of layers: kind, and the shapes of their arrays."""
+    return [
+        {"kind": layer.kind}
+        | {f.name: list(np.shape(getattr(layer, f.name))) for f in _arrays(type(layer))}
+        for layer in layers
+    ]
+
+
+def read_layers(
+    described: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], where: str
+) -> tuple[Any, ...]:
+    """Return the layers that a manifest describes, with their arrays from the graph.
+
+    Raises:
+        InputError: a layer is of a kind that has no weights to read, e.g. a rule's program.
+    """
+    layers = []
+    for place, entry in enumerate(described):
+        make = KINDS.get(entry["kind"])
+        if make is None:
+            problem = f"a '{entry['kind']}' is no network, so there is nothing to compress"
+            hint = "rules are small as they are; compress the policy of a trained run"
+            raise InputError(problem, where=where, hint=hint)
+        fields = {f.name: jnp.asarray(arrays[f"{place}.{f.name}"]) for f in _arrays(make)}
+        layers.append(make(**fields))
+    return tuple(layers)
+
+
+def parameters(layers: Sequence[Any]) -> int:
+    """Return how many numbers of dense layers were learned."""
+    return sum(int(x.weight.size + x.bias.size) for x in layers if isinstance(x, Dense))
+
+
+def multiply_adds(layers: Sequence[Any]) -> int:
+    """Return the multiply-adds of one decision in dense layers."""
+    return sum(int(x.weight.size) for x in layers if isinstance(x, Dense))
+
+
+def _arrays(kind: type) -> list[Any]:
+    return [f for f in dataclasses.fields(kind) if not f.metadata.get("static", False)]

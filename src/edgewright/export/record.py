@@ -1,0 +1,151 @@
+"""Make the record of parity: rows of three kinds with what the training framework decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.bundle.engine import SCORES
+from edgewright.bundle.interface import Interface
+from edgewright.export.heads import Head
+
+ROWS = 48
+"""Rows of each kind."""
+
+NUDGE = 1e-5
+"""Relative size of the changes that must not turn a settled decision of a rule."""
+
+NUDGES = 8
+FAR, NEAR = 1e6, 1.0
+"""How many trained ranges outside the range some rows lie: far where a network clips its inputs. A
+rule or a network that does not would lose in rounding what tells two actions apart."""
+
+ASCENT_STEPS = 60
+
+Reference = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Rows ``[n, columns]`` to outputs by name, and ``scores`` where there are any."""
+
+
+def make_record(
+    interface: Interface,
+    reference: Reference,
+    head: Head,
+    scores: Callable[[Any], Any] | None,
+    tolerance: float,
+    far: float,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Return rows, their kind, what the reference decides, and which outputs are settled.
+
+    Args:
+        far: how many trained ranges outside the range some rows lie, see :data:`FAR`.
+        scores: JAX function of rows to scores, to push rows to where two scores meet; None for a
+            rule, whose third kind of rows is nudged from the first instead.
+    """
+    rng = np.random.default_rng(seed)
+    random = _random_rows(interface, rng, ROWS)
+    edge = _edge_rows(interface, rng, ROWS, far)
+    start = _random_rows(interface, rng, ROWS)
+    hard = _nudged(interface, start, rng)
+    if scores:
+        hard = _undecided_rows(interface, lambda row: head.gap(scores(row[None])[0]), start)
+    rows = np.concatenate([random, edge, hard]).astype(np.float32)
+    found = reference(rows)
+    if SCORES in found:
+        settled = head.settled(found[SCORES], rows, tolerance)
+    else:
+        settled = _steady(interface, reference, rows, found, rng)
+    kind = np.repeat(np.arange(3, dtype=np.int64), ROWS)
+    return {"rows": rows, "kind": kind, "settled": settled, **found}
+
+
+def _random_rows(interface: Interface, rng: np.random.Generator, count: int) -> np.ndarray:
+    """Return rows in the trained range; choices are drawn whole."""
+    low, high = interface.bounds()
+    rows = rng.uniform(low, high, (count, interface.columns))
+    return _with_choices(interface, rows, rng)
+
+
+def _edge_rows(
+    interface: Interface, rng: np.random.Generator, count: int, beyond: float
+) -> np.ndarray:
+    """Return corners of the trained range, some pushed ``beyond`` it by that many ranges.
+
+    A network also gets a row of zeros; a rule would divide by them.
+    """
+    low, high = interface.bounds()
+    upper = rng.random((count, interface.columns)) < 0.5
+    corners = np.where(upper, high, low)
+    outside = count // 4
+    corners[:outside] += (np.where(upper, beyond, -beyond) * (high - low))[:outside]
+    if beyond == FAR:
+        corners[outside] = 0.0
+    return _with_choices(interface, corners, rng)
+
+
+def _with_choices(interface: Interface, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    place = 0
+    for field in interface.fields:
+        if field.choices:
+            drawn = rng.integers(len(field.choices), size=len(rows))
+            part = np.eye(len(field.choices))[drawn]
+            part = part if field.encoding == "one-hot" else drawn[:, None]
+            rows[:, place : place + field.columns] = part
+        place += field.columns
+    return rows
+
+
+def _undecided_rows(
+    interface: Interface, gap: Callable[[Any], Any], start: np.ndarray
+) -> np.ndarray:
+    """Return rows pushed, inside the trained range, to where a decision nearly turns.
+
+    Signed gradient descent on the gap, with steps that shrink; choices move too, so some rows are
+    no possible observation: harder for the runtime, not easier.
+    """
+    low, high = (jnp.asarray(end) for end in interface.bounds())
+
+    def push(row: Any) -> Any:
+        def step(index: Any, carry: Any) -> Any:
+            row, best, least = carry
+            value, slope = jax.value_and_grad(gap)(row)
+            better = value < least
+            best, least = jnp.where(better, row, best), jnp.minimum(value, least)
+            size = 0.05 * (high - low) * (0.9**index)
+            return jnp.clip(row - size * jnp.sign(slope), low, high), best, least
+
+        return jax.lax.fori_loop(0, ASCENT_STEPS, step, (row, row, jnp.inf))[1]
+
+    return np.asarray(jax.jit(jax.vmap(push))(jnp.asarray(start, jnp.float32)))
+
+
+def _nudged(interface: Interface, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return rows moved by a small share of the range of each number, choices as they are."""
+    low, high = interface.bounds()
+    numbers = np.array(
+        [field.encoding == "number" for field in interface.fields for _ in range(field.columns)]
+    )
+    change = 1e-3 * (high - low) * rng.choice([-1.0, 1.0], rows.shape)
+    return np.where(numbers, rows + change, rows)
+
+
+def _steady(
+    interface: Interface,
+    reference: Reference,
+    rows: np.ndarray,
+    found: dict[str, np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return which outputs stay when every number is moved by rounding many times over."""
+    steady = np.ones((len(rows), len(interface.outputs)), bool)
+    for _ in range(NUDGES):
+        signs = rng.choice([-1.0, 1.0], rows.shape)
+        other = reference((rows * (1 + NUDGE * signs)).astype(np.float32))
+        for place, output in enumerate(interface.outputs):
+            same = other[output.name] == found[output.name]
+            steady[:, place] &= same.reshape(len(rows), -1).all(axis=1)
+    return steady

@@ -1,0 +1,51 @@
+"""Studies by name, one folder each; a study is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from edgewright.core.errors import InputError, nearest
+from edgewright.studies.study import Study
+
+_added: dict[str, Study] = {}
+
+
+def register_study(study: Study) -> None:
+    """Make a study known to every command of this process; name its file with ``--plugin``.
+
+    Raises:
+        InputError: a shipped study has that name.
+    """
+    if study.name in _folders():
+        problem = f"there is a study '{study.name}' already"
+        raise InputError(problem, where="register_study", hint="choose another name")
+    _added[study.name] = study
+
+
+def study_names() -> list[str]:
+    """Return the names of all studies, sorted; those of plug-ins last."""
+    return [*_folders(), *_added]
+
+
+def study_named(name: str) -> Study:
+    """Return a study by name.
+
+    Raises:
+        InputError: there is none of that name; the nearest is offered.
+    """
+    if name in _added:
+        return _added[name]
+    folders = _folders()
+    if name not in folders:
+        raise InputError(f"there is no study '{name}'", hint=nearest(name, study_names()))
+    return importlib.import_module(folders[name]).STUDY
+
+
+def _folders() -> dict[str, str]:
+    """Return the module of every shipped study by its name: the folders of this package."""
+    found = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+    return {name.replace("_", "-"): f"{__name__}.{name}" for name in found}
+
+
+__all__ = ["register_study", "study_named", "study_names"]

@@ -1,0 +1,20 @@
+"""The claims of ``claims.toml``, each with rounded and with priced proposals in both presets."""
+
+from __future__ import annotations
+
+from edgewright.papers.mrl import measures
+from edgewright.papers.mrl.measures import SETTINGS, View
+from edgewright.studies.claims import Measures, claims_in
+from edgewright.studies.study import Claim, Plan
+
+MEASURES: Measures = {
+    "level": measures.level,
+    "lead": measures.lead,
+    "delay_lead": measures.delay_lead,
+    "after_switches": measures.after_switches,
+}
+
+
+def claims(plan: Plan) -> list[Claim]:
+    """Return all claims: the same for every plan."""
+    return claims_in("edgewright.papers.mrl", MEASURES, View, SETTINGS)

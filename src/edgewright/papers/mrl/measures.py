@@ -1,0 +1,130 @@
+"""From the table of the MRL study to the number a claim is judged by."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from edgewright.evaluation.joint_bootstrap import joint_bootstrap
+from edgewright.evaluation.statistics import Interval
+from edgewright.papers.mrl.jobs import RULES
+from edgewright.studies.claims import measured
+from edgewright.studies.study import Measured, Table
+
+SETTINGS = ("easy, rounded", "easy, priced", "hard, rounded", "hard, priced")
+"""Preset, and whether the best of N proposals is taken (phi = N) or the rounding (phi = 1)."""
+
+
+LAST = -1
+"""The last examined step, whatever it is in a plan."""
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """The table in one setting."""
+
+    table: Table
+    setting: str
+
+    @property
+    def preset(self) -> str:
+        """``easy`` or ``hard``."""
+        return self.setting.split(", ")[0]
+
+    @property
+    def way(self) -> str:
+        """``rounded`` or ``priced``."""
+        return self.setting.split(", ")[1]
+
+    @property
+    def suffix(self) -> str:
+        """What names of arrays end with."""
+        return "_rounded" if self.way == "rounded" else ""
+
+    def marks(self, name: str, step: int = 0, metric: str = "q_hat") -> np.ndarray:
+        """Return ``[seeds, scenarios]`` of a rule, or of a start after ``step`` gradient steps.
+
+        ``LAST`` stands for the last examined step.
+        """
+        if name in RULES:
+            values = self.table.array(f"{self.preset}/rules", f"rules/{metric}")
+            return values[RULES.index(name)][None]
+        key = f"{self.preset}/{name}"
+        values = self.table.array(key, f"adapt/{metric}{self.suffix}")
+        steps = self.steps(name)
+        return values[..., steps.index(steps[-1] if step == LAST else step)]
+
+    def steps(self, name: str) -> list[int]:
+        """Return the gradient steps at which a start was examined."""
+        return self.table[f"{self.preset}/{name}"].facts["steps"]
+
+    def curve(self, name: str, metric: str = "q_hat") -> np.ndarray:
+        """Return the mean over scenarios ``[seeds, marks]`` of a start."""
+        values = self.table.array(f"{self.preset}/{name}", f"adapt/{metric}{self.suffix}")
+        return values.mean(axis=1)
+
+
+def spoken(name: str, step: int) -> str:
+    """Return how a rule, or a start after some steps, is called."""
+    if name in RULES:
+        return name
+    return f"{name} after {'all' if step == LAST else step} steps"
+
+
+def interval(values: np.ndarray) -> Interval:
+    """Return the mean over seeds and scenarios with its interval."""
+    return joint_bootstrap({"one": {"x": values}}, lambda means: means["one"]["x"])
+
+
+def level(view: View, ours: str, step: int) -> Measured:
+    """Measure the mean Q-hat of a start after some steps."""
+    values = view.marks(ours, step)
+    return measured(interval(values), f"Q-hat of {spoken(ours, step)}", len(values))
+
+
+def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> Measured:
+    """Measure the difference of two mean Q-hats on the same scenarios, exams and slots.
+
+    A seed's slots are the same for every start, so seeds are paired.
+    """
+    mine, theirs = view.marks(ours, step), view.marks(other, other_step)
+    found = joint_bootstrap(
+        {"ours": {"x": mine}, "other": {"x": theirs}},
+        lambda m: m["ours"]["x"] - m["other"]["x"],
+        paired_seeds=True,
+    )
+    says = f"Q-hat of {spoken(ours, step)} less that of {spoken(other, other_step)}"
+    return measured(found, says, len(mine))
+
+
+def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Measured:
+    """Measure by how many per cent the weighted delay is below the lowest of others."""
+    mine = view.marks(ours, step, "cost")
+    best: Measured | None = None
+    for name, at in others:
+        theirs = view.marks(name, at, "cost")
+        found = joint_bootstrap(
+            {"ours": {"x": mine}, "other": {"x": theirs}},
+            lambda m: 100.0 * (1.0 - m["ours"]["x"] / m["other"]["x"]),
+            paired_seeds=True,
+        )
+        says = f"delay of {spoken(ours, step)} below that of {spoken(name, at)}"
+        one = measured(found, says, len(mine), "%")
+        best = one if best is None or one.estimate < best.estimate else best
+    assert best is not None
+    return dataclasses.replace(best, says=f"{best.says}, the closest of {len(others)}")
+
+
+def after_switches(view: View, ours: str, step: int, how: str) -> Measured:
+    """Measure the least mean Q-hat over a journey's scenarios, some steps after each switch."""
+    key = f"{view.preset}/switch-{ours}"
+    facts = view.table[key].facts
+    values = view.table.array(key, f"switch/q_hat{view.suffix}_{how}")
+    split = values.reshape(*values.shape[:2], facts["in_a_row"], len(facts["steps"]))
+    after = split[..., 1:, facts["steps"].index(step)]
+    arms = {"one": {str(place): after[..., place] for place in range(after.shape[-1])}}
+    found = joint_bootstrap(arms, lambda m: np.min(list(m["one"].values()), axis=0))
+    says = f"least Q-hat of {ours} ({how}) {step} steps after a switch, over three switches"
+    return measured(found, says, len(values))

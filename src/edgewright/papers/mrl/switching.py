@@ -1,0 +1,102 @@
+"""Fig. 7: a device whose scenario changes under it, and what becomes of what it has learnt.
+
+Two readings. A device that is told of the change begins again from the start with an empty memory
+(``restart``); one that is not goes on with its network, its optimiser and its old samples
+(``continue``).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.protocols import World
+from edgewright.core.records import Array
+from edgewright.loops.adapt import Exam, Marks, adapt, born
+from edgewright.loops.meta import Tasks
+from edgewright.papers.mrl.measuring import columns, kept, scene
+from edgewright.studies.study import Desk, Found
+from edgewright.systems.binary.trainer import Start, adaptation_key
+
+IN_A_ROW = 4
+"""Scenarios that a device goes through: three switches."""
+
+STEPS = (0, 1, 2, 5, 10, 20, 30, 50, 75, 100)
+"""Gradient steps after each switch at which it is examined."""
+
+
+@functools.partial(jax.jit, static_argnames=("world",))
+def journeys(
+    key: Array,
+    world: World,
+    tasks: Tasks,
+    learner: Any,
+    networks: Any,
+    exams: Exam,
+    restart: Array,
+) -> Marks:
+    """Return the marks ``[journeys, IN_A_ROW, marks, 2]`` of devices on their ways.
+
+    Journey ``j`` goes through the scenarios ``4 j`` to ``4 j + 3``; with ``restart`` (``[]``) it
+    begins again in each. Consumes ``key``.
+    """
+    count = jax.tree.leaves(tasks.params)[0].shape[0] // IN_A_ROW
+    gaps = jnp.asarray(np.diff(STEPS), jnp.int32)
+
+    def folded(tree: Any) -> Any:
+        return jax.tree.map(
+            lambda leaf: leaf[: count * IN_A_ROW].reshape(count, IN_A_ROW, *leaf.shape[1:]), tree
+        )
+
+    def one(key: Array, params: Any, exam: Exam, networks: Any) -> Marks:
+        first = jax.tree.map(lambda leaf: leaf[0], (params, exam.rows, networks))
+        row = jax.tree.map(lambda leaf: leaf[0], first[1])
+        seen = world.observe(first[0], world.reset(first[0], row), row)
+
+        def arrive(state: Any, place: Any) -> tuple[Any, Marks]:
+            key, params, exam, network = place
+            fresh = learner.start_from(network, seen)
+            state = jax.tree.map(lambda new, old: jnp.where(restart, new, old), fresh, state)
+            stream = tasks.stream(params)
+            life = born(key, stream, state)
+            life, marks = adapt(world, params, stream, learner, life, gaps, exam)
+            return life.learner, marks
+
+        keys = jax.random.split(key, IN_A_ROW)
+        begin = learner.start_from(first[2], seen)
+        return jax.lax.scan(arrive, begin, (keys, params, exam, networks))[1]
+
+    keys = jax.random.split(key, count)
+    return jax.vmap(one)(keys, folded(tasks.params), folded(exams), folded(networks))
+
+
+def switches(
+    desk: Desk, preset: str, changes: dict[str, Any], start: str, learner: str, seeds: int
+) -> Found:
+    """Send the starts of another job on journeys: ``[seeds, journeys, scenarios * marks]``."""
+    _, built, exams = scene(preset, changes)
+    tasks = built.hidden.test
+    arrays: dict[str, np.ndarray] = {}
+    for name, restart in (("continue", False), ("restart", True)):
+        found = []
+        told = jnp.asarray(restart)
+        for seed, one in enumerate(kept(desk.folders[start], learner, preset, changes, seeds)):
+            own = one.policy
+            assert isinstance(own, Start)
+            networks = own.networks(tasks.count)
+            found.append(
+                journeys(adaptation_key(seed), one.world, tasks, own.learner, networks, exams, told)
+            )
+        marks = jax.tree.map(lambda *leaves: np.stack([np.asarray(x) for x in leaves]), *found)
+        flat = jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:2], -1, 2), marks)
+        arrays |= {
+            f"switch/{key.split('/')[1]}_{name}": values
+            for key, values in columns(flat, "switch").items()
+            if "q_hat" in key
+        }
+    facts = {"steps": list(STEPS), "in_a_row": IN_A_ROW}
+    return Found(arrays, {**facts, "labels": {"preset": preset, "learner": learner}})

@@ -1,0 +1,38 @@
+"""Who generalises from synthetic to recorded inputs, with the learners of the SE-PPO study."""
+
+from __future__ import annotations
+
+from edgewright.papers.seppo.claims import MEASURES
+from edgewright.papers.seppo.view import SETTINGS, View
+from edgewright.papers.seppo_trace.jobs import jobs
+from edgewright.papers.seppo_trace.page import drawings, generalises, notes, sections
+from edgewright.studies.claims import claims_in
+from edgewright.studies.study import Claim, Plan, Study
+
+
+def claims(plan: Plan) -> list[Claim]:
+    """Return all claims: the same for every plan."""
+    return claims_in(__name__, {**MEASURES, "generalises": generalises}, View, SETTINGS)
+
+
+STUDY = Study(
+    name="seppo-trace",
+    title="SE-PPO on recorded inputs: who generalises",
+    source=(
+        "Learners of the SE-PPO study trained on synthetic, calibrated and recorded inputs, judged "
+        "on held-out recordings. The article has no such experiment; the expectations are ours."
+    ),
+    full=Plan(quick=False, seeds=10, steps=3e5),
+    quick=Plan(quick=True, seeds=2, steps=4e4),
+    jobs=jobs,
+    claims=claims,
+    figures=drawings,
+    sections=sections,
+    notes=notes,
+    axes={
+        "episodes": ("seed", "episode"),
+        "curves": ("seed", "mark"),
+        "choice": ("candidate", "seed"),
+    },
+    data=True,
+)

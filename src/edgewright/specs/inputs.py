@@ -1,0 +1,216 @@
+"""From the ``[streams]`` table of a scenario to its streams. The one registry of kinds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from edgewright.core.errors import InputError, nearest
+from edgewright.core.protocols import Process
+from edgewright.specs import processes as specs
+from edgewright.specs.placement import recorded_folder
+from edgewright.specs.schema import Scenario
+from edgewright.streams import channel, processes, recorded
+from edgewright.streams.compose import Composite
+
+MOST_CUT = 1e-6
+"""Share of slots in which jobs may be cut from a compound Poisson load."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What building a process may need besides its own entry."""
+
+    scenario: Scenario[Any, Any, Any]
+    params: Any
+    shape: tuple[int, ...]
+    data: str | None
+    part: recorded.Part
+
+    def file(self, name: str) -> Path:
+        """Return a path inside the data folder."""
+        folder = self.data or os.environ.get("EDGEWRIGHT_DATA")
+        path = Path(name)
+        if path.is_absolute():
+            return path
+        if not folder:
+            problem = f"'{self.scenario.name}' is driven by recordings and no data folder is named"
+            hint = "give --data FOLDER or set EDGEWRIGHT_DATA (see docs/guides/recorded-inputs.md)"
+            raise InputError(problem, hint=hint)
+        full = Path(folder) / path
+        if not full.exists():
+            hint = "give the folder that holds it with --data FOLDER"
+            raise InputError(f"there is no '{name}'", where=folder, hint=hint)
+        return full
+
+
+def _numbers(spec: Any, *names: str) -> dict[str, Any]:
+    return {name: jnp.asarray(getattr(spec, name), jnp.float32) for name in names}
+
+
+def _plain(make: Callable[..., Process], *names: str) -> Callable[[Any, Context], Process]:
+    """Return a builder for a process that takes its numbers as they stand."""
+    return lambda spec, context: make(shape=context.shape, **_numbers(spec, *names))
+
+
+def _slot(spec: specs.SlotSpec, context: Context) -> Process:
+    return processes.Constant(value=context.params.slot_s, shape=context.shape)
+
+
+def _compound_poisson(spec: specs.CompoundPoissonSpec, context: Context) -> Process:
+    params = context.params
+    made = processes.CompoundPoisson(
+        utilisation=params.background_utilisation,
+        capacity=params.server_ghz,
+        interval=params.slot_s,
+        multipliers=params.quality_multiplier,
+        shape=context.shape,
+        most_jobs=spec.most_jobs,
+        **_numbers(spec, "job_low", "job_high"),
+    )
+    rate = float(jnp.max(made.mean_jobs()))
+    tail = processes.poisson_tail(rate, spec.most_jobs)
+    if tail > MOST_CUT:
+        raise InputError(
+            f"{rate:.2f} jobs arrive in a slot on average, and more than most_jobs = "
+            f"{spec.most_jobs} with probability {tail:.1e}",
+            where=f"{context.scenario.name}: streams.background_gcps.most_jobs",
+            hint="raise most_jobs until that is below 1e-6; the load would be too small",
+        )
+    return made
+
+
+def _recorded_bandwidth(spec: specs.RecordedBandwidthSpec, context: Context) -> Process:
+    return recorded.recorded_bandwidth(
+        context.file(spec.folder),
+        interval_s=context.scenario.params.slot_s,
+        mean_mbps=spec.mean_mbps,
+        part=context.part,
+        shape=context.shape,
+        max_gap_s=spec.max_gap_s,
+        low_mbps=spec.low_mbps,
+    )
+
+
+def _recorded_gaps(spec: specs.RecordedGapsSpec, context: Context) -> Process:
+    return recorded.recorded_gaps(
+        context.file(spec.file), mean_s=spec.mean_s, part=context.part, shape=context.shape
+    )
+
+
+def _recorded_load(spec: specs.RecordedLoadSpec, context: Context) -> Process:
+    return recorded.recorded_load(
+        context.file(spec.file),
+        utilisation=context.params.background_utilisation,
+        capacity=context.params.server_ghz,
+        interval_s=context.scenario.params.slot_s,
+        part=context.part,
+        shape=context.shape,
+    )
+
+
+def _fading(spec: specs.FadingSpec, context: Context) -> Process:
+    raise InputError(
+        "kind = 'fading' is the radio channel of the binary world, and this world has none",
+        where=f"{context.scenario.name}: streams",
+        hint="choose another kind",
+    )
+
+
+def _recorded_gains(spec: specs.RecordedGainsSpec, context: Context) -> Process:
+    return channel.recorded_gains(
+        context.file(spec.file), devices=context.shape[0], scale=spec.scale, part=context.part
+    )
+
+
+PROCESS_KINDS: dict[str, Callable[[Any, Context], Process]] = {
+    "slot": _slot,
+    "constant": _plain(processes.Constant, "value"),
+    "uniform": _plain(processes.Uniform, "low", "high"),
+    "categorical": _plain(processes.Categorical, "probabilities"),
+    "reflected_walk": _plain(processes.ReflectedWalk, "low", "high", "step_std"),
+    "autoregressive": _plain(
+        processes.Autoregressive, "mean", "variation", "correlation", "low", "high"
+    ),
+    "markov_chain": _plain(processes.MarkovChain, "levels", "stay"),
+    "poisson": _plain(processes.PoissonArrivals, "mean"),
+    "modulated_poisson": _plain(
+        processes.ModulatedArrivals, "mean", "calm_factor", "busy_factor", "switch"
+    ),
+    "compound_poisson": _compound_poisson,
+    "recorded_bandwidth": _recorded_bandwidth,
+    "recorded_gaps": _recorded_gaps,
+    "recorded_load": _recorded_load,
+    "fading": _fading,
+    "recorded_gains": _recorded_gains,
+}
+
+
+_LOAD = ("background_utilisation", "server_ghz", "slot_s")
+NEEDS = {
+    "slot": ("slot_s",),
+    "compound_poisson": (*_LOAD, "quality_multiplier"),
+    "recorded_bandwidth": ("slot_s",),
+    "recorded_load": _LOAD,
+}
+"""Numbers of the world that a kind of process reads."""
+
+
+def composed(
+    scenario: Scenario[Any, Any, Any],
+    default: Composite,
+    params: Any,
+    data: str | None,
+    part: recorded.Part,
+) -> Composite:
+    """Return the world's ``default`` stream with every input that the scenario names replaced."""
+    fields = {}
+    for name, spec in entries(scenario).items():
+        if name not in default.fields:
+            hint = nearest(name, default.fields)
+            raise InputError("there is no such input", where=f"streams.{name}", hint=hint)
+        lacking = [need for need in NEEDS.get(spec.kind, ()) if not hasattr(params, need)]
+        if lacking:
+            problem = (
+                f"kind = '{spec.kind}' needs the number '{lacking[0]}', and this world has none"
+            )
+            raise InputError(problem, where=f"streams.{name}", hint="choose another kind")
+        context = Context(scenario, params, default.fields[name].shape, data, part)
+        fields[name] = PROCESS_KINDS[spec.kind](spec, context)
+    return default.replace(**fields)
+
+
+def entries(scenario: Scenario[Any, Any, Any]) -> dict[str, Any]:
+    """Return the process of every input that the scenario names."""
+    streams = scenario.streams
+    if isinstance(streams, dict):  # a plain system: only what replaces the world's default
+        return dict(streams)
+    named = {f.name: getattr(streams, f.name) for f in dataclasses.fields(streams)}
+    return {name: spec for name, spec in named.items() if spec is not None}
+
+
+def is_recorded(scenario: Scenario[Any, Any, Any]) -> bool:
+    """Say whether any input of the scenario is a recording, so that it needs a data folder."""
+    return any(spec.kind.startswith("recorded") for spec in entries(scenario).values())
+
+
+def fingerprint(scenario: Scenario[Any, Any, Any], data: str | None) -> str | None:
+    """Return a hash of the recordings that drive a scenario; None where there are none."""
+    specs_ = entries(scenario).values()
+    named = [getattr(spec, "folder", getattr(spec, "file", None)) for spec in specs_]
+    named.append(recorded_folder(getattr(scenario.params, "placement", None), data))
+    context = Context(scenario, None, (), data, "train")
+    digest = hashlib.sha256()
+    for path in (context.file(str(name)) for name in named if name is not None):
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16] if any(name is not None for name in named) else None
+
+
+__all__ = ["PROCESS_KINDS", "Context", "composed", "entries", "fingerprint", "is_recorded"]

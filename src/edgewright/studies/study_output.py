@@ -1,0 +1,143 @@
+"""What a study leaves: tables, verdicts, figures, a page, and a Markdown page for documentation.
+
+table.csv       one row for each arm, seed and episode; other groups as <group>.csv
+verdicts.json   every verdict, with what was asked and when
+figures/        SVG and PNG
+html.html     all of it on one page
+outcome.md      the verdicts as Markdown, with the command, the date and the figures
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgewright.core.files import write_bytes
+from edgewright.reporting import html
+from edgewright.reporting.comparison_page import machine_facts
+from edgewright.reporting.style import save, to_svg
+from edgewright.studies.markdown import markdown
+from edgewright.studies.study import STATUSES, Study, Table, Verdict
+from edgewright.studies.verdict_text import READING, Occasion, number, side_by_side, summary
+from edgewright.training import store
+
+MARKS = {"reproduced": "yes", "not reproduced": "no", "not comparable": "n/c"}
+
+
+def occasion(study: Study, table: Table, command: str, seconds: float) -> Occasion:
+    """Return the facts of a run that has just ended."""
+    plan = table.plan
+    work = sum(found.facts.get("seconds", 0.0) for found in table.found.values())
+    facts = {
+        **machine_facts(),
+        "plan": f"{'quick' if plan.quick else 'full'}: {plan.seeds} seeds, "
+        f"{plan.steps:.0f} steps in the main trainings",
+        "work": f"{len(table.found)} jobs, {work / 60:.1f} minutes of process time in all",
+        "duration": f"{seconds / 60:.1f} minutes for this call",
+    }
+    return Occasion(command, seconds, facts)
+
+
+def as_data(
+    study: Study, table: Table, verdicts: Sequence[Verdict], when: Occasion, out: Path
+) -> dict[str, Any]:
+    """Return what ``edgewright study --json`` prints."""
+    plan = table.plan
+    counted = Counter((v.setting, v.status) for v in verdicts)
+    settings = list(dict.fromkeys(v.setting for v in verdicts))
+    return {
+        "study": study.name,
+        "quick": plan.quick,
+        "seeds": plan.seeds,
+        "steps": plan.steps,
+        "verdicts": [verdict.as_dict() for verdict in verdicts],
+        "counts": {s: {status: counted[s, status] for status in STATUSES} for s in settings},
+        "seconds": round(when.seconds, 1),
+        "command": when.command,
+        **{name: when.facts[name] for name in ("date", "version")},
+        "out": str(out),
+        "report": str(out / "report.html"),
+    }
+
+
+def write_outcome(
+    study: Study, table: Table, verdicts: Sequence[Verdict], when: Occasion, out: Path
+) -> dict[str, Any]:
+    """Write all files of a study and return what ``--json`` prints."""
+    groups = {name.split("/")[0] for found in table.found.values() for name in found.arrays}
+    for group in sorted(groups):
+        name = "table" if group == study.table else group
+        table.write_csv(out / f"{name}.csv", group)
+    found = as_data(study, table, verdicts, when, out)
+    store.write_json(out / "verdicts.json", {"schema": store.SCHEMA, **_finite(found)})
+    drawn: dict[str, tuple[str, str]] = {}
+    for name, (caption, figure) in study.figures(table).items():
+        save(figure, out / "figures", f"{study.name}-{name}", ("svg", "png"))
+        drawn[f"{study.name}-{name}"] = caption, to_svg(figure)
+    page = _page(study, table, verdicts, when, drawn)
+    html.write(out / "report.html", page)
+    text = markdown(study, table, verdicts, when, {n: caption for n, (caption, _) in drawn.items()})
+    write_bytes(out / "outcome.md", text.encode())
+    return found
+
+
+def _finite(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def _page(
+    study: Study,
+    table: Table,
+    verdicts: Sequence[Verdict],
+    when: Occasion,
+    drawn: dict[str, tuple[str, str]],
+) -> str:
+    settings, rows = side_by_side(verdicts)
+    shown = [
+        {
+            **row,
+            **{
+                s: f"{MARKS[row[s].status]}: {number(row[s])}" if s in row else None
+                for s in settings
+            },
+        }
+        for row in rows
+    ]
+    columns = [
+        html.Column("figure", "figure"),
+        html.Column("claim", "claim", wrap=True),
+        html.Column("published", "published", wrap=True),
+        *(html.Column(s, f"measured: {s}", wrap=True) for s in settings),
+    ]
+    reasons = [
+        {**v.as_dict(), "number": number(v)}
+        for v in sorted(verdicts, key=lambda v: settings.index(v.setting))
+    ]
+    why = [
+        html.Column("figure", "figure"),
+        html.Column("claim", "claim"),
+        html.Column("setting", "setting"),
+        html.Column("status", "verdict"),
+        html.Column("number", "measured [95 %]"),
+        html.Column("seeds", "seeds"),
+        html.Column("reason", "reason", wrap=True),
+    ]
+    caption = f"{', '.join(f'{mark}: {status}' for status, mark in MARKS.items())}."
+    sections = [
+        html.Section(
+            "Verdicts",
+            [*summary(verdicts), READING, *study.notes(table)],
+            table=html.Table(columns, shown, caption),
+        ),
+        html.Section(
+            "Figures",
+            figures=[html.FigureItem(caption, svg) for caption, svg in drawn.values()],
+        ),
+        *study.sections(table),
+        html.Section("Reasons", table=html.Table(why, reasons, "Every verdict.")),
+    ]
+    facts = {"command": when.command, **when.facts}
+    return html.render(study.title, study.source, facts, sections)

@@ -1,0 +1,1 @@
+"""Decision problems, one folder each, and what all of them share."""

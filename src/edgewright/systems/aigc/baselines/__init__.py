@@ -1,0 +1,32 @@
+"""What learners are measured against in the AIGC world: rules, greedies, planners, bounds."""
+
+from edgewright.systems.aigc.baselines.battery_price import BatteryPrice, price_battery
+from edgewright.systems.aigc.baselines.beam import Plan, beam_search
+from edgewright.systems.aigc.baselines.bound import bound_prices, no_self_congestion
+from edgewright.systems.aigc.baselines.clairvoyant import Clairvoyant, foresee
+from edgewright.systems.aigc.baselines.fluid import fluid, fluid_dual
+from edgewright.systems.aigc.baselines.greedy import Greedy
+from edgewright.systems.aigc.baselines.heuristic import AigcHeuristic
+from edgewright.systems.aigc.baselines.rollout import Rollout
+from edgewright.systems.aigc.baselines.rules import Random, Rule
+from edgewright.systems.aigc.baselines.sequential_greedy import GreedyInTurn, greedy_in_turn
+
+__all__ = [
+    "AigcHeuristic",
+    "BatteryPrice",
+    "Clairvoyant",
+    "Greedy",
+    "GreedyInTurn",
+    "Plan",
+    "Random",
+    "Rollout",
+    "Rule",
+    "beam_search",
+    "bound_prices",
+    "fluid",
+    "fluid_dual",
+    "foresee",
+    "greedy_in_turn",
+    "no_self_congestion",
+    "price_battery",
+]

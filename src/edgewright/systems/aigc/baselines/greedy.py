@@ -1,0 +1,77 @@
+"""Greedy: the action with the best reward of this step, by exhaustive comparison.
+
+Three readings of the article's "greedy": with empty queues assumed (``nominal``), with the queues
+known, and over the location only. The one with known queues is the strong one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, Decision, record, static
+from edgewright.loops.evaluate import Insight
+from edgewright.systems.aigc import (
+    AigcInputs,
+    AigcParams,
+    AigcState,
+    AigcWorld,
+    pick,
+    price_list,
+)
+
+
+def immediate_rewards(
+    world: AigcWorld, params: AigcParams, state: AigcState, x: AigcInputs
+) -> Array:
+    """Return the reward ``[A, M]`` of each action in this step, each device acting alone.
+
+    What the action would end counts too: the terminal reward for overloading a server or emptying
+    the battery, the rejected reward where a full server refuses.
+    """
+    prices = price_list(world, params, state, x)
+    actions = jnp.broadcast_to(jnp.arange(world.actions)[:, None], prices.reward.shape)
+    location, _ = world.decode(actions)
+    queue = jax.vmap(lambda one: world.queue(params, one))(location)
+    room = params.load_limit_gcycles - state.server_backlog_gcycles
+    over = (queue >= 0) & (prices.work_gcycles > pick(room, queue))
+    refused = over & (world.overflow == "reject")
+    drawn_j = jnp.where(refused, 0.0, prices.device_energy_j) + params.idle_w * x.gap_s
+    spent = state.charge_pct - 100.0 * drawn_j / params.battery_j < params.charge_floor_pct
+    rewards = jnp.where(refused, params.rejected_reward, prices.reward)
+    return rewards + jnp.where(spent | (over & ~refused), params.terminal_reward, 0.0)
+
+
+@record
+class Greedy:
+    """Take the best immediate reward.
+
+    Attributes:
+        nominal: assume that all queues are empty.
+        fixed_level: compare locations only, at this quality level.
+    """
+
+    world: AigcWorld = static()
+    nominal: bool = static(default=False)
+    fixed_level: int | None = static(default=None)
+
+    def start(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+        """Return the action of every device."""
+        state = insight.state
+        if self.nominal:
+            state = dataclasses.replace(
+                state,
+                local_backlog_gcycles=jnp.zeros_like(state.local_backlog_gcycles),
+                server_backlog_gcycles=jnp.zeros_like(state.server_backlog_gcycles),
+            )
+        rewards = immediate_rewards(self.world, insight.params, state, insight.x)
+        if self.fixed_level is not None:
+            _, level = self.world.decode(jnp.arange(self.world.actions))
+            rewards = jnp.where((level == self.fixed_level)[:, None], rewards, -jnp.inf)
+        return carry, Decision(action=jnp.argmax(rewards, axis=0).astype(jnp.int32), aux=())

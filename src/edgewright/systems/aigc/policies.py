@@ -1,0 +1,133 @@
+"""Policies of the AIGC world by name: every rule, oracle and planner that needs no training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from edgewright.core.errors import InputError
+from edgewright.core.protocols import Policy
+from edgewright.loops.evaluate import full_information
+from edgewright.systems.aigc import AigcWorld
+from edgewright.systems.aigc.baselines import (
+    AigcHeuristic,
+    Greedy,
+    GreedyInTurn,
+    Random,
+    Rollout,
+    Rule,
+    beam_search,
+    foresee,
+    price_battery,
+)
+from edgewright.systems.aigc.baselines.rollout import MOST_DEVICES
+from edgewright.systems.aigc.optimum import optimum, solvable
+from edgewright.systems.system import Built, Contender, Group
+
+TOLLS = {"battery-price": (0.0,), "shadow-price": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)}
+"""Prices of room in the queues that a priced greedy may choose from."""
+
+_FIXED = re.compile(r"(local|shortest)-(\d+)")
+
+
+BASELINE_NAMES = [
+    "random",
+    "local-0",
+    "local-1",
+    "local-2",
+    "shortest-0",
+    "shortest-1",
+    "shortest-2",
+    "heuristic",
+    "heuristic-fair",
+    "greedy-nominal",
+    "greedy-location",
+    "greedy",
+    "greedy-in-turn",
+    "battery-price",
+    "shadow-price",
+    "rollout-12",
+]
+"""Policies that need no training, in the order of tables, for the usual three quality levels."""
+
+
+def policy_names(built: Built) -> list[str]:
+    """Return the names of the policies that need no training, in the order of tables.
+
+    For several devices the planner is left out, because it may take hours, and so are the priced
+    rules, whose prices are found by playing: name them where they are wanted. For a single one,
+    greedy in turn is left out, because it is greedy. Planners that know the future are not policies
+    that anybody could follow: they are played by name only.
+    """
+    world: AigcWorld = built.world
+    levels = range(world.qualities) if world.quality_action else range(0)
+    fixed = [f"{place}-{level}" for place in ("local", "shortest") for level in levels]
+    slow = [*TOLLS, "rollout-12"] if world.devices > 1 else ["greedy-in-turn"]
+    rest = [name for name in BASELINE_NAMES[1:] if not _FIXED.fullmatch(name) and name not in slow]
+    exact = ["optimum"] if solvable(built) else []
+    return ["random", *fixed, *rest, *exact]
+
+
+def policy(name: str, built: Built) -> Contender | None:
+    """Return a policy by name: see :func:`policy_names`; ``rollout-H`` looks ``H`` slots ahead.
+
+    ``optimum`` is the exact one, where nothing is random but the mode (``aigc-toy``).
+    ``clairvoyant-H`` and ``beam-W`` know all inputs of the episodes they play (``foresee``).
+
+    All are told the state and the present inputs (``full_information``); random and fixed rules do
+    not look. Beyond what ``obs = "full"`` shows a learner, that is the others' work and the gap of
+    the present slot, which the planner uses in its first step: an advantage for the planner.
+
+    Raises:
+        InputError: a planner is asked for more devices than it can plan for.
+    """
+    world: AigcWorld = built.world
+    simple: dict[str, tuple[Group, Policy]] = {
+        "random": ("rule", Random(world=world)),
+        "heuristic": ("rule", AigcHeuristic(world=world)),
+        "heuristic-fair": ("rule", AigcHeuristic(world=world, fair=True)),
+        "greedy-nominal": ("rule", Greedy(world=world, nominal=True)),
+        "greedy-location": ("rule", Greedy(world=world, fixed_level=world.qualities // 2)),
+        "greedy": ("rule", Greedy(world=world)),
+        "greedy-in-turn": ("oracle", GreedyInTurn(world=world)),
+    }
+    known, missed = (world, built.params), float(built.params.rejected_reward)
+    fixed = _FIXED.fullmatch(name)
+    planner = re.fullmatch(r"(rollout|clairvoyant)-([1-9]\d*)", name)
+    beam = re.fullmatch(r"beam-([1-9]\d*)", name)
+    if name in simple:
+        group, chosen = simple[name]
+    elif fixed and int(fixed[2]) < world.qualities and world.quality_action:
+        place = "local" if fixed[1] == "local" else "shortest"
+        group, chosen = "rule", Rule(world=world, place=place, level=int(fixed[2]))
+    elif planner:
+        if world.devices > MOST_DEVICES:
+            problem = f"'{name}' plans for {MOST_DEVICES} devices at most, and there are"
+            hint = "use greedy-in-turn, or fewer devices"
+            raise InputError(f"{problem} {world.devices}", hint=hint)
+        if planner[1] == "clairvoyant":
+            horizon = int(planner[2])
+            return _oracle(name, built, lambda inputs: foresee(*known, inputs, missed, horizon))
+        # Futures come from the train part: a planner knows no more of the inputs than a learner.
+        model = built.train_stream
+        group, chosen = "oracle", Rollout(world=world, model=model, horizon=int(planner[2]))
+    elif name in TOLLS:
+        key, stream = jax.random.key(0), built.train_stream
+        priced = price_battery(key, world, built.params, stream, built.horizon, TOLLS[name])
+        group, chosen = "oracle", priced
+    elif name == "optimum":
+        group, chosen = "oracle", optimum(built)
+    elif beam:
+        width = int(beam[1])
+        return _oracle(name, built, lambda inputs: beam_search(*known, inputs, missed, width))
+    else:
+        return None
+    return Contender(name, group, chosen, full_information, world)
+
+
+def _oracle(name: str, built: Built, foresee: Callable[[Any], Policy]) -> Contender:
+    """Return a planner that is handed the inputs of the episodes it plays."""
+    return Contender(name, "oracle", None, full_information, built.world, foresee)

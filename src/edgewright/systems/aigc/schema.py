@@ -1,0 +1,200 @@
+"""The tables of an AIGC scenario: sizes and switches, numbers, inputs, and what must agree."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from edgewright.specs.placement import PlacementSpec
+from edgewright.specs.processes import (
+    CategoricalSpec,
+    ProcessSpec,
+    laws,
+    listed,
+    lowest,
+    process_problems,
+)
+from edgewright.specs.schema import (
+    WEIGHT_TOLERANCE,
+    Count,
+    NonNegative,
+    NonNegatives,
+    Percent,
+    Positive,
+    Positives,
+    Problem,
+    Real,
+    Scenario,
+    Share,
+    Utilisations,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AigcStreams:
+    """The inputs of the AIGC world, field by field."""
+
+    input_mb: ProcessSpec
+    work_gcycles: ProcessSpec
+    mode: ProcessSpec
+    bandwidth_mbps: ProcessSpec
+    background_gcps: ProcessSpec
+    initial_charge_pct: ProcessSpec
+    gap_s: ProcessSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class AigcStructure:
+    """Sizes and switches of the AIGC world; see ``edgewright.systems.aigc.AigcWorld``."""
+
+    kind: Literal["aigc"]
+    devices: Count
+    servers: Count
+    qualities: Annotated[int, Field(ge=2)]
+    energy_account: Literal["system", "device", "literal"]
+    edge_energy: Literal["per_cycle", "cubic"]
+    obs: Literal["full", "device", "seed"]
+    overflow: Literal["end", "reject"]
+    wait: Literal["backlog", "slots"]
+    work: Literal["total", "density"]
+    load_weighting: Literal["off", "high", "literal_low_load"]
+    adaptive_weights: bool
+    quality_action: bool
+    drain_during_upload: bool
+    reach: Annotated[int, Field(ge=0)]
+    alone: bool
+
+
+DEVICE_NUMBERS = ("device_ghz", "kappa", "transmit_w", "receive_w", "idle_w", "battery_j")
+"""Numbers that may list one value for each device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AigcNumbers:
+    """The numbers of the AIGC world; one value for all, or a list of one for each.
+
+    Lists are for the devices, or for the servers: see ``inconsistencies``.
+    """
+
+    slot_s: Positive
+    horizon_slots: Count
+    device_ghz: Positives
+    server_ghz: Positives
+    kappa: Positives
+    edge_j_per_gcycle: NonNegative
+    transmit_w: NonNegatives
+    receive_w: NonNegatives
+    idle_w: NonNegatives
+    battery_j: Positives
+    charge_floor_pct: Percent
+    network_delay_s: NonNegative
+    output_mb: NonNegative
+    load_limit_gcycles: Positive
+    background_cap: Share
+    background_utilisation: Utilisations
+    quality_multiplier: list[Positive]
+    quality_score: list[Share]
+    mode_weights: Annotated[
+        list[Annotated[list[Share], Field(min_length=3, max_length=3)]],
+        Field(min_length=3, max_length=3),
+    ]
+    shift_fraction: Share
+    low_charge_pct: Percent
+    low_charge_span_pct: Positive
+    load_threshold: Share
+    load_span: Positive
+    delay_norm_s: Positive
+    energy_norm_j: Positive
+    reward_scale: Positive
+    terminal_reward: Annotated[float, Field(le=0, allow_inf_nan=False)]
+    rejected_reward: Real
+    placement: PlacementSpec | None = None
+
+
+AigcScenario: TypeAlias = Scenario[AigcStructure, AigcNumbers, AigcStreams]
+
+
+def inconsistencies(scenario: AigcScenario) -> list[Problem]:
+    """Return what single fields cannot see: (key, problem, remedy) for each contradiction."""
+    found: list[Problem] = []
+    numbers, world = scenario.params, scenario.world
+    for row, name in zip(numbers.mode_weights, ("preview", "balanced", "best"), strict=True):
+        if abs(sum(row) - 1) > WEIGHT_TOLERANCE:
+            key = "params.mode_weights"
+            problem = f"the weights of mode '{name}' are {row} and sum to {sum(row):g}, not 1"
+            found.append((key, problem, "divide each weight by the sum"))
+    sized = [
+        ("server_ghz", world.servers, "world.servers"),
+        ("background_utilisation", world.servers, "world.servers"),
+        *((name, world.devices, "world.devices") for name in DEVICE_NUMBERS),
+        ("quality_multiplier", world.qualities, "world.qualities"),
+        ("quality_score", world.qualities, "world.qualities"),
+    ]
+    for key, size, owner in sized:
+        value = getattr(numbers, key)
+        if isinstance(value, list) and len(value) != size:
+            problem = f"has {len(value)} values, but {owner} is {size}"
+            found.append((f"params.{key}", problem, f"give {size} values, or change {owner}"))
+    found += _reach_problems(scenario)
+    for entry in dataclasses.fields(scenario.streams):
+        spec = getattr(scenario.streams, entry.name)
+        found += _list_problems(entry.name, spec, world.devices)
+        found += process_problems(entry.name, spec) + _input_problems(entry.name, spec)
+    return found
+
+
+def _reach_problems(scenario: AigcScenario) -> list[Problem]:
+    """Reach and placement belong together, and a server has no kappa of a device."""
+    world, found = scenario.world, []
+    placed = scenario.params.placement is not None
+    if world.reach > world.servers:
+        problem = f"{world.reach} servers are in reach of a device, but world.servers is"
+        remedy = "lower it, or set it to 0 for all servers"
+        found.append(("world.reach", f"{problem} {world.servers}", remedy))
+    if world.reach and not placed:
+        problem = f"{world.reach} servers are in reach of a device, but nothing says which"
+        found.append(("world.reach", problem, "add [params.placement], or set it to 0"))
+    if placed and not world.reach:
+        problem = "positions change nothing where every device reaches every server"
+        found.append(("params.placement", problem, "set world.reach, or remove the table"))
+    if world.edge_energy == "cubic" and isinstance(scenario.params.kappa, list):
+        problem = "edge_energy = 'cubic' uses the same kappa for servers, and devices differ in it"
+        found.append(("params.kappa", problem, "give one kappa, or use 'per_cycle'"))
+    return found
+
+
+def _list_problems(name: str, spec: ProcessSpec, devices: int) -> list[Problem]:
+    """Return which lists are not one value for each device."""
+    for part, count in listed(spec).items():
+        key = f"streams.{name}.{part}"
+        if name in ("background_gcps", "gap_s"):
+            problem = f"a list gives one value for each device, and {name} has none"
+            return [(key, problem, "give one value")]
+        if count != devices:
+            problem = f"has {count} values, but world.devices is {devices}"
+            return [(key, problem, f"give {devices} values, or change world.devices")]
+    return []
+
+
+def _input_problems(name: str, spec: ProcessSpec) -> list[Problem]:
+    """Return what this input cannot be."""
+    key = f"streams.{name}"
+    if name == "mode" and not isinstance(spec, CategoricalSpec):
+        problem = f"kind = '{spec.kind}' cannot draw a mode"
+        return [(key, problem, "use kind = 'categorical'")]
+    for row in laws(spec) if isinstance(spec, CategoricalSpec) and name == "mode" else ():
+        if len(row) != 3:
+            problem = f"has {len(row)} probabilities for 3 modes"
+            return [(f"{key}.probabilities", problem, "give preview, balanced, best")]
+    least = lowest(spec)
+    if least is None or least > 0:
+        return []
+    if name == "bandwidth_mbps":
+        problem = f"the bandwidth may fall to {least:g} Mbit/s, and no task ever arrives"
+        return [(key, problem, "keep the lowest value above 0")]
+    if name == "gap_s":
+        return [(key, "the gap may be 0 s for ever", "keep it above 0")]
+    return []

@@ -1,0 +1,37 @@
+"""AIGC offloading (SE-PPO) as a system: its scenario files, policies, metrics and bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgewright.core.records import Array
+from edgewright.systems.aigc.baselines import no_self_congestion
+from edgewright.systems.aigc.build import RANGES, build, game
+from edgewright.systems.aigc.policies import BASELINE_NAMES, policy, policy_names
+from edgewright.systems.aigc.schema import AigcScenario, inconsistencies
+from edgewright.systems.system import Built, Metric, System
+
+
+def bound(built: Built, inputs: Any, missed_reward: float) -> Array:
+    """Return the no-self-congestion bound with the battery priced, ``[E]``."""
+    return no_self_congestion(built.world, built.params, inputs, missed_reward)
+
+
+SYSTEM = System(
+    kind="aigc",
+    scenario=AigcScenario,
+    build=build,
+    usual=tuple(BASELINE_NAMES),
+    policy_names=policy_names,
+    policy=policy,
+    bound=bound,
+    ranges=RANGES,
+    metrics=(
+        Metric("delay_s", "delay", "s", ".2f", "min"),
+        Metric("energy_j", "energy", "J", ".2f", "min"),
+        Metric("quality", "quality", "", ".2f", "max"),
+        Metric("device_energy_j", "device energy", "J", ".2f", "min"),
+    ),
+    inconsistencies=inconsistencies,
+    game=game,
+)

@@ -1,0 +1,319 @@
+"""The world of SE-PPO: where each generative task runs, and at what quality.
+
+In every slot each device has one task (input size, work, user mode) and chooses a location (itself
+or one of ``N`` servers) and one of ``K`` quality levels. Backlogs, battery and the load of others
+follow. Equations are those of the SE-PPO article; readings are in ``docs/concepts/aigc.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, Outcome
+from edgewright.core.spaces import Box, Discrete
+from edgewright.physics import energy, queues
+from edgewright.streams.compose import Composite
+from edgewright.streams.processes import (
+    Categorical,
+    CompoundPoisson,
+    Constant,
+    ReflectedWalk,
+    Uniform,
+)
+from edgewright.systems.aigc.costs import Service, pick, price
+from edgewright.systems.aigc.records import AigcInputs, AigcMetrics, AigcParams, AigcState
+
+# Fixed ranges that bring the features of obs="full" near [0, 1]. They are constants of the
+# observation, not physics: changing the world must not rescale what a policy sees.
+INPUT_MB_RANGE = 25.0
+WORK_GCYCLES_RANGE = 8.0
+CHARGE_PCT_RANGE = 100.0
+BANDWIDTH_MBPS_RANGE = 150.0
+LOCAL_GCYCLES_RANGE = 20.0
+SERVER_GCYCLES_RANGE = 160.0
+DEVICE_GHZ_RANGE = 4.0
+DEVICE_J_PER_GCYCLE_RANGE = 10.0
+BATTERY_J_RANGE = 20_000.0
+TRANSMIT_W_RANGE = 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class AigcWorld:
+    """Joint location and quality offloading for ``devices`` devices and ``servers`` servers.
+
+    Memory and time of a slot are O(M k + N) for ``k`` servers in reach of each device.
+
+    Attributes:
+        reach: how many servers each device may use, those of its row of ``params.neighbours``;
+            0 is all of them. An action, a feature and ``metrics.location`` then name the place in
+            that row (nearest first), not the server.
+        alone: every device has the servers, with the load of outsiders, for itself: what training
+            alone takes for the world. Others' work neither waits nor is waited for.
+        energy_account: ``system`` charges device + server, ``device`` the battery only, ``literal``
+            E_loc or E_edge as equation (16) reads (transmission is then free).
+        edge_energy: ``per_cycle`` (constant joules per cycle) or ``cubic`` (equation (14) on the
+            aggregate speed).
+        obs: ``full`` (scaled features and local backlog), ``device`` (the same and the device's
+            own numbers, for fleets of different devices) or ``seed`` (equation (18), raw units).
+        overflow: ``end`` ends the episode when own tasks overload a server (constraint C4);
+            ``reject`` refuses the task.
+        wait: ``backlog`` (continuous) or ``slots`` (equations (2), (7) to the letter).
+        work: ``total`` cycles per task or ``density`` (cycles per bit times bits).
+        load_weighting: ``off``, ``high`` (a loaded network saves energy) or ``literal_low_load``.
+        adaptive_weights: weights from mode and state, or all equal.
+        quality_action: choose the quality, or always take the middle level.
+        drain_during_upload: a server keeps working while the task is on the air.
+    """
+
+    devices: int = 1
+    servers: int = 2
+    qualities: int = 3
+    energy_account: Literal["system", "device", "literal"] = "system"
+    edge_energy: Literal["per_cycle", "cubic"] = "per_cycle"
+    obs: Literal["full", "device", "seed"] = "full"
+    overflow: Literal["end", "reject"] = "end"
+    wait: Literal["backlog", "slots"] = "backlog"
+    work: Literal["total", "density"] = "total"
+    load_weighting: Literal["off", "high", "literal_low_load"] = "off"
+    adaptive_weights: bool = True
+    quality_action: bool = True
+    drain_during_upload: bool = False
+    reach: int = 0
+    alone: bool = False
+
+    @property
+    def choices(self) -> int:
+        """Number of servers that one device may use."""
+        return self.reach or self.servers
+
+    @property
+    def queue_count(self) -> int:
+        """Number of queues at servers: one for each server, or one for each device and choice."""
+        return self.devices * self.choices if self.alone else self.servers
+
+    @property
+    def actions(self) -> int:
+        """Number of choices of one device: ``(1 + N) K``, linear in both."""
+        return (1 + self.choices) * (self.qualities if self.quality_action else 1)
+
+    def decode(self, action: Array) -> tuple[Array, Array]:
+        """Return (location, level) of an action index. Equation (19)."""
+        if not self.quality_action:
+            return action, jnp.full_like(action, self.qualities // 2)
+        return action // self.qualities, action % self.qualities
+
+    def encode(self, location: Array, level: Array) -> Array:
+        """Return the action index of (location, level), the inverse of :meth:`decode`."""
+        return location * self.qualities + level if self.quality_action else location
+
+    def server(self, params: AigcParams, location: Array) -> Array:
+        """Return which server a location ``[M]`` of each device is; -1 is the device itself."""
+        if not self.reach:
+            return location - 1
+        place = jnp.maximum(location - 1, 0)[:, None]
+        found = jnp.take_along_axis(jnp.asarray(params.neighbours), place, axis=1)[:, 0]
+        return jnp.where(location > 0, found, -1)
+
+    def queue(self, params: AigcParams, location: Array) -> Array:
+        """Return which queue a location ``[M]`` of each device is; -1 is the device's own."""
+        if not self.alone:
+            return self.server(params, location)
+        mine = jnp.arange(self.devices) * self.choices + location - 1
+        return jnp.where(location > 0, mine, -1)
+
+    def at_queues(self, params: AigcParams, values: Array) -> Array:
+        """Return a number of each server ``[N]`` for each queue."""
+        if not self.alone:
+            return values
+        if not self.reach:
+            return jnp.tile(values, self.devices)
+        return values[jnp.asarray(params.neighbours)].reshape(-1)
+
+    def in_reach(self, params: AigcParams, values: Array) -> Array:
+        """Return a number of each queue for the servers that each device may use, ``[M, k]``."""
+        if self.alone:
+            return values.reshape(self.devices, self.choices)
+        if not self.reach:
+            return jnp.broadcast_to(values, (self.devices, self.servers))
+        return values[jnp.asarray(params.neighbours)]
+
+    def least_in_reach(self, params: AigcParams, values: Array) -> Array:
+        """Return the least over the servers that each device may use: ``[]`` or ``[M]``."""
+        if self.reach or self.alone:
+            return jnp.min(self.in_reach(params, values), axis=-1)
+        return jnp.min(values)
+
+    def inputs(self, params: AigcParams) -> Composite:
+        """Return the article's synthetic inputs, with compound Poisson load from other users."""
+        each, every = (self.devices,), (self.servers,)
+        return Composite(
+            into=AigcInputs,
+            fields={
+                "input_mb": Uniform(low=10.0, high=25.0, shape=each),
+                "work_gcycles": Uniform(low=3.0, high=8.0, shape=each),
+                "mode": Categorical(probabilities=jnp.full(3, 1 / 3), shape=each),
+                "bandwidth_mbps": ReflectedWalk(low=50.0, high=150.0, step_std=8.0, shape=each),
+                "background_gcps": CompoundPoisson(
+                    utilisation=params.background_utilisation,
+                    capacity=params.server_ghz,
+                    interval=params.slot_s,
+                    job_low=3.0,
+                    job_high=8.0,
+                    multipliers=params.quality_multiplier,
+                    shape=every,
+                ),
+                "initial_charge_pct": Uniform(low=12.0, high=100.0, shape=each),
+                "gap_s": Constant(value=params.slot_s),
+            },
+        )
+
+    def reset(self, params: AigcParams, x: AigcInputs) -> AigcState:
+        """Return empty queues and the charge that ``x`` brings."""
+        return AigcState(
+            charge_pct=x.initial_charge_pct,
+            local_backlog_gcycles=jnp.zeros(self.devices),
+            server_backlog_gcycles=jnp.zeros(self.queue_count),
+            local_idle_slots=jnp.zeros(self.devices),
+            server_idle_slots=jnp.zeros(self.queue_count),
+            slot=jnp.zeros((), jnp.int32),
+        )
+
+    def observe(self, params: AigcParams, state: AigcState, x: AigcInputs) -> Array:
+        """Return ``[M, F]`` features; see :meth:`observation_space` for their names."""
+        device = (self.devices,)
+        backlogs = self.in_reach(params, state.server_backlog_gcycles)
+        if self.obs == "seed":
+            alone = [
+                jnp.broadcast_to(state.slot.astype(jnp.float32), device),
+                x.input_mb,
+                x.work_gcycles,
+                x.mode.astype(jnp.float32),
+                state.charge_pct,
+                jnp.broadcast_to(params.device_ghz, device),
+                x.bandwidth_mbps,
+            ]
+            speeds = self.in_reach(params, self.at_queues(params, params.server_ghz))
+            shared = [speeds, backlogs]
+        else:
+            phase = state.slot / params.horizon_slots
+            alone = [
+                x.input_mb / INPUT_MB_RANGE,
+                x.work_gcycles / WORK_GCYCLES_RANGE,
+                *[(x.mode == mode).astype(jnp.float32) for mode in range(3)],
+                state.charge_pct / CHARGE_PCT_RANGE,
+                x.bandwidth_mbps / BANDWIDTH_MBPS_RANGE,
+                state.local_backlog_gcycles / LOCAL_GCYCLES_RANGE,
+                jnp.broadcast_to(phase, device),
+            ]
+            if self.obs == "device":
+                one_gcycle_j = energy.dvfs_j(jnp.ones(()), params.device_ghz, params.kappa)
+                own = [
+                    params.device_ghz / DEVICE_GHZ_RANGE,
+                    one_gcycle_j / DEVICE_J_PER_GCYCLE_RANGE,
+                    params.battery_j / BATTERY_J_RANGE,
+                    params.transmit_w / TRANSMIT_W_RANGE,
+                ]
+                alone += [jnp.broadcast_to(value, device) for value in own]
+            shared = [backlogs / SERVER_GCYCLES_RANGE]
+        return jnp.concatenate([jnp.stack(alone, axis=-1), *shared], axis=-1)
+
+    def step(self, params: AigcParams, state: AigcState, action: Array, x: AigcInputs) -> Outcome:
+        """Serve one task of every device. ``action`` is ``[M]`` int."""
+        location, level = self.decode(action)
+        service = price(self, params, state, x, location, level)
+        active = state.charge_pct >= params.charge_floor_pct
+        queue = self.queue(params, location)
+        sent = self._sent(service, queue, active)
+        full = state.server_backlog_gcycles + sent > params.load_limit_gcycles
+        overflowing = full & (sent > 0)
+        if self.overflow == "reject":
+            refused = (queue >= 0) & pick(overflowing, queue)
+            sent = jnp.where(overflowing, 0.0, sent)
+            overloaded = jnp.zeros((), bool)
+        else:
+            refused = jnp.zeros_like(active)
+            overloaded = jnp.any(overflowing)
+        served = active & ~refused
+        kept = jnp.where(served & (location == 0), service.work_gcycles, 0.0)
+
+        drawn_j = jnp.where(served, service.device_energy_j, 0.0) + params.idle_w * x.gap_s
+        charge = state.charge_pct - 100.0 * drawn_j / params.battery_j
+        spent = charge < params.charge_floor_pct
+        slot = state.slot + 1
+        terminated = overloaded | jnp.all(spent)
+        reward = jnp.where(served, service.reward, params.rejected_reward)
+        penalty = params.terminal_reward * (active & (spent | overloaded))
+        return Outcome(
+            state=self._after(params, state, x, kept, sent, charge, slot),
+            reward=reward * active + penalty,
+            terminated=terminated,
+            truncated=(slot >= params.horizon_slots) & ~terminated,
+            metrics=AigcMetrics(
+                reward=reward,
+                delay_s=service.delay_s * served,
+                energy_j=service.energy_j * served,
+                device_energy_j=drawn_j,
+                edge_energy_j=service.edge_energy_j * served,
+                quality=service.quality * served,
+                served=served.astype(jnp.float32),
+                charge_pct=state.charge_pct,
+                mode=x.mode,
+                location=location,
+                level=level,
+            ),
+        )
+
+    def _sent(self, service: Service, queue: Array, active: Array) -> Array:
+        """Return the work that active devices send to each queue."""
+        work = jnp.where(active & (queue >= 0), service.work_gcycles, 0.0)
+        return queues.arrivals_by_server(work, queue, self.queue_count)
+
+    def _after(
+        self,
+        params: AigcParams,
+        state: AigcState,
+        x: AigcInputs,
+        kept: Array,
+        sent: Array,
+        charge: Array,
+        slot: Array,
+    ) -> AigcState:
+        """Add the new work, let others bring theirs, and let every queue drain for the gap."""
+        loaded = state.server_backlog_gcycles + sent
+        room = jnp.maximum(0.0, params.background_cap * params.load_limit_gcycles - loaded)
+        background = jnp.minimum(self.at_queues(params, x.background_gcps) * x.gap_s, room)
+        server_ghz = self.at_queues(params, params.server_ghz)
+        server = queues.drain(loaded + background, server_ghz, x.gap_s)
+        local_before = state.local_backlog_gcycles + kept
+        local = queues.drain(local_before, params.device_ghz, x.gap_s)
+        return AigcState(
+            charge_pct=charge,
+            local_backlog_gcycles=local,
+            server_backlog_gcycles=server,
+            local_idle_slots=jnp.where(local_before > 0, 0.0, state.local_idle_slots + 1),
+            server_idle_slots=jnp.where(loaded + background > 0, 0.0, state.server_idle_slots + 1),
+            slot=slot,
+        )
+
+    def observation_space(self, params: AigcParams) -> Box:
+        """Return the shape, range and names of the features."""
+        place = "near" if self.reach else "server"
+        backlogs = [f"{place}_{n + 1}_backlog" for n in range(self.choices)]
+        if self.obs == "seed":
+            speeds = [f"{place}_{n + 1}_ghz" for n in range(self.choices)]
+            task = ["task_number", "input_mb", "work_gcycles", "mode"]
+            names = [*task, "charge_pct", "device_ghz", "bandwidth_mbps", *speeds, *backlogs]
+        else:
+            modes = ["mode_preview", "mode_balanced", "mode_best"]
+            names = ["input", "work", *modes, "charge", "bandwidth", "local_backlog", "phase"]
+            if self.obs == "device":
+                names += ["device_speed", "device_energy", "battery", "transmit_power"]
+            names += backlogs
+        return Box(-jnp.inf, jnp.inf, (self.devices, len(names)), tuple(names))
+
+    def action_space(self, params: AigcParams) -> Discrete:
+        """Return one index per device, location-major: ``location * K + level``."""
+        return Discrete(self.actions, (self.devices,))

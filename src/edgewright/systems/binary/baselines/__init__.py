@@ -1,0 +1,27 @@
+"""What learners are measured against in the binary world: rules, searches, the optimum, a bound."""
+
+from edgewright.systems.binary.baselines.exact import (
+    MOST_DEVICES,
+    Optimum,
+    check_size,
+    enumerate_actions,
+    optimum,
+    threshold,
+)
+from edgewright.systems.binary.baselines.relaxation import lower_bound
+from edgewright.systems.binary.baselines.rules import Fixed, Greedy, OneFlip, Prefix, RandomActions
+
+__all__ = [
+    "MOST_DEVICES",
+    "Fixed",
+    "Greedy",
+    "OneFlip",
+    "Optimum",
+    "Prefix",
+    "RandomActions",
+    "check_size",
+    "enumerate_actions",
+    "lower_bound",
+    "optimum",
+    "threshold",
+]

@@ -1,0 +1,198 @@
+"""From a checked binary scenario to its world and its hidden scenarios."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.core.protocols import Process, World
+from edgewright.core.records import Array, record, static
+from edgewright.loops.meta import start
+from edgewright.specs.inputs import composed
+from edgewright.streams.compose import Composite
+from edgewright.systems.binary import BinaryParams, BinarySampler, BinaryWorld
+from edgewright.systems.binary.schema import BinaryScenario
+from edgewright.systems.system import Built
+
+MEASURE_SLOTS = 200
+"""Slots of each training scenario whose gains the features are standardised with."""
+
+TRAIN_SEED = 7_000_001
+"""Training scenarios are drawn from this seed, those of an evaluation from ``evaluation.seed``."""
+
+
+@record
+class Scenarios:
+    """Hidden scenarios and what drives them; a :class:`edgewright.loops.meta.Tasks`.
+
+    Attributes:
+        params: leaves ``[count, ...]``.
+        recorded: inputs that are played back in every scenario instead of drawn.
+    """
+
+    params: BinaryParams
+    recorded: dict[str, Process]
+    world: BinaryWorld = static()
+
+    @property
+    def count(self) -> int:
+        """Number of scenarios."""
+        return self.params.horizon_slots.shape[0]
+
+    def one(self, index: int) -> BinaryParams:
+        """Return the numbers of one scenario."""
+        return jax.tree.map(lambda leaf: leaf[index], self.params)
+
+    def stream(self, params: BinaryParams) -> Composite:
+        """Return what arrives from outside in one scenario."""
+        return self.world.inputs(params).replace(**self.recorded)
+
+
+@record
+class Hidden:
+    """The scenarios of a build: to train in, and to be evaluated in. No scenario is in both."""
+
+    train: Scenarios
+    test: Scenarios
+
+    def only(self, index: int, count: int | None = None) -> Hidden:
+        """Return copies of one scenario of the evaluation in both parts.
+
+        Args:
+            count: how many to be evaluated in; as many as there are scenarios if None.
+
+        Raises:
+            InputError: there is no scenario of that number.
+        """
+        if not 0 <= index < self.test.count:
+            problem = f"there is no hidden scenario {index}"
+            hint = f"there are {self.test.count}, numbered from 0"
+            raise InputError(problem, where="evaluation.episodes", hint=hint)
+        params = self.test.one(index)
+
+        def copies(part: Scenarios, many: int) -> Scenarios:
+            same = jax.tree.map(lambda x: jnp.broadcast_to(x, (many, *x.shape)), params)
+            return dataclasses.replace(part, params=same)
+
+        train = copies(self.train, self.train.count)
+        return Hidden(train=train, test=copies(self.test, count or self.test.count))
+
+
+def build(scenario: BinaryScenario, data: str | None) -> Built:
+    """Return the world and the scenarios that were drawn for training and for evaluation."""
+    structure = dataclasses.asdict(scenario.world)
+    structure.pop("kind")
+    world = BinaryWorld(**structure)
+    law, fixed = sampler(scenario), scenario.params.device_weights
+    plan = scenario.evaluation
+    drawn = [
+        _draw(law, jax.random.key(seed), count, fixed)
+        for seed, count in (
+            (TRAIN_SEED, scenario.params.train_scenarios),
+            (plan.seed, plan.episodes),
+        )
+    ]
+    recorded = [_recorded(scenario, world, drawn[0], data, part) for part in ("train", "test")]
+    train = Scenarios(params=drawn[0], recorded=recorded[0], world=world)
+    mean, std = _measure(train)
+    scaled = [
+        dataclasses.replace(
+            one,
+            gain_log10_mean=jnp.full_like(one.gain_log10_mean, mean),
+            gain_log10_std=jnp.full_like(one.gain_log10_std, std),
+        )
+        for one in drawn
+    ]
+    hidden = Hidden(
+        train=Scenarios(params=scaled[0], recorded=recorded[0], world=world),
+        test=Scenarios(params=scaled[1], recorded=recorded[1], world=world),
+    )
+    first = hidden.test.one(0)
+    return Built(
+        kind="binary",
+        world=world,
+        horizon=scenario.params.horizon_slots,
+        params=first,
+        train_stream=hidden.train.stream(hidden.train.one(0)),
+        test_stream=hidden.test.stream(first),
+        hidden=hidden,
+    )
+
+
+def sampler(scenario: BinaryScenario) -> BinarySampler:
+    """Return the law of the scenarios as a record of arrays."""
+    numbers = dataclasses.asdict(scenario.params)
+    for name in ("train_scenarios", "device_weights"):
+        del numbers[name]
+    for name in ("bandwidth_mhz", "edge_ghz"):
+        numbers[name] = numbers[name] if isinstance(numbers[name], list) else [numbers[name]]
+    devices = scenario.world.devices
+    fewest = numbers.pop("fewest_devices") or devices
+    arrays = {name: jnp.asarray(value, jnp.float32) for name, value in numbers.items()}
+    return BinarySampler(
+        devices=devices,
+        fewest_devices=fewest,
+        gain_log10_mean=jnp.zeros(()),
+        gain_log10_std=jnp.ones(()),
+        **arrays,
+    )
+
+
+@jax.jit
+def _drawn(law: BinarySampler, keys: Array) -> BinaryParams:
+    return jax.vmap(law.draw)(keys)
+
+
+def _draw(law: BinarySampler, key: Array, count: int, weights: list[float] | None) -> BinaryParams:
+    params = _drawn(law, jax.random.split(key, count))
+    if weights is None:
+        return params
+    own = jnp.broadcast_to(jnp.asarray(weights, jnp.float32), params.weight.shape)
+    return dataclasses.replace(params, weight=own)
+
+
+def _recorded(
+    scenario: BinaryScenario, world: BinaryWorld, params: BinaryParams, data: str | None, part: Any
+) -> dict[str, Process]:
+    """Return the inputs that are not the world's own synthetic ones."""
+    if scenario.streams.gain.kind == "fading":
+        return {}
+    first = jax.tree.map(lambda leaf: leaf[0], params)
+    stream = composed(scenario, world.inputs(first), first, data, part)
+    return {"gain": stream.fields["gain"]}
+
+
+@jax.jit
+def _gains(tasks: Scenarios) -> Array:
+    keys = jax.random.split(jax.random.key(TRAIN_SEED + 1), tasks.count)
+    rows = jax.vmap(lambda p, k: start(tasks.stream(p), k, MEASURE_SLOTS))(tasks.params, keys)
+    return rows.gain
+
+
+def _measure(train: Scenarios) -> tuple[float, float]:
+    """Return mean and deviation of the decades of the gains in the training scenarios."""
+    decades = np.log10(np.asarray(_gains(train), float))
+    there = np.broadcast_to(np.asarray(train.params.present)[:, None, :] > 0, decades.shape)
+    return float(decades[there].mean()), float(decades[there].std())
+
+
+def game(trained: World, built: Built) -> BinaryWorld:
+    """Return the world a run plays in: the scenario's, with the features it was trained with.
+
+    Raises:
+        InputError: the sizes differ.
+    """
+    assert isinstance(trained, BinaryWorld)
+    world: BinaryWorld = built.world
+    if (trained.devices, trained.masked) != (world.devices, world.masked):
+        problem = (
+            f"the run was trained with {trained.devices} devices, masked = {trained.masked}; the "
+            f"scenario has {world.devices}, {world.masked}"
+        )
+        raise InputError(problem, hint="evaluate it on a scenario of the same sizes")
+    return dataclasses.replace(world, obs=trained.obs)

@@ -1,0 +1,116 @@
+"""Delay: what a set of offloading devices costs, under three readings of who shares what.
+
+All three are functions of sums over the set ``S`` of devices that offload. With the uplink alone in
+``t_up = (i + o) / R`` and the edge processor alone in ``t_edge = zeta / F`` seconds:
+
+    u = sqrt(w t_up),  v = sqrt(w t_edge),  c = w zeta / f0
+    coupled      Q = (sum_S u)^2 + (sum_S v)^2 + sum_not S c     shared by the square-root law
+    equal_share  Q = |S| sum_S (u^2 + v^2) + sum_not S c         shared equally
+    separable    Q = sum_S (u^2 + v^2) + sum_not S c             a band and a processor for each
+
+The last is MRL's equations (1) to (6) as written.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, record
+from edgewright.physics import radio
+from edgewright.physics.compute import service_s
+from edgewright.physics.sharing import root_need
+from edgewright.systems.binary.records import BinaryParams
+
+Objective: TypeAlias = Literal["coupled", "separable", "equal_share"]
+
+
+@record
+class Needs:
+    """What each device brings to the sums, ``[..., N]``; all 0 for an empty place."""
+
+    uplink: Array  # u, root seconds
+    edge: Array  # v, root seconds
+    local_s: Array  # c, weighted seconds on the device itself
+    present: Array  # 1 or 0
+
+
+@record
+class Load:
+    """The sums over a set ``S``: adding two disjoint sets adds their loads. Leaves ``[...]``."""
+
+    uplink: Array  # sum_S u
+    edge: Array  # sum_S v
+    alone_s: Array  # sum_S u^2 + v^2
+    members: Array  # |S|
+    spared_s: Array  # sum_S c: the local seconds that S saves
+
+
+def rates_mbps(params: BinaryParams, gain: Array) -> Array:
+    """Return the rate of each device with the whole band, MRL equation (1)."""
+    noise = radio.noise_w(params.noise_dbm_hz, params.bandwidth_mhz)
+    return radio.shannon_mbps(params.bandwidth_mhz, radio.watts(params.transmit_dbm) * gain / noise)
+
+
+def work_gcycles(params: BinaryParams) -> Array:
+    """Return zeta_n: cycles per bit times the input."""
+    return params.cycles_per_bit * params.input_mbit * 1e-3
+
+
+def needs(params: BinaryParams, gain: Array) -> Needs:
+    """Return what each device brings, from its gain ``[N]``. MRL equations (2) to (4)."""
+    weight = params.weight * params.present
+    work = work_gcycles(params)
+    uplink_s = (params.input_mbit + params.output_mbit) / rates_mbps(params, gain)
+    return Needs(
+        uplink=root_need(weight, uplink_s),
+        edge=root_need(weight, service_s(work, params.edge_ghz)),
+        local_s=weight * service_s(work, params.device_ghz),
+        present=params.present,
+    )
+
+
+def alone_s(need: Needs) -> Array:
+    """Return ``u^2 + v^2``: the weighted delay of a device that shares with nobody."""
+    return jnp.square(need.uplink) + jnp.square(need.edge)
+
+
+def load(need: Needs, offload: Array) -> Load:
+    """Return the sums over the devices whose ``offload`` ``[..., N]`` is 1."""
+    chosen = offload.astype(need.uplink.dtype)
+    return Load(
+        uplink=jnp.sum(need.uplink * chosen, axis=-1),
+        edge=jnp.sum(need.edge * chosen, axis=-1),
+        alone_s=jnp.sum(alone_s(need) * chosen, axis=-1),
+        members=jnp.sum(need.present * chosen, axis=-1),
+        spared_s=jnp.sum(need.local_s * chosen, axis=-1),
+    )
+
+
+def joined(first: Load, second: Load) -> Load:
+    """Return the load of two disjoint sets together."""
+    return jax.tree.map(jnp.add, first, second)
+
+
+def total_s(objective: Objective, need: Needs, at: Load) -> Array:
+    """Return Q, the sum of weighted delays, of a set with the load ``at``. MRL equation (6)."""
+    local = jnp.sum(need.local_s, axis=-1) - at.spared_s
+    if objective == "separable":
+        return at.alone_s + local
+    if objective == "equal_share":
+        return at.members * at.alone_s + local
+    return jnp.square(at.uplink) + jnp.square(at.edge) + local
+
+
+def device_s(objective: Objective, need: Needs, offload: Array) -> Array:
+    """Return the weighted delay ``w_n T_n`` of each device, whose sum is :func:`total_s`."""
+    at = load(need, offload)
+    if objective == "separable":
+        away = alone_s(need)
+    elif objective == "equal_share":
+        away = at.members * alone_s(need)
+    else:
+        away = need.uplink * at.uplink + need.edge * at.edge
+    return jnp.where(offload > 0, away, need.local_s)

@@ -1,0 +1,109 @@
+"""Policies of the binary world by name: rules, searches and the optimum. None needs training."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import Policy
+from edgewright.core.records import Array
+from edgewright.loops import adapt
+from edgewright.loops.evaluate import full_information
+from edgewright.systems.binary import BinaryWorld
+from edgewright.systems.binary.baselines import (
+    Fixed,
+    Greedy,
+    OneFlip,
+    Optimum,
+    Prefix,
+    RandomActions,
+    check_size,
+)
+from edgewright.systems.binary.held_out import is_exact
+from edgewright.systems.binary.trainer import ADAPT_STEPS, Start, adaptation_key, judged
+from edgewright.systems.system import Built, Contender, Group
+
+USUAL = (
+    "random",
+    "all-local",
+    "all-offload",
+    "greedy-selfish",
+    "greedy-equal",
+    "greedy-sequential",
+    "random-10",
+    "prefix",
+    "one-flip",
+    "optimum",
+)
+"""Policies that need no training, in the order of tables."""
+
+
+def policy_names(built: Built) -> list[str]:
+    """Return the names of all policies that need no training here."""
+    return [name for name in USUAL if name != "optimum" or is_exact(built.world)]
+
+
+def policy(name: str, built: Built) -> Contender | None:
+    """Return a policy by name: see :data:`USUAL`; ``random-K`` takes the best of K random actions.
+
+    All are told the numbers of the hidden scenario, which no learner is (``full_information``).
+
+    Raises:
+        InputError: the optimum of more than 20 devices is asked for.
+    """
+    world: BinaryWorld = built.world
+    simple: dict[str, tuple[Group, Policy]] = {
+        "random": ("rule", RandomActions(world=world)),
+        "all-local": ("rule", Fixed(world=world, bit=0)),
+        "all-offload": ("rule", Fixed(world=world, bit=1)),
+        "greedy-selfish": ("rule", Greedy(world=world, kind="selfish")),
+        "greedy-equal": ("rule", Greedy(world=world, kind="equal")),
+        "greedy-sequential": ("rule", Greedy(world=world, kind="sequential")),
+        "prefix": ("rule", Prefix(world=world)),
+        "one-flip": ("rule", OneFlip(world=world)),
+        "optimum": ("oracle", Optimum(world=world)),
+    }
+    several = re.fullmatch(r"random-([1-9]\d*)", name)
+    if several:
+        chosen: tuple[Group, Policy] = (
+            "rule",
+            RandomActions(world=world, candidates=int(several[1])),
+        )
+    elif name in simple:
+        if name == "optimum" and not is_exact(world):
+            check_size(world.devices)
+        chosen = simple[name]
+    else:
+        return None
+    return Contender(name, *chosen, full_information, world)
+
+
+def play(
+    contender: Contender, built: Built, exams: adapt.Exam, seed: int, missed_reward: float
+) -> tuple[dict[str, Array], None]:
+    """Return the metrics ``[E]`` of a policy in every hidden scenario.
+
+    A start adapts in each of them for 20 gradient steps first; a bundle decides as it is.
+    """
+    tasks, devices = built.hidden.test, built.world.devices
+    if isinstance(contender.policy, Start):
+        start: Any = contender.policy
+        found = adapt.adapt_all(
+            adaptation_key(seed),
+            contender.world,
+            tasks,
+            start.learner,
+            start.networks(tasks.count),
+            jnp.asarray([ADAPT_STEPS]),
+            exams,
+        )
+        return judged(jax.tree.map(lambda leaf: leaf[:, -1], found), devices), None
+    if contender.reveal is None:
+        given = (contender.world, tasks, contender.policy, exams)
+        return judged(adapt.examine_untold_all(jax.random.key(seed), *given), devices), None
+    found = adapt.examine_all(jax.random.key(seed), built.world, tasks, contender.policy, exams)
+    twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf], axis=-1), found)
+    return judged(twice, devices), None

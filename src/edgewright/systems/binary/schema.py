@@ -1,0 +1,105 @@
+"""The tables of a binary scenario: sizes and switches, the law of hidden scenarios, the channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from edgewright.specs.processes import ProcessSpec
+from edgewright.specs.schema import (
+    Count,
+    NonNegative,
+    Positive,
+    Positives,
+    Problem,
+    Real,
+    Scenario,
+    Share,
+)
+from edgewright.systems.binary.baselines import MOST_DEVICES
+
+Range: TypeAlias = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryStreams:
+    """The inputs of the binary world."""
+
+    gain: ProcessSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryStructure:
+    """Sizes and switches of the binary world; see ``edgewright.systems.binary.BinaryWorld``."""
+
+    kind: Literal["binary"]
+    devices: Count
+    objective: Literal["coupled", "separable", "equal_share"]
+    obs: Literal["gain", "scenario"]
+    masked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryNumbers:
+    """The law that hidden scenarios are drawn from, and how many are drawn to train in."""
+
+    horizon_slots: Count
+    train_scenarios: Count
+    fewest_devices: Count | None = None
+    weights: Annotated[list[Positive], Field(min_length=1)]
+    device_weights: Annotated[list[Positive], Field(min_length=1)] | None = None
+    input_mbit: Range
+    output_share: NonNegative
+    cycles_per_bit: Range
+    radius_m: Positive
+    nearest_m: Positive
+    obstructed_share: Share
+    shadowing_db: NonNegative
+    bandwidth_mhz: Positives
+    edge_ghz: Positives
+    device_ghz: Positive
+    transmit_dbm: Real
+    noise_dbm_hz: Real
+
+
+BinaryScenario = Scenario[BinaryStructure, BinaryNumbers, BinaryStreams]
+
+
+def inconsistencies(scenario: BinaryScenario) -> list[Problem]:
+    """Return what single fields cannot see: (key, problem, remedy) for each contradiction."""
+    found: list[Problem] = []
+    numbers, world = scenario.params, scenario.world
+    fewest = numbers.fewest_devices
+    own = numbers.device_weights
+    if own is not None and len(own) != world.devices:
+        problem = f"has {len(own)} values, but world.devices is {world.devices}"
+        hint = f"give {world.devices} values, or leave it out to draw them from params.weights"
+        found.append(("params.device_weights", problem, hint))
+    if fewest is not None and fewest > world.devices:
+        problem = f"{fewest} is above world.devices = {world.devices}"
+        found.append(("params.fewest_devices", problem, "lower it"))
+    if fewest is not None and fewest < world.devices and not world.masked:
+        problem = "the number of devices varies, and a learner is not shown which are there"
+        found.append(("world.masked", problem, "set world.masked = true"))
+    for name in ("input_mbit", "cycles_per_bit"):
+        low, high = getattr(numbers, name)
+        if low > high:
+            problem = f"low = {low:g} is above high = {high:g}"
+            found.append((f"params.{name}", problem, "swap them"))
+    if numbers.nearest_m >= numbers.radius_m:
+        problem = f"{numbers.nearest_m:g} is not below params.radius_m = {numbers.radius_m:g}"
+        found.append(("params.nearest_m", problem, "lower it"))
+    if scenario.streams.gain.kind not in ("fading", "recorded_gains"):
+        problem = f"kind = '{scenario.streams.gain.kind}' is no channel"
+        found.append(("streams.gain", problem, "use kind = 'fading' or 'recorded_gains'"))
+    exact = "optimum" in (scenario.evaluation.baseline, scenario.evaluation.reference)
+    if exact and world.objective != "separable" and world.devices > MOST_DEVICES:
+        problem = (
+            f"exact enumeration of 2^{world.devices} actions is asked for (evaluation.reference = "
+            f"'optimum'); it goes to 2^{MOST_DEVICES}"
+        )
+        hint = "set evaluation.reference = 'one-flip', or lower the number of devices"
+        found.append(("world.devices", problem, hint))
+    return found

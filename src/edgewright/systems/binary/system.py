@@ -1,0 +1,56 @@
+"""Meta-learned binary offloading (MRL) as a system: hidden scenarios, starts, exams."""
+
+from __future__ import annotations
+
+from edgewright.systems.binary.build import build, game
+from edgewright.systems.binary.held_out import bound, draw_exams
+from edgewright.systems.binary.policies import USUAL, play, policy, policy_names
+from edgewright.systems.binary.recorded import appendix
+from edgewright.systems.binary.schema import BinaryScenario, inconsistencies
+from edgewright.systems.binary.trainer import course
+from edgewright.systems.system import Metric, System
+
+TRAINED = (
+    "untrained",
+    "droo",
+    "dnn",
+    "dnn-scenario",
+    "bias-only",
+    "pretrain",
+    "reptile",
+    "fomaml",
+    "maml",
+    "droo-nearest",
+    "pretrain-nearest",
+    "maml-nearest",
+)
+"""Learners that a comparison trains itself, in the order of tables."""
+
+SYSTEM = System(
+    kind="binary",
+    scenario=BinaryScenario,
+    build=build,
+    usual=USUAL,
+    policy_names=policy_names,
+    policy=policy,
+    bound=bound,
+    metrics=(
+        Metric("q_hat", "Q-hat", "", ".4f", "max", interval=True),
+        Metric("q_hat_rounded", "Q-hat\nrounded", "", ".4f", "max", interval=True),
+        Metric("q_hat_p5", "5th\npercentile", "", ".4f", "max"),
+        Metric("q_hat_rounded_p5", "5th percentile, rounded", "", ".4f", "max"),
+        Metric("ratio_of_means", "ratio of means", "", ".4f", "max"),
+        Metric("exact", "exact", "", ".3f", "max"),
+        Metric("weighted_delay_s", "weighted delay", "s", ".4f", "min"),
+    ),
+    inconsistencies=inconsistencies,
+    game=game,
+    course=course,
+    recordings={"gain": {"kind": "recorded_gains", "file": "channel/droo_10_devices.mat"}},
+    appendix=appendix,
+    inputs=draw_exams,
+    play=play,
+    ends=(),
+    kinds=("droo", "maml"),
+    trains=TRAINED,
+)

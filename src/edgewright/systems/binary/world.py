@@ -1,0 +1,120 @@
+"""The world of MRL: which devices offload, with one uplink and one edge processor for all.
+
+In every slot each device has a task and decides: compute it or send it. Slots do not touch one
+another (the state is a clock), so this is a one-shot problem again and again, and what makes it a
+learning problem is that the numbers of the scenario are hidden: a learner sees the gains only.
+Readings are in ``docs/concepts/binary.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, Outcome
+from edgewright.core.spaces import Box, Discrete
+from edgewright.physics import radio
+from edgewright.streams.channel import Fading
+from edgewright.streams.compose import Composite
+from edgewright.systems.binary import delay
+from edgewright.systems.binary.records import BinaryInputs, BinaryMetrics, BinaryParams, BinaryState
+
+# Fixed ranges that bring the features of obs="scenario" near [0, 1].
+WEIGHT_RANGE = 2.0
+INPUT_MBIT_RANGE = 8.0
+WORK_GCYCLES_RANGE = 1.32  # 165 cycles per bit of 8 Mbit
+BANDWIDTH_MHZ_RANGE = 40.0
+EDGE_GHZ_RANGE = 100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class BinaryWorld:
+    """Binary offloading for ``devices`` devices.
+
+    Attributes:
+        objective: ``coupled`` shares uplink and edge by the square-root law, ``equal_share``
+            equally, ``separable`` gives each device its own (MRL as written).
+        obs: ``gain`` shows the gains only, ``scenario`` what is hidden as well.
+        masked: show which places hold a device, as a last feature.
+    """
+
+    devices: int = 10
+    objective: delay.Objective = "coupled"
+    obs: Literal["gain", "scenario"] = "gain"
+    masked: bool = False
+
+    def inputs(self, params: BinaryParams) -> Composite:
+        """Return the synthetic channel: path loss, shadowing and Rayleigh fading, slot by slot."""
+        loss_db = jnp.where(
+            params.obstructed > 0.5,
+            radio.obstructed_loss_db(params.distance_m),
+            radio.line_of_sight_loss_db(params.distance_m),
+        )
+        channel = Fading(
+            mean_gain=radio.power_gain(loss_db),
+            shadowing_db=params.shadowing_db,
+            shape=(self.devices,),
+        )
+        return Composite(into=BinaryInputs, fields={"gain": channel})
+
+    def reset(self, params: BinaryParams, x: BinaryInputs) -> BinaryState:
+        """Return the clock at 0."""
+        return BinaryState(slot=jnp.zeros((), jnp.int32))
+
+    def observe(self, params: BinaryParams, state: BinaryState, x: BinaryInputs) -> Array:
+        """Return ``[N, F]`` features; see :meth:`observation_space` for their names."""
+        decades = (jnp.log10(x.gain) - params.gain_log10_mean) / params.gain_log10_std
+        columns = [decades * params.present]
+        if self.obs == "scenario":
+
+            def everywhere(value: Array) -> Array:
+                return jnp.broadcast_to(value, (self.devices,))
+
+            columns += [
+                params.weight / WEIGHT_RANGE,
+                params.input_mbit / INPUT_MBIT_RANGE,
+                delay.work_gcycles(params) / WORK_GCYCLES_RANGE,
+                everywhere(params.bandwidth_mhz / BANDWIDTH_MHZ_RANGE),
+                everywhere(params.edge_ghz / EDGE_GHZ_RANGE),
+            ]
+        if self.masked:
+            columns.append(params.present)
+        return jnp.stack(columns, axis=-1).astype(jnp.float32)
+
+    def step(
+        self, params: BinaryParams, state: BinaryState, action: Array, x: BinaryInputs
+    ) -> Outcome:
+        """Serve one task of every device. ``action`` is ``[N]``, 1 to offload."""
+        need = delay.needs(params, x.gain)
+        offload = action * (params.present > 0)
+        weighted_s = delay.device_s(self.objective, need, offload)
+        weight = params.weight * params.present
+        delay_s = weighted_s / jnp.where(weight > 0, weight, 1.0)
+        slot = state.slot + 1
+        return Outcome(
+            state=BinaryState(slot=slot),
+            reward=-weighted_s,
+            terminated=jnp.zeros((), bool),
+            truncated=slot >= params.horizon_slots,
+            metrics=BinaryMetrics(
+                reward=-weighted_s,
+                delay_s=delay_s,
+                weighted_delay_s=weighted_s,
+                offloaded=offload.astype(jnp.float32),
+            ),
+        )
+
+    def observation_space(self, params: BinaryParams) -> Box:
+        """Return the shape, range and names of the features."""
+        names = ["gain"]
+        if self.obs == "scenario":
+            names += ["weight", "input", "work", "bandwidth", "edge"]
+        if self.masked:
+            names.append("present")
+        return Box(-jnp.inf, jnp.inf, (self.devices, len(names)), tuple(names))
+
+    def action_space(self, params: BinaryParams) -> Discrete:
+        """Return one bit per device."""
+        return Discrete(2, (self.devices,))

@@ -1,0 +1,191 @@
+"""A system: one decision problem with all that a command needs to know of it.
+
+Everything above the worlds is written against this record, so a system of your own gets training,
+comparison, statistics, figures and the command line by filling it in (see
+``docs/guides/own-world.md``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.core.protocols import Policy, Stream, World
+from edgewright.core.records import Array, record, static
+from edgewright.loops.evaluate import Play, play, play_each, summarise
+from edgewright.loops.unroll import Reveal
+from edgewright.specs.schema import Evaluation, Problem, Scenario
+from edgewright.systems.trainer import Course, OnlineCourse, draw_inputs
+
+Group = Literal["rule", "oracle", "learned"]
+
+
+@record
+class Built:
+    """A scenario come to life: the physics, its inputs for training and for evaluation.
+
+    ``placement`` says where positions come from, ``"recorded"`` or ``"drawn"``; None without any.
+    Where a file describes a law of hidden scenarios instead of one, ``hidden`` holds those that
+    were drawn, and ``params`` and the streams are those of the first one of the evaluation.
+    """
+
+    kind: str = static()
+    world: Any = static()  # the system's own class
+    horizon: int = static()
+    placement: str | None = static(default=None)
+    params: Any
+    train_stream: Stream[Any]
+    test_stream: Stream[Any]
+    hidden: Any = None
+
+    def only(self, index: int, count: int | None = None) -> Built:
+        """Return the same with one hidden scenario of the evaluation in the place of all others.
+
+        Args:
+            count: copies of it to be evaluated in; as many as there were scenarios if None.
+        """
+        hidden = self.hidden.only(index, count)
+        params = hidden.test.one(0)
+        return dataclasses.replace(
+            self,
+            params=params,
+            train_stream=hidden.train.stream(params),
+            test_stream=hidden.test.stream(params),
+            hidden=hidden,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A policy, what it is told, and how it is grouped in tables and figures.
+
+    Attributes:
+        foresee: for an oracle of the future, from the inputs ``[T + 1, E, ...]`` to the policy of
+            every episode, leaves ``[E, ...]``. It plays instead of ``policy``, which is None.
+    """
+
+    name: str
+    group: Group
+    policy: Any  # a Policy; None for an oracle of the future, which foresees one
+    reveal: Reveal | None
+    world: World
+    foresee: Callable[[Any], Policy] | None = None
+
+    def play(self, key: Array, params: Any, inputs: Any) -> Play:
+        """Play every episode of ``inputs`` once. Consumes ``key``."""
+        if self.foresee is None:
+            assert self.policy is not None
+            return play(key, self.world, params, self.policy, inputs, reveal=self.reveal)
+        each = self.foresee(inputs)
+        return play_each(key, self.world, params, each, inputs, reveal=self.reveal)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A physical metric of episodes that tables show: a field of the world's metrics.
+
+    With ``interval`` a table also gives its 95 % interval, as ``<name>_low`` and ``<name>_high``.
+    """
+
+    name: str
+    heading: str
+    unit: str = ""
+    format: str = ".2f"
+    better: Literal["min", "max", ""] = ""
+    interval: bool = False
+
+
+def _no_problems(scenario: Scenario[Any, Any, Any]) -> list[Problem]:
+    return []
+
+
+def _nothing(scenario: Any, data: str | None) -> dict[str, Any]:
+    return {}
+
+
+def same_game(trained: World, built: Built) -> World:
+    """Return the scenario's world for a run that was trained in ``trained``.
+
+    Raises:
+        InputError: the two observe or act in different ways.
+    """
+    for what in ("observation_space", "action_space"):
+        mine, theirs = getattr(trained, what), getattr(built.world, what)
+        if _kind_of(mine(built.params)) != _kind_of(theirs(built.params)):
+            problem = f"the run was trained in {trained}, the scenario has {built.world}"
+            hint = "evaluate it on a scenario of the same sizes, or train on this one"
+            raise InputError(problem, where=what, hint=hint)
+    return built.world
+
+
+def _kind_of(space: Any) -> tuple[Any, ...]:
+    """Return what must agree between two spaces; the number of agents may differ."""
+    return type(space), space.shape[1:], getattr(space, "names", ()), getattr(space, "n", 0)
+
+
+def play_episodes(
+    contender: Contender, built: Built, inputs: Any, seed: int, missed_reward: float
+) -> tuple[dict[str, Array], Play | None]:
+    """Return the metrics ``[E]`` of one policy on the evaluation's inputs, and how it played."""
+    played = contender.play(jax.random.key(seed), built.params, inputs)
+    return summarise(played, np.float32(missed_reward)), played
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """One decision problem.
+
+    Attributes:
+        kind: ``world.kind`` of its scenario files.
+        scenario: ``Scenario[Structure, Numbers, Streams]`` with the dataclasses of its tables.
+        build: (scenario, data folder) to the physics and its inputs.
+        usual: names of policies that need no training, for scenarios of the usual sizes.
+        policy_names: names of all policies that need no training here, in the order of tables.
+        policy: (name, built) to a contender, or None where no policy has that name.
+        bound: (built, inputs, missed reward) to an upper bound on the mean reward of each episode
+            ``[E]``; None where there is none. It raises InputError where it does not hold.
+        ranges: what an evaluation may pin an input to.
+        metrics: what tables show beside the reward.
+        inconsistencies: what single fields of a scenario cannot see.
+        game: (world a run was trained in, built) to the world it plays in, or InputError.
+        course: (built, learner plan, evaluation) to how a learner is trained and judged.
+        inputs: (evaluation, built) to what every policy is evaluated on.
+        play: (contender, built, those inputs, seed, missed reward) to metrics ``[E]`` of episodes,
+            ``reward`` among them, and the plays where there are some to look at.
+        kinds: kinds of shipped learners that can learn it; a learner of yours may try any system.
+        ends: metrics of how episodes ended, shown beside the reward and the system's own.
+        trains: learners that a comparison trains itself when no policies are named.
+        recordings: inputs that ``train --data FOLDER`` plays back instead of drawing them, as
+            entries of the ``[streams]`` table, in scenarios that have no recordings themselves.
+        appendix: (scenario, data folder) to what the result of a training says beside its score.
+    """
+
+    kind: str
+    scenario: Any
+    build: Callable[[Any, str | None], Built]
+    usual: tuple[str, ...]
+    policy_names: Callable[[Built], list[str]]
+    policy: Callable[[str, Built], Contender | None]
+    bound: Callable[[Built, Any, float], Array] | None = None
+    ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+    inconsistencies: Callable[[Any], list[Problem]] = _no_problems
+    game: Callable[[World, Built], World] = same_game
+    course: Callable[[Built, Any, Evaluation], Course] = OnlineCourse
+    inputs: Callable[[Evaluation, Built], Any] = draw_inputs
+    play: Callable[[Contender, Built, Any, int, float], tuple[dict[str, Array], Play | None]] = (
+        play_episodes
+    )
+    kinds: tuple[str, ...] = ("ppo", "dqn", "independent")
+    ends: tuple[str, ...] = ("slots", "terminated")
+    trains: tuple[str, ...] = ()
+    recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    appendix: Callable[[Any, str | None], dict[str, Any]] = _nothing
+
+
+__all__ = ["Built", "Contender", "Group", "Metric", "System", "same_game"]

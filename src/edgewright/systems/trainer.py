@@ -1,0 +1,126 @@
+"""Courses: how a learner of a system is trained, step by step, and how it is judged meanwhile.
+
+The run store, seeds side by side, resuming and logs (``training.runs``) are written against
+:class:`Course`. :class:`OnlineCourse` is the usual one: one world, one set of numbers, episodes. A
+system whose learners train in another way gives its own (``systems.binary.trainer``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.protocols import World
+from edgewright.core.records import Array
+from edgewright.loops.evaluate import episode_inputs, evaluate
+from edgewright.loops.online import advance, begin
+from edgewright.specs.schema import Evaluation
+
+Program = Callable[[Any, Array], tuple[Any, dict[str, Array]]]
+"""(training, iterations) to the training after them and logs ``[chunk]``; compiled."""
+
+
+class Course(Protocol):
+    """One learner on one built scenario."""
+
+    @property
+    def steps(self) -> int:
+        """Slots of the world that one iteration plays."""
+        ...
+
+    def begin(self, key: Array) -> Any:
+        """Return the training before its first iteration: a pytree. Consumes ``key``."""
+        ...
+
+    def shapes(self) -> Any:
+        """Return the shapes of a training, without computing one."""
+        ...
+
+    def program(self, example: Any, chunk: int) -> Program:
+        """Compile up to ``chunk`` iterations."""
+        ...
+
+    def judge(self) -> Callable[[Any], dict[str, float]]:
+        """Return what scores a training: the key ``reward`` and others."""
+        ...
+
+    def before_comparison(self, steps: float) -> int:
+        """Return the iterations that a comparison trains a learner for that it names itself."""
+        ...
+
+    def contender(self, training: Any) -> tuple[Any, World]:
+        """Return the policy of a training as comparisons take it, and its world."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class OnlineCourse:
+    """Play and learn in one world: ``loops.online``."""
+
+    built: Any
+    plan: Any
+    evaluation: Evaluation
+
+    @property
+    def steps(self) -> int:
+        """Steps of all copies between two updates."""
+        return self.plan.learner.envs * self.plan.learner.rollout_steps
+
+    def begin(self, key: Array) -> Any:
+        """Return the training before its first step."""
+        return begin(key, self.plan.train_world, *self._arguments)
+
+    def shapes(self) -> Any:
+        """Return the shapes of a training."""
+        return begin.eval_shape(jax.random.key(0), self.plan.train_world, *self._arguments)
+
+    def program(self, example: Any, chunk: int) -> Program:
+        """Compile up to ``chunk`` rounds of playing and learning."""
+        world, arguments = self.plan.train_world, self._arguments
+        compiled = advance.lower(world, *arguments, example, jnp.int32(1), chunk).compile()
+        return lambda training, count: compiled(*arguments, training, count)
+
+    def judge(self) -> Callable[[Any], dict[str, float]]:
+        """Return what plays the evaluation episodes greedily."""
+        inputs = draw_inputs(self.evaluation, self.built)
+        missed = self.evaluation.missed_reward
+
+        def score(training: Any) -> dict[str, float]:
+            policy, world = self.contender(training)
+            key = jax.random.key(0)  # a greedy policy does not use it
+            found = evaluate(key, world, self.built.params, policy, inputs, missed_reward=missed)
+            return {name: float(np.mean(values)) for name, values in found.items()}
+
+        return score
+
+    def before_comparison(self, steps: float) -> int:
+        """Return the iterations of ``steps``, rounded up."""
+        return math.ceil(steps / self.steps)
+
+    def contender(self, training: Any) -> tuple[Any, World]:
+        """Return the greedy policy."""
+        return self.plan.learner.policy(training.learner, explore=False), self.plan.world
+
+    @property
+    def _arguments(self) -> tuple[Any, Any, Any]:
+        return self.built.params, self.built.train_stream, self.plan.learner
+
+
+def draw_inputs(plan: Evaluation, built: Any) -> Any:
+    """Return the inputs of the scenario's evaluation episodes: the same for every policy."""
+    return episode_inputs(
+        jax.random.key(plan.seed),
+        built.test_stream,
+        plan.episodes,
+        built.horizon,
+        plan.pinned,
+    )
+
+
+__all__ = ["Course", "OnlineCourse", "Program", "draw_inputs"]

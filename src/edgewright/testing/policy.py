@@ -1,0 +1,69 @@
+"""Does a policy keep the laws? See :func:`check_policy`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, Decision
+from edgewright.testing.play import decide, first_input
+from edgewright.testing.verdicts import attempt, close, demand, same, shapes
+from edgewright.testing.world import check_action
+
+
+def check_policy(
+    policy: Any,
+    world: Any,
+    params: Any,
+    *,
+    key: Array | None = None,
+    reveal: Callable[[Any, Any, Any], Any] | None = None,
+) -> None:
+    """Raise unless ``policy`` keeps the laws of :class:`~edgewright.core.protocols.Policy`.
+
+    Args:
+        policy: decides in ``world``.
+        world: one that passes :func:`check_world`.
+        params: its numbers.
+        key: consumed.
+        reveal: ``(params, state, x) -> observation`` for a policy that is told more.
+    """
+    name = type(policy).__name__
+    stream_key, start_key, act_key = jax.random.split(jax.random.key(0) if key is None else key, 3)
+    see = reveal or world.observe
+    x = first_input(world.inputs(params), stream_key)
+    seen = see(params, world.reset(params, x), x)
+    carry = attempt(lambda: policy.start(start_key), f"{name}.start", "takes (key)")
+    result = attempt(lambda: policy.act(act_key, carry, seen), f"{name}.act",
+                  "takes (key, carry, observation)")  # fmt: skip
+    demand(
+        isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Decision), name,
+        "act returns (carry, Decision)", f"a {type(result).__name__}",
+        "return carry, Decision(action=action, aux=())",
+    )  # fmt: skip
+    memory, decision = result
+    demand(
+        shapes(memory) == shapes(carry), name, "the memory of a policy keeps its structure",
+        f"{shapes(carry)} became {shapes(memory)}",
+        "return from act what start returns, with the same shapes and dtypes",
+    )  # fmt: skip
+    space = world.action_space(params)
+    again = policy.act(act_key, carry, seen)
+    demand(
+        same(again, result), name, "the same key and observation give the same decision",
+        "two calls of act differ", "use no chance but the key and no memory but the carry",
+    )  # fmt: skip
+    check_action(name, space, decision.action)
+
+    keys = jnp.stack([act_key, *jax.random.split(start_key, 31)])
+    decided = attempt(lambda: decide(policy, keys, carry, seen)[1].action, name,
+                   "works under jit and vmap, and is a pytree")  # fmt: skip
+    for action in decided:
+        check_action(name, space, action)
+    demand(
+        close(decided[0], decision.action), name, "compiled decisions equal plain ones",
+        f"{decided[0]} and {decision.action}", "branch with jnp.where, not with if",
+    )  # fmt: skip

@@ -1,1 +1,0 @@
-"""The physics of decision problems. Siblings: none knows another."""

@@ -1,0 +1,82 @@
+"""The comparison with peers: what it asks for, and (where they are installed) what it returns."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from edgewright.bench.peers import bench, settings
+from edgewright.cli.bench_command import command
+from edgewright.core.errors import InputError
+from edgewright.evaluation.statistics import Interval
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load
+
+
+def call(*arguments: str) -> Any:
+    return CliRunner().invoke(command, arguments, standalone_mode=False).exception
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else found(name)
+    )
+    error = call("--peers")
+    assert isinstance(error, InputError)
+    assert "torch is not installed" in str(error)
+    assert "edgewright[peers]" in str(error)
+
+
+def test_options_that_would_change_nothing_are_refused() -> None:
+    for option in ("--steps", "--seeds"):
+        error = call(option, "3")
+        assert isinstance(error, InputError)
+        assert "--peers" in str(error)
+
+
+def test_both_sides_get_the_same_settings() -> None:
+    ppo, dqn = settings.ppo(1e5), settings.dqn(1e5)
+    assert (ppo.warmup, ppo.decay, ppo.obs_norm, ppo.rew_norm) == (False, False, True, True)
+    assert ppo.actor_rate == ppo.critic_rate == settings.ppo_settings(ppo)["rate"]
+    assert (dqn.double, dqn.dueling) == (False, False)
+    for learner, shared in (
+        (ppo, settings.ppo_settings(ppo)),
+        (dqn, settings.dqn_settings(dqn)),
+    ):
+        assert (shared["envs"], shared["rollout_steps"]) == (learner.envs, learner.rollout_steps)
+        assert shared["minibatch"] == learner.minibatch
+        assert shared["hidden"] == (64, 64)
+
+
+def test_every_policy_of_ours_is_scored_on_the_scenarios_episodes() -> None:
+    short = {"params.horizon_slots": 20, "evaluation.episodes": 4}
+    scenario = load("aigc-heavy", short)
+    built = build(scenario)
+    policies = bench._ours(built, settings.ppo(2048), 2048, 2)
+    scores = [bench._score(scenario, built, policy) for policy in policies]
+    assert [score.shape for score in scores] == [(4,), (4,)]
+    assert not (scores[0] == scores[1]).all()
+
+
+@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+def test_scores_of_both_sides(kind: Any) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra `peers` is not installed")
+    scenario = load("aigc-heavy", {"evaluation.episodes": 4})
+    learner = getattr(settings, kind)(2048)
+    found = bench.compare_scores(kind, scenario, build(scenario), learner, 2048, 2)
+    assert found["steps"] == 2048
+    assert len(found["ours"]["seeds"]) == len(found["stable_baselines3"]["seeds"]) == 2
+    assert found["difference"]["low"] <= found["difference"]["mean"] <= found["difference"]["high"]
+    within = -found["margin"] < found["difference"]["low"] <= found["difference"]["high"]
+    assert found["agree"] == (within and found["difference"]["high"] < found["margin"])
+
+
+def test_agreement_is_shown_by_a_narrow_interval_and_not_by_a_wide_one() -> None:
+    assert bench.is_small(Interval(0.001, -0.009, 0.011, 0.95))
+    assert bench.is_small(Interval(0.008, 0.004, 0.012, 0.95))  # different, and by little
+    assert not bench.is_small(Interval(0.0, -0.05, 0.05, 0.95))  # too few seeds to say
+    assert not bench.is_small(Interval(-0.03, -0.04, -0.02, 0.95))

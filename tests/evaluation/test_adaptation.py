@@ -1,0 +1,89 @@
+"""How adaptation is measured: budgets, when a level is reached, what is refused, what is paired."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from edgewright.agents.droo import Droo
+from edgewright.core.errors import InputError
+from edgewright.evaluation.adaptation import curves, reached, reached_rows, rows
+from edgewright.loops import adapt
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load
+from edgewright.scenarios.policies import baseline
+from edgewright.systems.binary.held_out import draw_exams
+from edgewright.systems.binary.trainer import Start
+from edgewright.systems.system import Contender
+
+SMALL = {
+    "world.devices": 3,
+    "evaluation.episodes": 4,
+    "params.horizon_slots": 30,
+    "params.train_scenarios": 6,
+}
+
+
+@pytest.fixture(scope="module")
+def place():
+    """Return the build, its exams and what makes a contender of a learner's settings."""
+    scenario = load("binary-hard", SMALL)
+    built = build(scenario)
+    exams = draw_exams(scenario.evaluation, built)
+    shape = built.world.observation_space(built.params).shape
+
+    def contender(seed=0, **settings):
+        learner = Droo(candidates=3, **settings)
+        network = learner.network(jax.random.key(seed), jnp.zeros(shape))
+        start = Start(network=network, learner=learner, shared=True)
+        return Contender("droo", "learned", start, None, built.world)
+
+    return built, exams, contender
+
+
+def test_a_level_is_reached_where_it_is_kept():
+    steps = [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    spike = np.array([0.5, 1, 0.5, 0.8, 1, 1, 1, 1, 1])
+    assert reached(steps, spike) == 4
+    assert reached(steps, np.full(9, 0.98)) is None
+    assert reached(steps, np.array([0.5] * 8 + [1.0])) == 8  # the last exam alone
+    assert reached(steps, np.ones(9)) == 0
+
+
+def test_before_the_first_step_nothing_has_happened_and_the_budget_is_counted(place):
+    built, exams, contender = place
+    one = contender()
+    found = curves([one], built, exams, [0, 2, 5])
+    policy = one.policy.policy(0)
+    alone = adapt.examine_untold_all(
+        jax.random.key(0), built.world, built.hidden.test, policy, exams
+    )
+    np.testing.assert_allclose(found.marks.q_hat[0, :, 0], alone.q_hat, rtol=1e-6)
+    table = rows(found)
+    assert [row["slots"] for row in table] == [0, 20, 50]
+    assert [row["critic_calls"] for row in table] == [0, 60, 150]
+    mean = np.mean(found.marks.q_hat[0, :, 2, 1])
+    assert table[2]["q_hat"]["mean"] == pytest.approx(mean, abs=1e-6)
+    assert reached_rows(found)["q_hat"]["level"] == 0.99
+
+
+def test_a_seed_adapts_on_the_same_slots_whoever_it_is(place):
+    """A learner with another memory that never fills is the same learner."""
+    built, exams, contender = place
+    ours = curves([contender(), contender(1)], built, exams, [0, 2, 5])
+    same = curves([contender(memory=2048), contender(1)], built, exams, [0, 2, 5])
+    np.testing.assert_allclose(ours.marks.cost, same.marks.cost, rtol=1e-5)
+    assert np.any(ours.marks.cost[0, :, 1] != ours.marks.cost[1, :, 1])
+
+
+@pytest.mark.parametrize("steps", [[], [3, 3], [5, 1], [-1, 2]])
+def test_steps_that_do_not_rise_are_refused(place, steps):
+    built, exams, contender = place
+    with pytest.raises(InputError, match="does not rise"):
+        curves([contender()], built, exams, steps)
+
+
+def test_what_does_not_adapt_is_refused(place):
+    built, exams, _ = place
+    with pytest.raises(InputError, match="'prefix' does not adapt"):
+        curves([baseline("prefix", built)], built, exams, [0, 1])

@@ -1,0 +1,243 @@
+"""What is deployed is what was trained: scores, decisions, whole episodes."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import pytest
+
+from edgewright.bundle import load
+from edgewright.bundle.archive import unpack_arrays
+from edgewright.bundle.engine import Engine
+from edgewright.bundle.interface import Field, Interface, Output
+from edgewright.core.errors import InputError
+from edgewright.core.records import Array, record
+from edgewright.deploy.export_run import export_policy, usual_rules
+from edgewright.evaluation.compare import bundled
+from edgewright.export.heads import Choice
+from edgewright.export.layers import Dense, Program, Standardise, run
+from edgewright.export.networks import layers_of
+from edgewright.export.observation import interface_of, vocabulary
+from edgewright.export.record import NEAR, make_record
+from edgewright.export.write import make_bundle, reference_of, write_graph
+from edgewright.loops.evaluate import evaluate
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load as load_scenario
+from edgewright.scenarios.policies import baseline
+from edgewright.training.runs import evaluation_inputs
+
+HEAD = Choice((Output("action", ""),))
+
+
+def plain_interface(columns, low=-2.0, high=2.0):
+    fields = tuple(Field(f"x{n}", "", "", low, high) for n in range(columns))
+    return Interface(fields, HEAD.outputs, (1.0,) * columns, (0.0,) * columns, ("x",) * columns)
+
+
+LEARNED = ["se-ppo", "a2c", "dqn", "dqn-plain"]
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_scores_and_decisions_are_those_of_the_trained_policy(name, deployable, bundles):
+    bundle = load(bundles[name])
+    low, high = bundle.interface.bounds()
+    rows = np.random.default_rng(1).uniform(low, high, (500, len(low))).astype(np.float32)
+    found = bundle.engine.many(rows)
+    features = jnp.asarray(rows / np.asarray(bundle.interface.scales, np.float32))
+    _, wanted = deployable["learned"][name].act(jax.random.key(0), (), features)
+    gaps = np.sort(found["scores"], axis=1)
+    clear = gaps[:, -1] - gaps[:, -2] > 1e-3
+    assert clear.mean() > 0.5
+    assert len(np.unique(found["action"])) > 1
+    np.testing.assert_array_equal(found["action"][clear], np.asarray(wanted.action)[clear])
+    location, level = deployable["built"].world.decode(found["action"])
+    np.testing.assert_array_equal(found["location"], location)
+    np.testing.assert_array_equal(found["level"], level)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_parity_record_has_three_kinds_and_the_hard_rows_are_hard(name, bundles):
+    bundle = load(bundles[name])
+    assert bundle.parity["rows"] == {"random": 48, "edge": 48, "adversarial": 48}
+    assert bundle.parity["worst_score_difference"] <= bundle.parity["tolerance"]
+    record = unpack_arrays(bundle.members["parity.npz"], "")
+    top = np.sort(record["scores"], axis=1)
+    gap = top[:, -1] - top[:, -2]
+    assert np.median(gap[record["kind"] == 2]) < 0.2 * np.median(gap[record["kind"] == 0])
+
+
+def test_a_bundled_rule_plays_the_same_episodes(deployable, bundles):
+    built = deployable["built"]
+    inputs, rule = evaluation_inputs(deployable["scenario"], built), baseline("greedy", built)
+    contender = bundled(str(bundles["greedy"]), built)
+    assert contender.group == "rule"
+    arguments = (jax.random.key(0), contender.world, built.params)
+    wanted = evaluate(*arguments, rule.policy, inputs, reveal=rule.reveal)
+    found = evaluate(*arguments, contender.policy, inputs)
+    for metric in ("reward", "delay_s", "quality", "slots"):
+        np.testing.assert_allclose(found[metric], wanted[metric], rtol=1e-5, atol=1e-6)
+
+
+def test_a_bundle_of_other_sizes_does_not_compete(bundles):
+    sizes = {"world.servers": 3, "params.background_utilisation": 0.5}
+    with pytest.raises(InputError, match="same sizes"):
+        bundled(str(bundles["dqn"]), build(load_scenario("aigc-heavy", sizes)))
+    # The sizes of its training, too many for a city, say nothing of where it may play.
+    with pytest.raises(InputError, match="takes 11 numbers.* the scenario has 12"):
+        bundled(str(bundles["se-ppo"]), build(load_scenario("aigc-city")))
+
+
+def test_the_raw_observation_takes_the_mode_by_name_and_bears_no_rules(deployable):
+    built = deployable["built"]
+    world = dataclasses.replace(built.world, obs="seed")
+    seen = np.ones((4, 11), np.float32)
+    words = vocabulary(world, built.params)
+    interface = interface_of(words, words.head, ("x",) * 11, seen)
+    assert sum(field.columns for field in interface.fields) == interface.columns == 11
+    sample = {field.name: 1.0 for field in interface.fields} | {"mode": "best"}
+    assert interface.encode(sample)[0][3] == 2.0
+    rule = baseline("greedy", dataclasses.replace(built, world=world)).policy
+    with pytest.raises(InputError, match="obs = 'full'"):
+        layers_of(rule, built.params, interface)
+
+
+@pytest.mark.parametrize(("name", "word"), [("rollout-2", "planner"), ("random", "chance")])
+def test_what_cannot_be_deployed_is_refused(name, word, deployable):
+    built = deployable["built"]
+    with pytest.raises(InputError, match=word):
+        layers_of(baseline(name, built).policy, built.params, deployable["interface"])
+
+
+def test_rules_named_beside_a_policy_are_packed_or_refused(deployable, bundles, tmp_path):
+    bundle = load(bundles["se-ppo"])
+    assert bundle.rules == ["local-1", "shortest-1", "heuristic-fair"]
+    keys = ("name", "kind", "scenario", "provenance", "scores", "lineage")
+    facts = {key: bundle.facts[key] for key in keys}
+    policy = deployable["learned"]["a2c"]
+    arguments = (policy, deployable["built"], bundle.interface, facts)
+    assert export_policy(tmp_path / "a.edge", *arguments, ["local-2"]).rules == ["local-2"]
+    export_policy(tmp_path / "again.edge", *arguments, ["local-2"])
+    assert (tmp_path / "again.edge").read_bytes() == (tmp_path / "a.edge").read_bytes()
+    with pytest.raises(InputError, match="planner"):
+        export_policy(tmp_path / "b.edge", *arguments, ["rollout-2"])
+    assert not (tmp_path / "b.edge").exists()
+
+
+def test_a_world_with_one_quality_gets_only_rules_that_fit(deployable):
+    built = deployable["built"]
+    world = dataclasses.replace(built.world, quality_action=False)
+    smaller = dataclasses.replace(built, world=world)
+    assert usual_rules(smaller) == ["heuristic-fair"]
+    tables = vocabulary(world, built.params).head.tables
+    np.testing.assert_array_equal(tables["location"], [0, 1, 2])
+    np.testing.assert_array_equal(tables["level"], [1, 1, 1])
+
+
+def test_a_policy_of_another_kind_is_refused_with_the_way_to_add_it():
+    with pytest.raises(InputError, match="cannot be exported") as caught:
+        layers_of(object(), None, plain_interface(2))
+    assert "layers_of" in caught.value.hint
+
+
+@record
+class Denoise:
+    """A loop of denoising steps, unrolled: one more layer kind, outside the package."""
+
+    weight: Array
+    steps: Array
+    kind: ClassVar[str] = "denoise"
+
+    def __call__(self, x):
+        for size in np.asarray(self.steps):
+            x = x - size * jnp.tanh(x @ self.weight)
+        return x
+
+    def emit(self, graph, x, name):
+        weight = graph.constant(self.weight, f"{name}.weight")
+        for place, size in enumerate(np.asarray(self.steps)):
+            change = graph.node("Tanh", [graph.node("MatMul", [x, weight])])
+            x = graph.node(
+                "Sub", [x, graph.node("Mul", [change, graph.constant(size, f"{name}.s{place}")])]
+            )
+        return x
+
+
+def test_a_denoising_loop_is_one_more_layer_kind(tmp_path):
+    rng = np.random.default_rng(0)
+    layers = (
+        Standardise(mean=jnp.ones(4), deviation=jnp.full(4, 2.0)),
+        Denoise(
+            weight=jnp.asarray(rng.normal(size=(4, 4)), jnp.float32), steps=jnp.array([0.5, 0.2])
+        ),
+        Dense(weight=jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), bias=jnp.zeros(3)),
+    )
+    facts = {"name": "d", "kind": "learned", "scenario": {}, "provenance": {}, "scores": {}}
+    _, bundle = make_bundle(layers, HEAD, plain_interface(4), {}, {**facts, "lineage": []}, "d")
+    rows = rng.normal(size=(50, 4)).astype(np.float32)
+    found = bundle.engine.many(rows)["scores"]
+    np.testing.assert_allclose(found, run(layers, jnp.asarray(rows)), atol=1e-5)
+
+
+def steps(x):
+    """Return a decision made of most operations that rules may use."""
+    table = jnp.array([[3.0, 1.0], [0.5, 2.0], [1.0, 1.0]])
+    index = jnp.argmin(jnp.stack([x[0], x[1], 0.3 * x[2]]))
+    row = table[index]
+    mixed = jnp.concatenate([row * x[:2], jnp.clip(x[2:], -0.5, 0.5), jnp.ones(1)])
+    square = jnp.outer(mixed, jnp.array([1.0, -2.0])).T.reshape(-1)
+    picked = jnp.where((x[0] > x[1]) | ~(x[3] >= 0), square, square**2 - jnp.abs(square))
+    allowed = jnp.array([True, False] * 5)[jnp.arange(10)] & (jnp.arange(10) != index)
+    best = jnp.argmax(jnp.where(allowed, picked @ jnp.ones((10, 10)) + picked, -jnp.inf))
+    return jnp.where(jnp.any(picked > 3) & jnp.all(x < 1.9), best, 9 - best).astype(jnp.int32)
+
+
+def test_a_program_is_written_operator_by_operator():
+    rows = np.random.default_rng(2).uniform(-2, 2, (400, 4)).astype(np.float32)
+    interface = plain_interface(4)
+    graph = write_graph((Program(function=steps, columns=4),), HEAD, interface, "p")
+    found = Engine(graph.model, interface, "p").many(rows)["action"]
+    np.testing.assert_array_equal(found, jax.vmap(steps)(rows))
+    assert len(np.unique(found)) > 2
+
+
+def test_each_output_of_a_rule_is_settled_by_itself():
+    """One number lies on a threshold in every row; what does not depend on it stays settled."""
+    tables = {"place": np.array([0, 0, 1, 1]), "level": np.array([0, 1, 0, 1])}
+    # not in the order of the alphabet: columns are found by name
+    head = Choice(tuple(Output(name, "") for name in ("action", "place", "level")), tables)
+    ends = ((0.5, 0.5), (0.0, 1.0))
+    fields = tuple(Field(f"x{n}", "", "", *pair) for n, pair in enumerate(ends))
+    interface = Interface(fields, head.outputs, (1.0,) * 2, (0.0,) * 2, ("x",) * 2)
+
+    def rule(x):
+        return 2 * (x[0] > 0.5).astype(jnp.int32) + (x[1] > 0.3).astype(jnp.int32)
+
+    reference = reference_of((Program(function=rule, columns=2),), head)
+    record = make_record(interface, reference, head, None, 1e-4, NEAR)
+    near = record["rows"][:, 0] == 0.5
+    assert near.sum() >= 100
+    action, place, level = record["settled"][near].T
+    assert not action.any()
+    assert not place.any()
+    assert level.mean() > 0.95
+
+
+def test_a_program_that_loops_is_refused_by_name():
+    def loops(x):
+        return jnp.argmax(jax.lax.fori_loop(0, 3, lambda _, y: y * 2, x))
+
+    program = Program(function=loops, columns=3)
+    with pytest.raises(InputError, match=r"'(scan|while)'"):
+        write_graph((program,), HEAD, plain_interface(3), "p")
+
+
+def test_the_graph_is_plain_onnx_of_opset_18(bundles):
+    bundle = load(bundles["dqn"])
+    model = onnx.load_from_string(bundle.graph())
+    onnx.checker.check_model(model, full_check=True)
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
+    assert {node.op_type for node in model.graph.node} == set(bundle.engine.operators)
+    assert bundle.interface.outputs[0].labels[0] == "device, level 0"

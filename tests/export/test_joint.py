@@ -1,0 +1,215 @@
+"""Policies that decide for all devices at once: DROO and meta-learned networks with quantisers."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from edgewright.agents.droo import Droo
+from edgewright.bundle import load
+from edgewright.bundle.archive import unpack_arrays
+from edgewright.bundle.engine import Engine
+from edgewright.bundle.interface import Field, Interface
+from edgewright.compress.stages import parse_stages
+from edgewright.core.errors import InputError
+from edgewright.deploy import compression
+from edgewright.deploy.export_run import export_policy, interface_in
+from edgewright.evaluation.compare import bundled
+from edgewright.export.bits import Bits
+from edgewright.export.heads import head_for
+from edgewright.export.layers import Dense
+from edgewright.export.observation import interface_of, vocabulary
+from edgewright.export.write import write_graph
+from edgewright.loops import adapt
+from edgewright.rules.quantiser import nearest_neighbours, order_preserving
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load as load_scenario
+from edgewright.scenarios.load import resolved
+from edgewright.scenarios.policies import baseline
+from edgewright.systems.binary.held_out import draw_exams
+
+DEVICES = 5
+KINDS = {
+    "order": ("binary-hard", {"quantiser": "order"}),
+    "masked": ("binary-varying", {"quantiser": "nearest", "candidates": 9, "masked": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return, by kind, the build, the policy (random weights, no training) and its bundle."""
+    folder, found = tmp_path_factory.mktemp("joint"), {}
+    for number, (kind, (preset, settings)) in enumerate(KINDS.items()):
+        sizes = {"world.devices": DEVICES, "evaluation.episodes": 3, "params.train_scenarios": 20}
+        sizes |= {"params.horizon_slots": 60}
+        if preset == "binary-varying":
+            sizes |= {"params.fewest_devices": 2}
+        scenario = load_scenario(preset, sizes)
+        built = build(scenario)
+        learner = Droo(**{"candidates": DEVICES, **settings})
+        space = built.world.observation_space(built.params)
+        network = learner.network(jax.random.key(number), jnp.zeros(space.shape))
+        network = jax.tree.map(lambda leaf: 1.5 * leaf, network)
+        local = (*network.biases[:-1], network.biases[-1] - 1.5)  # mostly local beats random
+        network = dataclasses.replace(network, biases=local)
+        policy = learner.proposer(network)
+        words = vocabulary(built.world, built.params)
+        head = head_for(policy, words.head)
+        facts = {
+            "name": kind,
+            "kind": "learned",
+            "scenario": resolved(scenario),
+            "provenance": {"learner": "droo", "steps": 1e3},
+            "scores": {},
+            "lineage": [],
+        }
+        path = folder / f"{kind}.edge"
+        ends = np.array([[-2.5, 0.0], [2.5, 1.0]], np.float32)[:, : space.shape[-1]]
+        interface = interface_of(words, head, tuple(space.names), np.tile(ends, DEVICES))
+        bundle = export_policy(path, policy, built, interface, facts, None)
+        found[kind] = {"built": built, "policy": policy, "bundle": bundle, "path": path}
+    return found
+
+
+def seen_rows(bundle, count, seed=3):
+    """Return rows in the trained range; places are there or not at random."""
+    low, high = bundle.interface.bounds()
+    rng = np.random.default_rng(seed)
+    rows = rng.uniform(low, high, (count, len(low))).astype(np.float32)
+    for column, field in enumerate(bundle.interface.fields):
+        if field.choices:
+            rows[:, column] = rng.integers(2, size=count)
+    return rows
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_actions_and_proposals_are_those_of_the_trained_policy(kind, made):
+    one = made[kind]
+    bundle, policy, world = one["bundle"], one["policy"], one["built"].world
+    rows = seen_rows(bundle, 400)
+    features = jnp.asarray(
+        (rows - np.float32(bundle.interface.offsets)) / np.float32(bundle.interface.scales)
+    ).reshape(len(rows), DEVICES, -1)
+    if world.masked:  # what the world shows of an empty place
+        features = features.at[..., 0].multiply(features[..., -1])
+    key = jax.random.key(0)
+    action = jax.vmap(lambda x: policy.act(key, (), x)[1].action)(features)
+    wanted = jax.vmap(lambda x: policy.propose(key, x))(features)
+    found = bundle.engine.many(rows)
+    assert len(np.unique(found["action"], axis=0)) > 2
+    assert np.mean((found["action"] == action).all(axis=1)) > 0.99
+    assert found["proposals"].shape == (400, policy.candidates, DEVICES)
+    assert np.mean((found["proposals"] == wanted).all(axis=(1, 2))) > 0.98
+    np.testing.assert_array_equal(found["proposals"][:, 0], found["action"])
+
+
+@pytest.mark.parametrize("kind", ["order", "nearest"])
+@pytest.mark.parametrize(("count", "present"), [(1, ()), (6, ()), (4, (5, 6, 7, 8, 9))])
+def test_quantisers_are_written_to_the_letter_ties_included(kind, count, present):
+    head = Bits(DEVICES, count, kind, present)
+    columns = 2 * DEVICES
+    fields = tuple(Field(f"x{n}", "", "", 0.0, 1.0) for n in range(columns))
+    plain = ((1.0,) * columns, (0.0,) * columns, ("x",) * columns)
+    interface = Interface(fields, head.outputs, *plain)
+    scores = Dense(weight=jnp.eye(columns, DEVICES), bias=jnp.zeros(DEVICES))
+    engine = Engine(write_graph((scores,), head, interface, "p").model, interface, "p")
+    rng = np.random.default_rng(4)
+    rows = np.concatenate(
+        [rng.choice([-1.0, 0.0, 0.5, 1.0], (300, DEVICES)), rng.integers(2, size=(300, DEVICES))],
+        axis=1,
+    ).astype(np.float32)
+    relaxed = jax.nn.sigmoid(jnp.asarray(rows[:, :DEVICES]))
+    relaxed = relaxed * rows[:, DEVICES:] if present else relaxed
+    rule = {"order": order_preserving, "nearest": nearest_neighbours}[kind]
+    found = engine.many(rows)
+    np.testing.assert_array_equal(found["action"], relaxed > 0.5)
+    wanted = jax.vmap(lambda one: rule(one, count))(relaxed)
+    np.testing.assert_array_equal(found["proposals"], wanted)
+
+
+def test_the_record_of_parity_settles_most_outputs_and_the_hard_rows_are_hard(made):
+    for one in made.values():
+        record = unpack_arrays(one["bundle"].members["parity.npz"], "")
+        assert record["settled"].mean() > 0.5
+        gap = np.abs(record["scores"]).min(axis=1)
+        assert np.median(gap[record["kind"] == 2]) < 0.2 * np.median(gap[record["kind"] == 0])
+
+
+def test_fields_are_in_decibels_and_an_empty_place_is_told_in_words(made):
+    bundle = load(made["masked"]["path"])
+    first, second = bundle.interface.fields[:2]
+    assert (first.name, first.unit, second.name) == ("gain_1_db", "dB", "present_1")
+    observation = bundle.interface.observation(seen_rows(bundle, 1)[0])
+    observation |= {f"present_{n + 1}": "yes" for n in range(DEVICES)}
+    alone = {**observation, "present_2": "no"}
+    decision = bundle.decide(alone)
+    assert decision["action"][1] == 0
+    assert len(decision["proposals"]) == 9
+    assert decision == bundle.decide({**alone, "gain_2_db": first.high})  # nobody there to hear it
+
+
+def test_the_range_of_a_field_is_what_was_met_in_many_scenarios(made):
+    one = made["order"]
+    head = head_for(one["policy"], vocabulary(one["built"].world, one["built"].params).head)
+    spans = []
+    for built in (one["built"], one["built"].only(0)):
+        fields = interface_in(built, one["policy"], head).fields
+        assert all(-220 < field.low < field.high < -40 for field in fields)
+        spans.append(sorted(field.high - field.low for field in fields))
+    assert spans[0][0] > spans[1][0]  # a place is nearer or further in other scenarios
+
+
+@pytest.mark.parametrize("kind", ["order", "masked"])
+def test_the_deployed_graph_sits_the_same_exams_with_the_same_marks(kind, made):
+    one = made[kind]
+    built, policy = one["built"], one["policy"]
+    exams = draw_exams(load_scenario("binary-hard").evaluation, built)
+    contender = bundled(str(one["path"]), built)
+    key, tasks = jax.random.key(0), built.hidden.test
+    wanted = adapt.examine_untold_all(key, built.world, tasks, policy, exams)
+    found = adapt.examine_untold_all(key, contender.world, tasks, contender.policy, exams)
+    np.testing.assert_allclose(found.q_hat, wanted.q_hat, rtol=2e-3)
+    assert np.all(found.q_hat[:, 1] >= found.q_hat[:, 0])  # a price never hurts
+    assert np.any(found.q_hat[:, 1] > found.q_hat[:, 0])
+
+
+def test_a_rule_that_knows_nothing_stands_in_and_the_others_are_refused(made):
+    bundle = load(made["order"]["path"])
+    assert bundle.rules == ["all-local"]
+    row = seen_rows(bundle, 1)[0].tolist()
+    decided = bundle.rule("all-local").one(row)
+    assert decided == [[0] * DEVICES, [[0] * DEVICES] * DEVICES]  # and proposes nothing else
+    built = made["order"]["built"]
+    greedy = baseline("greedy-sequential", built).policy
+    facts = dict.fromkeys(("name", "kind"), "x") | dict.fromkeys(("scenario", "scores"), {})
+    with pytest.raises(InputError, match="hidden numbers"):
+        export_policy(made["order"]["path"], greedy, built, bundle.interface, facts, ())
+
+
+def test_a_quantiser_that_draws_is_refused(made):
+    one = made["order"]
+    noisy = dataclasses.replace(one["policy"], quantiser="noisy")
+    with pytest.raises(InputError, match="draws") as caught:
+        head_for(noisy, vocabulary(one["built"].world, one["built"].params).head)
+    assert "order" in caught.value.hint
+
+
+def test_a_joint_policy_is_pruned_and_quantised_like_any_other(made):
+    bundle = load(made["order"]["path"])
+    setting = compression.setting_of(bundle)
+    done = compression.compress(bundle, parse_stages("prune:0.5,int8"), setting)
+    parent, pruned, small = done.rows
+    assert pruned["parameters"] < 0.5 * parent["parameters"]
+    assert pruned["agreement"] > 0.8
+    assert small["precision"] == "int8"
+    for row in done.rows:  # scored by what it answers, and by the best of what it proposes
+        assert row["reward_priced"] > row["reward"]
+        assert row["score_kept_priced_low"] <= row["score_kept_priced"]
+    assert (parent["score_kept"], parent["score_kept_priced"]) == (1.0, 1.0)
+    kept_low = min(small["score_kept_low"], small["score_kept_priced_low"])
+    assert compression.check_kept(done.rows, kept_low)["passed"]
+    assert not compression.check_kept(done.rows, kept_low + 1e-6)["passed"]
+    last = done.candidates[-1].bundle
+    assert last.engine.many(seen_rows(last, 8))["proposals"].shape == (8, DEVICES, DEVICES)
