@@ -26,7 +26,7 @@ USERS, FRAMES, MEMORY, BATCH, RATE, HIDDEN = 10, 10, 1024, 128, 0.01, (120, 80)
 EVERY = np.array(list(itertools.product([0.0, 1.0], repeat=USERS)))  # [1024, N]
 
 
-class Problem:
+class Inconsistency:
     """``E`` hidden scenarios at once: constants per user ``[E, N]``, gains drawn slot by slot."""
 
     def __init__(self, rng: np.random.Generator, scenarios: int) -> None:
@@ -40,9 +40,9 @@ class Problem:
         self.edge = np.sqrt(self.weight * gigacycles / 100)
         self.local = self.weight * gigacycles / 2.84
 
-    def some(self, places: np.ndarray) -> Problem:
+    def some(self, places: np.ndarray) -> Inconsistency:
         """Return some of the scenarios."""
-        made = object.__new__(Problem)
+        made = object.__new__(Inconsistency)
         made.rng = self.rng
         for name in ("weight", "mbit", "mean_gain", "edge", "local"):
             setattr(made, name, getattr(self, name)[places])
@@ -124,19 +124,19 @@ def nearest(relaxed: np.ndarray) -> np.ndarray:
     return EVERY[np.argsort(distance, axis=-1, kind="stable")[..., :10]]
 
 
-def labels(problem: Problem, gain: np.ndarray, options: np.ndarray) -> np.ndarray:
+def labels(message: Inconsistency, gain: np.ndarray, options: np.ndarray) -> np.ndarray:
     """Return the cheapest option of each slot ``[E, S, N]``."""
-    best = problem.cost(gain, options).argmin(-1)
+    best = message.cost(gain, options).argmin(-1)
     return np.take_along_axis(options, best[..., None, None], axis=2)[:, :, 0]
 
 
 def pooled(propose, rng: np.random.Generator) -> tuple[Network, float, float]:
     """Return one network for 100 scenarios, and what its features are standardised with."""
-    problem, network = Problem(rng, 100), Network(rng, 1)
-    decades = np.log10(problem.gains(200))
+    message, network = Inconsistency(rng, 100), Network(rng, 1)
+    decades = np.log10(message.gains(200))
     mean, spread = decades.mean(), decades.std()
     for _ in range(2000):
-        some = problem.some(rng.integers(100, size=10))
+        some = message.some(rng.integers(100, size=10))
         gain = some.gains(32)
         x = ((np.log10(gain) - mean) / spread).reshape(1, -1, USERS)
         options = propose(network.layers(x)[-1]).reshape(10, 32, -1, USERS)
@@ -148,26 +148,26 @@ def run(proposals: str, start: str, scenarios: int, steps: int, seed: int) -> di
     rng = np.random.default_rng(seed)
     propose = {"order": order, "nearest": nearest}[proposals]
     one, mean, spread = pooled(propose, rng)
-    problem = Problem(rng, scenarios)
+    message = Inconsistency(rng, scenarios)
     network = one.copies(scenarios) if start == "pooled" else Network(rng, scenarios)
-    held_out = problem.gains(200)
+    held_out = message.gains(200)
     every = np.broadcast_to(EVERY, (scenarios, 200, *EVERY.shape))
-    optimum = problem.cost(held_out, every).min(-1)
+    optimum = message.cost(held_out, every).min(-1)
     memory_x, memory_y = np.zeros((2, scenarios, 0, USERS))
     marks = [0, 20, 100, *range(500, steps + 1, 500)]
     said: dict[str, object] = {"proposals": proposals, "start": start, "seed": seed}
     for step in range(steps + 1):
         if step in marks:
             options = propose(network.layers((np.log10(held_out) - mean) / spread)[-1])
-            costs = problem.cost(held_out, options)
+            costs = message.cost(held_out, options)
             for name, cost in (("rounded", costs[..., 0]), ("priced", costs.min(-1))):
                 share = (optimum / cost).mean(-1)
                 error = share.std(ddof=1) / np.sqrt(scenarios)
                 said[f"{name} {step}"] = [round(float(share.mean()), 4), round(float(error), 4)]
-        gain = problem.gains(FRAMES)
+        gain = message.gains(FRAMES)
         x = (np.log10(gain) - mean) / spread
         options = propose(network.layers(x)[-1])
-        y = labels(problem, gain, options)
+        y = labels(message, gain, options)
         memory_x = np.concatenate([memory_x, x], axis=1)[:, -MEMORY:]
         memory_y = np.concatenate([memory_y, y], axis=1)[:, -MEMORY:]
         drawn = rng.integers(memory_x.shape[1], size=BATCH)

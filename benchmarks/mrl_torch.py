@@ -106,10 +106,10 @@ def meta_rounds(tasks: list[Task], sizes: dict[str, Any], rounds: int) -> float:
         adam.zero_grad()
         for index in chosen.tolist():
             task = tasks[index]
-            seen, action = labelled(task, network, sizes["support"], sizes["candidates"])
+            seen, action = labelled(task, network, sizes["support"], sizes["num_candidates"])
             gradient = torch.autograd.grad(loss(network, seen, action), network, create_graph=True)
             adapted = [p - 0.05 * g for p, g in zip(network, gradient, strict=True)]
-            seen, action = labelled(task, adapted, sizes["query"], sizes["candidates"])
+            seen, action = labelled(task, adapted, sizes["query"], sizes["num_candidates"])
             (loss(adapted, seen, action) / sizes["tasks"]).backward()
         adam.step()
     return time.perf_counter() - begun
@@ -121,15 +121,15 @@ def fine_tuning(tasks: list[Task], sizes: dict[str, Any], steps: int) -> float:
     for task in tasks:
         network = new_network(sizes["layers"])
         adam = torch.optim.Adam(network, lr=0.01)
-        memory_x = torch.zeros(sizes["memory"], task.devices)
-        memory_y = torch.zeros(sizes["memory"], task.devices)
+        memory_x = torch.zeros(sizes["buffer_size"], task.devices)
+        memory_y = torch.zeros(sizes["buffer_size"], task.devices)
         filled = 0
         for _ in range(steps):
-            seen, action = labelled(task, network, sizes["frames"], sizes["candidates"])
-            places = (filled + torch.arange(sizes["frames"])) % sizes["memory"]
+            seen, action = labelled(task, network, sizes["rollout_steps"], sizes["num_candidates"])
+            places = (filled + torch.arange(sizes["rollout_steps"])) % sizes["buffer_size"]
             memory_x[places], memory_y[places] = seen, action
-            filled += sizes["frames"]
-            drawn = torch.randint(min(filled, sizes["memory"]), (sizes["batch"],))
+            filled += sizes["rollout_steps"]
+            drawn = torch.randint(min(filled, sizes["buffer_size"]), (sizes["batch_size"],))
             adam.zero_grad()
             loss(network, memory_x[drawn], memory_y[drawn]).backward()
             adam.step()

@@ -62,7 +62,7 @@ REPORT_EVERY = 50
 
 
 @dataclasses.dataclass
-class Seen:
+class StepResult:
     """What all clients of a kind saw together."""
 
     failures: list[str] = dataclasses.field(default_factory=list)
@@ -79,7 +79,7 @@ class Seen:
 class Client(Answers):
     """A normal client: decides, reports now and then, and remembers every promise."""
 
-    def __init__(self, requests: list[bytes], seen: Seen) -> None:
+    def __init__(self, requests: list[bytes], seen: StepResult) -> None:
         self.requests, self.seen = requests, seen
         self.count = 0
         self.versions: list[str] = []
@@ -130,7 +130,7 @@ class Client(Answers):
             self.done.set_result(None)
 
 
-async def rude(host: str, port: int, text: bytes, seen: Seen) -> None:
+async def rude(host: str, port: int, text: bytes, seen: StepResult) -> None:
     """Connect again and again; dribble ``text`` (or say nothing) until the service hangs up."""
     while True:
         reader, writer = await asyncio.open_connection(host, port)
@@ -150,7 +150,7 @@ async def rude(host: str, port: int, text: bytes, seen: Seen) -> None:
             writer.close()
 
 
-async def deaf(host: str, port: int, text: bytes, seen: Seen) -> None:
+async def deaf(host: str, port: int, text: bytes, seen: StepResult) -> None:
     """Connect again and again; ask without reading an answer until the service hangs up."""
     loop = asyncio.get_running_loop()
     while True:
@@ -227,7 +227,7 @@ async def soak(
     loop = asyncio.get_running_loop()
     asked = observations(load(place).interface, 100)
     requests = [request_bytes("/v1/decide", {"observation": one}) for one in asked]
-    seen, reloaded = Seen(), Reloads()
+    seen, reloaded = StepResult(), Reloads()
     made = [
         await loop.create_connection(lambda: Client(requests, seen), host, int(port))
         for _ in range(given.clients)

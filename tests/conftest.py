@@ -279,14 +279,14 @@ def deployable() -> dict[str, Any]:
     from edgewright.scenarios.policies import baseline
 
     scenario = load("aigc-heavy", {"evaluation.episodes": 8, "params.horizon_slots": 40})
-    built = build(scenario)
+    problem = build(scenario)
     hidden = {"se-ppo": [16, 16], "a2c": [16], "dqn": [24, 16], "dqn-plain": [8]}
     policies: dict[str, Any] = {}
     for number, (name, widths) in enumerate(hidden.items()):
-        settings = dataclasses.replace(scenario, learner={"hidden": widths})
-        learner: Any = build_learner(name, settings, built.world, 1e3).learner
+        settings = dataclasses.replace(scenario, learner={"hidden_sizes": widths})
+        learner: Any = build_learner(name, settings, problem.world, 1e3).learner
         rows = jax.random.uniform(jax.random.key(number), (64, 11))
-        actions = built.world.action_space(built.params)
+        actions = problem.world.action_space(problem.params)
         state = learner.init(jax.random.key(number), rows[:1], actions)
         state = dataclasses.replace(state, observations=merge(state.observations, rows))
         if hasattr(state, "networks"):  # scores of a fresh actor are all nearly zero
@@ -295,15 +295,15 @@ def deployable() -> dict[str, Any]:
             actor = dataclasses.replace(actor, weights=(*actor.weights[:-1], last))
             state = dataclasses.replace(state, networks=(actor, state.networks[1]))
         policies[name] = learner.policy(state, explore=False)
-    rules = {n: baseline(n, built).policy for n in ("greedy", "shortest-2", "local-0")}
+    rules = {n: baseline(n, problem).policy for n in ("greedy", "shortest-2", "local-0")}
     low = np.array([0.4, 0.375, 0, 0, 0, 0.1, 1 / 3, 0, 0, 0, 0], np.float32)
     high = np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1], np.float32)
-    words = vocabulary(built.world, built.params)
-    names = tuple(built.world.observation_space(built.params).names)
+    words = vocabulary(problem.world, problem.params)
+    names = tuple(problem.world.observation_space(problem.params).names)
     interface = interface_of(words, words.head, names, np.stack([low, high]))
     return {
         "scenario": scenario,
-        "built": built,
+        "built": problem,
         "interface": interface,
         "learned": policies,
         "rules": rules,

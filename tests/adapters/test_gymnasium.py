@@ -23,8 +23,8 @@ from edgewright.adapters import registration
 from edgewright.adapters.games import NUMBERS, ROWS
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record
-from edgewright.loops.unroll import stage, take, unroll
-from edgewright.scenarios.build import Built, build
+from edgewright.loops.unroll import init_rollout, take, unroll
+from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load, shipped
 from edgewright.systems.probes import ProbeWorld, probe
 
@@ -35,7 +35,7 @@ COPIES, STEPS = 4, 200
 
 
 @pytest.fixture(scope="module")
-def built() -> Built:
+def problem() -> Problem:
     return build(load("aigc-heavy", SHORT))
 
 
@@ -43,7 +43,7 @@ def built() -> Built:
 class ByEye:
     """A rule that depends on everything it sees, so that any difference shows."""
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
@@ -68,9 +68,9 @@ def test_gymnasiums_checker(options: dict[str, Any], capsys: pytest.CaptureFixtu
     run_checker(env.unwrapped, capsys, **options)
 
 
-def test_gymnasiums_checker_refuses_what_is_wrong(built: Built) -> None:
+def test_gymnasiums_checker_refuses_what_is_wrong(problem: Problem) -> None:
     """The check above can fail: with infinite bounds the checker warns, and that is an error."""
-    env = adapter.WorldEnv(built.world, built.params, built.train_stream)
+    env = adapter.WorldEnv(problem.world, problem.params, problem.train_stream)
     env.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, env.observation_space.shape)
     with pytest.raises(UserWarning, match="infinity"):
         check_env(env, skip_render_check=True)
@@ -93,11 +93,11 @@ def test_the_entry_point_of_the_package_registers_without_jax() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def drawn_inputs(built: Built, numbers: list[int], steps: int) -> Any:
+def drawn_inputs(problem: Problem, numbers: list[int], steps: int) -> Any:
     """Return the inputs ``[steps + 1, N, ...]`` that copies with these numbers get, by hand."""
-    stream = built.train_stream
+    stream = problem.train_stream
     keys = jax.vmap(jax.random.key)(np.asarray(numbers, np.uint32))
-    carry = jax.vmap(stream.start)(keys)
+    carry = jax.vmap(stream.init_carry)(keys)
     blocks = []
     for _ in range(-(-(steps + 1) // ROWS)):
         carry, rows = take(stream, carry, ROWS)
@@ -106,18 +106,18 @@ def drawn_inputs(built: Built, numbers: list[int], steps: int) -> Any:
     return joined
 
 
-def test_a_vector_environment_plays_what_unroll_plays(built: Built) -> None:
+def test_a_vector_environment_plays_what_unroll_plays(problem: Problem) -> None:
     seeds = [11, 12, 13, 14]
     numbers = [int(gymnasium.utils.seeding.np_random(seed)[0].integers(NUMBERS)) for seed in seeds]
-    inputs = drawn_inputs(built, numbers, STEPS)
+    inputs = drawn_inputs(problem, numbers, STEPS)
     first, following = (jax.tree.map(lambda a, s=s: a[s], inputs) for s in (0, slice(1, None)))
     key = jax.random.key(0)
-    games = stage(key, built.world, built.params, ByEye(), first)
+    games = init_rollout(key, problem.world, problem.params, ByEye(), first)
     _, wanted = jax.jit(unroll, static_argnums=1)(
-        key, built.world, built.params, ByEye(), games, following
+        key, problem.world, problem.params, ByEye(), games, following
     )
 
-    envs = adapter.WorldVectorEnv(built.world, built.params, built.train_stream, COPIES)
+    envs = adapter.WorldVectorEnv(problem.world, problem.params, problem.train_stream, COPIES)
     seen, _ = envs.reset(seed=11)
     ended = 0
     for step in range(STEPS):
@@ -210,20 +210,20 @@ def episode(env: gymnasium.Env, steps: int) -> list[Any]:
     return rows
 
 
-def test_seeds_reproduce_and_differ(built: Built) -> None:
-    env = adapter.WorldEnv(built.world, built.params, built.train_stream)
+def test_seeds_reproduce_and_differ(problem: Problem) -> None:
+    env = adapter.WorldEnv(problem.world, problem.params, problem.train_stream)
     runs = []
     for seed in (3, 3, 4):
         start, _ = env.reset(seed=seed)
         runs.append([start.tolist(), *episode(env, 60)])
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
-    two = [adapter.WorldEnv(built.world, built.params, built.train_stream) for _ in range(2)]
+    two = [adapter.WorldEnv(problem.world, problem.params, problem.train_stream) for _ in range(2)]
     assert not np.array_equal(two[0].reset()[0], two[1].reset()[0])  # unseeded: the system's chance
 
 
-def test_a_reset_without_a_step_is_another_episode(built: Built) -> None:
-    env = adapter.WorldEnv(built.world, built.params, built.train_stream)
+def test_a_reset_without_a_step_is_another_episode(problem: Problem) -> None:
+    env = adapter.WorldEnv(problem.world, problem.params, problem.train_stream)
     first, _ = env.reset(seed=0)
     second, _ = env.reset()
     assert not np.array_equal(first, second)
@@ -233,7 +233,7 @@ def test_a_reset_without_a_step_is_another_episode(built: Built) -> None:
     assert third[8] == 0.0  # the first slot
 
 
-def test_an_end_and_a_cut_are_told_apart(built: Built) -> None:
+def test_an_end_and_a_cut_are_told_apart(problem: Problem) -> None:
     """Always the fastest server at the best quality overloads it; the device alone does not."""
     env = adapter.make("aigc-heavy", overrides={"params.horizon_slots": 500})
     env.reset(seed=0)
@@ -252,7 +252,7 @@ def test_an_end_and_a_cut_are_told_apart(built: Built) -> None:
     assert ends == [(False, False)] * 39 + [(False, True)]
 
 
-def test_actions_and_sizes_that_are_wrong_are_refused(built: Built) -> None:
+def test_actions_and_sizes_that_are_wrong_are_refused(problem: Problem) -> None:
     env = adapter.make("aigc-heavy", overrides=SHORT)
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.step(0)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 from edgewright.core.records import Trajectory
-from edgewright.loops.unroll import stage, take, unroll
+from edgewright.loops.unroll import init_rollout, take, unroll
 from edgewright.systems.probes import ProbeParams, ProbeWorld, probe
 
 WORLD = ProbeWorld()
@@ -19,12 +19,12 @@ WORLD = ProbeWorld()
 
 @functools.partial(jax.jit, static_argnames=("steps", "games"))
 def _play(key: Any, params: Any, policy: Any, steps: int, games: int) -> Trajectory:
-    stream_key, stage_key, play_key = jax.random.split(key, 3)
+    stream_key, rollout_key, play_key = jax.random.split(key, 3)
     stream = WORLD.inputs(params)
-    carry = jax.vmap(stream.start)(jax.random.split(stream_key, games))
+    carry = jax.vmap(stream.init_carry)(jax.random.split(stream_key, games))
     _, rows = take(stream, carry, steps + 1)
     first, after = jax.tree.map(lambda a: a[0], rows), jax.tree.map(lambda a: a[1:], rows)
-    start = stage(stage_key, WORLD, params, policy, first)
+    start = init_rollout(rollout_key, WORLD, params, policy, first)
     return unroll(play_key, WORLD, params, policy, start, after)[1]
 
 
@@ -59,7 +59,7 @@ def play(params: ProbeParams) -> Any:
 
     def played(learner: Any, state: Any, seed: int = 0) -> Trajectory:
         policy = learner.policy(state, explore=True)
-        sizes = learner.rollout_steps, learner.envs
+        sizes = learner.rollout_steps, learner.num_envs
         return _play(jax.random.key(seed), params, policy, *sizes)
 
     return played

@@ -16,10 +16,20 @@ from edgewright.rules import normalise
 from edgewright.systems.probes import ProbeMetrics
 
 SMALL = DQN(
-    hidden=(8,), envs=4, rollout_steps=8, replay=80, minibatch=16, learn_after=0.0, rate=1e-2,
-    target_every=1e9, total_steps=1000.0, double=False, dueling=False, obs_norm=False,
-    rew_norm=False,
-)  # fmt: skip
+    hidden_sizes=(8,),
+    num_envs=4,
+    rollout_steps=8,
+    buffer_size=80,
+    batch_size=16,
+    learning_starts=0.0,
+    learning_rate=1e-2,
+    target_update_interval=1e9,
+    total_steps=1000.0,
+    double=False,
+    dueling=False,
+    normalize_observations=False,
+    normalize_rewards=False,
+)
 
 
 def weights(network):
@@ -40,7 +50,9 @@ def history(begin, play, update):
     return list(rounds(SMALL, 5, begin, play, update))
 
 
-@pytest.mark.parametrize("switch", ["double", "dueling", "obs_norm", "rew_norm"])
+@pytest.mark.parametrize(
+    "switch", ["double", "dueling", "normalize_observations", "normalize_rewards"]
+)
 def test_every_switch_changes_the_result(switch, history, begin, play, update):
     learner = dataclasses.replace(SMALL, **{switch: True})
     *_, (_, state, _) = rounds(learner, 2, begin, play, update)
@@ -59,13 +71,16 @@ def test_the_replay_in_the_state_is_a_deque_of_transitions(history):
                 *(
                     np.asarray(leaf).reshape(32, *leaf.shape[2:])
                     for leaf in (
-                        batch.observation, batch.action, batch.reward, batch.terminated,
+                        batch.observation,
+                        batch.action,
+                        batch.reward,
+                        batch.terminated,
                         batch.next_observation,
                     )
                 ),
                 strict=True,
             )
-        )  # fmt: skip
+        )
         rows, filled = state.replay.rows, int(state.replay.filled)
         held = np.column_stack(
             [rows.observation, rows.action, rows.reward, rows.terminated, rows.next_observation]
@@ -104,7 +119,7 @@ def test_the_policy_explores_with_epsilon_and_is_greedy_without(history):
 
 
 def test_the_target_is_copied_every_so_many_steps(begin, play, update):
-    learner = dataclasses.replace(SMALL, target_every=64.0)
+    learner = dataclasses.replace(SMALL, target_update_interval=64.0)
     before = weights(begin(learner).network)
     copies = []
     for _, state, _ in rounds(learner, 4, begin, play, update):
@@ -117,7 +132,7 @@ def test_the_target_is_copied_every_so_many_steps(begin, play, update):
 
 
 def test_nothing_is_learned_before_it_may_and_everything_is_remembered(begin, play, update):
-    learner = dataclasses.replace(SMALL, learn_after=40.0)
+    learner = dataclasses.replace(SMALL, learning_starts=40.0)
     start = weights(begin(learner).network)
     states = [state for _, state, _ in rounds(learner, 2, begin, play, update)]
     np.testing.assert_array_equal(weights(states[0].network), start)
@@ -136,7 +151,7 @@ def test_another_number_does_not_recompile_and_keys_matter(history, begin, play,
     first, _ = update(SMALL, 0, state, batch)
     np.testing.assert_array_equal(weights(first.network), weights(history[0][1].network))
     count = len(update.traces)
-    for change in ({"gamma": 0.5}, {"rate": 0.1}, {"clip_gradient": 1e-3}):
+    for change in ({"gamma": 0.5}, {"learning_rate": 0.1}, {"max_grad_norm": 1e-3}):
         other, _ = update(dataclasses.replace(SMALL, **change), 0, state, batch)
         assert not np.array_equal(weights(other.network), weights(first.network))
     other, _ = update(SMALL, 1, state, batch)
@@ -145,7 +160,7 @@ def test_another_number_does_not_recompile_and_keys_matter(history, begin, play,
 
 
 def test_observations_are_stored_raw_and_normalised_when_used(begin, play, update):
-    learner = dataclasses.replace(SMALL, obs_norm=True)
+    learner = dataclasses.replace(SMALL, normalize_observations=True)
     (batch, state, _), *_ = rounds(learner, 1, begin, play, update)
     np.testing.assert_array_equal(
         state.replay.rows.observation[:32], np.asarray(batch.observation).reshape(32, 2)
@@ -157,7 +172,7 @@ def test_observations_are_stored_raw_and_normalised_when_used(begin, play, updat
 
 
 def test_every_agent_of_a_step_is_a_sample_of_its_own():
-    learner = dataclasses.replace(SMALL, envs=2, rollout_steps=3, replay=40)
+    learner = dataclasses.replace(SMALL, num_envs=2, rollout_steps=3, buffer_size=40)
     shape = (3, 2, 5)  # five agents
     observation = jnp.arange(60.0).reshape(*shape, 2)
     reward = jnp.arange(30.0).reshape(shape)

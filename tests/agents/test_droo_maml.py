@@ -17,7 +17,7 @@ from edgewright.rules import quantiser
 
 N = 4
 SEEN = jnp.zeros((N, 1))
-BASE = Droo(hidden=(8,), candidates=N, batch=16, memory=32, frames=4)
+BASE = Droo(hidden_sizes=(8,), num_candidates=N, batch_size=16, buffer_size=32, rollout_steps=4)
 
 
 def batch(seed: int, size: int = 12, features: int = 1) -> Labelled:
@@ -54,7 +54,7 @@ def flat(tree: Any) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def initial() -> Initial:
-    state = Maml(base=BASE, inner_rate=0.5).init(jax.random.key(1), SEEN)
+    state = Maml(base=BASE, inner_learning_rate=0.5).init(jax.random.key(1), SEEN)
     return state.initial
 
 
@@ -220,7 +220,9 @@ def test_reptile_goes_where_the_inner_steps_lead(initial: Initial) -> None:
 def test_rates_are_learned_only_where_asked() -> None:
     rows = batch(0)
     for learn in (False, True):
-        learner = Maml(base=BASE, inner_rate=0.5, learn_rates=learn, support=6, query=6, tasks=2)
+        learner = Maml(
+            base=BASE, inner_learning_rate=0.5, learn_rates=learn, support=6, query=6, tasks=2
+        )
         state = learner.init(jax.random.key(1), SEEN)
         upload = gradient(learner, state.initial, rows)
         both = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), upload)
@@ -235,7 +237,7 @@ def test_rates_are_learned_only_where_asked() -> None:
 
 
 def test_the_server_averages_and_takes_one_adam_step() -> None:
-    learner = Maml(base=BASE, outer_rate=0.1)
+    learner = Maml(base=BASE, meta_learning_rate=0.1)
     state = learner.init(jax.random.key(1), SEEN)
     one = jax.tree.map(jnp.ones_like, state.initial)
     uploads = jax.tree.map(lambda leaf: jnp.stack([leaf, 3 * leaf]), one)

@@ -19,7 +19,9 @@ from edgewright.systems.aigc import AigcWorld
 from edgewright.testing import check_learner
 
 M, T, F, ACTIONS = 3, 8, 4, 5
-INNER = PPO(hidden=(8,), envs=2, rollout_steps=T, epochs=2, minibatch=8, actor_rate=3e-3)
+INNER = PPO(
+    hidden_sizes=(8,), num_envs=2, rollout_steps=T, epochs=2, batch_size=8, actor_learning_rate=3e-3
+)
 LEARNER = Independent(inner=INNER)
 
 
@@ -32,7 +34,7 @@ def start() -> Any:
 @pytest.fixture(scope="module")
 def batch() -> Trajectory:
     rng = np.random.default_rng(0)
-    shape = (T, INNER.envs)
+    shape = (T, INNER.num_envs)
 
     def real(*more: int) -> jax.Array:
         return jnp.asarray(rng.normal(size=(*shape, *more)), jnp.float32)
@@ -96,7 +98,7 @@ def test_the_data_of_one_device_reach_no_other(start: Any, batch: Trajectory) ->
 def test_each_decides_from_its_own_row(start: Any) -> None:
     policy = LEARNER.policy(start, explore=False)
     seen = jnp.asarray(np.random.default_rng(1).normal(size=(M, F)), jnp.float32)
-    carry, made = policy.act(jax.random.key(0), policy.start(jax.random.key(0)), seen)
+    carry, made = policy.act(jax.random.key(0), policy.init_carry(jax.random.key(0)), seen)
     assert carry == ()
     for device in range(M):
         one = INNER.policy(row(start, device), explore=False)

@@ -12,10 +12,21 @@ import pytest
 from edgewright.agents.ppo import PPO
 
 SMALL = PPO(
-    hidden=(8,), envs=4, rollout_steps=8, epochs=1, minibatch=32, total_steps=640.0, warm_share=0.5
+    hidden_sizes=(8,),
+    num_envs=4,
+    rollout_steps=8,
+    epochs=1,
+    batch_size=32,
+    total_steps=640.0,
+    warmup_fraction=0.5,
 )
 PLAIN = dataclasses.replace(
-    SMALL, obs_norm=False, rew_norm=False, warmup=False, decay=False, advantage_norm=False
+    SMALL,
+    normalize_observations=False,
+    normalize_rewards=False,
+    warmup=False,
+    decay=False,
+    normalize_advantages=False,
 )
 
 
@@ -36,10 +47,13 @@ def plain_weights(begin, play, update):
     return moved(PLAIN, begin, play, update)
 
 
-@pytest.mark.parametrize("switch", ["obs_norm", "rew_norm", "warmup", "decay", "advantage_norm"])
+@pytest.mark.parametrize(
+    "switch",
+    ["normalize_observations", "normalize_rewards", "warmup", "decay", "normalize_advantages"],
+)
 def test_every_switch_changes_the_result(switch, plain_weights, begin, play, update):
     share = 0.0 if switch == "decay" else 0.5  # decay begins where the warm-up ends
-    learner = dataclasses.replace(PLAIN, warm_share=share, **{switch: True})
+    learner = dataclasses.replace(PLAIN, warmup_fraction=share, **{switch: True})
     assert not np.allclose(moved(learner, begin, play, update), plain_weights, rtol=1e-3)
 
 
@@ -53,13 +67,13 @@ def test_same_key_same_weights_and_other_key_other_weights(plain_weights, begin,
 
 
 def test_the_ratio_is_one_until_the_actor_moves(begin, play, update):
-    strict = dataclasses.replace(SMALL, clip=1e-5, actor_rate=0.0)
+    strict = dataclasses.replace(SMALL, clip_eps=1e-5, actor_learning_rate=0.0)
     state = begin(strict)
     for seed in range(2):  # also after the running statistics moved on
         batch = play(strict, state, seed)
         state, log = update(strict, seed, state, batch)
         assert float(log["clipped_share"]) == 0.0
-    moving = dataclasses.replace(strict, actor_rate=1e-2)
+    moving = dataclasses.replace(strict, actor_learning_rate=1e-2)
     _, log = update(moving, 0, state, play(moving, state, 3))
     assert float(log["clipped_share"]) > 0.5
 
@@ -69,7 +83,7 @@ def test_another_number_does_not_recompile(begin, play, update):
     batch = play(PLAIN, state)
     first, _ = update(PLAIN, 0, state, batch)
     count = len(update.traces)
-    for change in ({"gamma": 0.5}, {"actor_rate": 0.1}, {"clip": 0.1, "entropy": 0.0}):
+    for change in ({"gamma": 0.5}, {"actor_learning_rate": 0.1}, {"clip": 0.1, "entropy": 0.0}):
         other, _ = update(dataclasses.replace(PLAIN, **change), 0, state, batch)
         assert not np.array_equal(weights(other), weights(first))
     assert len(update.traces) == count
@@ -78,7 +92,7 @@ def test_another_number_does_not_recompile(begin, play, update):
 def test_the_a2c_setting_follows_the_plain_policy_gradient(begin, play, update):
     gamma, entropy = 0.9, 0.03
     learner = dataclasses.replace(
-        PLAIN, gamma=gamma, gae_lambda=1.0, clip=1e9, entropy=entropy, clip_gradient=1e9
+        PLAIN, gamma=gamma, gae_lambda=1.0, clip_eps=1e9, entropy_coef=entropy, max_grad_norm=1e9
     )
     before = begin(learner)
     batch = play(learner, before)
@@ -114,14 +128,14 @@ def test_the_a2c_setting_follows_the_plain_policy_gradient(begin, play, update):
 def test_the_gradient_of_each_network_is_clipped_by_itself(begin, play, update):
     state = begin(PLAIN)
     batch = play(PLAIN, state)
-    after, _ = update(dataclasses.replace(PLAIN, clip_gradient=1e-3), 0, state, batch)
+    after, _ = update(dataclasses.replace(PLAIN, max_grad_norm=1e-3), 0, state, batch)
     size = jax.flatten_util.ravel_pytree(state.networks[0])[0].size
     for part in (after.optimiser.mu[:size], after.optimiser.mu[size:]):
         assert float(jnp.linalg.norm(part)) <= 1e-4 * 1.0001
 
 
 def test_statistics_are_those_of_everything_seen(begin, play, update):
-    learner = dataclasses.replace(PLAIN, obs_norm=True, rew_norm=False)
+    learner = dataclasses.replace(PLAIN, normalize_observations=True, normalize_rewards=False)
     state, seen = begin(learner), []
     for seed in range(2):
         batch = play(learner, state, seed)

@@ -29,27 +29,53 @@ MARGIN = 0.1
 LEARNERS: dict[str, tuple[Any, int]] = {  # with the updates each is given
     "ppo": (
         PPO(
-            gamma=GAMMA, actor_rate=3e-3, critic_rate=3e-3, total_steps=150.0 * 128,
-            rew_norm=False, hidden=(16,), envs=8, rollout_steps=16, epochs=4, minibatch=32,
+            gamma=GAMMA,
+            actor_learning_rate=3e-3,
+            critic_learning_rate=3e-3,
+            total_steps=150.0 * 128,
+            normalize_rewards=False,
+            hidden_sizes=(16,),
+            num_envs=8,
+            rollout_steps=16,
+            epochs=4,
+            batch_size=32,
         ),
         150,
     ),
     "a2c": (
         PPO(
-            gamma=GAMMA, actor_rate=7e-4, critic_rate=7e-4, clip=1e9, gae_lambda=1.0,
-            advantage_norm=False, obs_norm=False, rew_norm=False, warmup=False, decay=False,
-            hidden=(16,), envs=16, rollout_steps=8, epochs=1, minibatch=128,
+            gamma=GAMMA,
+            actor_learning_rate=7e-4,
+            critic_learning_rate=7e-4,
+            clip_eps=1e9,
+            gae_lambda=1.0,
+            normalize_advantages=False,
+            normalize_observations=False,
+            normalize_rewards=False,
+            warmup=False,
+            decay=False,
+            hidden_sizes=(16,),
+            num_envs=16,
+            rollout_steps=8,
+            epochs=1,
+            batch_size=128,
         ),
         2500,
     ),
     "dqn": (
         DQN(
-            gamma=GAMMA, rate=2e-3, total_steps=300.0 * 128, learn_after=200.0,
-            target_every=256.0, rew_norm=False, hidden=(16,), replay=4096,
+            gamma=GAMMA,
+            learning_rate=2e-3,
+            total_steps=300.0 * 128,
+            learning_starts=200.0,
+            target_update_interval=256.0,
+            normalize_rewards=False,
+            hidden_sizes=(16,),
+            buffer_size=4096,
         ),
         300,
     ),
-}  # fmt: skip
+}
 
 
 @functools.cache
@@ -64,7 +90,11 @@ def trained(learner_name: str, probe_name: str) -> Any:
 
 
 def learned_value(learner: Any, state: Any, observation: Array) -> float:
-    seen = standardise(state.observations, observation) if learner.obs_norm else observation
+    seen = (
+        standardise(state.observations, observation)
+        if learner.normalize_observations
+        else observation
+    )
     if isinstance(state, PPOState):
         return float(state.networks[1](seen)[0])
     assert isinstance(state, DQNState)
@@ -113,9 +143,9 @@ def test_the_known_values_are_those_of_the_docstring(name, cue, slot, value):
 def test_the_known_value_is_the_discounted_reward_of_the_best_action(name):
     params = probe(name)
     for cue in (0, 1):
-        x = type(WORLD.inputs(params).take(WORLD.inputs(params).start(jax.random.key(0)), 1)[1])(
-            cue=jnp.int32(cue)
-        )
+        x = type(
+            WORLD.inputs(params).next_rows(WORLD.inputs(params).start(jax.random.key(0)), 1)[1]
+        )(cue=jnp.int32(cue))
         state, total, over = WORLD.reset(params, x), 0.0, False
         action = WORLD.best_action(params, state.cue)
         for slot in range(60):

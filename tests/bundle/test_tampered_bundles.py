@@ -16,7 +16,7 @@ from edgewright.bundle import bundle as bundle_module
 from edgewright.bundle.bundle import parse
 from edgewright.bundle.engine import _session
 from edgewright.bundle.protobuf import fields, numbers
-from edgewright.bundle.wire import MOST_FIELDS, OPERATORS, check_operators
+from edgewright.bundle.wire import MAX_FIELDS, OPERATORS, check_operators
 from edgewright.core.errors import InputError
 from edgewright.export.graph import GraphBuilder
 
@@ -92,7 +92,7 @@ def test_nothing_is_smuggled_past_the_reader_of_graphs(content, resealed, name):
 
 def test_a_graph_of_very_many_fields_is_not_read_to_its_end():
     with pytest.raises(InputError, match="more than"):
-        check_operators(entry(7, entry(11, b"") * (MOST_FIELDS + 1)), "x")
+        check_operators(entry(7, entry(11, b"") * (MAX_FIELDS + 1)), "x")
 
 
 def test_numbers_are_read_as_protobuf_packs_them():
@@ -380,7 +380,7 @@ def test_a_pipe_or_a_device_is_refused_at_once(tmp_path):
 
 
 def test_a_file_is_read_no_further_than_the_limit(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MOST_BYTES", 1000)
+    monkeypatch.setattr(archive, "MAX_BYTES", 1000)
     (tmp_path / "p.edge").write_bytes(content)
     with pytest.raises(InputError, match="larger than"):
         load(tmp_path / "p.edge")

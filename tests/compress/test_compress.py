@@ -18,13 +18,13 @@ from edgewright.core.errors import InputError
 from edgewright.deploy.compression import check_kept
 from edgewright.deploy.kept import judged
 from edgewright.deploy.pareto import pareto
-from edgewright.export.heads import Choice
+from edgewright.export.heads import CategoricalHead
 from edgewright.export.layers import Dense, Dueling, Tanh, run
 
 
 @pytest.fixture(scope="module")
 def parent(bundles):
-    return pipeline.begin(load(bundles["dqn"]))
+    return pipeline.init_training(load(bundles["dqn"]))
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_no_score_drifts_where_only_their_differences_matter(parent, rows):
     assert np.abs(tuned.bundle.engine.many(rows)["scores"]).max() < 2 * size
     with_value = (*network(11, 8, 5), Dueling())
     seen = jnp.asarray(rows) / jnp.max(jnp.abs(rows), axis=0)
-    head = Choice((Output("action", ""),))
+    head = CategoricalHead((Output("action", ""),))
     fitted = fit(with_value, (*network(11, 8, 5, seed=1), Dueling()), head, seen, jax.random.key(0))
     for part in (slice(0, 1), slice(1, None)):
         common = [np.mean(layers[2].weight[:, part], axis=1) for layers in (with_value, fitted)]
@@ -186,7 +186,7 @@ def test_a_manifest_of_other_layers_than_the_graph_is_refused(parent, entry):
         del wrong["policy"]["precision"]
     bundle = dataclasses.replace(parent.bundle, facts={**parent.bundle.facts, "graphs": wrong})
     with pytest.raises(InputError, match="manifest's (layers|head)"):
-        pipeline.begin(bundle)
+        pipeline.init_training(bundle)
 
 
 def test_zeros_stay_zeros_while_the_rest_is_tuned(parent, rows):
@@ -203,8 +203,8 @@ def row(stage, kept, priced=None):
     found = {"stage": stage, "bytes": 1000.0, "p50_us": 20.0}
     for way, middle in (("", kept), ("_priced", priced)):
         if middle is not None:
-            found |= {f"score_kept{way}": middle}
-            found |= {f"score_kept{way}_low": middle - 0.1, f"score_kept{way}_high": middle + 0.1}
+            found |= {f"score_ratio{way}": middle}
+            found |= {f"score_ratio{way}_low": middle - 0.1, f"score_ratio{way}_high": middle + 0.1}
     return found
 
 
@@ -216,6 +216,6 @@ def test_the_figure_draws_what_the_gate_asks():
     assert points == [1.0, 0.7, 0.6]
     assert "priced proposals" in left.get_ylabel()
     for at, one in zip(points, rows, strict=True):
-        assert check_kept([one], 0.0)["score_kept"] == judged(one)["estimate"] == at
+        assert check_kept([one], 0.0)["score_ratio"] == judged(one)["estimate"] == at
     plain = pareto([row("parent", 1.0), row("int8", 0.9)]).axes[0]
     assert plain.get_ylabel() == "score kept (parent = 1)"

@@ -80,19 +80,22 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
     figure = ["--figure", tmp_path / "fig", "--min-score-kept", "0.5"]
     found = json.loads(edgewright(*stages, *figure).stdout)
     parent, pruned, int8 = found["stages"]
-    assert parent["score_kept"] == 1.0
+    assert parent["score_ratio"] == 1.0
     assert parent["agreement"] == 1.0
     assert pruned["multiply_adds"] < 0.7 * parent["multiply_adds"]
     assert int8["bytes"] < pruned["bytes"] < parent["bytes"]
     assert int8["precision"] == "int8"
     for row in found["stages"]:
-        assert row["score_kept_low"] <= row["score_kept"] <= row["score_kept_high"]
+        assert row["score_kept_low"] <= row["score_ratio"] <= row["score_kept_high"]
         assert 0 < row["p50_us"] <= row["p99_us"]
         assert row["batch_rows_per_s"] > 0
         assert 0 <= row["agreement"] <= 1
     assert found["gate"]["passed"]
     assert load(out).version == found["version"]
-    assert [stage["stage"] for stage in load(out).facts["lineage"]] == ["prune:0.25", "int8"]
+    assert [init_rollout["stage"] for init_rollout in load(out).facts["lineage"]] == [
+        "prune:0.25",
+        "int8",
+    ]
     assert (tmp_path / "fig" / "pareto.png").exists()
 
     again = edgewright(

@@ -78,7 +78,7 @@ def test_a_world_of_ones_own_is_learnt_by_learners_that_are_there(learner, edgew
 
 def test_a_learner_of_ones_own_trains_with_devices_too(edgewright) -> None:
     made = edgewright("train", "aigc-heavy", "--learner", "reinforce", "--steps", "4096",
-                      "--set", "learner.rate=0.005", "--set", "evaluation.episodes=4",
+                      "--set", "learner.learning_rate=0.005", "--set", "evaluation.episodes=4",
                       "--set", "params.horizon_slots=40", "--out", "aigc")  # fmt: skip
     assert made["learner"] == "reinforce"
 

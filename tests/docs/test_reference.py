@@ -30,9 +30,9 @@ from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
 from edgewright.scenarios.load import json_schema, load, shipped
 from edgewright.specs import placement, processes, schema
 from edgewright.systems.aigc import AigcMetrics
+from edgewright.systems.aigc import schema as aigc
 from edgewright.systems.aigc.policies import BASELINE_NAMES
-from edgewright.systems.aigc.system import schema as aigc
-from edgewright.systems.binary.system import schema as binary
+from edgewright.systems.binary import schema as binary
 from edgewright.systems.registry import system_of
 from edgewright.training.runs import evaluation_inputs
 
@@ -135,15 +135,15 @@ def test_every_metric_of_a_slot_has_a_row_and_no_row_is_stale() -> None:
 
 def test_every_metric_of_an_episode_has_a_row_and_no_row_is_stale() -> None:
     scenario = load("aigc-heavy", {"params.horizon_slots": 2, "evaluation.episodes": 2})
-    built = build(scenario)
-    plan = build_learner("se-ppo", scenario, built.world, 1)
+    problem = build(scenario)
+    plan = build_learner("se-ppo", scenario, problem.world, 1)
 
     def metrics(key: Any) -> Any:
-        parts = (built.params, built.train_stream, plan.learner)
+        parts = (problem.params, problem.train_stream, plan.learner)
         training = begin(key, plan.train_world, *parts)
         policy = plan.learner.policy(training.learner, explore=False)
-        inputs = evaluation_inputs(scenario, built)
-        return evaluate.summarise(play(key, plan.world, built.params, policy, inputs), 0.0)
+        inputs = evaluation_inputs(scenario, problem)
+        return evaluate.summarise(play(key, plan.world, problem.params, policy, inputs), 0.0)
 
     found = jax.eval_shape(metrics, jax.random.key(0))
     assert set(rows(section("metrics.md", "Metrics of an episode"))) == set(found)
@@ -152,11 +152,11 @@ def test_every_metric_of_an_episode_has_a_row_and_no_row_is_stale() -> None:
 @pytest.mark.parametrize(("learner", "kind"), [("se-ppo", "PPO"), ("dqn", "DQN")])
 def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind: str) -> None:
     scenario = load("aigc-heavy")
-    built = build(scenario)
-    plan = build_learner(learner, scenario, built.world, 1e3)
+    problem = build(scenario)
+    plan = build_learner(learner, scenario, problem.world, 1e3)
 
     def logs(key: Any) -> Any:
-        parts = (built.params, built.train_stream, plan.learner)
+        parts = (problem.params, problem.train_stream, plan.learner)
         training = begin(key, plan.train_world, *parts)
         return advance(plan.train_world, *parts, training, jnp.int32(1), chunk=1)[1]
 
@@ -170,9 +170,11 @@ def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind
 def test_every_key_of_a_comparison_is_named() -> None:
     row = rows(section("metrics.md", "A row of a comparison"))
     always = {"policy", "group", "seeds", "episodes", "reward", "reward_low", "reward_high"}
-    always |= {"score", "low", "high", "difference", "gap_closed", "iqm", "better_share", "by"}
+    always |= {"score", "low", "high", "difference", "gap_closed", "iqm", "win_rate", "by"}
     system = system_of("aigc")
-    assert set(row) == always | {metric.name for metric in system.metrics} | set(system.ends)
+    assert set(row) == always | {metric.name for metric in system.metrics} | set(
+        system.termination_metrics
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -198,7 +200,7 @@ def test_every_policy_is_described() -> None:
 
 def test_policies_and_metrics_of_binary_have_rows() -> None:
     system = system_of("binary")
-    assert set(rows(section("cli.md", "Policies of binary"))) == set(system.usual)
+    assert set(rows(section("cli.md", "Policies of binary"))) == set(system.default_policies)
     found = set(rows(section("metrics.md", "Metrics of binary")))
     assert found == {metric.name for metric in system.metrics}
 

@@ -14,7 +14,7 @@ from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.systems.binary.held_out import draw_exams
 from edgewright.systems.binary.trainer import Start
-from edgewright.systems.system import Contender
+from edgewright.systems.system import PolicyEntry
 
 SMALL = {
     "world.devices": 3,
@@ -28,17 +28,17 @@ SMALL = {
 def place():
     """Return the build, its exams and what makes a contender of a learner's settings."""
     scenario = load("binary-hard", SMALL)
-    built = build(scenario)
-    exams = draw_exams(scenario.evaluation, built)
-    shape = built.world.observation_space(built.params).shape
+    problem = build(scenario)
+    exams = draw_exams(scenario.evaluation, problem)
+    shape = problem.world.observation_space(problem.params).shape
 
-    def contender(seed=0, **settings):
-        learner = Droo(candidates=3, **settings)
+    def policy_entry(seed=0, **settings):
+        learner = Droo(num_candidates=3, **settings)
         network = learner.network(jax.random.key(seed), jnp.zeros(shape))
         start = Start(network=network, learner=learner, shared=True)
-        return Contender("droo", "learned", start, None, built.world)
+        return PolicyEntry("droo", "learned", start, None, problem.world)
 
-    return built, exams, contender
+    return problem, exams, policy_entry
 
 
 def test_a_level_is_reached_where_it_is_kept():
@@ -51,17 +51,17 @@ def test_a_level_is_reached_where_it_is_kept():
 
 
 def test_before_the_first_step_nothing_has_happened_and_the_budget_is_counted(place):
-    built, exams, contender = place
-    one = contender()
-    found = curves([one], built, exams, [0, 2, 5])
+    problem, exams, policy_entry = place
+    one = policy_entry()
+    found = curves([one], problem, exams, [0, 2, 5])
     policy = one.policy.policy(0)
-    alone = adapt.examine_untold_all(
-        jax.random.key(0), built.world, built.hidden.test, policy, exams
+    alone = adapt.evaluate_proposer_all(
+        jax.random.key(0), problem.world, problem.tasks.test, policy, exams
     )
     np.testing.assert_allclose(found.marks.q_hat[0, :, 0], alone.q_hat, rtol=1e-6)
     table = rows(found)
     assert [row["slots"] for row in table] == [0, 20, 50]
-    assert [row["critic_calls"] for row in table] == [0, 60, 150]
+    assert [row["world_evaluations"] for row in table] == [0, 60, 150]
     mean = np.mean(found.marks.q_hat[0, :, 2, 1])
     assert table[2]["q_hat"]["mean"] == pytest.approx(mean, abs=1e-6)
     assert reached_rows(found)["q_hat"]["level"] == 0.99
@@ -69,21 +69,21 @@ def test_before_the_first_step_nothing_has_happened_and_the_budget_is_counted(pl
 
 def test_a_seed_adapts_on_the_same_slots_whoever_it_is(place):
     """A learner with another memory that never fills is the same learner."""
-    built, exams, contender = place
-    ours = curves([contender(), contender(1)], built, exams, [0, 2, 5])
-    same = curves([contender(memory=2048), contender(1)], built, exams, [0, 2, 5])
+    problem, exams, policy_entry = place
+    ours = curves([policy_entry(), policy_entry(1)], problem, exams, [0, 2, 5])
+    same = curves([policy_entry(buffer_size=2048), policy_entry(1)], problem, exams, [0, 2, 5])
     np.testing.assert_allclose(ours.marks.cost, same.marks.cost, rtol=1e-5)
     assert np.any(ours.marks.cost[0, :, 1] != ours.marks.cost[1, :, 1])
 
 
 @pytest.mark.parametrize("steps", [[], [3, 3], [5, 1], [-1, 2]])
 def test_steps_that_do_not_rise_are_refused(place, steps):
-    built, exams, contender = place
+    problem, exams, policy_entry = place
     with pytest.raises(InputError, match="does not rise"):
-        curves([contender()], built, exams, steps)
+        curves([policy_entry()], problem, exams, steps)
 
 
 def test_what_does_not_adapt_is_refused(place):
-    built, exams, _ = place
+    problem, exams, _ = place
     with pytest.raises(InputError, match="'prefix' does not adapt"):
-        curves([baseline("prefix", built)], built, exams, [0, 1])
+        curves([baseline("prefix", problem)], problem, exams, [0, 1])

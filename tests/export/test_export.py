@@ -17,7 +17,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.records import Array, record
 from edgewright.deploy.export_run import export_policy, usual_rules
 from edgewright.evaluation.compare import bundled
-from edgewright.export.heads import Choice
+from edgewright.export.heads import CategoricalHead
 from edgewright.export.layers import Dense, Program, Standardise, run
 from edgewright.export.networks import layers_of
 from edgewright.export.observation import interface_of, vocabulary
@@ -29,7 +29,7 @@ from edgewright.scenarios.load import load as load_scenario
 from edgewright.scenarios.policies import baseline
 from edgewright.training.runs import evaluation_inputs
 
-HEAD = Choice((Output("action", ""),))
+HEAD = CategoricalHead((Output("action", ""),))
 
 
 def plain_interface(columns, low=-2.0, high=2.0):
@@ -70,13 +70,13 @@ def test_the_parity_record_has_three_kinds_and_the_hard_rows_are_hard(name, bund
 
 
 def test_a_bundled_rule_plays_the_same_episodes(deployable, bundles):
-    built = deployable["built"]
-    inputs, rule = evaluation_inputs(deployable["scenario"], built), baseline("greedy", built)
-    contender = bundled(str(bundles["greedy"]), built)
-    assert contender.group == "rule"
-    arguments = (jax.random.key(0), contender.world, built.params)
-    wanted = evaluate(*arguments, rule.policy, inputs, reveal=rule.reveal)
-    found = evaluate(*arguments, contender.policy, inputs)
+    problem = deployable["built"]
+    inputs, rule = evaluation_inputs(deployable["scenario"], problem), baseline("greedy", problem)
+    policy_entry = bundled(str(bundles["greedy"]), problem)
+    assert policy_entry.group == "rule"
+    arguments = (jax.random.key(0), policy_entry.world, problem.params)
+    wanted = evaluate(*arguments, rule.policy, inputs, observe_fn=rule.observe_fn)
+    found = evaluate(*arguments, policy_entry.policy, inputs)
     for metric in ("reward", "delay_s", "quality", "slots"):
         np.testing.assert_allclose(found[metric], wanted[metric], rtol=1e-5, atol=1e-6)
 
@@ -91,24 +91,24 @@ def test_a_bundle_of_other_sizes_does_not_compete(bundles):
 
 
 def test_the_raw_observation_takes_the_mode_by_name_and_bears_no_rules(deployable):
-    built = deployable["built"]
-    world = dataclasses.replace(built.world, obs="seed")
+    problem = deployable["built"]
+    world = dataclasses.replace(problem.world, obs="seed")
     seen = np.ones((4, 11), np.float32)
-    words = vocabulary(world, built.params)
+    words = vocabulary(world, problem.params)
     interface = interface_of(words, words.head, ("x",) * 11, seen)
     assert sum(field.columns for field in interface.fields) == interface.columns == 11
     sample = {field.name: 1.0 for field in interface.fields} | {"mode": "best"}
     assert interface.encode(sample)[0][3] == 2.0
-    rule = baseline("greedy", dataclasses.replace(built, world=world)).policy
+    rule = baseline("greedy", dataclasses.replace(problem, world=world)).policy
     with pytest.raises(InputError, match="obs = 'full'"):
-        layers_of(rule, built.params, interface)
+        layers_of(rule, problem.params, interface)
 
 
 @pytest.mark.parametrize(("name", "word"), [("rollout-2", "planner"), ("random", "chance")])
 def test_what_cannot_be_deployed_is_refused(name, word, deployable):
-    built = deployable["built"]
+    problem = deployable["built"]
     with pytest.raises(InputError, match=word):
-        layers_of(baseline(name, built).policy, built.params, deployable["interface"])
+        layers_of(baseline(name, problem).policy, problem.params, deployable["interface"])
 
 
 def test_rules_named_beside_a_policy_are_packed_or_refused(deployable, bundles, tmp_path):
@@ -127,11 +127,11 @@ def test_rules_named_beside_a_policy_are_packed_or_refused(deployable, bundles, 
 
 
 def test_a_world_with_one_quality_gets_only_rules_that_fit(deployable):
-    built = deployable["built"]
-    world = dataclasses.replace(built.world, quality_action=False)
-    smaller = dataclasses.replace(built, world=world)
+    problem = deployable["built"]
+    world = dataclasses.replace(problem.world, quality_action=False)
+    smaller = dataclasses.replace(problem, world=world)
     assert usual_rules(smaller) == ["heuristic-fair"]
-    tables = vocabulary(world, built.params).head.tables
+    tables = vocabulary(world, problem.params).head.tables
     np.testing.assert_array_equal(tables["location"], [0, 1, 2])
     np.testing.assert_array_equal(tables["level"], [1, 1, 1])
 
@@ -207,7 +207,7 @@ def test_each_output_of_a_rule_is_settled_by_itself():
     """One number lies on a threshold in every row; what does not depend on it stays settled."""
     tables = {"place": np.array([0, 0, 1, 1]), "level": np.array([0, 1, 0, 1])}
     # not in the order of the alphabet: columns are found by name
-    head = Choice(tuple(Output(name, "") for name in ("action", "place", "level")), tables)
+    head = CategoricalHead(tuple(Output(name, "") for name in ("action", "place", "level")), tables)
     ends = ((0.5, 0.5), (0.0, 1.0))
     fields = tuple(Field(f"x{n}", "", "", *pair) for n, pair in enumerate(ends))
     interface = Interface(fields, head.outputs, (1.0,) * 2, (0.0,) * 2, ("x",) * 2)

@@ -23,9 +23,9 @@ PAIR = {
     "params.horizon_slots": 20,
     "evaluation.episodes": 2,
     "evaluation.reference": "greedy",
-    "learner.envs": 2,
+    "learner.num_envs": 2,
     "learner.rollout_steps": 32,
-    "learner.minibatch": 16,
+    "learner.batch_size": 16,
 }
 
 
@@ -60,13 +60,13 @@ def test_the_policy_of_one_device_is_what_is_exported(pair, device, edgewright):
     assert speed.low == speed.high == PAIR["params.device_ghz"][device]
 
     run = load_run(pair)
-    assert bundled(str(path), run.built).group == "learned"
+    assert bundled(str(path), run.problem).group == "learned"
     each = run.plan.learner.policy(run.trainings[0].learner, explore=False)
     rows = seen_rows(bundle, 200)
     features = jnp.asarray(rows / np.float32(bundle.interface.scales))
     both = jnp.stack([features, features], axis=1)
     key = jax.random.key(0)
-    wanted = jax.vmap(lambda x: each.act(key, each.start(key), x)[1].action)(both)[:, device]
+    wanted = jax.vmap(lambda x: each.act(key, each.init_carry(key), x)[1].action)(both)[:, device]
     found = bundle.engine.many(rows)
     gaps = np.sort(found["scores"], axis=1)
     clear = gaps[:, -1] - gaps[:, -2] > 1e-4
@@ -107,13 +107,13 @@ WORLDS = {
 
 @pytest.mark.parametrize("preset", WORLDS)
 def test_fields_are_the_features_of_the_world_in_their_units(preset):
-    built = build(load_scenario(preset, WORLDS[preset]))
-    world, params = built.world, built.params
+    problem = build(load_scenario(preset, WORLDS[preset]))
+    world, params = problem.world, problem.params
     words, names = vocabulary(world, params), world.observation_space(params).names
     assert words.columns == len(names)
     assert len(words.head.outputs[1].labels) == 1 + world.choices
     key = jax.random.key(0)
-    _, row = built.train_stream.take(built.train_stream.start(key), 1)
+    _, row = problem.train_stream.next_rows(problem.train_stream.init_carry(key), 1)
     x = jax.tree.map(lambda leaf: leaf[0], row)
     state = world.reset(params, x)
     features = np.asarray(world.observe(params, state, x))
@@ -131,9 +131,9 @@ def test_fields_are_the_features_of_the_world_in_their_units(preset):
 
 def test_rules_of_devices_that_differ_are_refused():
     for sizes in (WORLDS["aigc-city"], {"world.devices": 2, "params.device_ghz": [1.5, 2.0]}):
-        built = build(load_scenario("aigc-city" if len(sizes) == 3 else "aigc-heavy", sizes))
+        problem = build(load_scenario("aigc-city" if len(sizes) == 3 else "aigc-heavy", sizes))
         with pytest.raises(InputError, match="differ between devices"):
-            row_insight(built.world, built.params, jnp.zeros(11))
+            row_insight(problem.world, problem.params, jnp.zeros(11))
 
 
 def test_a_network_that_is_told_the_hidden_numbers_takes_them_as_fields(tmp_path, edgewright):
@@ -151,11 +151,11 @@ def test_a_network_that_is_told_the_hidden_numbers_takes_them_as_fields(tmp_path
     names = [field.name for field in bundle.interface.fields]
     told = ["gain_2_db", "weight_2", "input_2_mbit", "work_2_gcycles", "bandwidth_2_mhz"]
     assert names[6:12] == [*told, "edge_2_ghz"]
-    contender = bundled(str(path), build(scenario))
-    assert contender.world.obs == "scenario"
+    policy_entry = bundled(str(path), build(scenario))
+    assert policy_entry.world.obs == "scenario"
 
     run = load_run(tmp_path / "run")
-    start = run.course.contender(run.trainings[0])[0]
+    start = run.trainer.policy_entry(run.trainings[0])[0]
     policy = start.policy(0)
     rows = seen_rows(bundle, 200)
     scales, offsets = np.float32(bundle.interface.scales), np.float32(bundle.interface.offsets)

@@ -17,7 +17,7 @@ from edgewright.core.errors import InputError
 from edgewright.deploy import compression
 from edgewright.deploy.export_run import export_policy, interface_in
 from edgewright.evaluation.compare import bundled
-from edgewright.export.bits import Bits
+from edgewright.export.bits import BinaryVectorHead
 from edgewright.export.heads import head_for
 from edgewright.export.layers import Dense
 from edgewright.export.observation import interface_of, vocabulary
@@ -33,7 +33,7 @@ from edgewright.systems.binary.held_out import draw_exams
 DEVICES = 5
 KINDS = {
     "order": ("binary-hard", {"quantiser": "order"}),
-    "masked": ("binary-varying", {"quantiser": "nearest", "candidates": 9, "masked": True}),
+    "masked": ("binary-varying", {"quantiser": "nearest", "num_candidates": 9, "masked": True}),
 }
 
 
@@ -47,15 +47,15 @@ def made(tmp_path_factory):
         if preset == "binary-varying":
             sizes |= {"params.fewest_devices": 2}
         scenario = load_scenario(preset, sizes)
-        built = build(scenario)
-        learner = Droo(**{"candidates": DEVICES, **settings})
-        space = built.world.observation_space(built.params)
+        problem = build(scenario)
+        learner = Droo(**{"num_candidates": DEVICES, **settings})
+        space = problem.world.observation_space(problem.params)
         network = learner.network(jax.random.key(number), jnp.zeros(space.shape))
         network = jax.tree.map(lambda leaf: 1.5 * leaf, network)
         local = (*network.biases[:-1], network.biases[-1] - 1.5)  # mostly local beats random
         network = dataclasses.replace(network, biases=local)
         policy = learner.proposer(network)
-        words = vocabulary(built.world, built.params)
+        words = vocabulary(problem.world, problem.params)
         head = head_for(policy, words.head)
         facts = {
             "name": kind,
@@ -68,8 +68,8 @@ def made(tmp_path_factory):
         path = folder / f"{kind}.edge"
         ends = np.array([[-2.5, 0.0], [2.5, 1.0]], np.float32)[:, : space.shape[-1]]
         interface = interface_of(words, head, tuple(space.names), np.tile(ends, DEVICES))
-        bundle = export_policy(path, policy, built, interface, facts, None)
-        found[kind] = {"built": built, "policy": policy, "bundle": bundle, "path": path}
+        bundle = export_policy(path, policy, problem, interface, facts, None)
+        found[kind] = {"built": problem, "policy": policy, "bundle": bundle, "path": path}
     return found
 
 
@@ -100,7 +100,7 @@ def test_actions_and_proposals_are_those_of_the_trained_policy(kind, made):
     found = bundle.engine.many(rows)
     assert len(np.unique(found["action"], axis=0)) > 2
     assert np.mean((found["action"] == action).all(axis=1)) > 0.99
-    assert found["proposals"].shape == (400, policy.candidates, DEVICES)
+    assert found["proposals"].shape == (400, policy.num_candidates, DEVICES)
     assert np.mean((found["proposals"] == wanted).all(axis=(1, 2))) > 0.98
     np.testing.assert_array_equal(found["proposals"][:, 0], found["action"])
 
@@ -108,7 +108,7 @@ def test_actions_and_proposals_are_those_of_the_trained_policy(kind, made):
 @pytest.mark.parametrize("kind", ["order", "nearest"])
 @pytest.mark.parametrize(("count", "present"), [(1, ()), (6, ()), (4, (5, 6, 7, 8, 9))])
 def test_quantisers_are_written_to_the_letter_ties_included(kind, count, present):
-    head = Bits(DEVICES, count, kind, present)
+    head = BinaryVectorHead(DEVICES, count, kind, present)
     columns = 2 * DEVICES
     fields = tuple(Field(f"x{n}", "", "", 0.0, 1.0) for n in range(columns))
     plain = ((1.0,) * columns, (0.0,) * columns, ("x",) * columns)
@@ -154,8 +154,8 @@ def test_the_range_of_a_field_is_what_was_met_in_many_scenarios(made):
     one = made["order"]
     head = head_for(one["policy"], vocabulary(one["built"].world, one["built"].params).head)
     spans = []
-    for built in (one["built"], one["built"].only(0)):
-        fields = interface_in(built, one["policy"], head).fields
+    for problem in (one["built"], one["built"].only(0)):
+        fields = interface_in(problem, one["policy"], head).fields
         assert all(-220 < field.low < field.high < -40 for field in fields)
         spans.append(sorted(field.high - field.low for field in fields))
     assert spans[0][0] > spans[1][0]  # a place is nearer or further in other scenarios
@@ -164,12 +164,12 @@ def test_the_range_of_a_field_is_what_was_met_in_many_scenarios(made):
 @pytest.mark.parametrize("kind", ["order", "masked"])
 def test_the_deployed_graph_sits_the_same_exams_with_the_same_marks(kind, made):
     one = made[kind]
-    built, policy = one["built"], one["policy"]
-    exams = draw_exams(load_scenario("binary-hard").evaluation, built)
-    contender = bundled(str(one["path"]), built)
-    key, tasks = jax.random.key(0), built.hidden.test
-    wanted = adapt.examine_untold_all(key, built.world, tasks, policy, exams)
-    found = adapt.examine_untold_all(key, contender.world, tasks, contender.policy, exams)
+    problem, policy = one["built"], one["policy"]
+    exams = draw_exams(load_scenario("binary-hard").evaluation, problem)
+    policy_entry = bundled(str(one["path"]), problem)
+    key, tasks = jax.random.key(0), problem.tasks.test
+    wanted = adapt.evaluate_proposer_all(key, problem.world, tasks, policy, exams)
+    found = adapt.evaluate_proposer_all(key, policy_entry.world, tasks, policy_entry.policy, exams)
     np.testing.assert_allclose(found.q_hat, wanted.q_hat, rtol=2e-3)
     assert np.all(found.q_hat[:, 1] >= found.q_hat[:, 0])  # a price never hurts
     assert np.any(found.q_hat[:, 1] > found.q_hat[:, 0])
@@ -181,11 +181,11 @@ def test_a_rule_that_knows_nothing_stands_in_and_the_others_are_refused(made):
     row = seen_rows(bundle, 1)[0].tolist()
     decided = bundle.rule("all-local").one(row)
     assert decided == [[0] * DEVICES, [[0] * DEVICES] * DEVICES]  # and proposes nothing else
-    built = made["order"]["built"]
-    greedy = baseline("greedy-sequential", built).policy
+    problem = made["order"]["built"]
+    greedy = baseline("greedy-sequential", problem).policy
     facts = dict.fromkeys(("name", "kind"), "x") | dict.fromkeys(("scenario", "scores"), {})
     with pytest.raises(InputError, match="hidden numbers"):
-        export_policy(made["order"]["path"], greedy, built, bundle.interface, facts, ())
+        export_policy(made["order"]["path"], greedy, problem, bundle.interface, facts, ())
 
 
 def test_a_quantiser_that_draws_is_refused(made):
@@ -207,7 +207,7 @@ def test_a_joint_policy_is_pruned_and_quantised_like_any_other(made):
     for row in done.rows:  # scored by what it answers, and by the best of what it proposes
         assert row["reward_priced"] > row["reward"]
         assert row["score_kept_priced_low"] <= row["score_kept_priced"]
-    assert (parent["score_kept"], parent["score_kept_priced"]) == (1.0, 1.0)
+    assert (parent["score_ratio"], parent["score_kept_priced"]) == (1.0, 1.0)
     kept_low = min(small["score_kept_low"], small["score_kept_priced_low"])
     assert compression.check_kept(done.rows, kept_low)["passed"]
     assert not compression.check_kept(done.rows, kept_low + 1e-6)["passed"]

@@ -13,7 +13,7 @@ from edgewright.bundle.interface import Field, Interface, Output
 from edgewright.compress import pipeline
 from edgewright.compress.stages import parse_stages
 from edgewright.core.errors import InputError
-from edgewright.export.heads import Choice
+from edgewright.export.heads import CategoricalHead
 from edgewright.export.layers import Dense, Dueling, Gate, Relu, Scale, Shift, Standardise, Tanh
 from edgewright.export.lite import MEMBER, with_lite
 from edgewright.export.write import make_bundle
@@ -48,7 +48,7 @@ NETWORKS = {
 
 
 def made(layers, most=5):
-    head = Choice(OUTPUTS, {"level": most - np.arange(6)})
+    head = CategoricalHead(OUTPUTS, {"level": most - np.arange(6)})
     return make_bundle(layers, head, FACE, {}, {**FACTS, "lineage": []}, "x")[1]
 
 
@@ -169,7 +169,7 @@ def test_without_litert_nothing_is_compressed_that_has_a_graph_for_it(monkeypatc
     bundle = with_lite(made(NETWORKS["scaled"]))[1]
     monkeypatch.setattr("edgewright.export.lite.lite_schema", lambda: None)
     with pytest.raises(InputError, match="LiteRT is not installed"):
-        pipeline.begin(bundle)
+        pipeline.init_training(bundle)
 
 
 def test_a_foreign_operator_is_refused(monkeypatch):
@@ -186,7 +186,7 @@ def test_scores_that_are_not_finite_are_an_error():
 
 
 def test_a_compressed_policy_keeps_it_until_it_is_in_8_bits():
-    first = pipeline.begin(with_lite(made(NETWORKS["scaled"]))[1])
+    first = pipeline.init_training(with_lite(made(NETWORKS["scaled"]))[1])
     rows = np.random.default_rng(0).uniform(-2, 2, (64, 4)).astype(np.float32)
     prune, int8 = parse_stages("prune:0.5,int8")
     pruned = pipeline.apply(prune, first, rows, 0)

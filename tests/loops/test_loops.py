@@ -13,14 +13,14 @@ import pytest
 from edgewright.core.records import Decision, Outcome, record, static
 from edgewright.core.spaces import Box, Discrete
 from edgewright.loops.evaluate import (
-    Insight,
+    PrivilegedObservation,
     episode_inputs,
     evaluate,
     full_information,
     play,
 )
-from edgewright.loops.online import Training, advance, begin
-from edgewright.loops.unroll import stage, take, unroll
+from edgewright.loops.online import Training, advance, init_training
+from edgewright.loops.unroll import init_rollout, next_rows, unroll
 
 KEY = jax.random.key(0)
 
@@ -91,10 +91,10 @@ class CountingStream:
 
     high: Any
 
-    def start(self, key: Any) -> Any:
+    def init_carry(self, key: Any) -> Any:
         return key
 
-    def take(self, carry: Any, length: int) -> Any:
+    def next_rows(self, carry: Any, length: int) -> Any:
         TRACES.append(length)
         carry, now, other = jax.random.split(carry, 3)
         load = jax.random.uniform(now, (length,), maxval=self.high)
@@ -112,7 +112,7 @@ TRACES: list[int] = []
 class Remembering:
     """A policy with a memory: how often it was asked since it was started. Acts on it."""
 
-    def start(self, key: Any) -> Any:
+    def init_carry(self, key: Any) -> Any:
         return jnp.int32(0)
 
     def act(self, key: Any, carry: Any, observation: Any) -> Any:
@@ -123,7 +123,7 @@ class Remembering:
 class Looking:
     """A policy that logs what it was shown."""
 
-    def start(self, key: Any) -> Any:
+    def init_carry(self, key: Any) -> Any:
         return jax.random.uniform(key)
 
     def act(self, key: Any, carry: Any, observation: Any) -> Any:
@@ -144,11 +144,11 @@ def rows(loads: Any) -> CountingInputs:
     return CountingInputs(load=load, tag=jnp.broadcast_to(steps[:, None], load.shape))
 
 
-def run(policy: Any, loads: Any, p: Any, reveal: Any = None, key: Any = KEY) -> Any:
+def run(policy: Any, loads: Any, p: Any, observe_fn: Any = None, key: Any = KEY) -> Any:
     inputs = rows(loads)
     first, rest = (jax.tree.map(lambda a, s=s: a[s], inputs) for s in (0, slice(1, None)))
-    games = stage(key, WORLD, p, policy, first)
-    return unroll(key, WORLD, p, policy, games, rest, reveal=reveal)
+    envs = init_rollout(key, WORLD, p, policy, first)
+    return unroll(key, WORLD, p, policy, envs, rest, observe_fn=observe_fn)
 
 
 # ------------------------------------------------------------------ unroll
@@ -216,18 +216,18 @@ def test_two_halves_equal_the_whole() -> None:
     loads, policy, p = rng.uniform(0, 4, (21, 5)), Remembering(), params()
     end, whole = run(policy, loads, p)
     inputs = rows(loads)
-    games = stage(KEY, WORLD, p, policy, jax.tree.map(lambda a: a[0], inputs))
+    envs = init_rollout(KEY, WORLD, p, policy, jax.tree.map(lambda a: a[0], inputs))
     parts = []
     for s in (slice(1, 8), slice(8, 21)):
         rest = jax.tree.map(lambda a, s=s: a[s], inputs)
-        games, part = unroll(KEY, WORLD, p, policy, games, rest)
+        envs, part = unroll(KEY, WORLD, p, policy, envs, rest)
         parts.append(part)
     joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
     assert whole.terminated.any()
     assert whole.truncated.any()
     for made, expected in zip(jax.tree.leaves(joined), jax.tree.leaves(whole), strict=True):
         np.testing.assert_array_equal(made, expected)
-    for made, expected in zip(jax.tree.leaves(games), jax.tree.leaves(end), strict=True):
+    for made, expected in zip(jax.tree.leaves(envs), jax.tree.leaves(end), strict=True):
         np.testing.assert_array_equal(made, expected)
 
 
@@ -237,9 +237,9 @@ def test_only_who_was_told_sees_the_state() -> None:
     shown = plain.aux[1]
     assert shown.shape == (6, 2, 3)
     np.testing.assert_array_equal(shown, plain.observation)
-    _, told = run(Looking(), LOADS, p, reveal=full_information)
+    _, told = run(Looking(), LOADS, p, observe_fn=full_information)
     insight = told.aux[1]
-    assert isinstance(insight, Insight)
+    assert isinstance(insight, PrivilegedObservation)
     np.testing.assert_array_equal(insight.state.count, plain.observation[..., 0])
     np.testing.assert_array_equal(insight.state.total, plain.observation[..., 1])
     np.testing.assert_array_equal(insight.x.load, np.asarray(LOADS)[:6])
@@ -250,11 +250,11 @@ def test_only_who_was_told_sees_the_state() -> None:
 
 def test_streams_are_taken_time_major() -> None:
     stream = CountingStream(high=jnp.float32(1.0))
-    carry = jax.vmap(stream.start)(jax.random.split(KEY, 3))
-    carry, made = take(stream, carry, 5)
+    carry = jax.vmap(stream.init_carry)(jax.random.split(KEY, 3))
+    carry, made = next_rows(stream, carry, 5)
     assert made.load.shape == (5, 3)
     assert len(np.unique(made.load)) == 15
-    _, following = take(stream, carry, 5)
+    _, following = next_rows(stream, carry, 5)
     assert not np.any(np.isin(following.load, made.load))
 
 
@@ -264,7 +264,12 @@ def test_streams_are_taken_time_major() -> None:
 def test_missed_slots_and_served_means_by_hand() -> None:
     loads = [[1, 6], [2, 6], [3, 9], [4, 9], [9, 9]]
     made = evaluate(
-        KEY, WORLD, params(limit=11.0, horizon=9), Remembering(), rows(loads), missed_reward=-3.0
+        KEY,
+        WORLD,
+        params(limit=11.0, horizon=9),
+        Remembering(),
+        rows(loads),
+        post_termination_reward=-3.0,
     )
     # game 0: 1 + 2 + 3 + 4 = 10 <= 11, never ends: mean 2.5
     # game 1: 6, 12 > 11: ends after two slots; two missed: (6 + 6 - 3 - 3) / 4 = 1.5
@@ -282,7 +287,7 @@ def test_the_missed_reward_is_what_it_was_told() -> None:
     loads = [[20.0], [1.0], [1.0], [1.0], [1.0]]
     p = params(limit=11.0, horizon=9)
     for missed in (0.0, -1.0, -7.0):
-        made = evaluate(KEY, WORLD, p, Remembering(), rows(loads), missed_reward=missed)
+        made = evaluate(KEY, WORLD, p, Remembering(), rows(loads), post_termination_reward=missed)
         assert made["reward"][0] == pytest.approx((20.0 + 3 * missed) / 4)
 
 
@@ -291,7 +296,9 @@ def test_truncation_is_no_bad_ending() -> None:
     played = play(KEY, WORLD, params(horizon=4), Remembering(), rows(loads))
     np.testing.assert_array_equal(played.alive[:, 0], [1, 1, 1, 1, 0, 0])
     assert not played.terminated.any()
-    made = evaluate(KEY, WORLD, params(horizon=4), Remembering(), rows(loads), missed_reward=-1.0)
+    made = evaluate(
+        KEY, WORLD, params(horizon=4), Remembering(), rows(loads), post_termination_reward=-1.0
+    )
     assert made["terminated"] == 0.0
     assert made["slots"] == 4.0
 
@@ -335,11 +342,11 @@ def test_other_numbers_draw_episodes_without_compiling() -> None:
 def test_the_pinned_grid_goes_round_the_episodes() -> None:
     stream = CountingStream(high=jnp.float32(1.0))
     free = episode_inputs(KEY, stream, 7, 5, {})
-    pinned = episode_inputs(KEY, stream, 7, 5, {"load": [100.0, 45.0, 25.0]})
-    assert pinned.load.shape == free.load.shape
-    np.testing.assert_array_equal(pinned.load[0], [100, 45, 25, 100, 45, 25, 100])
-    assert np.all(pinned.load == pinned.load[0])
-    np.testing.assert_array_equal(pinned.tag, free.tag)  # all else stays as it was
+    fixed_inputs = episode_inputs(KEY, stream, 7, 5, {"load": [100.0, 45.0, 25.0]})
+    assert fixed_inputs.load.shape == free.load.shape
+    np.testing.assert_array_equal(fixed_inputs.load[0], [100, 45, 25, 100, 45, 25, 100])
+    assert np.all(fixed_inputs.load == fixed_inputs.load[0])
+    np.testing.assert_array_equal(fixed_inputs.tag, free.tag)  # all else stays as it was
 
 
 # ------------------------------------------------------------------ online
@@ -352,7 +359,7 @@ class Blind:
     weights: Any
     explore: bool = static()
 
-    def start(self, key: Any) -> Any:
+    def init_carry(self, key: Any) -> Any:
         return ()
 
     def act(self, key: Any, carry: Any, observation: Any) -> Any:
@@ -366,7 +373,7 @@ class TinyLearner:
     """Learns which action comes with reward, with a little noise of its own."""
 
     rate: Any = 0.1
-    envs: int = static(default=4)
+    num_envs: int = static(default=4)
     rollout_steps: int = static(default=6)
 
     def init(self, key: Any, observation: Any, actions: Discrete) -> Any:
@@ -377,7 +384,7 @@ class TinyLearner:
         return Blind(weights=state, explore=explore)
 
     def update(self, key: Any, state: Any, batch: Any) -> Any:
-        assert batch.reward.shape == (self.rollout_steps, self.envs)
+        assert batch.reward.shape == (self.rollout_steps, self.num_envs)
         hits = batch.action[..., None] == jnp.arange(state.shape[0])
         step = jnp.mean(hits * batch.reward[..., None], axis=(0, 1))
         noise = 0.01 * jax.random.normal(key, state.shape)
@@ -392,7 +399,7 @@ def train(
 ) -> tuple[Training, list[dict[str, Any]]]:
     p, learner = p or params(), learner or TinyLearner()
     stream = WORLD.inputs(p)
-    training, logs = begin(jax.random.key(seed), WORLD, p, stream, learner), []
+    training, logs = init_training(jax.random.key(seed), WORLD, p, stream, learner), []
     for portion in portions:
         training, log = advance(WORLD, p, stream, learner, training, portion, CHUNK)
         logs.append(log)
@@ -438,8 +445,8 @@ def test_learning_moves_the_weights_and_games_go_on() -> None:
     start, _ = train(0)
     end, (log,) = train(0, 5)
     assert np.all(np.asarray(start.learner) != np.asarray(end.learner))
-    assert not np.array_equal(start.games.state.total, end.games.state.total)
-    assert np.all(np.asarray(end.games.state.count) < 4)
+    assert not np.array_equal(start.envs.state.total, end.envs.state.total)
+    assert np.all(np.asarray(end.envs.state.count) < 4)
     # 5 iterations x 6 steps x 4 games in episodes of at most 4 steps: at least 5 x 6 ends in all
     assert float(log["episodes_ended"].sum()) >= 24
     assert np.all((log["terminated_share"] >= 0) & (log["terminated_share"] <= 1))
@@ -451,12 +458,12 @@ def test_the_log_tells_the_reward_and_the_endings() -> None:
     """Against an unroll by hand with the same keys."""
     p, learner = params(), TinyLearner()
     stream = WORLD.inputs(p)
-    training = begin(KEY, WORLD, p, stream, learner)
+    training = init_training(KEY, WORLD, p, stream, learner)
     _, log = advance(WORLD, p, stream, learner, training, 1, CHUNK)
     play_key, learn_key, _ = jax.random.split(training.key, 3)
-    _, inputs = take(stream, training.stream, learner.rollout_steps)
+    _, inputs = next_rows(stream, training.stream, learner.rollout_steps)
     policy = learner.policy(training.learner, explore=True)
-    _, batch = unroll(play_key, WORLD, p, policy, training.games, inputs)
+    _, batch = unroll(play_key, WORLD, p, policy, training.envs, inputs)
     state, _ = learner.update(learn_key, training.learner, batch)
     after, _ = advance(WORLD, p, stream, learner, training, 1, CHUNK)
     np.testing.assert_allclose(after.learner, state, rtol=1e-6)
@@ -469,10 +476,10 @@ def test_the_log_tells_the_reward_and_the_endings() -> None:
 
 def test_nothing_compiles_again_for_other_numbers() -> None:
     train(0, 3)
-    compiled = begin._cache_size(), advance._cache_size()
+    compiled = init_training._cache_size(), advance._cache_size()
     train(7, 3, 2, 1)  # another seed, another number of iterations
     train(0, 3, p=params(limit=25.0, horizon=9))
     train(0, 3, learner=TinyLearner(rate=0.7))
-    assert (begin._cache_size(), advance._cache_size()) == compiled
+    assert (init_training._cache_size(), advance._cache_size()) == compiled
     train(0, 3, learner=TinyLearner(rollout_steps=7))  # another size does
     assert advance._cache_size() == compiled[1] + 1

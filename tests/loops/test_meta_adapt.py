@@ -15,13 +15,20 @@ from edgewright.agents.maml import Maml
 from edgewright.core.protocols import Process
 from edgewright.core.records import record, static
 from edgewright.loops import adapt, meta
-from edgewright.loops.search import Searching, label, prices
+from edgewright.loops.search import BestOfCandidates, label, prices
 from edgewright.systems.binary import BinaryParams, BinaryWorld, load, needs, total_s
 from edgewright.systems.binary.baselines import Fixed, Optimum, optimum
 
 DEVICES, SCENARIOS, SLOTS = 4, 3, 60
 WORLD = BinaryWorld(devices=DEVICES)
-BASE = Droo(hidden=(16,), candidates=DEVICES, batch=32, memory=64, frames=5, quantiser="nearest")
+BASE = Droo(
+    hidden_sizes=(16,),
+    num_candidates=DEVICES,
+    batch_size=32,
+    buffer_size=64,
+    rollout_steps=5,
+    quantiser="nearest",
+)
 
 
 @record
@@ -42,20 +49,20 @@ def tasks(binary_sampler: Any) -> Tasks:
 
 
 @pytest.fixture(scope="module")
-def exams(tasks: Tasks) -> adapt.Exam:
+def exams(tasks: Tasks) -> adapt.HeldOutSet:
     @jax.jit
     def drawn(key: Any, params: Any) -> Any:
-        rows = meta.start(tasks.stream(params), key, SLOTS)
-        return adapt.Exam(rows=rows, optimum=optimum(WORLD, params, rows.gain))
+        rows = meta.init_carry(tasks.stream(params), key, SLOTS)
+        return adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
 
     return jax.vmap(drawn)(jax.random.split(jax.random.key(1), SCENARIOS), tasks.params)
 
 
 def test_prices_are_those_of_the_world_and_the_search_takes_the_least(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
-    rows = meta.start(tasks.stream(params), jax.random.key(2), 8)
+    rows = meta.init_carry(tasks.stream(params), jax.random.key(2), 8)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
-    searching = Searching(proposer=BASE.proposer(network), world=WORLD)
+    searching = BestOfCandidates(proposer=BASE.proposer(network), world=WORLD)
     found, index = jax.jit(lambda: label(jax.random.key(4), WORLD, params, searching, rows))()
     for slot in range(8):
         x = jax.tree.map(lambda leaf, s=slot: leaf[s], rows)
@@ -69,19 +76,19 @@ def test_prices_are_those_of_the_world_and_the_search_takes_the_least(tasks: Tas
 
 def test_a_proposal_that_is_not_tried_cannot_win(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
-    rows = meta.start(tasks.stream(params), jax.random.key(2), 8)
+    rows = meta.init_carry(tasks.stream(params), jax.random.key(2), 8)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
     first = jnp.arange(DEVICES) < 1
-    searching = Searching(proposer=BASE.proposer(network), tried=first, world=WORLD)
+    searching = BestOfCandidates(proposer=BASE.proposer(network), tried=first, world=WORLD)
     assert np.all(np.asarray(label(jax.random.key(4), WORLD, params, searching, rows)[1]) == 0)
 
 
 def test_the_optimum_gets_full_marks_and_all_local_does_not(
-    tasks: Tasks, exams: adapt.Exam
+    tasks: Tasks, exams: adapt.HeldOutSet
 ) -> None:
-    best = adapt.examine_all(jax.random.key(0), WORLD, tasks, Optimum(world=WORLD), exams)
-    local = adapt.examine_all(jax.random.key(0), WORLD, tasks, Fixed(world=WORLD), exams)
-    for mark in (best.q_hat, best.q_hat_p5, best.ratio_of_means, best.exact):
+    best = adapt.evaluate_informed_all(jax.random.key(0), WORLD, tasks, Optimum(world=WORLD), exams)
+    local = adapt.evaluate_informed_all(jax.random.key(0), WORLD, tasks, Fixed(world=WORLD), exams)
+    for mark in (best.q_hat, best.q_hat_p05, best.ratio_of_means, best.exact):
         np.testing.assert_allclose(mark, 1.0, atol=1e-5)
     assert np.all(np.asarray(local.q_hat) < 0.99)
     np.testing.assert_allclose(best.cost, exams.optimum.mean(1), rtol=1e-5)
@@ -99,13 +106,13 @@ def test_marks_by_hand() -> None:
 GAPS = jnp.asarray([5, 25])
 
 
-def adapted(tasks: Tasks, exams: adapt.Exam, learner: Droo, seed: int = 0, **kw: Any) -> Any:
+def adapted(tasks: Tasks, exams: adapt.HeldOutSet, learner: Droo, seed: int = 0, **kw: Any) -> Any:
     network = learner.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
     networks = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (SCENARIOS, *leaf.shape)), network)
     return adapt.adapt_all(jax.random.key(seed), WORLD, tasks, learner, networks, GAPS, exams, **kw)
 
 
-def test_a_device_learns_from_its_own_labels(tasks: Tasks, exams: adapt.Exam) -> None:
+def test_a_device_learns_from_its_own_labels(tasks: Tasks, exams: adapt.HeldOutSet) -> None:
     marks = adapted(tasks, exams, BASE)
     assert marks.q_hat.shape == (SCENARIOS, 3, 2)
     mean = np.asarray(marks.q_hat).mean(0)
@@ -117,43 +124,45 @@ def test_a_device_learns_from_its_own_labels(tasks: Tasks, exams: adapt.Exam) ->
     assert np.any(np.asarray(adapted(tasks, exams, BASE, seed=1).q_hat) != np.asarray(marks.q_hat))
 
 
-def test_who_learns_nothing_keeps_its_marks(tasks: Tasks, exams: adapt.Exam) -> None:
+def test_who_learns_nothing_keeps_its_marks(tasks: Tasks, exams: adapt.HeldOutSet) -> None:
     marks = np.asarray(adapted(tasks, exams, dataclasses.replace(BASE, adapt="none")).q_hat)
     np.testing.assert_array_equal(marks[:, 0], marks[:, 2])
 
 
 def test_living_on_is_what_adapting_does(tasks: Tasks) -> None:
-    lives = adapt.born_all(jax.random.key(0), WORLD, tasks, BASE)
-    one, logs = adapt.live_all(WORLD, tasks, BASE, lives, jnp.int32(3), 4)
+    lives = adapt.init_devices(jax.random.key(0), WORLD, tasks, BASE)
+    one, logs = adapt.train_devices(WORLD, tasks, BASE, lives, jnp.int32(3), 4)
     assert logs["loss"].shape == (4,)
     assert np.all(np.asarray(logs["loss"])[:3] > 0)
     assert float(logs["loss"][3]) == 0
-    two = adapt.live_all(WORLD, tasks, BASE, lives, jnp.int32(2), 4)[0]
-    two = adapt.live_all(WORLD, tasks, BASE, two, jnp.int32(1), 4)[0]
+    two = adapt.train_devices(WORLD, tasks, BASE, lives, jnp.int32(2), 4)[0]
+    two = adapt.train_devices(WORLD, tasks, BASE, two, jnp.int32(1), 4)[0]
     for a, b in zip(jax.tree.leaves(one.learner), jax.tree.leaves(two.learner), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    assert np.asarray(one.learner.replay.filled).tolist() == [15] * SCENARIOS
+    assert np.asarray(one.learner.buffer_size.filled).tolist() == [15] * SCENARIOS
 
 
 def test_few_shots_are_seen_once(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
     stream = tasks.stream(params)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
-    life = adapt.born(jax.random.key(0), stream, BASE.start_from(network, jnp.zeros((DEVICES, 1))))
-    rows = meta.start(stream, jax.random.key(1), 10)
-    exam = adapt.Exam(rows=rows, optimum=optimum(WORLD, params, rows.gain))
+    life = adapt.init_device(
+        jax.random.key(0), stream, BASE.start_from(network, jnp.zeros((DEVICES, 1)))
+    )
+    rows = meta.init_carry(stream, jax.random.key(1), 10)
+    exam = adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
     after, marks = adapt.adapt(WORLD, params, stream, BASE, life, jnp.asarray([4]), exam, shots=10)
-    assert int(after.learner.replay.filled) == 10
+    assert int(after.learner.buffer_size.filled) == 10
     assert marks.q_hat.shape == (2, 2)
 
 
 @pytest.mark.parametrize("labels", ["critic", "optimum"])
 def test_meta_training_makes_a_better_start_than_none(
-    tasks: Tasks, exams: adapt.Exam, labels: Any
+    tasks: Tasks, exams: adapt.HeldOutSet, labels: Any
 ) -> None:
-    learner = Maml(base=BASE, tasks=2, support=8, query=8, labels=labels, outer_rate=5e-3)
+    learner = Maml(base=BASE, tasks=2, support=8, query=8, labels=labels, meta_learning_rate=5e-3)
     teacher = Optimum(world=WORLD) if labels == "optimum" else None
-    training = meta.begin(jax.random.key(0), WORLD, tasks, learner)
+    training = meta.init_training(jax.random.key(0), WORLD, tasks, learner)
     trained, logs = meta.advance(WORLD, tasks, learner, teacher, training, jnp.int32(150), 150)
     assert float(np.asarray(logs["loss"])[-20:].mean()) < float(
         np.asarray(logs["loss"])[:20].mean()

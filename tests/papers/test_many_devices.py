@@ -17,7 +17,7 @@ from edgewright.papers.fleet.measures import View, way
 from edgewright.scenarios.load import load
 from edgewright.studies.jobs import Setup
 from edgewright.studies.runner import run_jobs
-from edgewright.studies.study import Found, Plan, Table
+from edgewright.studies.study import JobResult, Plan, Table
 from edgewright.studies.study_output import occasion, write_outcome
 
 FLEET = study_named("fleet")
@@ -27,11 +27,11 @@ SMALL: dict[str, Any] = {
     "evaluation.episodes": 4,
     "evaluation.reference": "greedy-in-turn",
     "world.overflow": "reject",
-    "learner.envs": 2,
+    "learner.num_envs": 2,
     "learner.rollout_steps": 16,
-    "learner.minibatch": 32,
+    "learner.batch_size": 32,
     "learner.epochs": 2,
-    "learner.hidden": [8],
+    "learner.hidden_sizes": [8],
 }
 PAIR = {**SMALL, "world.devices": 2}
 PLAN = Plan(quick=True, seeds=2, steps=96)
@@ -105,7 +105,7 @@ def test_every_claim_gets_a_verdict_and_the_page_is_written(study: tuple[Path, T
 def test_the_way_to_a_bound_is_in_per_cent_of_it() -> None:
     rewards = {"ours": 0.3, "greedy": 0.1, "bound": 1.1, "fluid": 0.9}
     found = {
-        f"fleet/{name}": Found({"episodes/reward": np.full((1, 3), value)})
+        f"fleet/{name}": JobResult({"episodes/reward": np.full((1, 3), value)})
         for name, value in rewards.items()
     }
     view = View(Table(found, FLEET.axes, PLAN))

@@ -12,7 +12,7 @@ from edgewright.papers import study_named
 from edgewright.papers.mrl import measures, measuring, switching
 from edgewright.papers.mrl.jobs import LEARNERS, PRESETS, RULES, SWEEPS, jobs, size_of
 from edgewright.papers.mrl.measures import LAST, SETTINGS, View
-from edgewright.studies.study import STATUSES, Desk, Found, Measure, Table
+from edgewright.studies.study import STATUSES, FunctionJob, JobContext, JobResult, Table
 from edgewright.studies.study_output import occasion, write_outcome
 from edgewright.systems.binary.trainer import Start
 from edgewright.training.store import save_tree
@@ -20,7 +20,7 @@ from edgewright.training.store import save_tree
 MRL = study_named("mrl")
 SEEDS, SCENARIOS = 3, 8
 EASY = np.linspace(-0.02, 0.02, SCENARIOS)  # easy and hard scenarios, the same for everyone
-FIELDS = ("q_hat", "q_hat_p5", "ratio_of_means", "exact", "cost")
+FIELDS = ("q_hat", "q_hat_p05", "ratio_of_means", "exact", "cost")
 
 
 def start(levels, spread=0.0, rounded=0.1):
@@ -29,13 +29,13 @@ def start(levels, spread=0.0, rounded=0.1):
     priced = np.asarray(levels) + EASY[:, None] + seeds
     arrays = {"adapt/q_hat": priced, "adapt/q_hat_rounded": priced - rounded}
     arrays |= {"adapt/cost": 1 / priced, "adapt/cost_rounded": 1 / (priced - rounded)}
-    return Found(arrays, {"steps": [0, 10, 20]})
+    return JobResult(arrays, {"steps": [0, 10, 20]})
 
 
 def rules(**levels):
     """Return the marks of all rules; those that are not named have 0.5."""
     values = np.array([[levels.get(name.replace("-", "_"), 0.5)] for name in RULES]) + EASY
-    return Found({"rules/q_hat": values, "rules/cost": 1 / values}, {})
+    return JobResult({"rules/q_hat": values, "rules/cost": 1 / values}, {})
 
 
 def view(setting="hard, priced", **found):
@@ -87,7 +87,7 @@ def test_after_switches_the_worst_of_three_counts_and_the_first_scenario_does_no
     steps, legs = [0, 100], [0.2, 0.99, 0.97, 0.98]
     values = np.array([[0.1, leg] for leg in legs]).reshape(-1)
     arrays = {"switch/q_hat_restart": np.broadcast_to(values, (SEEDS, 2, values.size))}
-    found = Found(arrays, {"in_a_row": 4, "steps": steps})
+    found = JobResult(arrays, {"in_a_row": 4, "steps": steps})
     table = Table({"hard/switch-maml": found}, MRL.axes, MRL.quick)
     told = measures.after_switches(View(table, "hard, priced"), "maml", 100, "restart")
     assert told.estimate == pytest.approx(0.97)
@@ -123,26 +123,26 @@ def filled(plan):
         names = [f"{name}{suffix}" for name in FIELDS for suffix in ("", "_rounded")]
         return {f"{group}/{name}": rng.uniform(0.8, 1, shape) for name in names}
 
-    reached = {"level": 0.99, "steps": None, "slots": None, "critic_calls": None}
+    reached = {"level": 0.99, "steps": None, "slots": None, "world_evaluations": None}
     for job in MRL.jobs(plan):
-        assert isinstance(job, Measure)
+        assert isinstance(job, FunctionJob)
         if job.key == "speed":
-            results[job.key] = Found({"speed/us": rng.uniform(1, 2, (2, 5))},
+            results[job.key] = JobResult({"speed/us": rng.uniform(1, 2, (2, 5))},
                                      {"names": ["a", "b"], "slots": 10})  # fmt: skip
         elif job.key.endswith("/rules"):
-            results[job.key] = Found(marks("rules", (len(RULES), 8)), {"names": list(RULES)})
+            results[job.key] = JobResult(marks("rules", (len(RULES), 8)), {"names": list(RULES)})
         elif "/switch-" in job.key:
             steps = switching.STEPS
             shape = (plan.seeds, 2, switching.IN_A_ROW * len(steps))
             names = [f"switch/q_hat{way}_{how}" for way in ("", "_rounded")
                      for how in ("continue", "restart")]  # fmt: skip
             arrays = {name: rng.uniform(0.8, 1, shape) for name in names}
-            results[job.key] = Found(arrays, {"steps": list(steps), "in_a_row": 4})
+            results[job.key] = JobResult(arrays, {"steps": list(steps), "in_a_row": 4})
         else:
             steps = job.arguments["steps"]
             facts = {"steps": steps, "slots_per_step": 10, "proposals": 10}
             facts["reached"] = {"q_hat": reached, "q_hat_rounded": reached}
-            results[job.key] = Found(marks("adapt", (plan.seeds, 8, len(steps))), facts)
+            results[job.key] = JobResult(marks("adapt", (plan.seeds, 8, len(steps))), facts)
     return Table(results, MRL.axes, plan)
 
 
@@ -169,14 +169,14 @@ TINY = {"world.devices": 3, "evaluation.episodes": 4, "params.horizon_slots": 30
 
 def test_a_start_is_kept_and_goes_on_as_itself(tmp_path):
     """What another job reads back is the network that was kept; settings change what they name."""
-    _, built, _ = measuring.scene("hard", TINY)
-    learner = Droo(candidates=3)
-    shape = built.world.observation_space(built.params).shape
+    _, problem, _ = measuring.scene("hard", TINY)
+    learner = Droo(num_candidates=3)
+    shape = problem.world.observation_space(problem.params).shape
     keys = jax.random.split(jax.random.key(0), 8).reshape(2, 4)
     networks = jax.vmap(jax.vmap(lambda key: learner.network(key, jnp.zeros(shape))))(keys)
     save_tree(tmp_path / measuring.STARTS, networks, {"learner": "droo"})
-    kept = measuring.kept(tmp_path, "droo", "hard", TINY, 2, {"rate": 0.1})
-    assert [one.policy.learner.rate for one in kept] == [0.1, 0.1]
+    kept = measuring.kept(tmp_path, "droo", "hard", TINY, 2, {"learning_rate": 0.1})
+    assert [one.policy.learner.learning_rate for one in kept] == [0.1, 0.1]
     for seed, one in enumerate(kept):
         assert isinstance(one.policy, Start)
         for got, put in zip(
@@ -187,12 +187,12 @@ def test_a_start_is_kept_and_goes_on_as_itself(tmp_path):
 
 def test_who_is_told_of_a_switch_begins_again(tmp_path, monkeypatch):
     monkeypatch.setattr(switching, "STEPS", (0, 3))
-    _, built, _ = measuring.scene("hard", TINY)
-    shape = built.world.observation_space(built.params).shape
+    _, problem, _ = measuring.scene("hard", TINY)
+    shape = problem.world.observation_space(problem.params).shape
     network = Droo().network(jax.random.key(1), jnp.zeros(shape))
     copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (1, 4, *leaf.shape)), network)
     save_tree(tmp_path / measuring.STARTS, copies, {"learner": "droo"})
-    desk = Desk(tmp_path / "here", None, {}, {"hard/droo": tmp_path}, lambda share: None)
+    desk = JobContext(tmp_path / "here", None, {}, {"hard/droo": tmp_path}, lambda share: None)
     found = switching.switches(desk, "hard", TINY, "hard/droo", "droo", 1)
     told, untold = (
         found.arrays[f"switch/q_hat_rounded_{how}"].reshape(4, 2) for how in ("restart", "continue")

@@ -14,8 +14,8 @@ from edgewright.papers.seppo.view import View
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
-from edgewright.studies.jobs import Arm, Choice, Elsewhere, Rule
-from edgewright.studies.study import STATUSES, Found, Plan, Table
+from edgewright.studies.jobs import HyperparameterSelection, Rule, TrainingJob, TransferJob
+from edgewright.studies.study import STATUSES, JobResult, Plan, Table
 from edgewright.studies.study_output import occasion, write_outcome
 
 SEPPO, TRACE = study_named("seppo"), study_named("seppo-trace")
@@ -30,7 +30,7 @@ def made(value, seeds=SEEDS, spread=0.0):
 
 def found(reward, seeds=SEEDS, **more):
     arrays = {"episodes/reward": made(reward, seeds)}
-    return Found({**arrays, **{name.replace("__", "/"): x for name, x in more.items()}})
+    return JobResult({**arrays, **{name.replace("__", "/"): x for name, x in more.items()}})
 
 
 def view(results, setting="fair"):
@@ -251,15 +251,15 @@ def filled(study, plan):
         "life": ("tasks", "ended", "slots", "quality"),
     }
     for job in study.jobs(plan):
-        if isinstance(job, Choice):
+        if isinstance(job, HyperparameterSelection):
             rewards = rng.normal(0, 1, (len(job.candidates), 1))
             facts = {
                 "settings": job.candidates[0][1], "best": 0, "at_edge": True,
                 "candidates": [settings for _, settings in job.candidates],
             }  # fmt: skip
-            results[job.key] = Found({"choice/reward": rewards}, facts)
+            results[job.key] = JobResult({"choice/reward": rewards}, facts)
             continue
-        seeds = job.seeds if isinstance(job, Arm) else plan.seeds
+        seeds = job.seeds if isinstance(job, TrainingJob) else plan.seeds
         seeds = 1 if isinstance(job, Rule) else seeds
         level = {"random": -1.0, "rollout-12": 0.4, "bound": 0.8}.get(getattr(job, "policy", ""), 0)
         arrays = {
@@ -273,11 +273,11 @@ def filled(study, plan):
             arrays["charge/tasks"] = total
             arrays["speed/decisions_per_s"] = np.ones((1, 5))
         arrays["episodes/reward"] = level + rng.normal(0, 0.02, (seeds, EPISODES))
-        if isinstance(job, Arm):
+        if isinstance(job, TrainingJob):
             arrays["curves/steps"] = np.tile(np.linspace(1e3, 6e4, MARKS), (seeds, 1))
             for name in ("reward", "delay_s", "energy_j"):
                 arrays[f"curves/{name}"] = rng.normal(0, 0.1, (seeds, MARKS))
-        results[job.key] = Found(arrays, {"labels": {"policy": "p"}, "seconds": 1.0})
+        results[job.key] = JobResult(arrays, {"labels": {"policy": "p"}, "seconds": 1.0})
     return Table(results, study.axes, plan)
 
 
@@ -332,19 +332,21 @@ def test_the_settings_differ_in_what_they_say_they_do():
         raw, fair = by_key[f"document/{name}"], by_key[f"fair/{name}"]
         assert raw.setup.load().world.obs == "seed"
         assert fair.setup.load().world.obs == "full"
-        assert fair.setup.changes["learner.obs_norm"]
+        assert fair.setup.changes["learner.normalize_observations"]
         assert (raw.rates_from, fair.rates_from) == ("", f"tuning/{name}")
         assert raw.seeds == fair.seeds == 10
         assert raw.steps == fair.steps
-    assert not by_key["document/dqn"].setup.changes["learner.obs_norm"]
-    assert "learner.obs_norm" not in by_key["document/ppo"].setup.changes  # ppo has none
+    assert not by_key["document/dqn"].setup.changes["learner.normalize_observations"]
+    assert (
+        "learner.normalize_observations" not in by_key["document/ppo"].setup.changes
+    )  # ppo has none
 
 
 def test_rates_are_chosen_with_the_same_budget_on_seeds_and_episodes_that_judge_nothing():
     made_jobs = jobs(SEPPO.full)
-    judged = [job for job in made_jobs if isinstance(job, Arm) and job.setting != "tuning"]
-    tried = [job for job in made_jobs if isinstance(job, Arm) and job.setting == "tuning"]
-    choices = [job for job in made_jobs if isinstance(job, Choice)]
+    judged = [job for job in made_jobs if isinstance(job, TrainingJob) and job.setting != "tuning"]
+    tried = [job for job in made_jobs if isinstance(job, TrainingJob) and job.setting == "tuning"]
+    choices = [job for job in made_jobs if isinstance(job, HyperparameterSelection)]
     assert {(len(c.candidates)) for c in choices} == {5}
     assert len({(job.steps, job.seeds) for job in tried}) == 1
     seeds = {seed for job in judged for seed in range(job.first_seed, job.first_seed + job.seeds)}
@@ -364,7 +366,7 @@ def test_the_trace_study_needs_recordings(monkeypatch):
 
 def test_the_trace_study_judges_everyone_on_the_same_held_out_recordings(recordings):
     plan = Plan(True, 2, 1e3, recordings)
-    elsewhere = [job for job in TRACE.jobs(plan) if isinstance(job, Elsewhere)]
+    elsewhere = [job for job in TRACE.jobs(plan) if isinstance(job, TransferJob)]
     judged = [job for job in elsewhere if job.key.endswith("/recorded")]
     assert len(judged) == 2 * 3 * 4
     assert {job.setup.scenario for job in judged} == {"aigc-trace"}
@@ -393,17 +395,17 @@ def test_tasks_by_mode_and_by_charge_add_up(greedy):
 
 
 def test_a_life_ends_at_the_floor(greedy, monkeypatch):
-    contenders, scenario = greedy
+    policy_entries, scenario = greedy
     monkeypatch.setattr(probes, "LIFE_SLOTS", 200)
     monkeypatch.setattr(probes, "LIFE_EPISODES", 3)
     small = load("aigc-heavy", {"params.battery_j": 500.0, "params.horizon_slots": 30})
-    arrays = probes.lifetime(contenders, small, None)
+    arrays = probes.lifetime(policy_entries, small, None)
     assert arrays["life/tasks"].shape == (1, 3)
     assert np.all(arrays["life/ended"] == 1)  # 450 J do not last 200 tasks of 2 J and more
     assert np.all(arrays["life/tasks"] <= arrays["life/slots"])
     assert np.all((arrays["life/slots"] > 30) & (arrays["life/slots"] < 200))  # no horizon ends it
     more = dataclasses.replace(small, params=dataclasses.replace(small.params, battery_j=1000.0))
-    longer = probes.lifetime(contenders, more, None)
+    longer = probes.lifetime(policy_entries, more, None)
     assert np.all(longer["life/tasks"] > 1.5 * arrays["life/tasks"])
 
 

@@ -136,9 +136,11 @@ def test_the_schema_names_every_part():
 
 
 def test_a_scenario_builds_what_it_says():
-    built = build(load("aigc-heavy"))
-    np.testing.assert_allclose(built.params.background_utilisation, [0.5, 0.7])
-    rows = built.train_stream.take(built.train_stream.start(jax.random.key(0)), 2000)[1]
+    problem = build(load("aigc-heavy"))
+    np.testing.assert_allclose(problem.params.background_utilisation, [0.5, 0.7])
+    rows = problem.train_stream.next_rows(problem.train_stream.init_carry(jax.random.key(0)), 2000)[
+        1
+    ]
     load_gcps = np.asarray(rows.background_gcps).mean(axis=0)
     # 0.5 * 16 and 0.7 * 16; the deviation of a slot is about 1.4 times the mean
     np.testing.assert_allclose(load_gcps, [8.0, 11.2], rtol=0.12)
@@ -168,7 +170,7 @@ def test_pinned_inputs_must_exist():
 def test_every_shipped_learner_builds_and_starts(name):
     scenario = load("aigc-heavy")
     plan = build_learner(name, scenario, build(scenario).world, 1e5)
-    assert plan.learner.envs >= 1
+    assert plan.learner.num_envs >= 1
     space = plan.train_world.action_space(None)
     state = jax.eval_shape(
         lambda key: plan.learner.init(key, np.zeros((1, 11), np.float32), space),
@@ -209,27 +211,27 @@ def test_learner_settings_are_checked():
     assert with_setting("gamma", 0.9).learner.gamma == 0.9
     for key, value, message in [
         ("gama", 0.9, "did you mean 'gamma'"),
-        ("minibatch", 60, "does not divide"),
+        ("batch_size", 60, "does not divide"),
         ("epochs", 2.5, "not of the kind"),
-        ("clip", -0.1, "negative"),
-        ("clip", float("nan"), "not finite"),
+        ("clip_eps", -0.1, "negative"),
+        ("clip_eps", float("nan"), "not finite"),
         ("gamma", 2.0, "above 1"),
         ("epochs", 0, "no size"),
-        ("hidden", [0], "no size"),
+        ("hidden_sizes", [0], "no size"),
         ("rollout_steps", 2**20, "is above"),
-        ("obs_norm", 1, "not of the kind"),
+        ("normalize_observations", 1, "not of the kind"),
     ]:
         with pytest.raises(InputError, match=message):
             with_setting(key, value)
 
 
 def test_every_named_policy_exists_and_others_are_refused():
-    built = build(load("aigc-heavy"))
+    problem = build(load("aigc-heavy"))
     alone = [name for name in BASELINE_NAMES if name != "greedy-in-turn"]
-    assert baseline_names(built) == alone
+    assert baseline_names(problem) == alone
     for name in BASELINE_NAMES:
-        assert baseline(name, built).name == name
-    assert baseline("rollout-3", built).policy.horizon == 3
+        assert baseline(name, problem).name == name
+    assert baseline("rollout-3", problem).policy.horizon == 3
     for name in ("gredy", "local-3", "rollout-0"):
         with pytest.raises(InputError, match=f"no policy '{name}'"):
-            baseline(name, built)
+            baseline(name, problem)

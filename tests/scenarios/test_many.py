@@ -32,12 +32,12 @@ def recordings(tmp_path: Path) -> Path:
 
 
 def test_the_fleet_is_sixteen_different_devices() -> None:
-    built = build(load("aigc-fleet"))
-    assert built.world.devices == 16
-    numbers = [built.params.device_ghz, built.params.kappa, built.params.battery_j]
+    problem = build(load("aigc-fleet"))
+    assert problem.world.devices == 16
+    numbers = [problem.params.device_ghz, problem.params.kappa, problem.params.battery_j]
     assert len(set(zip(*[np.asarray(n).tolist() for n in numbers], strict=True))) == 16
-    stream = built.train_stream
-    rows = jax.jit(lambda key: stream.take(stream.start(key), 4000)[1])(jax.random.key(0))
+    stream = problem.train_stream
+    rows = jax.jit(lambda key: stream.next_rows(stream.init_carry(key), 4000)[1])(jax.random.key(0))
     spec = load("aigc-fleet").streams
     for name in ("work_gcycles", "input_mb", "bandwidth_mbps"):
         low, high = (np.asarray(getattr(getattr(spec, name), end)) for end in ("low", "high"))
@@ -89,9 +89,9 @@ def test_positions_without_reach_are_refused() -> None:
 
 def test_the_city_is_drawn_without_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
-    built = build(load("aigc-city"))
-    assert built.placement == "drawn"
-    table = np.asarray(built.params.neighbours)
+    problem = build(load("aigc-city"))
+    assert problem.placement == "drawn"
+    table = np.asarray(problem.params.neighbours)
     assert table.shape == (816, 3)
     assert table.dtype == np.int32
     assert set(np.unique(table)) <= set(range(125))
@@ -103,9 +103,9 @@ def test_the_city_is_read_where_the_recording_is(
 ) -> None:
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
     scenario = load("aigc-city", SMALL_CITY)
-    built = build(scenario, str(recordings))
-    assert built.placement == "recorded"
-    np.testing.assert_array_equal(built.params.neighbours, [[0, 1], [1, 2], [2, 3], [3, 4]])
+    problem = build(scenario, str(recordings))
+    assert problem.placement == "recorded"
+    np.testing.assert_array_equal(problem.params.neighbours, [[0, 1], [1, 2], [2, 3], [3, 4]])
     before = fingerprint(scenario, str(recordings))
     users = recordings / "placement" / USERS_FILE
     users.write_text(users.read_text().replace("144.901", "144.949"))
@@ -139,12 +139,12 @@ def test_learners_for_each_device_and_alone() -> None:
 def test_samples_of_all_devices_count() -> None:
     """8 x 64 slots of 16 devices are 8192 samples of a shared network, 512 of each own."""
     world = build(load("aigc-fleet")).world
-    wide = load("aigc-fleet", {"learner.minibatch": 1024})
+    wide = load("aigc-fleet", {"learner.batch_size": 1024})
     build_learner("se-ppo", wide, world, 1e4)
-    with pytest.raises(InputError, match=r"1024 does not divide envs \* rollout_steps = 512"):
+    with pytest.raises(InputError, match=r"1024 does not divide num_envs \* rollout_steps = 512"):
         build_learner("se-ppo-independent", wide, world, 1e4)
-    odd = load("aigc-fleet", {"learner.minibatch": 3})
-    with pytest.raises(InputError, match=r"envs \* rollout_steps \* devices = 8192"):
+    odd = load("aigc-fleet", {"learner.batch_size": 3})
+    with pytest.raises(InputError, match=r"num_envs \* rollout_steps \* devices = 8192"):
         build_learner("se-ppo", odd, world, 1e4)
     long = load("aigc-fleet", {"learner.rollout_steps": 2**14})
     with pytest.raises(InputError, match=r"devices = 2097152 is above 1048576"):

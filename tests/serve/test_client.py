@@ -93,8 +93,8 @@ def test_an_outcome_whose_answer_was_lost_is_recorded_and_said_to_be():
         if path != "/v1/outcome":
             return decision("a")
         if recorded:
-            problem = {"problem": "an outcome of this decision was recorded before"}
-            return "409 Conflict", json.dumps({"error": problem})
+            message = {"problem": "an outcome of this decision was recorded before"}
+            return "409 Conflict", json.dumps({"error": message})
         recorded.add("a")
         return None
 

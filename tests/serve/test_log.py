@@ -110,7 +110,7 @@ def test_a_file_that_goes_while_it_is_written_is_written_again(tmp_path, monkeyp
 
 
 def test_an_outcome_waits_for_its_decision_behind_a_backlog(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("edgewright.serve.log.MAX_AT_ONCE", 2)
     log, told = DecisionLog(tmp_path / "log.db", most_waiting=100), []
     for number in range(9):
         assert log.add(entry(number))
@@ -122,7 +122,7 @@ def test_an_outcome_waits_for_its_decision_behind_a_backlog(tmp_path, monkeypatc
 
 
 def test_an_outcome_is_written_though_decisions_keep_coming(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("edgewright.serve.log.MAX_AT_ONCE", 2)
     log, told = DecisionLog(tmp_path / "log.db", most_waiting=1000), []
     for number in range(20):
         log.add(entry(number))
@@ -136,7 +136,7 @@ def test_an_outcome_is_written_though_decisions_keep_coming(tmp_path, monkeypatc
 
 
 def test_an_outcome_behind_a_backlog_is_refused_when_the_disk_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgewright.serve.log.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("edgewright.serve.log.MAX_AT_ONCE", 2)
     log, told = DecisionLog(tmp_path / "log.db", most_waiting=100), []
     with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from edgewright.client import Client
-from edgewright.serve.protocol import MOST_HEAD, MOST_HEADERS, MOST_PIPELINED, PIECE
+from edgewright.serve.protocol import MAX_HEAD, MAX_HEADERS, MAX_PIPELINED, PIECE
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-MOST_BYTES = 20_000_000
+MAX_BYTES = 20_000_000
 
 linux = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(),
@@ -29,7 +29,7 @@ def flood(connection, start, more):
     sent = len(start)
     with contextlib.suppress(ConnectionError):
         connection.sendall(start)
-        while sent < MOST_BYTES:
+        while sent < MAX_BYTES:
             connection.sendall(more)
             sent += len(more)
     return sent
@@ -53,7 +53,7 @@ FLOODS = {
 def test_a_head_without_end_is_cut_off_and_others_are_served(service, soon, kind):
     before = service.memory_mb()
     with service.connect() as connection:
-        assert flood(connection, *FLOODS[kind]) < MOST_BYTES
+        assert flood(connection, *FLOODS[kind]) < MAX_BYTES
         with contextlib.suppress(ConnectionError):
             assert connection.recv(1000)[:12] in (b"HTTP/1.1 431", b"HTTP/1.1 400", b"")
     assert service.memory_mb() - before < 30
@@ -62,8 +62,8 @@ def test_a_head_without_end_is_cut_off_and_others_are_served(service, soon, kind
 
 @pytest.mark.parametrize("kind", ["one large header", "many headers"])
 def test_a_head_that_is_too_large_is_told_so(service, read, kind):
-    many = b"".join(b"X-%d: a\r\n" % number for number in range(MOST_HEADERS + 1))
-    large = b"X: %b\r\n" % (b"a" * (2 * MOST_HEAD + PIECE))
+    many = b"".join(b"X-%d: a\r\n" % number for number in range(MAX_HEADERS + 1))
+    large = b"X: %b\r\n" % (b"a" * (2 * MAX_HEAD + PIECE))
     with service.connect() as connection:
         connection.sendall(GET + (many if kind == "many headers" else large) + b"\r\n")
         [(status, answer)], _ = read(connection)
@@ -74,7 +74,7 @@ def test_a_head_that_is_too_large_is_told_so(service, read, kind):
 
 
 def test_heads_of_any_cut_and_order_are_read_up_to_the_limit(service, read, post, observation):
-    head = GET + b"X: %b\r\n\r\n" % (b"a" * (MOST_HEAD - 100))
+    head = GET + b"X: %b\r\n\r\n" % (b"a" * (MAX_HEAD - 100))
     large = post("/v1/decide", {"observations": [observation] * 300})
     text = head + large + head + GET + b"\r\n" + large + head
     with service.connect() as connection:
@@ -149,9 +149,9 @@ def test_a_body_that_looks_like_a_request_stays_a_body(service, read, post):
 def test_many_wishes_in_one_packet_are_read_one_by_one(service, read):
     one = b"GET /healthz HTTP/1.1\r\nConnection:upgrade\r\nUpgrade:x\r\n\r\n"
     with service.connect() as connection:
-        connection.sendall(one * MOST_PIPELINED)
-        found, left = read(connection, MOST_PIPELINED)
-        assert ({status for status, _ in found}, len(found)) == ({200}, MOST_PIPELINED)
+        connection.sendall(one * MAX_PIPELINED)
+        found, left = read(connection, MAX_PIPELINED)
+        assert ({status for status, _ in found}, len(found)) == ({200}, MAX_PIPELINED)
         assert left == b""
 
 
@@ -163,7 +163,7 @@ def test_requests_that_do_not_wait_for_answers_are_few_and_end_quietly(service, 
         assert status == 429
     for _ in range(20):  # gone before the answers
         with service.connect() as connection:
-            connection.sendall((GET + b"\r\n") * MOST_PIPELINED)
+            connection.sendall((GET + b"\r\n") * MAX_PIPELINED)
     assert "true" in service.get("/healthz")
     assert len(service.said) == lines
 

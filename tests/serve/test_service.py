@@ -311,7 +311,7 @@ def test_a_reload_under_load_fails_no_request_and_switches_once(setup, bundles, 
             async with asyncio.timeout(20):
                 while not service.counters.reloads["refused"]:
                     await asyncio.sleep(0.01)
-            assert "no rule" in service.reloader.problem
+            assert "no rule" in service.reloader.message
             service.decider.settings = service.reloader.settings = dataclasses.replace(
                 setup, fallback=None
             )
@@ -362,11 +362,11 @@ def test_a_reload_that_breaks_in_any_way_is_refused_and_the_next_is_taken(
                 patch.setattr(decider, "prepare", broken)
                 put(bundles["a2c"], setup.bundle)
                 await come(lambda: service.counters.reloads["refused"])
-            assert service.reloader.problem == "bad arrays"
+            assert service.reloader.message == "bad arrays"
             assert service.decider.serving.bundle.version == before
             put(bundles["dqn"], setup.bundle)
             await come(lambda: service.counters.reloads["taken"])
-            assert service.reloader.problem == ""
+            assert service.reloader.message == ""
             assert service.decider.serving.bundle.version != before
 
     asyncio.run(go())
@@ -403,7 +403,7 @@ def test_a_fallback_in_a_file_is_shown_and_taken_up_when_it_changes(setup, bundl
             assert policy["version"] == decides
             beside.unlink()
             await come(lambda: service.counters.reloads["refused"])
-            assert "cannot be read" in service.reloader.problem
+            assert "cannot be read" in service.reloader.message
 
     asyncio.run(go())
 

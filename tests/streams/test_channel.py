@@ -24,7 +24,7 @@ class Row:
 
 def rows(process: Fading | RecordedRows, length: int, seed: int = 0) -> np.ndarray:
     stream = Composite(into=Row, fields={"gain": process})
-    return np.asarray(stream.take(stream.start(jax.random.key(seed)), length)[1].gain)
+    return np.asarray(stream.next_rows(stream.init_carry(jax.random.key(seed)), length)[1].gain)
 
 
 def test_rayleigh_fading_is_exponential_with_the_mean_of_the_path():

@@ -46,8 +46,8 @@ def stream() -> Composite:
 
 @jax.jit
 def rows(stream: Composite, key: Array) -> Inputs:
-    carry, first = stream.take(stream.start(key), 6)
-    _, second = stream.take(carry, 6)
+    carry, first = stream.next_rows(stream.init_carry(key), 6)
+    _, second = stream.next_rows(carry, 6)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second)
 
 
@@ -130,13 +130,15 @@ def test_resume_hands_every_field_its_own_present() -> None:
     )
 
     def future(key: Array) -> Inputs:
-        return still.take(still.resume(key, x), 3)[1]
+        return still.next_rows(still.resume(key, x), 3)[1]
 
     first, second = (jax.jit(future)(jax.random.key(n)) for n in (0, 1))
     np.testing.assert_allclose(first.bandwidth_mbps, [[6.0, 14.0]] * 3, rtol=1e-6)
     np.testing.assert_array_equal(first.load, [[4.0, 0.0, 2.0, 1.0]] * 3)
     assert (first.gap_s != second.gap_s).all()  # what is memoryless is drawn afresh
-    usual, found = (jax.tree.structure(carry) for carry in (still.start(KEY), still.resume(KEY, x)))
+    usual, found = (
+        jax.tree.structure(carry) for carry in (still.init_carry(KEY), still.resume(KEY, x))
+    )
     assert usual == found
 
 

@@ -61,13 +61,13 @@ def bits_for(process: Process, key: Array, length: int) -> Array:
 @partial(jax.jit, static_argnums=2)
 def rows(process: Process, key: Array, length: int = 16) -> Array:
     key, now = jax.random.split(key)
-    return process.take(process.start(now), bits_for(process, key, length))[1]
+    return process.next_rows(process.init_carry(now), bits_for(process, key, length))[1]
 
 
 @partial(jax.jit, static_argnums=3)
 def resumed_rows(process: Process, key: Array, x: Array, length: int) -> Array:
     key, now = jax.random.split(key)
-    return process.take(process.resume(now, x), bits_for(process, key, length))[1]
+    return process.next_rows(process.resume(now, x), bits_for(process, key, length))[1]
 
 
 def draw(process: Process, length: int) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_blocks_join_without_a_seam(name: str) -> None:
     process = PROCESSES[name]
     take = jax.jit(process.take)
     bits = bits_for(process, KEY, 20)
-    start = process.start(jax.random.key(5))
+    start = process.init_carry(jax.random.key(5))
     memory, first = take(start, bits[:, :7])
     end, second = take(memory, bits[:, 7:])
     whole_end, whole = take(start, bits)
@@ -126,7 +126,7 @@ def test_elements_of_a_row_are_independent_of_each_other(name: str) -> None:
 @pytest.mark.parametrize("name", PROCESSES)
 def test_resume_gives_a_memory_of_the_usual_form(name: str) -> None:
     process = PROCESSES[name]
-    memory, taken = process.take(process.start(KEY), bits_for(process, KEY, 4))
+    memory, taken = process.next_rows(process.init_carry(KEY), bits_for(process, KEY, 4))
     resumed = jax.jit(process.resume)(jax.random.key(3), taken[-1])
     usual, found = (jax.tree.map(lambda a: (a.shape, a.dtype), m) for m in (memory, resumed))
     assert usual == found
@@ -331,7 +331,7 @@ def test_autoregressive_is_stationary_from_the_first_row_on() -> None:
 def test_autoregressive_equals_its_recursion() -> None:
     # The same random numbers, one step at a time.
     process = autoregressive((2,))
-    memory, bits = process.start(KEY), bits_for(process, KEY, 50)
+    memory, bits = process.init_carry(KEY), bits_for(process, KEY, 50)
     last, fast = jax.jit(process.take)(memory, bits)
     noise = np.asarray(p.normal(bits[0]), np.float64)
     spread = math.sqrt(math.log(1.25))

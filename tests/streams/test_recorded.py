@@ -31,14 +31,14 @@ def padded_with_nan(shape: tuple[int, ...], scale: object = 1.0) -> Recording:
 
 
 @partial(jax.jit, static_argnums=2)
-def take(process: Recording, memory: Place, length: int) -> tuple[Place, Array]:
+def next_rows(process: Recording, memory: Place, length: int) -> tuple[Place, Array]:
     bits = jnp.zeros((process.words, length, *process.shape), jnp.uint32)
-    return process.take(memory, bits)
+    return process.next_rows(memory, bits)
 
 
 @partial(jax.jit, static_argnums=2)
 def start_and_take(process: Recording, key: Array, length: int) -> Array:
-    return take(process, process.start(key), length)[1]
+    return next_rows(process, process.init_carry(key), length)[1]
 
 
 def slow_take(file: int, position: int, length: int) -> list[float]:
@@ -57,7 +57,7 @@ def test_take_loops_each_element_over_its_own_file() -> None:
     places = [(f, p) for f, row in enumerate(ROWS) for p in range(len(row))]
     process = padded_with_nan((len(places),))
     file, position = (jnp.array(column, jnp.int32) for column in zip(*places, strict=True))
-    (file_after, position_after), values = take(process, (file, position), 13)
+    (file_after, position_after), values = next_rows(process, (file, position), 13)
     for n, place in enumerate(places):
         assert values[:, n].tolist() == slow_take(*place, 13)
         assert values[0, n] == ROWS[place[0]][place[1]]
@@ -69,10 +69,10 @@ def test_take_loops_each_element_over_its_own_file() -> None:
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
 def test_two_blocks_are_one_long_block(shape: tuple[int, ...]) -> None:
     process = padded_with_nan(shape)
-    carry = process.start(KEY)
-    middle, first = take(process, carry, 7)
-    end, second = take(process, middle, 30)
-    whole_end, whole = take(process, carry, 37)
+    carry = process.init_carry(KEY)
+    middle, first = next_rows(process, carry, 7)
+    end, second = next_rows(process, middle, 30)
+    whole_end, whole = next_rows(process, carry, 37)
     assert whole.shape == (37, *shape)
     np.testing.assert_array_equal(jnp.concatenate([first, second]), whole)
     np.testing.assert_array_equal(end[0], whole_end[0])
@@ -112,7 +112,7 @@ def test_same_key_same_rows_other_key_other_rows_under_jit_and_vmap() -> None:
 
 def test_take_uses_no_random_numbers() -> None:
     process = padded_with_nan((3,))
-    text = str(jax.make_jaxpr(lambda carry: take(process, carry, 4))(process.start(KEY)))
+    text = str(jax.make_jaxpr(lambda carry: next_rows(process, carry, 4))(process.init_carry(KEY)))
     assert "gather" in text
     assert "random" not in text and "threefry" not in text
 
@@ -140,11 +140,11 @@ def test_scale_is_a_leaf_for_each_element() -> None:
 def test_resume_follows_the_observed_row(scale: float) -> None:
     # All values differ, so the true future is known: also over the end of a file.
     process = padded_with_nan((9,), scale)
-    carry, _ = take(process, process.start(KEY), 3)
-    carry, row = take(process, carry, 1)
-    _, future = take(process, carry, 8)
+    carry, _ = next_rows(process, process.init_carry(KEY), 3)
+    carry, row = next_rows(process, carry, 1)
+    _, future = next_rows(process, carry, 8)
     resumed = jax.jit(process.resume)(jax.random.key(1), row[0])
-    np.testing.assert_array_equal(take(process, resumed, 8)[1], future)
+    np.testing.assert_array_equal(next_rows(process, resumed, 8)[1], future)
     assert all(leaf.dtype == jnp.int32 for leaf in resumed)
 
 
@@ -159,7 +159,7 @@ def test_resume_draws_among_ties() -> None:
     process = recording([[0.0, 1.0, 0.0, 2.0], [0.0, 3.0]])
     keys = jax.random.split(KEY, 6000)
     carries = jax.vmap(process.resume, in_axes=(0, None))(keys, jnp.float32(0.0))
-    first = jax.vmap(lambda carry: take(process, carry, 1)[1][0])(carries)
+    first = jax.vmap(lambda carry: next_rows(process, carry, 1)[1][0])(carries)
     found, counts = np.unique(first, return_counts=True)
     assert found.tolist() == [1.0, 2.0, 3.0]
     # Three ties, 6000 draws: one third each within 4.5 standard errors.
@@ -198,14 +198,14 @@ def test_a_recording_replaces_a_synthetic_field() -> None:
     replaced = stream.replace(bandwidth_mbps=recording(ROWS, shape=(2,)))
 
     def rows(stream: Composite) -> Rows:
-        return stream.take(stream.start(KEY), 6)[1]
+        return stream.next_rows(stream.init_carry(KEY), 6)[1]
 
     before, after = jax.jit(rows)(stream), jax.jit(rows)(replaced)
     np.testing.assert_array_equal(before.gap_s, after.gap_s)
     assert after.bandwidth_mbps.shape == (6, 2)
     assert (np.asarray(after.bandwidth_mbps) >= 10.0).all()
     resumed = replaced.resume(KEY, jax.tree.map(lambda leaf: leaf[-1], after))
-    assert replaced.take(resumed, 2)[1].bandwidth_mbps.shape == (2, 2)
+    assert replaced.next_rows(resumed, 2)[1].bandwidth_mbps.shape == (2, 2)
 
 
 # --- bandwidth ------------------------------------------------------------------------------------
@@ -248,11 +248,11 @@ def test_bandwidth_is_scaled_by_one_common_factor(tmp_path: Path) -> None:
     ratios = np.concatenate(cells(scaled)) / np.concatenate(cells(plain))
     np.testing.assert_allclose(ratios, ratios[0], rtol=1e-5)
     # What a stream shows over a whole loop is the file's own mean, whatever the phase.
-    carry = scaled.start(KEY)
+    carry = scaled.init_carry(KEY)
     for n in range(3):
         length = int(scaled.lengths[carry[0][n]])
         own = cells(scaled)[int(carry[0][n])].mean()
-        shown = take(scaled, carry, length)[1][:, n].mean()
+        shown = next_rows(scaled, carry, length)[1][:, n].mean()
         assert float(shown) == pytest.approx(float(own), rel=1e-5)
 
 
@@ -343,7 +343,7 @@ def test_servers_have_phases_of_their_own(log: Path) -> None:
     process = recorded.recorded_load(
         log, utilisation=0.5, capacity=2.0, interval_s=0.5, shape=(200,)
     )
-    _, position = process.start(KEY)
+    _, position = process.init_carry(KEY)
     assert len(np.unique(position)) == int(process.lengths[0])
 
 

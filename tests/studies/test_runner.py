@@ -16,7 +16,7 @@ from edgewright import papers
 from edgewright.cli.study_command import command
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.studies.runner import places, run_jobs, run_study
-from edgewright.studies.study import Measure, Plan
+from edgewright.studies.study import FunctionJob, Plan
 from edgewright.training import store
 
 STEPS = 12 * 256
@@ -52,7 +52,7 @@ def test_arms_hold_what_they_should(whole):
     assert table.array("a", "episodes/reward").shape == (2, 4)
     assert table.array("a", "curves/reward").shape == table.array("a", "curves/steps").shape
     assert table.array("a", "curves/steps")[0, -1] == STEPS
-    assert table["b"].facts["settings"]["actor_rate"] == 1e-3  # from the choice
+    assert table["b"].facts["settings"]["actor_learning_rate"] == 1e-3  # from the choice
     assert table["choice"].facts["at_edge"]
     assert np.any(table.array("a", "episodes/reward") != table.array("b", "episodes/reward"))
     assert np.any(table.array("a", "episodes/delay_s") != table.array("tried", "episodes/delay_s"))
@@ -101,11 +101,11 @@ def test_nothing_is_done_twice_and_another_plan_disturbs_nothing(whole, tiny):
 
 def test_an_error_loses_only_what_needs_it(tiny, tmp_path):
     jobs = [
-        Measure("bad", tiny.fail, cost=5.0),
-        Measure("after", tiny.double, {"of": "bad"}, needs=("bad",)),
-        Measure("good", tiny.add, {"a": 1, "b": 1}),
-        Measure("twice", tiny.double, {"of": "good"}, needs=("good",)),
-        Measure("dies", tiny.die_once),
+        FunctionJob("bad", tiny.fail, cost=5.0),
+        FunctionJob("after", tiny.double, {"of": "bad"}, needs=("bad",)),
+        FunctionJob("good", tiny.add, {"a": 1, "b": 1}),
+        FunctionJob("twice", tiny.double, {"of": "good"}, needs=("good",)),
+        FunctionJob("dies", tiny.die_once),
     ]
     with pytest.raises(CheckFailed, match=r"1 of 5 jobs failed and 1 wait.*ZeroDivisionError: on"):
         run_jobs(jobs, tmp_path, processes=2)
@@ -117,11 +117,11 @@ def test_an_error_loses_only_what_needs_it(tiny, tmp_path):
 
 def test_a_job_that_always_kills_its_process_is_given_up(tiny, tmp_path):
     with pytest.raises(CheckFailed, match="died 3 times, last with code -9"):
-        run_jobs([Measure("dies", tiny.die_always)], tmp_path, processes=1)
+        run_jobs([FunctionJob("dies", tiny.die_always)], tmp_path, processes=1)
 
 
 def test_a_result_that_was_altered_is_refused(tiny, tmp_path):
-    jobs = [Measure("sum", tiny.add, {"a": 1, "b": 2})]
+    jobs = [FunctionJob("sum", tiny.add, {"a": 1, "b": 2})]
     run_jobs(jobs, tmp_path, processes=0)
     path = places(jobs, tmp_path, None)["sum"].result
     arrays, facts = store.load_arrays(path)

@@ -9,8 +9,8 @@ import pytest
 from edgewright.core.errors import InputError
 from edgewright.studies.study import (
     Claim,
-    Found,
-    Measure,
+    FunctionJob,
+    JobResult,
     Measured,
     Plan,
     Table,
@@ -58,11 +58,11 @@ def test_a_measure_may_say_that_nothing_compares():
 
 
 def nothing(desk):
-    return Found({})
+    return JobResult({})
 
 
 def job(key, needs=(), **arguments):
-    return Measure(key, nothing, arguments, needs)
+    return FunctionJob(key, nothing, arguments, needs)
 
 
 def test_the_hash_follows_what_is_asked_and_needed():
@@ -88,7 +88,10 @@ def test_jobs_that_cannot_be_ordered_are_refused(jobs, words):
 
 def test_the_table_is_tidy(tmp_path):
     arrays = {"episodes/x": np.array([[1.0, 2.0], [3.0, 4.0]]), "episodes/y": np.ones((2, 2))}
-    found = {"a": Found(arrays, {"labels": {"policy": "p"}}), "b": Found({"other/z": np.ones(3)})}
+    found = {
+        "a": JobResult(arrays, {"labels": {"policy": "p"}}),
+        "b": JobResult({"other/z": np.ones(3)}),
+    }
     table = Table(found, {"episodes": ("seed", "episode"), "other": ("n",)}, PLAN)
     table.write_csv(tmp_path / "t.csv", "episodes")
     rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))

@@ -11,8 +11,16 @@ from edgewright.evaluation.joint_bootstrap import joint_bootstrap
 from edgewright.reporting import html
 from edgewright.reporting.figures import comparison
 from edgewright.reporting.plot_data import Row
-from edgewright.studies.jobs import Arm, Choice, Elsewhere, Rule, Setup
-from edgewright.studies.study import Claim, Desk, Found, Measure, Measured, Plan, Study
+from edgewright.studies.jobs import HyperparameterSelection, Rule, Setup, TrainingJob, TransferJob
+from edgewright.studies.study import (
+    Claim,
+    FunctionJob,
+    JobContext,
+    JobResult,
+    Measured,
+    Plan,
+    Study,
+)
 
 SMALL = {
     "evaluation.episodes": 4,
@@ -23,51 +31,51 @@ SMALL = {
 }
 
 
-def add(desk: Desk, a: int, b: int) -> Found:
+def add(desk: JobContext, a: int, b: int) -> JobResult:
     """Return a sum."""
-    return Found({"sum/x": np.array([[a + b]])}, {"a": a})
+    return JobResult({"sum/x": np.array([[a + b]])}, {"a": a})
 
 
-def double(desk: Desk, of: str) -> Found:
+def double(desk: JobContext, of: str) -> JobResult:
     """Return twice what another job found."""
-    return Found({"sum/x": 2 * desk.found[of].arrays["sum/x"]})
+    return JobResult({"sum/x": 2 * desk.found[of].arrays["sum/x"]})
 
 
-def fail(desk: Desk) -> Found:
+def fail(desk: JobContext) -> JobResult:
     """Fail as code does."""
     raise ZeroDivisionError("on purpose")
 
 
-def die_once(desk: Desk) -> Found:
+def die_once(desk: JobContext) -> JobResult:
     """Kill this process the first time."""
     marker = desk.folder / "was-here"
     if not marker.exists():
         desk.folder.mkdir(parents=True)
         marker.write_text("")
         os.kill(os.getpid(), signal.SIGKILL)
-    return Found({"sum/x": np.array([[1.0]])})
+    return JobResult({"sum/x": np.array([[1.0]])})
 
 
-def die_always(desk: Desk) -> Found:
+def die_always(desk: JobContext) -> JobResult:
     """Kill this process every time."""
     os.kill(os.getpid(), signal.SIGKILL)
-    return Found({})
+    return JobResult({})
 
 
 def jobs(plan: Plan) -> list:
     """Return two arms, one of which takes its rate from a choice, a transfer and two rules."""
     setup = Setup("aigc-heavy", SMALL)
-    slow = Setup("aigc-heavy", {**SMALL, "learner.actor_rate": 1e-5})
-    rate = {"actor_rate": 1e-3}
+    slow = Setup("aigc-heavy", {**SMALL, "learner.actor_learning_rate": 1e-5})
+    rate = {"actor_learning_rate": 1e-3}
     return [
-        Arm("a", setup, "se-ppo", plan.steps, plan.seeds, "one"),
-        Arm("tried", slow, "se-ppo", plan.steps, 1, first_seed=7),
-        Choice("choice", (("tried", rate),)),
-        Arm("b", setup, "se-ppo", plan.steps, plan.seeds, "two", rates_from="choice"),
-        Elsewhere("a-elsewhere", "a", Setup("aigc-calibrated", SMALL)),
+        TrainingJob("a", setup, "se-ppo", plan.steps, plan.seeds, "one"),
+        TrainingJob("tried", slow, "se-ppo", plan.steps, 1, first_seed=7),
+        HyperparameterSelection("choice", (("tried", rate),)),
+        TrainingJob("b", setup, "se-ppo", plan.steps, plan.seeds, "two", rates_from="choice"),
+        TransferJob("a-elsewhere", "a", Setup("aigc-calibrated", SMALL)),
         Rule("random", setup, "random"),
         Rule("bound", setup, "bound"),
-        Measure("sum", add, {"a": 1, "b": 2}),
+        FunctionJob("sum", add, {"a": 1, "b": 2}),
     ]
 
 

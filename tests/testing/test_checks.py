@@ -145,7 +145,7 @@ def walk(**methods: Any) -> Any:
 
 
 def taken(change: Any) -> Any:
-    return lambda self, carry, length: change(*Composite.take(self, carry, length))
+    return lambda self, carry, length: change(*Composite.next_rows(self, carry, length))
 
 
 BROKEN_STREAMS = {
@@ -158,7 +158,7 @@ BROKEN_STREAMS = {
         take=taken(lambda carry, rows: (carry, ProbeInputs(cue=rows.cue[:, None] * rows.cue[None])))
     ),
     "another key gives another record": walk(
-        start=lambda self, key: Composite.start(self, jax.random.key(0))
+        start=lambda self, key: Composite.init_carry(self, jax.random.key(0))
     ),
     "resume returns a carry": walk(resume=lambda self, key, x: x),
 }
@@ -192,7 +192,7 @@ class Coin:
 
     weight: Array
 
-    def start(self, key: Array) -> Any:
+    def init_carry(self, key: Array) -> Any:
         return jnp.zeros((), jnp.int32)
 
     def act(self, key: Array, carry: Any, observation: Array) -> Any:
@@ -241,7 +241,7 @@ def test_a_policy_with_memory_and_one_that_is_told_more_pass():
     check_policy(Coin(weight=jnp.zeros(())), WORLD, PARAMS)
     check_policy(
         Coin(weight=jnp.zeros(())), WORLD, PARAMS,
-        reveal=lambda params, state, x: state.cue[None],
+        observe_fn=lambda params, state, x: state.cue[None],
     )  # fmt: skip
 
 
@@ -250,7 +250,7 @@ class Tiny:
     """The smallest learner: a weight that follows the reward."""
 
     rate: Array | float = 0.1
-    envs: int = static(default=2)
+    num_envs: int = static(default=2)
     rollout_steps: int = static(default=4)
 
     def init(self, key: Array, observation: Array, actions: Discrete) -> dict[str, Array]:
@@ -284,7 +284,7 @@ class StaticRate(Tiny):
 class Sizeless(Tiny):
     """A size that is a number."""
 
-    envs: float = 2.5
+    num_envs: float = 2.5
 
 
 def mutating_policy(self: Any, state: Any, explore: bool) -> Any:
@@ -342,12 +342,12 @@ def test_the_smallest_learner_passes():
     check_learner(Tiny(), WORLD, PARAMS)
 
 
-SMALL = {"hidden": (8,), "envs": 4, "rollout_steps": 16, "minibatch": 32}
+SMALL = {"hidden_sizes": (8,), "num_envs": 4, "rollout_steps": 16, "batch_size": 32}
 
 
 @pytest.mark.parametrize(
     "made",
-    [PPO(**SMALL, epochs=2), DQN(**SMALL, replay=256, learn_after=0.0, train_every=32)],
+    [PPO(**SMALL, epochs=2), DQN(**SMALL, buffer_size=256, learning_starts=0.0, train_freq=32)],
     ids=lambda made: type(made).__name__,
 )
 def test_the_learners_of_the_house_pass(made):

@@ -126,7 +126,7 @@ def test_misspelt_evaluation_and_settings_that_diverge_keep_what_was_there(tmp_p
         train(request(**{"evaluation.baseline": "greddy"}), tmp_path / "typo")
     assert not (tmp_path / "typo").exists()
     with pytest.raises(CheckFailed, match="is not finite"):
-        train(request(seeds=1, **{"learner.critic_rate": 1e30}), tmp_path / "diverges")
+        train(request(seeds=1, **{"learner.critic_learning_rate": 1e30}), tmp_path / "diverges")
 
 
 def test_two_processes_cannot_train_into_one_folder(run):

@@ -19,7 +19,7 @@ import numpy as np
 from edgewright.adapters.packing import Layout
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
-from edgewright.loops.unroll import take
+from edgewright.loops.unroll import next_rows
 
 ROWS = 128
 """Rows of inputs drawn at a time. Another number is another random sequence."""
@@ -29,7 +29,7 @@ NUMBERS = 2**31
 
 
 @record
-class Seen:
+class StepResult:
     """What one step shows. Leaves ``[N, ...]`` on the host, to be copied before they are kept."""
 
     observation: Any  # what to decide on next: of a new episode where the old one ended
@@ -50,7 +50,7 @@ class _Layouts:
     seen: Layout
 
 
-class Games:
+class VectorStepper:
     """``N`` copies of a world, in lockstep, each with inputs of its own."""
 
     def __init__(self, world: World, params: Any, stream: Stream[Any], count: int) -> None:
@@ -67,7 +67,7 @@ class Games:
         """Say whether :meth:`start` was called."""
         return self._carry is not None
 
-    def start(self, numbers: Sequence[int]) -> np.ndarray:
+    def reset(self, numbers: Sequence[int]) -> np.ndarray:
         """Start all copies afresh and return their observations ``[N, *agents, features]``."""
         seeds = np.asarray(numbers, np.uint32)
         self._carry, self._rows = _first_rows(self._stream, self._layouts, seeds)
@@ -80,7 +80,7 @@ class Games:
             self._next_row()
         return self._reset()
 
-    def step(self, actions: np.ndarray) -> Seen:
+    def step(self, actions: np.ndarray) -> StepResult:
         """Step every copy with ``[N, *agents, ...]`` and reset those whose episode ended."""
         self._state, words = _advance(
             self.world,
@@ -114,7 +114,7 @@ class Games:
 def _layouts(world: World, params: Any, stream: Stream[Any]) -> _Layouts:
     """Return the layouts, found without computing anything."""
     key = jax.eval_shape(lambda: jax.random.key(0))
-    row = jax.eval_shape(lambda k: stream.take(stream.start(k), 1)[1], key)
+    row = jax.eval_shape(lambda k: stream.next_rows(stream.init_carry(k), 1)[1], key)
     x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), row)
     state = jax.eval_shape(world.reset, params, x)
     space = world.action_space(params)
@@ -125,14 +125,14 @@ def _layouts(world: World, params: Any, stream: Stream[Any]) -> _Layouts:
 
 def _play(
     world: World, params: Any, state: Any, action: Any, x: Any, x_next: Any
-) -> tuple[Any, Seen]:
+) -> tuple[Any, StepResult]:
     """Step one copy; return the state to go on from, and what is shown."""
     outcome = world.step(params, state, action, x)
     done = outcome.terminated | outcome.truncated
     final = world.observe(params, outcome.state, x_next)
     fresh = world.reset(params, x_next)
     following = jax.tree.map(lambda a, b: jnp.where(done, a, b), fresh, outcome.state)
-    return following, Seen(
+    return following, StepResult(
         observation=world.observe(params, following, x_next),
         final_observation=final,
         reward=outcome.reward,
@@ -187,8 +187,8 @@ def _packed_rows(layout: Layout, rows: Any) -> Array:
 @functools.partial(jax.jit, static_argnames="layouts")
 def _first_rows(stream: Stream[Any], layouts: _Layouts, seeds: Array) -> tuple[Any, Array]:
     """Return the carries of new streams and a first block ``[ROWS + 1, N, words]``."""
-    carry = jax.vmap(lambda seed: stream.start(jax.random.key(seed)))(seeds)
-    carry, rows = take(stream, carry, ROWS)
+    carry = jax.vmap(lambda seed: stream.init_carry(jax.random.key(seed)))(seeds)
+    carry, rows = next_rows(stream, carry, ROWS)
     words = _packed_rows(layouts.x, rows)
     return carry, jnp.concatenate([words[:1], words])
 
@@ -198,5 +198,5 @@ def _more_rows(
     stream: Stream[Any], layouts: _Layouts, carry: Any, before: Array
 ) -> tuple[Any, Array]:
     """Return the next carries and a block whose row 0 is the last one of the block before."""
-    carry, rows = take(stream, carry, ROWS)
+    carry, rows = next_rows(stream, carry, ROWS)
     return carry, jnp.concatenate([before[-1:], _packed_rows(layouts.x, rows)])

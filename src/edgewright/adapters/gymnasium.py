@@ -17,11 +17,11 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from edgewright.adapters import spaces
-from edgewright.adapters.games import NUMBERS, Games, Seen
+from edgewright.adapters.games import NUMBERS, StepResult, VectorStepper
 from edgewright.adapters.registration import register
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Stream, World
-from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 
 register()
@@ -40,8 +40,8 @@ def make(
     Raises:
         InputError: the scenario is wrong, or has several devices (see ``adapters.pettingzoo``).
     """
-    built = _built(scenario, data, overrides)
-    return WorldEnv(built.world, built.params, built.train_stream)
+    problem = _built(scenario, data, overrides)
+    return WorldEnv(problem.world, problem.params, problem.train_stream)
 
 
 def make_vec(
@@ -51,8 +51,8 @@ def make_vec(
     overrides: dict[str, Any] | None = None,
 ) -> WorldVectorEnv:
     """Return ``num_envs`` copies of a scenario behind one compiled step; see :func:`make`."""
-    built = _built(scenario, data, overrides)
-    return WorldVectorEnv(built.world, built.params, built.train_stream, num_envs)
+    problem = _built(scenario, data, overrides)
+    return WorldVectorEnv(problem.world, problem.params, problem.train_stream, num_envs)
 
 
 class WorldEnv(gymnasium.Env):
@@ -66,7 +66,7 @@ class WorldEnv(gymnasium.Env):
         self._agents = _single(world, params)
         self.observation_space = spaces.observations(world, params)
         self.action_space = spaces.actions(world, params)
-        self._games = Games(world, params, stream, 1)
+        self._games = VectorStepper(world, params, stream, 1)
         self._over = True
 
     def reset(
@@ -75,7 +75,7 @@ class WorldEnv(gymnasium.Env):
         """Begin an episode; ``options`` are not used."""
         super().reset(seed=seed)
         if seed is not None or not self._games.started:
-            seen = self._games.start([_number(self.np_random)])
+            seen = self._games.reset([_number(self.np_random)])
         else:
             seen = self._games.restart()
         self._over = False
@@ -119,7 +119,7 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         self.single_action_space = spaces.actions(world, params)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._games = Games(world, params, stream, num_envs)
+        self._games = VectorStepper(world, params, stream, num_envs)
 
     def reset(
         self,
@@ -134,15 +134,15 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         """
         each = [seed + n for n in range(self.num_envs)] if isinstance(seed, int) else seed
         if each is not None and len(each) != self.num_envs:
-            problem = f"{len(each)} seeds for {self.num_envs} copies"
-            raise InputError(problem, where="seed", hint="give one number, or one for each copy")
+            message = f"{len(each)} seeds for {self.num_envs} copies"
+            raise InputError(message, where="seed", hint="give one number, or one for each copy")
         super().reset(seed=each[0] if each is not None else None)
         if each is not None or not self._games.started:
             given = each if each is not None else [None] * self.num_envs
             generators = [
                 self.np_random if one is None else seeding.np_random(one)[0] for one in given
             ]
-            seen = self._games.start([_number(generator) for generator in generators])
+            seen = self._games.reset([_number(generator) for generator in generators])
         else:
             seen = self._games.restart()
         return _squeezed(seen, self._agents), {}
@@ -163,7 +163,7 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
             self._info(seen),
         )
 
-    def _info(self, seen: Seen) -> dict[str, Any]:
+    def _info(self, seen: StepResult) -> dict[str, Any]:
         """Return the metrics of the copies that go on, and apart those of the copies that ended."""
         done = seen.terminated | seen.truncated
         metrics = _metrics(seen, self._agents)
@@ -178,7 +178,7 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         return ended if np.all(done) else ended | _masked(metrics, ~done)
 
 
-def _built(scenario: str, data: str | None, overrides: dict[str, Any] | None) -> Built:
+def _built(scenario: str, data: str | None, overrides: dict[str, Any] | None) -> Problem:
     return build(load(scenario, overrides), data)
 
 
@@ -190,9 +190,9 @@ def _single(world: World, params: Any) -> tuple[int, ...]:
     """
     agents = spaces.agents(world, params)
     if agents not in ((), (1,)):
-        problem = f"the world has {' x '.join(map(str, agents))} decision makers"
+        message = f"the world has {' x '.join(map(str, agents))} decision makers"
         hint = "Gymnasium is for one: use edgewright.adapters.pettingzoo"
-        raise InputError(problem, where="world.devices", hint=hint)
+        raise InputError(message, where="world.devices", hint=hint)
     return agents
 
 
@@ -214,7 +214,7 @@ def _squeezed(values: np.ndarray, agents: tuple[int, ...]) -> np.ndarray:
     return values.reshape(values.shape[0], *values.shape[1 + len(agents) :])
 
 
-def _metrics(seen: Seen, agents: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _metrics(seen: StepResult, agents: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Return the metrics by name ``[N, ...]``, without the axis of the one agent."""
     found = {}
     for field in dataclasses.fields(seen.metrics):

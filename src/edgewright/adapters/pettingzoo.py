@@ -10,7 +10,7 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from edgewright.adapters import spaces
-from edgewright.adapters.games import NUMBERS, Games
+from edgewright.adapters.games import NUMBERS, VectorStepper
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Stream, World
 from edgewright.scenarios.build import build
@@ -27,8 +27,8 @@ def make(
         data: folder of recordings, for scenarios that are driven by them.
         overrides: dotted keys and values, e.g. ``{"world.devices": 4}``.
     """
-    built = build(load(scenario, overrides), data)
-    return WorldParallelEnv(built.world, built.params, built.train_stream)
+    problem = build(load(scenario, overrides), data)
+    return WorldParallelEnv(problem.world, problem.params, problem.train_stream)
 
 
 class WorldParallelEnv(ParallelEnv):
@@ -55,7 +55,7 @@ class WorldParallelEnv(ParallelEnv):
         self.action_spaces = {
             agent: spaces.actions(world, params) for agent in self.possible_agents
         }
-        self._games = Games(world, params, stream, 1)
+        self._games = VectorStepper(world, params, stream, 1)
         self._generator: np.random.Generator | None = None
 
     def observation_space(self, agent: str) -> Any:
@@ -72,7 +72,7 @@ class WorldParallelEnv(ParallelEnv):
         """Begin an episode with all agents; ``options`` are not used."""
         if seed is not None or self._generator is None:
             self._generator, _ = seeding.np_random(seed)
-            seen = self._games.start([int(self._generator.integers(NUMBERS))])
+            seen = self._games.reset([int(self._generator.integers(NUMBERS))])
         else:
             seen = self._games.restart()
         self.agents = list(self.possible_agents)
@@ -124,8 +124,8 @@ class WorldParallelEnv(ParallelEnv):
             if agent not in actions:
                 raise InputError(f"there is no action of '{agent}'", where="step")
             if not self.action_spaces[agent].contains(actions[agent]):
-                problem = f"{actions[agent]!r} is no action of '{agent}'"
-                raise InputError(problem, where="step", hint=f"it is {self.action_spaces[agent]}")
+                message = f"{actions[agent]!r} is no action of '{agent}'"
+                raise InputError(message, where="step", hint=f"it is {self.action_spaces[agent]}")
         joint = np.stack([np.asarray(actions[agent]) for agent in self.agents])
         kind = np.int32 if np.issubdtype(joint.dtype, np.integer) else np.float32
         return joint.astype(kind)[None]

@@ -42,7 +42,7 @@ def policy_of(
         return ActorPolicy(
             actor=_mlp(arrays, layers, act),
             observations=moments,
-            obs_norm=observations is not None,
+            normalize_observations=observations is not None,
             explore=False,
         )
     if layers := _layers(arrays, "q_net.q_net."):
@@ -51,7 +51,7 @@ def policy_of(
             observations=moments,
             epsilon=jnp.zeros(()),
             dueling=False,
-            obs_norm=observations is not None,
+            normalize_observations=observations is not None,
             explore=False,
         )
     hint = "PPO, A2C and DQN with an MlpPolicy and discrete actions are understood"

@@ -38,17 +38,19 @@ class ValuePolicy:
     observations: normalise.Moments
     epsilon: Array
     dueling: bool = static()
-    obs_norm: bool = static()
+    normalize_observations: bool = static()
     explore: bool = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``; agents explore independently."""
         seen = normalise.standardise(self.observations, observation)
-        values = action_values(self.network, seen if self.obs_norm else observation, self.dueling)
+        values = action_values(
+            self.network, seen if self.normalize_observations else observation, self.dueling
+        )
         action = jnp.argmax(values, axis=-1).astype(jnp.int32)
         if self.explore:
             chance_key, choice_key = jax.random.split(key)
@@ -91,31 +93,33 @@ class DQN:
     its DQN, the values are those of cleanrl (C) or of Stable-Baselines3 and its zoo (B).
     """
 
-    rate: Array | float = 2.5e-4  # (C) Adam; SB3 has 1e-4 for images
+    learning_rate: Array | float = 2.5e-4  # (C) Adam; SB3 has 1e-4 for images
     gamma: Array | float = 0.95  # as PPO here
-    epsilon_end: Array | float = 0.05  # (C), (B)
-    explore_share: Array | float = 0.2  # of total_steps, from epsilon 1 to epsilon_end
+    final_epsilon: Array | float = 0.05  # (C), (B)
+    exploration_fraction: Array | float = 0.2  # of total_steps, from epsilon 1 to final_epsilon
     total_steps: Array | float = 1e6  # K_max, in environment steps
-    learn_after: Array | float = 1000.0  # (B) environment steps
-    target_every: Array | float = 1000.0  # (B) environment steps; (C) 500
-    clip_gradient: Array | float = 10.0  # (B) norm
+    learning_starts: Array | float = 1000.0  # (B) environment steps
+    target_update_interval: Array | float = 1000.0  # (B) environment steps; (C) 500
+    max_grad_norm: Array | float = 10.0  # (B) norm
     double: bool = static(default=True)
     dueling: bool = static(default=True)
-    obs_norm: bool = static(default=True)
-    rew_norm: bool = static(default=True)
-    hidden: tuple[int, ...] = static(default=(64, 64))
-    envs: int = static(default=8)
+    normalize_observations: bool = static(default=True)
+    normalize_rewards: bool = static(default=True)
+    hidden_sizes: tuple[int, ...] = static(default=(64, 64))
+    num_envs: int = static(default=8)
     rollout_steps: int = static(default=16)
-    replay: int = static(default=100_000)  # samples: one per agent and environment step
-    train_every: int = static(default=4)  # (B) environment steps per gradient step
-    minibatch: int = static(default=64)
+    buffer_size: int = static(default=100_000)  # samples: one per agent and environment step
+    train_freq: int = static(default=4)  # (B) environment steps per gradient step
+    batch_size: int = static(default=64)
 
     def init(self, key: Array, observation: Array, actions: Discrete) -> DQNState:
         """Return a fresh network, its copy and an empty replay. Consumes ``key``."""
         features, agents = observation.shape[-1], observation.shape[:-1]
         # With a last layer of gain 1 the first values are noise as large as a return, and learning
         # begins by forgetting it.
-        network = init_mlp(key, (features, *self.hidden, actions.n + self.dueling), last_gain=0.01)
+        network = init_mlp(
+            key, (features, *self.hidden_sizes, actions.n + self.dueling), last_gain=0.01
+        )
         blank = jnp.zeros(features)
         example = Transition(
             observation=blank,
@@ -128,10 +132,10 @@ class DQN:
             network=network,
             target=network,
             optimiser=self._optimiser().init(ravel_pytree(network)[0]),
-            replay=empty(example, self.replay),
+            replay=empty(example, self.buffer_size),
             observations=normalise.no_moments((features,)),
             returns=normalise.no_moments(()),
-            running_return=jnp.zeros((self.envs, *agents)),
+            running_return=jnp.zeros((self.num_envs, *agents)),
             steps=jnp.zeros(()),
         )
 
@@ -142,16 +146,16 @@ class DQN:
             observations=state.observations,
             epsilon=self._epsilon(state.steps),
             dueling=self.dueling,
-            obs_norm=self.obs_norm,
+            normalize_observations=self.normalize_observations,
             explore=explore,
         )
 
     def update(
         self, key: Array, state: DQNState, batch: Trajectory
     ) -> tuple[DQNState, dict[str, Array]]:
-        """Store one trajectory ``[T, N, ...]``, then one gradient step per ``train_every`` steps.
+        """Store one trajectory ``[T, N, ...]``, then one gradient step per ``train_freq`` steps.
 
-        The target network is copied at the first update after each ``target_every`` steps.
+        The target is copied at the first update after each ``target_update_interval`` steps.
         """
         played = batch.terminated.size
         steps = state.steps + played
@@ -164,15 +168,17 @@ class DQN:
         )
         returns = normalise.merge(state.returns, totals)
 
-        shape = (max(1, played // self.train_every), self.minibatch)
+        shape = (max(1, played // self.train_freq), self.batch_size)
         part = self._normalised(draw(key, replay, shape), state.observations, returns)
         learn = (state.network, state.optimiser)
         (network, optimiser), log = jax.lax.cond(
-            steps > self.learn_after,
+            steps > self.learning_starts,
             lambda: self._learn(learn, state.target, part),
             lambda: (learn, {"loss": jnp.zeros(()), "mean_q": jnp.zeros(())}),
         )
-        turn = jnp.floor(steps / self.target_every) > jnp.floor(state.steps / self.target_every)
+        turn = jnp.floor(steps / self.target_update_interval) > jnp.floor(
+            state.steps / self.target_update_interval
+        )
         after = DQNState(
             network=network,
             target=jax.tree.map(lambda new, old: jnp.where(turn, new, old), network, state.target),
@@ -187,14 +193,14 @@ class DQN:
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.chain(
-            optax.clip_by_global_norm(self.clip_gradient),  # pyright: ignore[reportArgumentType]
+            optax.clip_by_global_norm(self.max_grad_norm),  # pyright: ignore[reportArgumentType]
             optax.scale_by_adam(),
         )
 
     def _epsilon(self, steps: Array) -> Array:
         """Return the share of random actions at this step."""
-        span = self.explore_share * self.total_steps
-        return schedule.linear(steps, 1.0, self.epsilon_end, span)
+        span = self.exploration_fraction * self.total_steps
+        return schedule.linear(steps, 1.0, self.final_epsilon, span)
 
     def _transitions(self, batch: Trajectory) -> Transition:
         """Return the trajectory as raw samples."""
@@ -212,12 +218,16 @@ class DQN:
         """Return samples as the network sees them: both switches applied. (21), (22)."""
 
         def seen(values: Array) -> Array:
-            return normalise.standardise(observations, values) if self.obs_norm else values
+            return (
+                normalise.standardise(observations, values)
+                if self.normalize_observations
+                else values
+            )
 
         return Transition(
             observation=seen(part.observation),
             action=part.action,
-            reward=normalise.scale(returns, part.reward) if self.rew_norm else part.reward,
+            reward=normalise.scale(returns, part.reward) if self.normalize_rewards else part.reward,
             terminated=part.terminated,
             next_observation=seen(part.next_observation),
         )
@@ -244,7 +254,7 @@ class DQN:
             flat, optimiser = carry
             (cost, mean_q), grad = jax.value_and_grad(loss, has_aux=True)(flat, *row)
             change, optimiser = self._optimiser().update(grad, optimiser)
-            return (flat - jnp.asarray(change) * self.rate, optimiser), {
+            return (flat - jnp.asarray(change) * self.learning_rate, optimiser), {
                 "loss": cost,
                 "mean_q": mean_q,
             }

@@ -31,11 +31,11 @@ class RelaxedPolicy:
     """
 
     network: MLP
-    candidates: int = static(default=10)
+    num_candidates: int = static(default=10)
     quantiser: Literal["order", "nearest", "noisy"] = static(default="order")
     masked: bool = static(default=False)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
@@ -47,10 +47,10 @@ class RelaxedPolicy:
         """Return candidates ``[candidates, N]``, the rounding first. Consumes ``key``."""
         relaxed = self.relaxed(observation)
         if self.quantiser == "nearest":
-            return quantiser.nearest_neighbours(relaxed, self.candidates)
+            return quantiser.nearest_neighbours(relaxed, self.num_candidates)
         if self.quantiser == "noisy":
-            return quantiser.noisy_order_preserving(key, relaxed, self.candidates)
-        return quantiser.order_preserving(relaxed, self.candidates)
+            return quantiser.noisy_order_preserving(key, relaxed, self.num_candidates)
+        return quantiser.order_preserving(relaxed, self.num_candidates)
 
     def relaxed(self, observation: Array) -> Array:
         """Return the relaxed action ``[N]`` in (0, 1)."""
@@ -83,33 +83,28 @@ class Droo:
     adaptation is nothing but N constants. ``"none"`` learns nothing more.
     """
 
-    rate: Array | float = 0.01  # (S) Adam, with its moments kept from step to step
-    hidden: tuple[int, ...] = static(default=(120, 80))  # (D)
-    candidates: int = static(default=10)  # phi; (R) the number of devices
+    learning_rate: Array | float = 0.01  # (S) Adam, with its moments kept from step to step
+    hidden_sizes: tuple[int, ...] = static(default=(120, 80))  # (D)
+    num_candidates: int = static(default=10)  # phi; (R) the number of devices
     quantiser: Literal["order", "nearest", "noisy"] = static(default="order")
     loss_kind: Literal["bce", "mse"] = static(default="bce")  # (D); (S) squared error, equation (8)
-    memory: int = static(default=1024)  # (S) samples
-    batch: int = static(default=128)  # (S)
-    frames: int = static(default=10)  # (D) slots observed between two gradient steps
+    buffer_size: int = static(default=1024)  # (S) samples
+    batch_size: int = static(default=128)  # (S)
+    rollout_steps: int = static(default=10)  # (D) slots observed between two gradient steps
     adapt: Literal["all", "bias", "none"] = static(default="all")
     adaptive_count: bool = static(default=False)  # (D) optional
     window: int = static(default=32)  # (D) slots after which the count is set anew
     masked: bool = static(default=False)
 
     @property
-    def envs(self) -> int:
+    def num_envs(self) -> int:
         """Copies of the world between two updates: the learner lives in one."""
         return 1
-
-    @property
-    def rollout_steps(self) -> int:
-        """Slots between two updates."""
-        return self.frames
 
     def network(self, key: Array, observation: Array) -> MLP:
         """Return an untrained network for observations ``[N, F]``. Consumes ``key``."""
         return init_mlp(
-            key, (observation.size, *self.hidden, observation.shape[0]), activation="relu"
+            key, (observation.size, *self.hidden_sizes, observation.shape[0]), activation="relu"
         )
 
     def init(self, key: Array, observation: Array, actions: Discrete) -> DrooState:
@@ -125,8 +120,8 @@ class Droo:
         return DrooState(
             network=network,
             optimiser=optax.scale_by_adam().init(ravel_pytree(network)[0]),
-            replay=empty(example, self.memory),
-            count=jnp.int32(self.candidates),
+            replay=empty(example, self.buffer_size),
+            count=jnp.int32(self.num_candidates),
             winner=jnp.zeros((), jnp.int32),
             frames=jnp.zeros((), jnp.int32),
         )
@@ -139,14 +134,14 @@ class Droo:
         """Return a network as a policy with this learner's quantiser."""
         return RelaxedPolicy(
             network=network,
-            candidates=self.candidates,
+            num_candidates=self.num_candidates,
             quantiser=self.quantiser,
             masked=self.masked,
         )
 
     def tried(self, state: DrooState) -> Array:
         """Say which candidates ``[candidates]`` are tried now."""
-        return jnp.arange(self.candidates) < state.count
+        return jnp.arange(self.num_candidates) < state.count
 
     def loss(self, network: MLP, batch: Labelled) -> Array:
         """Return the mean loss over samples and devices; labels carry no gradient."""
@@ -183,7 +178,7 @@ class Droo:
         if self.adaptive_count and winners is not None:
             winner = jnp.maximum(winner, jnp.max(winners).astype(jnp.int32))
             turn = frames // self.window > state.frames // self.window
-            adapted = quantiser.adapted_count(winner, self.candidates)
+            adapted = quantiser.adapted_count(winner, self.num_candidates)
             count, winner = jnp.where(turn, adapted, count), jnp.where(turn, 0, winner)
         return DrooState(
             network=state.network,
@@ -196,7 +191,7 @@ class Droo:
 
     def learn(self, key: Array, state: DrooState) -> tuple[DrooState, dict[str, Array]]:
         """Take one Adam step on a batch from the memory. Consumes ``key``."""
-        batch = draw(key, state.replay, (self.batch,))
+        batch = draw(key, state.replay, (self.batch_size,))
         flat, restore = ravel_pytree(state.network)
         cost, gradient = jax.value_and_grad(lambda one: self.loss(restore(one), batch))(flat)
         if self.adapt == "bias":  # the biases of the last layer are the last of all
@@ -206,7 +201,7 @@ class Droo:
             gradient = jnp.zeros_like(gradient)
         change, optimiser = optax.scale_by_adam().update(gradient, state.optimiser)
         after = DrooState(
-            network=restore(flat - self.rate * jnp.asarray(change)),
+            network=restore(flat - self.learning_rate * jnp.asarray(change)),
             optimiser=optimiser,
             replay=state.replay,
             count=state.count,

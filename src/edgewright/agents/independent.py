@@ -20,9 +20,9 @@ class EachPolicy:
 
     policies: Any
 
-    def start(self, key: Array) -> Any:
+    def init_carry(self, key: Array) -> Any:
         """Return the memories ``[M, ...]``. Consumes ``key``."""
-        return jax.vmap(lambda policy, one: policy.start(one))(*self._keyed(key))
+        return jax.vmap(lambda policy, one: policy.init_carry(one))(*self._keyed(key))
 
     def act(self, key: Array, carry: Any, observation: Array) -> tuple[Any, Decision]:
         """Return the decision of every device from its own row of ``[M, F]``."""
@@ -41,8 +41,8 @@ class EachPolicy:
             InputError: there is no device of that number.
         """
         if not 0 <= device < self.devices:
-            problem = f"the run learned for {self.devices} devices, there is no number {device}"
-            raise InputError(problem, where="--device", hint=f"give 0 to {self.devices - 1}")
+            message = f"the run learned for {self.devices} devices, there is no number {device}"
+            raise InputError(message, where="--device", hint=f"give 0 to {self.devices - 1}")
         return jax.tree.map(lambda leaf: leaf[device], self.policies)
 
     def _keyed(self, key: Array) -> tuple[Any, Array]:
@@ -60,9 +60,9 @@ class Independent:
     inner: Learner
 
     @property
-    def envs(self) -> int:
+    def num_envs(self) -> int:
         """Number of copies of the world played side by side between two updates."""
-        return self.inner.envs
+        return self.inner.num_envs
 
     @property
     def rollout_steps(self) -> int:

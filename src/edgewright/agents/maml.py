@@ -50,8 +50,8 @@ class Maml:
     """Meta-training of a base learner. Numbers marked (R) are our reading; MRL gives none."""
 
     base: Any
-    inner_rate: Array | float = 0.05  # alpha (R)
-    outer_rate: Array | float = 1e-3  # beta (R), Adam
+    inner_learning_rate: Array | float = 0.05  # alpha (R)
+    meta_learning_rate: Array | float = 1e-3  # beta (R), Adam
     order: Order = static(default="second")
     inner_steps: int = static(default=1)  # J (S)
     support: int = static(default=16)  # K (R) slots to adapt on
@@ -68,7 +68,7 @@ class Maml:
     def init(self, key: Array, observation: Array) -> MetaState:
         """Return the server before its first round. Consumes ``key``."""
         network = self.base.network(key, observation)
-        start = jnp.log(jnp.asarray(self.inner_rate, jnp.float32))
+        start = jnp.log(jnp.asarray(self.inner_learning_rate, jnp.float32))
         initial = Initial(network=network, log_rates=jax.tree.map(lambda leaf: start, network))
         params: Any = initial
         return MetaState(
@@ -149,7 +149,7 @@ class Maml:
         """Average what the devices sent, leaves ``[tasks, ...]``, and step. MRL equation (10)."""
         gradient = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), uploads)
         change, optimiser = optax.scale_by_adam().update(gradient, state.optimiser)
-        initial = jax.tree.map(lambda p, c: p - self.outer_rate * c, state.initial, change)
+        initial = jax.tree.map(lambda p, c: p - self.meta_learning_rate * c, state.initial, change)
         if not self.learn_rates:
             initial = Initial(network=initial.network, log_rates=state.initial.log_rates)
         return MetaState(initial=initial, optimiser=optimiser, rounds=state.rounds + 1)

@@ -33,17 +33,17 @@ class ActorPolicy:
 
     actor: MLP
     observations: normalise.Moments
-    obs_norm: bool = static()
+    normalize_observations: bool = static()
     explore: bool = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action and its log-probability, both ``[*agents]``."""
         seen = normalise.standardise(self.observations, observation)
-        logits = self.actor(seen if self.obs_norm else observation)
+        logits = self.actor(seen if self.normalize_observations else observation)
         if not self.explore:
             return carry, Decision(action=jnp.argmax(logits, axis=-1).astype(jnp.int32), aux=())
         action = sample_categorical(key, logits)
@@ -81,38 +81,38 @@ class PPO:
     article, (R) where it is silent, from the conventions of cleanrl and Stable-Baselines3.
     """
 
-    actor_rate: Array | float = 5e-4  # (S)
-    critic_rate: Array | float = 1.5e-3  # (S)
+    actor_learning_rate: Array | float = 5e-4  # (S)
+    critic_learning_rate: Array | float = 1.5e-3  # (S)
     gamma: Array | float = 0.95  # (S)
     gae_lambda: Array | float = 0.9  # (S)
-    clip: Array | float = 0.2  # (S)
-    entropy: Array | float = 0.01  # (R)
-    clip_gradient: Array | float = 0.5  # (R) norm, per network
-    warm_share: Array | float = 0.05  # (R) K_warm / K_max
+    clip_eps: Array | float = 0.2  # (S)
+    entropy_coef: Array | float = 0.01  # (R)
+    max_grad_norm: Array | float = 0.5  # (R) norm, per network
+    warmup_fraction: Array | float = 0.05  # (R) K_warm / K_max
     total_steps: Array | float = 1e6  # (S) K_max, in environment steps
-    obs_norm: bool = static(default=True)
-    rew_norm: bool = static(default=True)
+    normalize_observations: bool = static(default=True)
+    normalize_rewards: bool = static(default=True)
     warmup: bool = static(default=True)
     decay: bool = static(default=True)
-    advantage_norm: bool = static(default=True)
-    hidden: tuple[int, ...] = static(default=(64, 64))
-    envs: int = static(default=16)
+    normalize_advantages: bool = static(default=True)
+    hidden_sizes: tuple[int, ...] = static(default=(64, 64))
+    num_envs: int = static(default=16)
     rollout_steps: int = static(default=128)
     epochs: int = static(default=10)
-    minibatch: int = static(default=64)
+    batch_size: int = static(default=64)
 
     def init(self, key: Array, observation: Array, actions: Discrete) -> PPOState:
         """Return fresh networks and no statistics. Consumes ``key``."""
         actor_key, critic_key = jax.random.split(key)
         features, agents = observation.shape[-1], observation.shape[:-1]
-        actor = init_mlp(actor_key, (features, *self.hidden, actions.n), last_gain=0.01)
-        critic = init_mlp(critic_key, (features, *self.hidden, 1), last_gain=1.0)
+        actor = init_mlp(actor_key, (features, *self.hidden_sizes, actions.n), last_gain=0.01)
+        critic = init_mlp(critic_key, (features, *self.hidden_sizes, 1), last_gain=1.0)
         return PPOState(
             networks=(actor, critic),
             optimiser=_ADAM.init(ravel_pytree((actor, critic))[0]),
             observations=normalise.no_moments((features,)),
             returns=normalise.no_moments(()),
-            running_return=jnp.zeros((self.envs, *agents)),
+            running_return=jnp.zeros((self.num_envs, *agents)),
             steps=jnp.zeros(()),
         )
 
@@ -121,7 +121,7 @@ class PPO:
         return ActorPolicy(
             actor=state.networks[0],
             observations=state.observations,
-            obs_norm=self.obs_norm,
+            normalize_observations=self.normalize_observations,
             explore=explore,
         )
 
@@ -138,7 +138,7 @@ class PPO:
         is_actor = jnp.arange(flat.size) < actor_size
         rate = jnp.where(is_actor, *rates)
 
-        def minibatch(carry: Any, rows: Array) -> tuple[Any, None]:
+        def batch_size(carry: Any, rows: Array) -> tuple[Any, None]:
             flat, optimiser = carry
             # The barriers keep the compiler from repeating the gather and the concatenation of
             # gradients inside every operation that uses them.
@@ -150,7 +150,7 @@ class PPO:
 
         def epoch(carry: Any, words: Array) -> tuple[Any, None]:
             order = affine_order(words, samples.action.shape[0])
-            return jax.lax.scan(minibatch, carry, order.reshape(-1, self.minibatch))
+            return jax.lax.scan(batch_size, carry, order.reshape(-1, self.batch_size))
 
         (flat, optimiser), _ = jax.lax.scan(
             epoch, (flat, state.optimiser), jax.random.bits(key, (self.epochs, 2))
@@ -166,39 +166,39 @@ class PPO:
         # Logged once, on all samples and with the new networks: in every minibatch the four numbers
         # would cost a third of the time.
         _, log = self._loss(after.networks, samples)
-        return after, {**log, "actor_rate": rates[0], "critic_rate": rates[1]}
+        return after, {**log, "actor_learning_rate": rates[0], "critic_learning_rate": rates[1]}
 
     def _clipped(self, grad: Array, actor_size: int, is_actor: Array) -> Array:
-        """Return the gradient with the norm of each network's part at most ``clip_gradient``."""
+        """Return the gradient with the norm of each network's part at most ``max_grad_norm``."""
         squares = jnp.square(grad)
         norms = (jnp.sum(squares[:actor_size]), jnp.sum(squares[actor_size:]))
-        factors = [jnp.minimum(1.0, self.clip_gradient * jax.lax.rsqrt(n + 1e-12)) for n in norms]
+        factors = [jnp.minimum(1.0, self.max_grad_norm * jax.lax.rsqrt(n + 1e-12)) for n in norms]
         return grad * jnp.where(is_actor, *factors)
 
     def _rates(self, steps: Array) -> tuple[Array, Array]:
         """Return the learning rates of actor and critic at this step. (23), (24)."""
-        warm = self.warm_share * self.total_steps
+        warm = self.warmup_fraction * self.total_steps
         factor = jnp.ones(())
         if self.warmup:
             # The first update of a run would otherwise have rate 0.
-            counted = steps + self.envs * self.rollout_steps
+            counted = steps + self.num_envs * self.rollout_steps
             factor = factor * schedule.warm_up(counted, warm)
         if self.decay:
             factor = factor * schedule.linear_decay(steps, warm, self.total_steps)
-        return self.actor_rate * factor, self.critic_rate * factor
+        return self.actor_learning_rate * factor, self.critic_learning_rate * factor
 
     def _samples(self, state: PPOState, batch: Trajectory) -> tuple[Samples, PPOState]:
         """Return normalised samples with advantages, and the state with new statistics."""
         see = state.observations
         observation, following = batch.observation, batch.next_observation
-        if self.obs_norm:
+        if self.normalize_observations:
             observation = normalise.standardise(see, observation)
             following = normalise.standardise(see, following)
         done = batches.over_agents(batch.done, batch.reward)
         terminated = batches.over_agents(batch.terminated, batch.reward)
         running, totals = running_returns(batch.reward, done, state.running_return, self.gamma)
         returns = normalise.merge(state.returns, totals)
-        rewards = normalise.scale(returns, batch.reward) if self.rew_norm else batch.reward
+        rewards = normalise.scale(returns, batch.reward) if self.normalize_rewards else batch.reward
 
         critic = state.networks[1]
         values = critic(observation)[..., 0]
@@ -227,17 +227,19 @@ class PPO:
         """Return ``-L_CLIP + L_critic - c2 S`` of a minibatch. (30), with one critic."""
         actor, critic = networks
         advantage = part.advantage
-        if self.advantage_norm:
+        if self.normalize_advantages:
             advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
         logits = actor(part.observation)
         log_p = log_probability(logits, part.action)
-        surrogate = jnp.mean(clipped_surrogate(log_p, part.log_probability, advantage, self.clip))
+        surrogate = jnp.mean(
+            clipped_surrogate(log_p, part.log_probability, advantage, self.clip_eps)
+        )
         entropy = jnp.mean(categorical_entropy(logits))
         value_loss = jnp.mean(jnp.square(critic(part.observation)[..., 0] - part.target))
         log = {
             "policy_loss": -surrogate,
             "value_loss": value_loss,
             "entropy": entropy,
-            "clipped_share": jnp.mean(clipped_share(log_p, part.log_probability, self.clip)),
+            "clipped_share": jnp.mean(clipped_share(log_p, part.log_probability, self.clip_eps)),
         }
-        return -surrogate + value_loss - self.entropy * entropy, log
+        return -surrogate + value_loss - self.entropy_coef * entropy, log

@@ -18,7 +18,7 @@ from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
 from edgewright.loops import adapt, meta
 from edgewright.loops.meta import start
-from edgewright.scenarios.build import Built, build, build_learner
+from edgewright.scenarios.build import Problem, build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.systems.binary import BinaryWorld, Needs, needs
 from edgewright.systems.binary.baselines import enumerate_actions
@@ -32,7 +32,7 @@ ENUMERATED = 15
 
 
 def measure_binary(
-    scenario: str, rate: Callable[..., float], tell: Callable[[str], None], peer: str | None
+    scenario: str, rate: Callable[..., float], on_progress: Callable[[str], None], peer: str | None
 ) -> dict[str, Any]:
     """Return rounds and gradient steps per second, enumeration time, and ratios to a peer.
 
@@ -45,24 +45,24 @@ def measure_binary(
         hint = "e.g. benchmarks/mrl_torch.py of the source tree"
         raise InputError("there is no such file", where=f"--peer {peer}", hint=hint)
     chosen = load(scenario)
-    built = build(chosen)
-    tell("meta-training")
-    plan = build_learner("maml", chosen, built.world, chosen.training.steps)
-    found: dict[str, Any] = {"meta_training": _meta(built, plan, rate)}
-    tell("fine-tuning")
-    found["fine_tuning"] = _tuning(built, plan.learner, rate)
-    tell("enumeration")
+    problem = build(chosen)
+    on_progress("meta-training")
+    plan = build_learner("maml", chosen, problem.world, chosen.training.steps)
+    found: dict[str, Any] = {"meta_training": _meta(problem, plan, rate)}
+    on_progress("fine-tuning")
+    found["fine_tuning"] = _tuning(problem, plan.learner, rate)
+    on_progress("enumeration")
     found["enumeration"] = _enumeration(chosen, rate)
     if peer:
-        tell(Path(peer).name)
-        found["peer"] = _peer(peer, built, plan.learner, found)
+        on_progress(Path(peer).name)
+        found["peer"] = _peer(peer, problem, plan.learner, found)
     return found
 
 
-def _meta(built: Built, plan: Any, rate: Callable[..., float]) -> dict[str, Any]:
+def _meta(problem: Problem, plan: Any, rate: Callable[..., float]) -> dict[str, Any]:
     learner, chunk = plan.learner, 50
-    training = meta.begin(jax.random.key(0), built.world, built.hidden.train, learner)
-    given = (built.world, built.hidden.train, learner, None, training, jnp.int32(chunk), chunk)
+    training = meta.init_training(jax.random.key(0), problem.world, problem.tasks.train, learner)
+    given = (problem.world, problem.tasks.train, learner, None, training, jnp.int32(chunk), chunk)
     per_s = chunk * rate(lambda: meta.advance(*given), least_s=3.0)
     return {
         "rounds_per_s": round(per_s, 1),
@@ -72,13 +72,13 @@ def _meta(built: Built, plan: Any, rate: Callable[..., float]) -> dict[str, Any]
     }
 
 
-def _tuning(built: Built, learner: Any, rate: Callable[..., float]) -> dict[str, Any]:
-    tasks, world, base = built.hidden.test, built.world, learner.base
+def _tuning(problem: Problem, learner: Any, rate: Callable[..., float]) -> dict[str, Any]:
+    tasks, world, base = problem.tasks.test, problem.world, learner.base
     many = jax.tree.map(lambda leaf: jnp.resize(leaf, (DEVICES, *leaf.shape[1:])), tasks.params)
     tasks = tasks.__class__(params=many, recorded=tasks.recorded, world=tasks.world)
-    lives = adapt.born_all(jax.random.key(0), world, tasks, base)
+    lives = adapt.init_devices(jax.random.key(0), world, tasks, base)
     given = (world, tasks, base, lives, jnp.int32(STEPS), STEPS)
-    per_s = DEVICES * STEPS * rate(lambda: adapt.live_all(*given), least_s=3.0)
+    per_s = DEVICES * STEPS * rate(lambda: adapt.train_devices(*given), least_s=3.0)
     return {"devices": DEVICES, "steps_of_each": STEPS, "steps_per_s": round(per_s)}
 
 
@@ -98,37 +98,37 @@ def _enumeration(chosen: Any, rate: Callable[..., float]) -> dict[str, Any]:
     return {"actions": 2**ENUMERATED, "slots": slots, "seconds": round(seconds, 3)}
 
 
-def _peer(peer: str, built: Built, learner: Any, found: dict[str, Any]) -> dict[str, Any]:
-    base, devices = learner.base, built.world.devices
+def _peer(peer: str, problem: Problem, learner: Any, found: dict[str, Any]) -> dict[str, Any]:
+    base, devices = learner.base, problem.world.devices
     sizes = {
         "devices": devices,
-        "layers": [devices, *base.hidden, devices],
+        "layers": [devices, *base.hidden_sizes, devices],
         "tasks": learner.tasks,
         "support": learner.support,
         "query": learner.query,
-        "candidates": base.candidates,
-        "frames": base.frames,
-        "memory": base.memory,
-        "batch": base.batch,
+        "num_candidates": base.num_candidates,
+        "rollout_steps": base.rollout_steps,
+        "buffer_size": base.buffer_size,
+        "batch_size": base.batch_size,
         "threads": cores(),
-        "gain_log10_mean": float(built.params.gain_log10_mean),
-        "gain_log10_std": float(built.params.gain_log10_std),
+        "gain_log10_mean": float(problem.params.gain_log10_mean),
+        "gain_log10_std": float(problem.params.gain_log10_std),
     }
     begun = time.perf_counter()
     done = subprocess.run(
         [sys.executable, peer, json.dumps(sizes)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        problem = f"it failed: {done.stderr.strip().splitlines()[-1:] or 'no message'}"
-        raise InputError(problem, where=f"--peer {peer}", hint="is its library installed?")
+        message = f"it failed: {done.stderr.strip().splitlines()[-1:] or 'no message'}"
+        raise InputError(message, where=f"--peer {peer}", hint="is its library installed?")
     try:
         theirs = json.loads(done.stdout)
         rounds = found["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
         steps = found["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        problem = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
+        message = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
         hint = "print one JSON object with meta_rounds_per_s and fine_tuning_steps_per_s"
-        raise InputError(problem, where=f"--peer {peer}", hint=hint) from None
+        raise InputError(message, where=f"--peer {peer}", hint=hint) from None
     return {
         **theirs,
         "seconds": round(time.perf_counter() - begun, 1),

@@ -18,7 +18,7 @@ import numpy as np
 from edgewright.agents.ppo import PPO
 from edgewright.core.compilation import keep_compilations
 from edgewright.core.errors import CheckFailed
-from edgewright.loops.unroll import stage, take, unroll
+from edgewright.loops.unroll import init_rollout, next_rows, unroll
 from edgewright.reporting.style import BLUE, GREY, SMALL, WIDE, canvas, style
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
@@ -39,7 +39,7 @@ LARGE = 10_000
 VISIBLE = 1.1
 """The exponent of memory is fitted where the peak is this many times that of the smallest size."""
 
-LEAST_S = 1.0
+MIN_S = 1.0
 
 _PROBE = """
 import json, sys
@@ -51,7 +51,7 @@ print(json.dumps(measure(int(sys.argv[1]), int(sys.argv[2]), play=sys.argv[3] ==
 def scaling(
     sizes: Sequence[int] = SIZES,
     servers: int = SERVERS,
-    tell: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Measure every size in a process of its own and fit exponents.
 
@@ -67,8 +67,8 @@ def scaling(
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for devices in sizes:
-            if tell:
-                tell(f"{devices:,} devices")
+            if on_progress:
+                on_progress(f"{devices:,} devices")
             _probe(devices, servers, folder, "compile")
             rows.append(_probe(devices, servers, folder, "play"))
     large = [row for row in rows if row["devices"] >= LARGE]
@@ -114,23 +114,23 @@ def measure(devices: int, servers: int, *, play: bool = True) -> dict[str, Any]:
     """
     keep_compilations()
     sizes = {"world.devices": devices, "world.servers": servers, "params.horizon_slots": 10**6}
-    built = build(load(SCENARIO, sizes))
-    world, params, stream = built.world, built.params, built.test_stream
+    problem = build(load(SCENARIO, sizes))
+    world, params, stream = problem.world, problem.params, problem.test_stream
     key = jax.random.key(0)
-    learner = PPO(envs=1)
+    learner = PPO(num_envs=1)
 
     @jax.jit
     def begin(params: Any) -> Any:
-        carry, rows = take(stream, jax.vmap(stream.start)(key[None]), 1)
+        carry, rows = next_rows(stream, jax.vmap(stream.init_carry)(key[None]), 1)
         first = jax.tree.map(lambda leaf: leaf[0], rows)
         one = jax.tree.map(lambda leaf: leaf[0], first)
         seen = world.observe(params, world.reset(params, one), one)
         policy = learner.policy(learner.init(key, seen, world.action_space(params)), explore=True)
-        return carry, policy, stage(key, world, params, policy, first)
+        return carry, policy, init_rollout(key, world, params, policy, first)
 
     @jax.jit
     def some_slots(params: Any, policy: Any, carry: Any, games: Any) -> Any:
-        carry, rows = take(stream, carry, ROWS)
+        carry, rows = next_rows(stream, carry, ROWS)
         games, seen = unroll(key, world, params, policy, games, rows)
         return carry, games, seen.reward.mean()
 
@@ -144,7 +144,7 @@ def measure(devices: int, servers: int, *, play: bool = True) -> dict[str, Any]:
     carry, policy, games = begin(params)
     carry, games, _ = jax.block_until_ready(some_slots(params, policy, carry, games))
     times = []
-    while len(times) < 3 or (sum(times) < LEAST_S and len(times) < 50):
+    while len(times) < 3 or (sum(times) < MIN_S and len(times) < 50):
         begun = time.perf_counter()
         carry, games, _ = jax.block_until_ready(some_slots(params, policy, carry, games))
         times.append(time.perf_counter() - begun)

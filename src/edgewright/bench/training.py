@@ -22,9 +22,9 @@ from edgewright.bench.meta import measure_binary
 from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
 from edgewright.core.records import Decision, record, static
-from edgewright.loops.online import advance, begin
-from edgewright.loops.unroll import Stage, stage, take, unroll
-from edgewright.scenarios.build import Built, build, build_learner
+from edgewright.loops.online import advance, init_training
+from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
+from edgewright.scenarios.build import Problem, build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.training.runs import CHUNK, threads
 
@@ -46,7 +46,7 @@ class Fixed:
 
     action: int = static()
 
-    def start(self, key: Any) -> tuple[()]:
+    def init_carry(self, key: Any) -> tuple[()]:
         """Return no memory."""
         return ()
 
@@ -56,7 +56,9 @@ class Fixed:
         return carry, Decision(action=jnp.full(shape, self.action, jnp.int32), aux=())
 
 
-def bench(scenario: str, tell: Callable[[str], None], peer: str | None = None) -> dict[str, Any]:
+def bench(
+    scenario: str, on_progress: Callable[[str], None], peer: str | None = None
+) -> dict[str, Any]:
     """Measure what matters to the scenario's system; return figures with units in their names.
 
     Where scenarios are hidden that is meta-training, fine-tuning and enumeration; elsewhere
@@ -69,10 +71,10 @@ def bench(scenario: str, tell: Callable[[str], None], peer: str | None = None) -
         InputError: a peer is named where there is nothing to measure beside it.
     """
     chosen = load(scenario)
-    built = build(chosen)
-    if peer and built.hidden is None:
-        problem = f"'{scenario}' is not measured beside another library"
-        raise InputError(problem, where="--peer", hint="leave it out, or name binary-hard")
+    problem = build(chosen)
+    if peer and problem.tasks is None:
+        message = f"'{scenario}' is not measured beside another library"
+        raise InputError(message, where="--peer", hint="leave it out, or name binary-hard")
     found: dict[str, Any] = {
         "scenario": scenario,
         "machine": {
@@ -83,13 +85,13 @@ def bench(scenario: str, tell: Callable[[str], None], peer: str | None = None) -
             "edgewright": __version__,
         },
     }
-    if built.hidden is not None:
-        return {**found, **measure_binary(scenario, _rate, tell, peer)}
-    tell("compile, cold and from the cache")
+    if problem.tasks is not None:
+        return {**found, **measure_binary(scenario, _rate, on_progress, peer)}
+    on_progress("compile, cold and from the cache")
     found["compile"] = measure_compile(scenario)
-    tell("world alone")
-    found["world"] = measure_world(built)
-    tell("training")
+    on_progress("world alone")
+    found["world"] = measure_world(problem)
+    on_progress("training")
     found["training"] = measure_training(scenario)
     return found
 
@@ -97,11 +99,11 @@ def bench(scenario: str, tell: Callable[[str], None], peer: str | None = None) -
 def compile_training(scenario: str) -> dict[str, float]:
     """Return the seconds to have a training of the scenario's learner ready to run."""
     chosen = load(scenario)
-    built = build(chosen)
-    plan = build_learner(chosen.training.learner, chosen, built.world, chosen.training.steps)
-    arguments = (built.params, built.train_stream, plan.learner)
+    problem = build(chosen)
+    plan = build_learner(chosen.training.learner, chosen, problem.world, chosen.training.steps)
+    arguments = (problem.params, problem.train_stream, plan.learner)
     started = time.perf_counter()
-    training = begin(jax.random.key(0), plan.train_world, *arguments)
+    training = init_training(jax.random.key(0), plan.train_world, *arguments)
     lowered = advance.lower(plan.train_world, *arguments, training, jnp.int32(1), CHUNK)
     traced = time.perf_counter()
     lowered.compile()
@@ -123,27 +125,27 @@ def _probe(scenario: str, folder: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def measure_world(built: Built) -> dict[str, Any]:
+def measure_world(problem: Problem) -> dict[str, Any]:
     """Return steps per second of the world: with inputs given, with inputs drawn, and stepped.
 
     ``stepped`` calls a compiled step from Python once for each step of one copy, as a Gymnasium
     loop does; the ratios are to that.
     """
-    world, params, stream = built.world, built.params, built.train_stream
+    world, params, stream = problem.world, problem.params, problem.train_stream
     policy = Fixed(action=world.actions - 1)
     key = jax.random.key(0)
-    carry = jax.jit(jax.vmap(stream.start))(jax.random.split(key, COPIES))
-    carry, rows = jax.jit(lambda c: take(stream, c, ROWS))(carry)
-    games = stage(key, world, params, policy, jax.tree.map(lambda leaf: leaf[0], rows))
+    carry = jax.jit(jax.vmap(stream.init_carry))(jax.random.split(key, COPIES))
+    carry, rows = jax.jit(lambda c: next_rows(stream, c, ROWS))(carry)
+    games = init_rollout(key, world, params, policy, jax.tree.map(lambda leaf: leaf[0], rows))
 
     @jax.jit
-    def given(games: Stage, rows: Any) -> Any:
+    def given(games: RolloutState, rows: Any) -> Any:
         games, seen = unroll(key, world, params, policy, games, rows)
         return games, jnp.mean(seen.reward)
 
     @jax.jit
-    def drawn(games: Stage, carry: Any) -> Any:
-        carry, rows = take(stream, carry, ROWS)
+    def drawn(games: RolloutState, carry: Any) -> Any:
+        carry, rows = next_rows(stream, carry, ROWS)
         games, seen = unroll(key, world, params, policy, games, rows)
         return games, carry, jnp.mean(seen.reward)
 
@@ -173,25 +175,25 @@ def measure_training(scenario: str) -> dict[str, Any]:
     ``world_share`` is the time of drawing inputs and playing (no learning) over the time of both.
     """
     chosen = load(scenario)
-    built = build(chosen)
-    plan = build_learner(chosen.training.learner, chosen, built.world, chosen.training.steps)
+    problem = build(chosen)
+    plan = build_learner(chosen.training.learner, chosen, problem.world, chosen.training.steps)
     learner, world = plan.learner, plan.train_world
-    arguments = (built.params, built.train_stream, learner)
-    start = [begin(jax.random.key(seed), world, *arguments) for seed in range(cores())]
+    arguments = (problem.params, problem.train_stream, learner)
+    start = [init_training(jax.random.key(seed), world, *arguments) for seed in range(cores())]
     compiled = advance.lower(world, *arguments, start[0], jnp.int32(1), CHUNK).compile()
 
     @jax.jit
     def playing(training: Any) -> Any:
         def once(_: Any, carry: Any) -> Any:
             games, stream = carry
-            stream, rows = take(built.train_stream, stream, learner.rollout_steps)
+            stream, rows = next_rows(problem.train_stream, stream, learner.rollout_steps)
             policy = learner.policy(training.learner, explore=True)
-            games, _ = unroll(training.key, world, built.params, policy, games, rows)
+            games, _ = unroll(training.key, world, problem.params, policy, games, rows)
             return games, stream
 
         return jax.lax.fori_loop(0, CHUNK, once, (training.games, training.stream))
 
-    steps = CHUNK * learner.envs * learner.rollout_steps
+    steps = CHUNK * learner.num_envs * learner.rollout_steps
     one = _rate(lambda: compiled(*arguments, start[0], jnp.int32(CHUNK)), least_s=3.0)
     play = _rate(lambda: playing(start[0]))
 
@@ -203,10 +205,10 @@ def measure_training(scenario: str) -> dict[str, Any]:
     many = len(start) * _rate(together, least_s=3.0)
     return {
         "learner": plan.name,
-        "envs": learner.envs,
+        "num_envs": learner.num_envs,
         "rollout_steps": learner.rollout_steps,
         "epochs": getattr(learner, "epochs", None),
-        "minibatch": getattr(learner, "minibatch", None),
+        "batch_size": getattr(learner, "batch_size", None),
         "one_seed_steps_per_s": round(steps * one),
         "seconds_per_million_steps": round(1e6 / (steps * one), 1),
         "world_share": round(one / play, 3),

@@ -21,10 +21,10 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 """Larger files are refused before they are read."""
 
-MOST_ARRAY_BYTES = 64 * 2**20
+MAX_ARRAY_BYTES = 64 * 2**20
 """Larger collections of arrays are refused."""
 
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
@@ -43,15 +43,15 @@ def read_file(path: str | Path) -> bytes:
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            content = file.read(MOST_BYTES + 1) if regular else b""
+            content = file.read(MAX_BYTES + 1) if regular else b""
     except (OSError, ValueError) as error:
-        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise InputError(problem, where=where, hint=hint) from None
+        message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise InputError(message, where=where, hint=hint) from None
     if not regular:
         raise InputError("cannot be read: it is no regular file", where=where, hint=hint)
-    if len(content) > MOST_BYTES:
-        problem = f"the file is larger than {MOST_BYTES // 2**20} MB"
-        raise InputError(problem, where=where, hint=hint)
+    if len(content) > MAX_BYTES:
+        message = f"the file is larger than {MAX_BYTES // 2**20} MB"
+        raise InputError(message, where=where, hint=hint)
     return content
 
 
@@ -90,11 +90,11 @@ def unpack(content: bytes, where: str) -> dict[str, bytes]:
         whole = pack(members) == content
     except Exception as error:
         # Whatever a zip reader trips over in foreign bytes, the answer is the same.
-        problem = f"the file is cut, altered, or no bundle ({error})"
-        raise InputError(problem, where=where, hint=AGAIN) from None
+        message = f"the file is cut, altered, or no bundle ({error})"
+        raise InputError(message, where=where, hint=AGAIN) from None
     if not whole:
-        problem = "the file was altered: its bytes are not those of its members"
-        raise InputError(problem, where=where, hint=AGAIN)
+        message = "the file was altered: its bytes are not those of its members"
+        raise InputError(message, where=where, hint=AGAIN)
     return members
 
 
@@ -112,11 +112,11 @@ def unpack_arrays(content: bytes, where: str) -> dict[str, np.ndarray]:
     """Return the arrays of :func:`pack_arrays`; nothing is ever unpickled or unpacked.
 
     Raises:
-        InputError: the bytes are others, or more than :data:`MOST_ARRAY_BYTES`.
+        InputError: the bytes are others, or more than :data:`MAX_ARRAY_BYTES`.
     """
-    if len(content) > MOST_ARRAY_BYTES:
-        problem = f"the arrays take more than {MOST_ARRAY_BYTES // 2**20} MB"
-        raise InputError(problem, where=where, hint=AGAIN)
+    if len(content) > MAX_ARRAY_BYTES:
+        message = f"the arrays take more than {MAX_ARRAY_BYTES // 2**20} MB"
+        raise InputError(message, where=where, hint=AGAIN)
     members = unpack(content, where)
     try:
         return {name.removesuffix(".npy"): _array(member) for name, member in members.items()}

@@ -85,11 +85,11 @@ class Bundle:
             InputError: there is none of that name.
         """
         if name not in self.rules:
-            problem = f"the bundle holds no rule '{name}'"
+            message = f"the bundle holds no rule '{name}'"
             hint = (
                 nearest(name, self.rules) if self.rules else "pack one: edgewright export --rules"
             )
-            raise InputError(problem, where=self.path, hint=hint)
+            raise InputError(message, where=self.path, hint=hint)
         return self.beside[name]
 
     def graph(self, name: str = POLICY) -> bytes:
@@ -115,13 +115,13 @@ def parse(content: bytes, where: str) -> Bundle:
     try:
         return _parse(content, where)
     except InputError as error:
-        told = (printable(text) for text in (error.problem, error.where, error.hint))
-        problem, place, hint = told
-        raise InputError(problem, where=place, hint=hint) from None
+        told = (printable(text) for text in (error.message, error.where, error.hint))
+        message, place, hint = told
+        raise InputError(message, where=place, hint=hint) from None
     except Exception as error:
         # Nothing is known that gets here; a reader of foreign bytes answers all the same.
-        problem = printable(f"the bundle cannot be read ({type(error).__name__}: {error})")
-        raise InputError(problem, where=where, hint=archive.AGAIN) from error
+        message = printable(f"the bundle cannot be read ({type(error).__name__}: {error})")
+        raise InputError(message, where=where, hint=archive.AGAIN) from error
 
 
 def _parse(content: bytes, where: str) -> Bundle:

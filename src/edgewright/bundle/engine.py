@@ -47,9 +47,9 @@ class Engine:
         if self.has_scores:
             gives[SCORES] = _FLOAT
         if inputs != wanted or any(types.get(name) != gives[name] for name in gives):
-            problem = f"the graph takes {inputs} and gives {types}"
+            message = f"the graph takes {inputs} and gives {types}"
             hint = f"a bundle of this interface takes {wanted} and gives {gives}"
-            raise InputError(problem, where=where, hint=hint)
+            raise InputError(message, where=where, hint=hint)
         self._names = [*self.outputs, *([SCORES] if self.has_scores else [])]
         self._lock = threading.Lock()
         try:
@@ -60,8 +60,8 @@ class Engine:
             buffers = {n: np.zeros((1, *shapes[n]), kinds[gives[n]]) for n in self._names}
             self._row: RowDecider = _BoundRow(self._session, interface.columns, buffers)
         except Exception as error:
-            problem = f"the graph does not run: {_first_line(error)}"
-            raise InputError(problem, where=where, hint="export the policy again") from None
+            message = f"the graph does not run: {_first_line(error)}"
+            raise InputError(message, where=where, hint="export the policy again") from None
         self._lite: lite.LiteRow | None = None
         if lite_model is not None and lite.runtime():
             self._row = self._lite = lite.LiteRow(
@@ -163,8 +163,8 @@ def _session(model: bytes, where: str) -> onnxruntime.InferenceSession:
             model, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )  # there is nothing to fall back on, and it would say so on stdout
     except Exception as error:
-        problem = f"the graph does not load: {_first_line(error)}"
-        raise InputError(problem, where=where, hint="export the policy again") from None
+        message = f"the graph does not load: {_first_line(error)}"
+        raise InputError(message, where=where, hint="export the policy again") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -73,10 +73,10 @@ class Facts:
         place = self._inside(key)
         return [Facts(x, f"{place}[{n}]", self.where) for n, x in enumerate(self._list(key))]
 
-    def refuse(self, key: str, problem: str) -> NoReturn:
+    def refuse(self, key: str, message: str) -> NoReturn:
         """Raise what says what is wrong with a key."""
-        problem = f"the manifest's '{self._inside(key)}' cannot be used: {problem}"
-        raise InputError(problem, where=self.where, hint=AGAIN)
+        message = f"the manifest's '{self._inside(key)}' cannot be used: {message}"
+        raise InputError(message, where=self.where, hint=AGAIN)
 
     def _value(self, key: str) -> Any:
         return self.content[key] if key in self.content else self.refuse(key, "it is missing")
@@ -90,10 +90,10 @@ class Facts:
             self._wrong(key, value, "no finite number of 32 bits")
         return float(value)
 
-    def _wrong(self, key: str, value: Any, problem: str) -> NoReturn:
+    def _wrong(self, key: str, value: Any, message: str) -> NoReturn:
         shown = "" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
         shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-        self.refuse(key, f"{shown or 'it'} is {problem}")
+        self.refuse(key, f"{shown or 'it'} is {message}")
 
     def _inside(self, key: str) -> str:
         return f"{self.place}.{key}" if self.place and key else self.place or key

@@ -30,9 +30,9 @@ _LONGEST_MEANT = 100
 class BadField(InputError):
     """A field of an observation cannot be used: says which, its value, and what is allowed."""
 
-    def __init__(self, field: str, problem: str, value: Any = None, allowed: str = "") -> None:
+    def __init__(self, field: str, message: str, value: Any = None, allowed: str = "") -> None:
         self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(problem, where=field, hint=f"allowed: {allowed}" if allowed else "")
+        super().__init__(message, where=field, hint=f"allowed: {allowed}" if allowed else "")
 
 
 @dataclasses.dataclass(frozen=True)

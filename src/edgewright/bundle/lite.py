@@ -75,8 +75,8 @@ class LiteRow:
             self._into, self._from = begin["index"], end["index"]
             self.one([0.0] * columns)
         except Exception as error:
-            problem = f"the LiteRT graph does not run: {error}"
-            raise InputError(problem, where=where, hint=_AGAIN) from None
+            message = f"the LiteRT graph does not run: {error}"
+            raise InputError(message, where=where, hint=_AGAIN) from None
 
     def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
         """Return the outputs for one row, and the sum of the scores."""
@@ -112,11 +112,11 @@ def _check_operators(model: bytes, where: str) -> None:
         graphs, codes = len(read.subgraphs), [*read.operatorCodes]
         asked = {names.get(max(c.builtinCode, c.deprecatedBuiltinCode), "CUSTOM") for c in codes}
     except Exception as error:
-        problem = f"the LiteRT graph cannot be read ({error})"
-        raise InputError(problem, where=where, hint=_AGAIN) from None
+        message = f"the LiteRT graph cannot be read ({error})"
+        raise InputError(message, where=where, hint=_AGAIN) from None
     foreign = sorted(asked - OPERATORS)
     if foreign or graphs != 1:
-        problem = (
+        message = (
             f"the operator '{foreign[0]}' is foreign" if foreign else f"there are {graphs} graphs"
         )
-        raise InputError(f"in the LiteRT file, {problem}", where=where, hint=_AGAIN)
+        raise InputError(f"in the LiteRT file, {message}", where=where, hint=_AGAIN)

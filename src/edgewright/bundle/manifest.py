@@ -36,7 +36,7 @@ PARITY_MEMBER = "parity.npz"
 KINDS = ("learned", "rule")
 ENCODINGS = ("number", "one-hot", "index")
 
-MOST_ENTRIES = 2**20
+MAX_ENTRIES = 2**20
 """Whole numbers in one output of one decision."""
 
 _KEYS: dict[str, type] = {
@@ -77,19 +77,19 @@ def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
     try:
         content = json.loads(members[MEMBER], parse_constant=_no_number, parse_float=_finite)
     except (KeyError, ValueError, RecursionError) as error:
-        problem = f"the file has no readable manifest, so it is no bundle ({error})"
-        raise InputError(problem, where=where, hint=AGAIN) from None
+        message = f"the file has no readable manifest, so it is no bundle ({error})"
+        raise InputError(message, where=where, hint=AGAIN) from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
-        problem = f"the bundle has schema {found!r}, this version reads {SCHEMA}"
+        message = f"the bundle has schema {found!r}, this version reads {SCHEMA}"
         hint = "install the version of edgewright that wrote it, or export the policy again"
-        raise InputError(problem, where=where, hint=hint)
+        raise InputError(message, where=where, hint=hint)
     if content.get("sha256") != _own_digest(content):
         raise InputError("the manifest does not match its hash", where=where, hint=AGAIN)
     for key, kind in _KEYS.items():
         if not isinstance(content.get(key), kind):
-            problem = f"the manifest's '{key}' is missing or of the wrong kind"
-            raise InputError(problem, where=where, hint=AGAIN)
+            message = f"the manifest's '{key}' is missing or of the wrong kind"
+            raise InputError(message, where=where, hint=AGAIN)
     _check_members(content["members"], members, where)
     said = Facts(content, "", where)
     said.one_of("kind", KINDS)
@@ -155,7 +155,7 @@ def _output(said: Facts) -> Output:
     _only(said, Output)
     if said.name("name") in (INPUT, SCORES):
         said.refuse("name", f"'{said.name('name')}' is something else in a graph")
-    shape = said.sizes("shape", MOST_ENTRIES)
+    shape = said.sizes("shape", MAX_ENTRIES)
     return Output(said.name("name"), said.text("meaning"), said.texts("labels"), shape)
 
 
@@ -192,10 +192,10 @@ def read_graphs(
     named = {MEMBER, PARITY_MEMBER, *(f.onnx for f in found.values())}
     named |= {f.lite for f in found.values() if f.lite}
     for member in sorted(set(members) ^ named):
-        problem = f"no graph brings the member '{member}'"
+        message = f"no graph brings the member '{member}'"
         if member not in members:
-            problem = f"the member '{member}' is missing"
-        raise InputError(problem, where=where, hint=AGAIN)
+            message = f"the member '{member}' is missing"
+        raise InputError(message, where=where, hint=AGAIN)
     return found
 
 
@@ -215,11 +215,11 @@ def _check_members(claimed: Mapping[str, Any], members: Mapping[str, bytes], whe
     names = set(members) - {MEMBER}
     if set(claimed) != names:
         odd = ", ".join(sorted(set(claimed) ^ names))
-        problem = f"the members are not those the manifest names: {odd}"
-        raise InputError(problem, where=where, hint=AGAIN)
+        message = f"the members are not those the manifest names: {odd}"
+        raise InputError(message, where=where, hint=AGAIN)
     for name in names:
         entry = claimed[name]
         facts = {"sha256": digest(members[name]), "bytes": len(members[name])}
         if entry != facts:
-            problem = f"'{name}' does not match the hash in the manifest"
-            raise InputError(problem, where=where, hint=AGAIN)
+            message = f"'{name}' does not match the hash in the manifest"
+            raise InputError(message, where=where, hint=AGAIN)

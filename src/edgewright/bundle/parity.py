@@ -19,10 +19,10 @@ from edgewright.core.errors import InputError
 
 KINDS = ("random", "edge", "adversarial")
 
-MOST_ROWS = 4096
+MAX_ROWS = 4096
 """Rows of a record; an exporter writes 144."""
 
-LEAST_SETTLED = 0.02
+MIN_SETTLED = 0.02
 """Share of the rows in which an output must be settled, or the record says nothing. Exporters
 settle more than half of them where an action is one of several; fewer where it has many bits."""
 
@@ -58,19 +58,19 @@ def check_parity(
         if beside is not None:
             ways["litert"] = _apart(engine, beside, record)
     except (KeyError, ValueError, IndexError, TypeError, EngineError) as error:
-        problem = f"the record of parity does not fit the graph ({error})"
-        raise InputError(problem, where=where, hint=_AGAIN) from None
+        message = f"the record of parity does not fit the graph ({error})"
+        raise InputError(message, where=where, hint=_AGAIN) from None
     clear = int(settled.any(axis=1).sum())
     for name, (apart, wrong) in ways.items():
         worst, differ = float(apart.max(initial=0.0)), int(np.sum((wrong & settled).any(axis=1)))
         if not worst <= tolerance or differ:
-            problem = (
+            message = (
                 f"{name} of this machine decides otherwise than the record: {differ} of "
                 f"{clear} settled decisions differ, scores by up to {worst:.3g} "
                 f"(tolerated: {tolerance:.3g})"
             )
             hint = f"use another version of {name}, or export the policy again"
-            raise InputError(problem, where=where, hint=hint)
+            raise InputError(message, where=where, hint=hint)
     worst = max(float(apart.max(initial=0.0)) for apart, _ in ways.values())
     return {
         "rows": {kind: int(np.sum(kinds == n)) for n, kind in enumerate(KINDS)},
@@ -92,22 +92,22 @@ def _check_record(
     if scores:
         wide = record.get(SCORES, np.zeros(0)).shape[1:2]
         wanted[SCORES] = "f", (count, *(wide or (1,)))
-    problem = f"it has {count} rows, and may have 1 to {MOST_ROWS}"
-    wrong = not 1 <= count <= MOST_ROWS
+    message = f"it has {count} rows, and may have 1 to {MAX_ROWS}"
+    wrong = not 1 <= count <= MAX_ROWS
     for name in sorted({*wanted, *record}):
         kinds, shape = wanted.get(name, ("", ()))
         found = record.get(name)
         if not wrong and (found is None or found.dtype.kind not in kinds or found.shape != shape):
             wrong = True
             shown = "missing" if found is None else f"{found.dtype} {list(found.shape)}"
-            problem = f"'{name}' is {shown}" + (
+            message = f"'{name}' is {shown}" + (
                 f" and should be {list(shape)}" if kinds else ", which no record has"
             )
     if not wrong and not (np.isfinite(record["rows"]).all() and kind.max() < len(KINDS)):
-        wrong, problem = True, "'rows' are not finite, or 'kind' is unknown"
+        wrong, message = True, "'rows' are not finite, or 'kind' is unknown"
     if wrong:
-        problem = f"the record of parity does not fit the graph: {problem}"
-        raise InputError(problem, where=where, hint=_AGAIN)
+        message = f"the record of parity does not fit the graph: {message}"
+        raise InputError(message, where=where, hint=_AGAIN)
 
 
 def _check_strict(record: Mapping[str, np.ndarray], tolerance: float, where: str) -> None:
@@ -115,14 +115,14 @@ def _check_strict(record: Mapping[str, np.ndarray], tolerance: float, where: str
     size = float(np.abs(record[SCORES]).max(initial=0.0)) if SCORES in record else 0.0
     most = max(LOOSE, LOOSEST * size)
     if not 0.0 <= tolerance <= most:
-        problem = f"the manifest's 'parity.tolerance', {tolerance:.3g}, tells no graphs apart"
+        message = f"the manifest's 'parity.tolerance', {tolerance:.3g}, tells no graphs apart"
         hint = f"scores are up to {size:.3g}, so at most {most:.3g} makes sense; export it again"
-        raise InputError(problem, where=where, hint=hint)
+        raise InputError(message, where=where, hint=hint)
     clear, count = int(record["settled"].any(axis=1).sum()), len(record["settled"])
-    if clear < LEAST_SETTLED * count:
-        problem = f"the record of parity says nothing: {clear} of {count} decisions are settled"
+    if clear < MIN_SETTLED * count:
+        message = f"the record of parity says nothing: {clear} of {count} decisions are settled"
         hint = "train the policy until its scores differ, and export it again"
-        raise InputError(problem, where=where, hint=hint)
+        raise InputError(message, where=where, hint=hint)
 
 
 def _apart(

@@ -25,13 +25,13 @@ OPERATORS = frozenset(_NAMES.split())
 """Operators that a bundle may ask for: what exporters and quantiser write, and GRU for recurrent
 cells. Arithmetic on tensors. No loops, no files, no randomness."""
 
-MOST_FIELDS = 2**20
+MAX_FIELDS = 2**20
 """Fields of one graph, of all its messages: more would take long to read."""
 
-MOST_ENTRIES = 2**20
+MAX_ENTRIES = 2**20
 """Entries that a graph may ask for by a constant shape, for each row."""
 
-MOST_AXES = 32
+MAX_AXES = 32
 """Axes of a constant shape."""
 
 _FIELDS: dict[str, dict[int, str]] = {
@@ -88,8 +88,8 @@ def check_operators(model: bytes, where: str) -> list[str]:
     try:
         found = reader.check(reader.read("model", model))
     except (LookupError, ValueError, OverflowError) as error:
-        problem = f"the graph cannot be read ({error})"
-        raise InputError(problem, where=where, hint="export the policy again") from None
+        message = f"the graph cannot be read ({error})"
+        raise InputError(message, where=where, hint="export the policy again") from None
     if not found:
         raise InputError("the graph is empty", where=where, hint="export the policy again")
     return sorted(found)
@@ -99,7 +99,7 @@ class _Reader:
     """Reads one model and refuses what bundles do not use."""
 
     def __init__(self, where: str) -> None:
-        self.where, self.left = where, MOST_FIELDS
+        self.where, self.left = where, MAX_FIELDS
 
     def read(self, kind: str, content: bytes) -> _Message:
         """Return the values of a message by field number, messages inside it read as well."""
@@ -107,7 +107,7 @@ class _Reader:
         for field, wire, value in fields(content):
             self.left -= 1
             if self.left < 0:
-                raise ValueError(f"it has more than {MOST_FIELDS} fields")
+                raise ValueError(f"it has more than {MAX_FIELDS} fields")
             said = _FIELDS[kind].get(field)
             if said is None:
                 usual = f"the {kind} has a field {field} that bundles do not use"
@@ -165,19 +165,19 @@ class _Reader:
         if not all(part in tensors and part not in makers for part in parts):
             self.refuse("the operator 'Expand' has a shape that is computed")
         asked = math.prod(_product(tensors[part]) for part in parts)
-        if asked > MOST_ENTRIES:
-            self.refuse(f"the operator 'Expand' asks for {asked} entries, {MOST_ENTRIES} at most")
+        if asked > MAX_ENTRIES:
+            self.refuse(f"the operator 'Expand' asks for {asked} entries, {MAX_ENTRIES} at most")
 
-    def refuse(self, problem: str) -> NoReturn:
+    def refuse(self, message: str) -> NoReturn:
         """Raise what says that bundles do not use this."""
-        raise InputError(problem, where=self.where, hint="export the policy with edgewright export")
+        raise InputError(message, where=self.where, hint="export the policy with edgewright export")
 
 
 def _product(tensor: _Message) -> int:
     """Return the product of the whole numbers, of 64 bits each, in a tensor: a shape."""
     raw, others = tensor.get(9, [b""])[0], tensor.get(7, [])
-    if len(raw) + sum(1 if isinstance(one, int) else len(one) for one in others) > MOST_AXES * 8:
-        raise ValueError(f"a shape has more than {MOST_AXES} axes")
+    if len(raw) + sum(1 if isinstance(one, int) else len(one) for one in others) > MAX_AXES * 8:
+        raise ValueError(f"a shape has more than {MAX_AXES} axes")
     values = [int.from_bytes(raw[n : n + 8], "little") for n in range(0, len(raw), 8)]
     for one in others:
         values += [one] if isinstance(one, int) else numbers(one)

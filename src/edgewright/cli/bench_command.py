@@ -56,8 +56,8 @@ def command(
     from edgewright.core.compilation import keep_compilations
 
     keep_compilations()
-    with counting_bar("bench", 3) as tell:
-        found = bench(scenario, tell, peer)
+    with counting_bar("bench", 3) as on_progress:
+        found = bench(scenario, on_progress, peer)
     if as_json:
         print_json(found)
         return
@@ -87,8 +87,8 @@ def _scaling(out: str | None, as_json: bool) -> None:
     from edgewright.cli.terminal import counting_bar
     from edgewright.reporting.style import save
 
-    with counting_bar("scaling", len(scaling.SIZES)) as tell:
-        found = scaling.scaling(tell=tell)
+    with counting_bar("scaling", len(scaling.SIZES)) as on_progress:
+        found = scaling.scaling(on_progress=on_progress)
     if out is not None:
         save(scaling.draw(found), out, "scaling")
     if as_json:
@@ -115,8 +115,8 @@ def _peers(scenario: str, steps: int | None, seeds: int | None, as_json: bool) -
     from edgewright.bench.peers.bench import STAGES, bench
 
     keep_compilations()
-    with counting_bar("peers", STAGES) as tell:
-        found = bench(scenario, steps or 100_000, seeds or 10, tell)
+    with counting_bar("peers", STAGES) as on_progress:
+        found = bench(scenario, steps or 100_000, seeds or 10, on_progress)
     if as_json:
         print_json(found)
         return

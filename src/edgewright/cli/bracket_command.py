@@ -50,8 +50,8 @@ def command(
         Path(out).mkdir(parents=True, exist_ok=True)
     rows = []
     with counting_bar("bracket", len(names) * ENTRIES) as progress:
-        for scenario, built in chosen:
-            rows.append(bracket(scenario, built, episodes=count, report=progress))
+        for scenario, problem in chosen:
+            rows.append(bracket(scenario, problem, episodes=count, report=progress))
             if out:  # after each scenario, so that what is done is not lost
                 save(bracket_figure(rows), Path(out), "bracket")
                 write_json(Path(out) / "result.json", summary(rows))

@@ -15,7 +15,7 @@ COLUMNS = [
     ("score", "score", ".3f"),
 ]
 
-MOST_METRICS = 3
+MAX_METRICS = 3
 """Columns for a system's own metrics: more do not fit a terminal."""
 
 
@@ -33,7 +33,7 @@ def show(found: dict[str, Any]) -> None:
     ]
     own = [
         (metric["name"], _heading(metric), metric["format"])
-        for metric in found["metrics"][:MOST_METRICS]
+        for metric in found["metrics"][:MAX_METRICS]
     ]
     columns = [*COLUMNS, *own, ("slots", "slots", ".0f")]
     title = f"{found['scenario']}: {found['episodes']} identical episodes, 95 % intervals"

@@ -96,7 +96,7 @@ def command(
             click.echo(f"{target}, {target.stat().st_size:,} bytes")
     if gate is not None and not passed:
         raise CheckFailed(
-            f"the score kept is {gate['score_kept']:.4f}, at least {gate['score_kept_low']:.4f} "
+            f"the score kept is {gate['score_ratio']:.4f}, at least {gate['score_kept_low']:.4f} "
             f"with 95 % confidence, and {least:g} is asked for; nothing was written\n"
             "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
         )
@@ -110,16 +110,16 @@ def _share(text: str | None) -> float | None:
     except ValueError:
         share = -1.0
     if not 0.0 <= share <= 2.0:
-        problem = f"'{text}' is no share of the score"
-        raise InputError(problem, where="--min-score-kept", hint="e.g. 0.98")
+        message = f"'{text}' is no share of the score"
+        raise InputError(message, where="--min-score-kept", hint="e.g. 0.98")
     return share
 
 
 def _kept(row: dict[str, float]) -> dict[str, str]:
     shown = {}
-    for way in (way for way in ("", "_priced") if f"score_kept{way}" in row):
-        low, high = row[f"score_kept{way}_low"], row[f"score_kept{way}_high"]
-        shown[f"kept{way}"] = f"{row[f'score_kept{way}']:.4f} [{low:.4f}, {high:.4f}]"
+    for way in (way for way in ("", "_priced") if f"score_ratio{way}" in row):
+        low, high = row[f"score_ratio{way}_low"], row[f"score_ratio{way}_high"]
+        shown[f"kept{way}"] = f"{row[f'score_ratio{way}']:.4f} [{low:.4f}, {high:.4f}]"
     return shown
 
 

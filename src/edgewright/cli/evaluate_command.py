@@ -56,8 +56,8 @@ def command(
     asked = [whole(part.strip(), "--adapt-steps", 0) for part in parts]
     reused = whole(shots, "--shots", 1)
     if reused and not asked:
-        problem = "it says how a run adapts, and no --adapt-steps are given"
-        raise InputError(problem, where="--shots", hint="e.g. --adapt-steps 0,1,5 --shots 10")
+        message = "it says how a run adapts, and no --adapt-steps are given"
+        raise InputError(message, where="--shots", hint="e.g. --adapt-steps 0,1,5 --shots 10")
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
     from edgewright.evaluation.compare import compare, table
@@ -125,10 +125,10 @@ def _show(content: dict[str, Any]) -> None:
         {
             "steps": row["steps"],
             "slots": row["slots"],
-            "calls": row["critic_calls"],
+            "calls": row["world_evaluations"],
             "priced": _between(row["q_hat"]),
             "rounded": _between(row["q_hat_rounded"]),
-            "p5": row["q_hat_p5"],
+            "p5": row["q_hat_p05"],
             "exact": row["exact"],
         }
         for row in content["adaptation"]

@@ -68,15 +68,15 @@ def command(
     number, lived = whole(seed, "--seed", 0) or 0, whole(hidden, "--hidden", 0)
     whose = whole(device, "--device", 0)
     if is_run and (scenario or overrides):
-        problem = "a run has its own scenario"
-        raise InputError(problem, where="--scenario", hint="leave --scenario and --set out")
+        message = "a run has its own scenario"
+        raise InputError(message, where="--scenario", hint="leave --scenario and --set out")
     if not is_run and scenario is None:
-        problem = f"'{policy}' is no folder of a run, and a rule needs a scenario"
-        raise InputError(problem, where="POLICY", hint="name a run, or add --scenario NAME")
+        message = f"'{policy}' is no folder of a run, and a rule needs a scenario"
+        raise InputError(message, where="POLICY", hint="name a run, or add --scenario NAME")
     if not is_run and (seed or rules or hidden or device or lite):
-        problem = "a rule has no seeds, no scenario or device that it learned in, no graphs beside"
+        message = "a rule has no seeds, no scenario or device that it learned in, no graphs beside"
         options = "--seed, --hidden, --device, --rules, --lite"
-        raise InputError(problem, where=options, hint="leave them out")
+        raise InputError(message, where=options, hint="leave them out")
     from edgewright.core.compilation import keep_compilations
     from edgewright.deploy.export_run import export_rule, export_run
 

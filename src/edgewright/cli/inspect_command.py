@@ -13,7 +13,7 @@ from edgewright.cli.options import json_option, parity_line, print_json
 if TYPE_CHECKING:
     from edgewright.bundle import Bundle
 
-MOST_SHOWN = 1e18
+MAX_SHOWN = 1e18
 """No size and no score of a policy is larger."""
 
 
@@ -81,5 +81,5 @@ def _lines(found: Bundle, size: int) -> Iterator[str]:
 
 def _number(value: Any, how: str) -> str:
     """Return a number as it is shown; nothing for what is none."""
-    shown = type(value) in (int, float) and abs(value) < MOST_SHOWN
+    shown = type(value) in (int, float) and abs(value) < MAX_SHOWN
     return format(value, how) if shown else ""

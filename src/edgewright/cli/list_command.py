@@ -33,7 +33,7 @@ def command(as_json: bool, schema: bool) -> None:
                 "identity": identity(scenario),
             }
         )
-    usual = {kind: list(system.usual) for kind, system in systems().items()}
+    usual = {kind: list(system.default_policies) for kind, system in systems().items()}
     found = {
         "scenarios": scenarios,
         "learners": learner_names(),

@@ -113,6 +113,6 @@ def _token(file: str | None) -> str | None:
     if token is None:
         return None
     if not token.isascii() or not token.isprintable() or " " in token or len(token) < 8:
-        problem = "the token is not at least 8 printable characters without spaces"
-        raise InputError(problem, where=where, hint="e.g. openssl rand -hex 32")
+        message = "the token is not at least 8 printable characters without spaces"
+        raise InputError(message, where=where, hint="e.g. openssl rand -hex 32")
     return token

@@ -18,7 +18,7 @@ import optax
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
-from edgewright.export.heads import Choice, Head
+from edgewright.export.heads import CategoricalHead, Head
 from edgewright.export.layers import Dense, Dueling, run
 from edgewright.nets.mlp import init_mlp
 
@@ -38,8 +38,8 @@ def smaller(
     """
     dense = [place for place, layer in enumerate(layers) if isinstance(layer, Dense)]
     if len(dense) < 2:
-        problem = "the network has no hidden layer, so there is no smaller one"
-        raise InputError(problem, where="--stages", hint="leave distil out")
+        message = "the network has no hidden layer, so there is no smaller one"
+        raise InputError(message, where="--stages", hint="leave distil out")
     first, last = dense[0], dense[-1]
     activation = layers[first + 1]
     sizes = (layers[first].weight.shape[0], *widths, layers[last].weight.shape[1])
@@ -68,7 +68,7 @@ def fit(
 
 def _held(student: Sequence[Any], head: Head) -> list[tuple[int, slice]]:
     """Return the columns of a layer, by its place, whose common move turns no choice."""
-    if not isinstance(head, Choice):
+    if not isinstance(head, CategoricalHead):
         return []
     last = max(n for n, layer in enumerate(student) if isinstance(layer, Dense))
     if not any(isinstance(layer, Dueling) for layer in student[last:]):

@@ -23,7 +23,7 @@ from edgewright.bundle.bundle import POLICY
 from edgewright.compress.distil import fit, smaller
 from edgewright.compress.prune import prune, sparsify
 from edgewright.compress.quantise import quantise, reference_of_int8
-from edgewright.compress.stages import Stage
+from edgewright.compress.stages import RolloutState
 from edgewright.core.errors import InputError
 from edgewright.export.heads import Head, read_head
 from edgewright.export.layers import read_layers, run
@@ -75,12 +75,12 @@ def begin(bundle: Bundle) -> Candidate:
         head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
         int8 = entry["precision"] == "int8"
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        problem = f"the manifest's layers are not those of the graph ({error!r})"
-        raise InputError(problem, where=bundle.path, hint="export the policy again") from None
+        message = f"the manifest's layers are not those of the graph ({error!r})"
+        raise InputError(message, where=bundle.path, hint="export the policy again") from None
     return Candidate(layers, layers, head, int8, b"", bundle)
 
 
-def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
+def apply(stage: RolloutState, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
     """Return the next candidate.
 
     Args:

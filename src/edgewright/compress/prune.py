@@ -56,8 +56,8 @@ def _kept(layer: Dense, activation: Array, share: float) -> tuple[np.ndarray, Ar
     width = layer.weight.shape[0]
     count = width - round(share * width)
     if count < 1:
-        problem = f"of {width} neurons none would be left"
-        raise InputError(problem, where="--stages", hint="remove a smaller share")
+        message = f"of {width} neurons none would be left"
+        raise InputError(message, where="--stages", hint="remove a smaller share")
     importance = jnp.std(activation, axis=0) * jnp.linalg.norm(layer.weight, axis=1)
     order = np.argsort(-np.asarray(importance), kind="stable")
     keep, drop = np.sort(order[:count]), order[count:]

@@ -14,7 +14,7 @@ EXAMPLE = "e.g. --stages prune:0.5,int8 or distil:32x32"
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class RolloutState:
     """One stage.
 
     Attributes:
@@ -29,7 +29,7 @@ class Stage:
     widths: tuple[int, ...] = ()
 
 
-def parse_stages(text: str) -> list[Stage]:
+def parse_stages(text: str) -> list[RolloutState]:
     """Return the stages of a list, in its order.
 
     Raises:
@@ -41,7 +41,7 @@ def parse_stages(text: str) -> list[Stage]:
     return stages
 
 
-def _parse(text: str) -> Stage:
+def _parse(text: str) -> RolloutState:
     name, _, value = text.partition(":")
     if name not in get_args(Kind):
         hint = nearest(name, get_args(Kind))
@@ -49,11 +49,11 @@ def _parse(text: str) -> Stage:
     if name == "int8":
         if value:
             raise InputError(f"'{text}': int8 takes no value", where="--stages", hint=EXAMPLE)
-        return Stage("int8", text)
+        return RolloutState("int8", text)
     if name == "distil":
-        return Stage("distil", text, widths=_widths(text, value))
+        return RolloutState("distil", text, widths=_widths(text, value))
     share = _share(text, value)
-    return Stage("prune" if name == "prune" else "sparse", text, share=share)
+    return RolloutState("prune" if name == "prune" else "sparse", text, share=share)
 
 
 def _widths(text: str, value: str) -> tuple[int, ...]:
@@ -62,8 +62,8 @@ def _widths(text: str, value: str) -> tuple[int, ...]:
     except ValueError:
         widths = ()
     if not widths or not all(1 <= width <= 4096 for width in widths):
-        problem = f"'{text}': widths are whole numbers from 1 to 4096, joined by x"
-        raise InputError(problem, where="--stages", hint=EXAMPLE)
+        message = f"'{text}': widths are whole numbers from 1 to 4096, joined by x"
+        raise InputError(message, where="--stages", hint=EXAMPLE)
     return widths
 
 
@@ -73,6 +73,6 @@ def _share(text: str, value: str) -> float:
     except ValueError:
         share = math.nan
     if not 0.0 < share < 1.0:
-        problem = f"'{text}': the share to remove lies between 0 and 1"
-        raise InputError(problem, where="--stages", hint=EXAMPLE)
+        message = f"'{text}': the share to remove lies between 0 and 1"
+        raise InputError(message, where="--stages", hint=EXAMPLE)
     return share

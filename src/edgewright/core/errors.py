@@ -24,9 +24,9 @@ class InputError(EdgewrightError):
         hint: the remedy, e.g. the nearest valid name.
     """
 
-    def __init__(self, problem: str, *, where: str = "", hint: str = "") -> None:
-        self.problem, self.where, self.hint = problem, where, hint
-        text = f"{where}: {problem}" if where else problem
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        self.message, self.where, self.hint = message, where, hint
+        text = f"{where}: {message}" if where else message
         super().__init__(f"{text}\nhint: {hint}" if hint else text)
 
 

@@ -31,11 +31,11 @@ class Stream(Protocol[X_co]):
            hidden is drawn afresh. Planners use it to imagine futures.
     """
 
-    def start(self, key: Key) -> Any:
+    def init_carry(self, key: Key) -> Any:
         """Return the carry at a random phase."""
         ...
 
-    def take(self, carry: Any, length: int) -> tuple[Any, X_co]:
+    def next_rows(self, carry: Any, length: int) -> tuple[Any, X_co]:
         """Return the next carry and ``length`` rows, drawn in bulk."""
         ...
 
@@ -61,11 +61,11 @@ class Process(Protocol):
         """Axes of one row."""
         ...
 
-    def start(self, key: Key) -> Any:
+    def init_carry(self, key: Key) -> Any:
         """Return the memory at a random phase."""
         ...
 
-    def take(self, memory: Any, bits: Array) -> tuple[Any, Array]:
+    def next_rows(self, memory: Any, bits: Array) -> tuple[Any, Array]:
         """Return the next memory and values ``[length, *shape]``."""
         ...
 
@@ -117,7 +117,7 @@ class Policy(Protocol):
     told more than ``observe`` was told so by the caller's ``reveal``.
     """
 
-    def start(self, key: Key) -> Any:
+    def init_carry(self, key: Key) -> Any:
         """Return the memory at the start of an episode (``()`` if there is none)."""
         ...
 
@@ -134,7 +134,7 @@ class Learner(Protocol):
     """
 
     @property
-    def envs(self) -> int:
+    def num_envs(self) -> int:
         """Number of copies of the world played side by side between two updates."""
         ...
 

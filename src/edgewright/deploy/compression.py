@@ -14,7 +14,7 @@ import numpy as np
 from edgewright.bundle import Bundle
 from edgewright.bundle.bundle import POLICY
 from edgewright.compress import pipeline
-from edgewright.compress.stages import Stage
+from edgewright.compress.stages import RolloutState
 from edgewright.core.errors import InputError
 from edgewright.deploy.kept import ANSWERED, PRICED, judged
 from edgewright.deploy.latency import measure_engines
@@ -26,13 +26,13 @@ from edgewright.evaluation.statistics import (
 )
 from edgewright.export.layers import Dense
 from edgewright.export.policy import BundlePolicy, LayerPolicy, whole_policy
-from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.load import check
 from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
-from edgewright.systems.system import Contender
+from edgewright.systems.system import PolicyEntry
 from edgewright.training.runs import evaluation_inputs
 
 EPSILONS = (0.0, 0.1, 0.3)
@@ -50,16 +50,19 @@ class Setting:
     """Where a bundle is judged: its own scenario, the world it plays in, and the same episodes."""
 
     scenario: Scenario[Any, Any, Any]
-    built: Built
+    problem: Problem
     world: Any
     inputs: Any
     episodes: int
 
-    def rewards(self, policy: Any, reveal: Any = None) -> np.ndarray:
+    def rewards(self, policy: Any, observe_fn: Any = None) -> np.ndarray:
         """Return the reward ``[episodes]`` of a policy, by the scenario's own account."""
-        contender = Contender("", "learned", policy, reveal, self.world)
-        missed, system = self.scenario.evaluation.missed_reward, system_of(self.built.kind)
-        found, _ = system.play(contender, self.built, self.inputs, 0, missed)
+        policy_entry = PolicyEntry("", "learned", policy, observe_fn, self.world)
+        missed, system = (
+            self.scenario.evaluation.post_termination_reward,
+            system_of(self.problem.kind),
+        )
+        found, _ = system.play(policy_entry, self.problem, self.inputs, 0, missed)
         return np.asarray(found["reward"])
 
 
@@ -75,14 +78,14 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         plan = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=plan)
     if facts.get("hidden") is None:
-        built = build(scenario, data)
+        problem = build(scenario, data)
     else:  # the number counts the scenarios of the training, however many are asked for here
-        built = build(whole, data).only(facts["hidden"], episodes)
-    world = built.world
+        problem = build(whole, data).only(facts["hidden"], episodes)
+    world = problem.world
     if "learner" in facts:
-        world = world_of_learner(facts["learner"], built.world, built.kind)
-    inputs = evaluation_inputs(scenario, built)
-    return Setting(scenario, built, world, inputs, scenario.evaluation.episodes)
+        world = world_of_learner(facts["learner"], problem.world, problem.kind)
+    inputs = evaluation_inputs(scenario, problem)
+    return Setting(scenario, problem, world, inputs, scenario.evaluation.episodes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Compressed:
 
 def compress(
     bundle: Bundle,
-    stages: Sequence[Stage],
+    stages: Sequence[RolloutState],
     setting: Setting,
     *,
     seed: int = 0,
@@ -137,7 +140,7 @@ def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> 
             interface=interface,
         )
         columns = interface.columns
-        seen.append(watch(setting.world, setting.built, player, columns, seed + place))
+        seen.append(watch(setting.world, setting.problem, player, columns, seed + place))
     rows = interface.rows_of(np.concatenate(seen))
     return np.random.default_rng(seed).permutation(rows)
 
@@ -175,8 +178,8 @@ def _table(
 
 def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float]]:
     """Return the columns of every bundle that say what it earns, the parent's first."""
-    anchor = baseline("random", setting.built)
-    random = setting.rewards(anchor.policy, anchor.reveal)
+    anchor = baseline("random", setting.problem)
+    random = setting.rewards(anchor.policy, anchor.observe_fn)
     found: list[dict[str, float]] = [{} for _ in bundles]
     for ending, policy in WAYS.items():
         if ending and not bundles[0].interface.joint:
@@ -186,7 +189,7 @@ def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float
             kept = _score_kept(reward, random, rewards[0], setting)
             change = paired_difference(reward, rewards[0])
             row[f"reward{ending}"] = float(np.mean(reward))
-            for name, interval in (("score_kept", kept), ("reward_change", change)):
+            for name, interval in (("score_ratio", kept), ("reward_change", change)):
                 row[f"{name}{ending}"] = interval.estimate
                 row[f"{name}{ending}_low"] = interval.low
                 row[f"{name}{ending}_high"] = interval.high
@@ -200,11 +203,11 @@ def _score_kept(
     try:
         return normalised_score_interval(reward, random, parent)
     except InputError:
-        problem = (
+        message = (
             "the policy is no better than random on these episodes, so there is no score to keep"
         )
         hint = "train it longer, or judge it on more episodes with --episodes"
-        raise InputError(problem, where=setting.scenario.name, hint=hint) from None
+        raise InputError(message, where=setting.scenario.name, hint=hint) from None
 
 
 def _agreement(actions: np.ndarray, others: np.ndarray) -> float:
@@ -256,7 +259,7 @@ def check_kept(rows: Sequence[dict[str, Any]], least: float) -> dict[str, Any]:
     kept = judged(rows[-1])
     return {
         "min_score_kept": least,
-        "score_kept": kept["estimate"],
+        "score_ratio": kept["estimate"],
         "score_kept_low": kept["low"],
         "passed": bool(kept["low"] >= least),
     }

@@ -19,7 +19,7 @@ from edgewright.export.lite import required, with_lite
 from edgewright.export.networks import layers_of
 from edgewright.export.observation import interface_of, vocabulary
 from edgewright.export.write import make_bundle, write_graph
-from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
@@ -55,20 +55,20 @@ def export_run(
         required("--lite")
     run = load_run(folder, data)
     if not 0 <= seed < run.request.seeds:
-        problem = f"the run has no seed {seed}"
+        message = f"the run has no seed {seed}"
         hint = f"its seeds are 0 to {run.request.seeds - 1}"
-        raise InputError(problem, where=str(folder), hint=hint)
-    built = dataclasses.replace(run.built, world=run.plan.world)
+        raise InputError(message, where=str(folder), hint=hint)
+    problem = dataclasses.replace(run.problem, world=run.plan.world)
     policy, explorer, own = _policies(run, seed, hidden)
     if isinstance(policy, EachPolicy) or device is not None:
         policy = _of_device(policy, device)
     if own is not None:
-        built = built.only(own)
-    head = head_for(policy, vocabulary(built.world, built.params).head)
-    interface = interface_in(built, explorer, head, device)
+        problem = problem.only(own)
+    head = head_for(policy, vocabulary(problem.world, problem.params).head)
+    interface = interface_in(problem, explorer, head, device)
     result = folder / "result.json"
     scores = store.read_json(result, "result") if result.exists() else {}
-    if built.hidden is not None or device is not None:
+    if problem.tasks is not None or device is not None:
         scores = {}  # those are of many networks, some after they adapted
     whose = "" if device is None else f", device {device}"
     facts = {
@@ -79,7 +79,7 @@ def export_run(
         "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
         "lineage": [],
     }
-    return export_policy(out, policy, built, interface, facts, rules, lite)
+    return export_policy(out, policy, problem, interface, facts, rules, lite)
 
 
 def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | None]:
@@ -88,14 +88,14 @@ def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | 
     Raises:
         InputError: a hidden scenario is named, and the run has one network for all.
     """
-    found = run.course.contender(run.trainings[seed])[0]
+    found = run.trainer.policy_entry(run.trainings[seed])[0]
     if isinstance(found, Start) and not found.shared:
         own = hidden or 0
         policy = found.policy(own)
         return policy, policy, own
     if hidden is not None:
-        problem = "the run learned one network, not one for each hidden scenario"
-        raise InputError(problem, where="--hidden", hint="leave the option out")
+        message = "the run learned one network, not one for each hidden scenario"
+        raise InputError(message, where="--hidden", hint="leave the option out")
     if isinstance(found, Start):
         policy = found.policy(0)
         return policy, policy, None
@@ -110,12 +110,12 @@ def _of_device(policy: Any, device: int | None) -> Any:
         InputError: none is named, or the run has one policy for all.
     """
     if not isinstance(policy, EachPolicy):
-        problem = "the run learned one policy for all devices, not one for each"
-        raise InputError(problem, where="--device", hint="leave the option out")
+        message = "the run learned one policy for all devices, not one for each"
+        raise InputError(message, where="--device", hint="leave the option out")
     if device is None:
-        problem = f"the run learned a policy for each of {policy.devices} devices"
+        message = f"the run learned a policy for each of {policy.devices} devices"
         hint = f"add --device N, 0 to {policy.devices - 1}, to say whose"
-        raise InputError(problem, where="export", hint=hint)
+        raise InputError(message, where="export", hint=hint)
     return policy.alone(device)
 
 
@@ -127,10 +127,10 @@ def export_rule(
     Raises:
         InputError: there is no such rule, or it cannot be exported.
     """
-    built = build(scenario, data)
-    found = baseline(name, built)
-    head = vocabulary(built.world, built.params).head
-    interface = interface_in(built, None, head)
+    problem = build(scenario, data)
+    found = baseline(name, problem)
+    head = vocabulary(problem.world, problem.params).head
+    interface = interface_in(problem, None, head)
     facts = {
         "name": f"{name} on {scenario.name}",
         "kind": "rule",
@@ -139,17 +139,17 @@ def export_rule(
         "scores": {},
         "lineage": [],
     }
-    return export_policy(out, found.policy, built, interface, facts, ())
+    return export_policy(out, found.policy, problem, interface, facts, ())
 
 
-def usual_rules(built: Built) -> list[str]:
+def usual_rules(problem: Problem) -> list[str]:
     """Return the rules that are packed beside a learned policy when none are named."""
     wanted = ("local-1", "shortest-1", "heuristic-fair", "all-local")
-    return [name for name in wanted if name in baseline_names(built)]
+    return [name for name in wanted if name in baseline_names(problem)]
 
 
 def interface_in(
-    built: Built, explorer: Policy | None, head: Head, device: int | None = None
+    problem: Problem, explorer: Policy | None, head: Head, device: int | None = None
 ) -> Interface:
     """Return the fields and outputs of policies of a world, with the range that training saw.
 
@@ -158,21 +158,21 @@ def interface_in(
     Args:
         device: whose range, if one device's policy is meant; of all devices if absent.
     """
-    world, params = built.world, built.params
+    world, params = problem.world, problem.params
     actions = world.action_space(params).n
     player = (
         AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
     )
     names = tuple(world.observation_space(params).names)
     words = vocabulary(world, params)
-    seen = watch(world, built, player, words.columns, 0, device)
+    seen = watch(world, problem, player, words.columns, 0, device)
     return interface_of(words, head, names, seen)
 
 
 def export_policy(
     out: Path,
     policy: Policy,
-    built: Built,
+    problem: Problem,
     interface: Interface,
     facts: dict[str, Any],
     rules: Sequence[str] | None,
@@ -186,12 +186,12 @@ def export_policy(
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
         lite: whether to add a graph for LiteRT.
     """
-    params = built.params
-    head = head_for(policy, vocabulary(built.world, params).head)
+    params = problem.params
+    head = head_for(policy, vocabulary(problem.world, params).head)
     beside = {}
-    for name in usual_rules(built) if rules is None else rules:
+    for name in usual_rules(problem) if rules is None else rules:
         try:
-            rule = layers_of(baseline(name, built).policy, params, interface)
+            rule = layers_of(baseline(name, problem).policy, params, interface)
         except InputError:
             if rules is not None:
                 raise

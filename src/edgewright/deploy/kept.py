@@ -15,10 +15,10 @@ def judged(row: dict[str, Any]) -> dict[str, float]:
     Args:
         row: of the table of a compression.
     """
-    ways = [way for way in (ANSWERED, PRICED) if f"score_kept{way}" in row]
-    worst = min(ways, key=lambda way: row[f"score_kept{way}_low"])
-    ends = {name: row[f"score_kept{worst}_{name}"] for name in ("low", "high")}
-    return {"estimate": row[f"score_kept{worst}"], **ends}
+    ways = [way for way in (ANSWERED, PRICED) if f"score_ratio{way}" in row]
+    worst = min(ways, key=lambda way: row[f"score_ratio{way}_low"])
+    ends = {name: row[f"score_ratio{worst}_{name}"] for name in ("low", "high")}
+    return {"estimate": row[f"score_ratio{worst}"], **ends}
 
 
 __all__ = ["ANSWERED", "PRICED", "judged"]

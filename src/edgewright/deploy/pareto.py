@@ -83,7 +83,7 @@ def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label
 
 def _scored(rows: Sequence[dict[str, Any]]) -> str:
     """Say what is drawn upwards."""
-    if f"score_kept{PRICED}" not in rows[0]:
+    if f"score_ratio{PRICED}" not in rows[0]:
         return "score kept (parent = 1)"
     return "score kept (parent = 1), the less of\nanswers and priced proposals"
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.unroll import stage, take, unroll
-from edgewright.scenarios.build import Built
+from edgewright.loops.unroll import init_rollout, next_rows, unroll
+from edgewright.scenarios.build import Problem
 
 GAMES, STEPS = 64, 512
 """Copies of the world, and steps of each, when a policy is watched."""
@@ -27,7 +27,7 @@ class AnyAction:
 
     actions: int = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
@@ -44,10 +44,10 @@ class Mixed:
     policy: Policy
     actions: int = static()
 
-    def start(self, key: Array) -> tuple[Any, Array]:
+    def init_carry(self, key: Array) -> tuple[Any, Array]:
         """Return the memory of the policy, and whether this episode is random."""
         policy_key, chance_key = jax.random.split(key)
-        return self.policy.start(policy_key), jax.random.bernoulli(chance_key)
+        return self.policy.init_carry(policy_key), jax.random.bernoulli(chance_key)
 
     def act(
         self, key: Array, carry: tuple[Any, Array], observation: Array
@@ -63,7 +63,7 @@ class Mixed:
 
 def watch(
     world: World,
-    built: Built,
+    problem: Problem,
     policy: Policy,
     columns: int,
     seed: int,
@@ -75,9 +75,9 @@ def watch(
         columns: of one decision: the features of an agent, or of all agents in a row.
         device: whose features, where only one agent's are asked for.
     """
-    key, hidden = jax.random.key(seed), built.hidden
+    key, hidden = jax.random.key(seed), problem.tasks
     if hidden is None:
-        seen = [_play(key, world, built.params, built.train_stream, policy, GAMES)]
+        seen = [_play(key, world, problem.params, problem.train_stream, policy, GAMES)]
     else:
         seen, count = [], min(SCENARIOS, hidden.train.count)
         for n in range(count):
@@ -94,9 +94,9 @@ def watch(
 def _play(
     key: Array, world: World, params: Any, stream: Stream[Any], policy: Policy, games: int
 ) -> Array:
-    start_key, stage_key, play_key = jax.random.split(key, 3)
-    carry = jax.vmap(stream.start)(jax.random.split(start_key, games))
-    _, rows = take(stream, carry, STEPS + 1)
+    start_key, rollout_key, play_key = jax.random.split(key, 3)
+    carry = jax.vmap(stream.init_carry)(jax.random.split(start_key, games))
+    _, rows = next_rows(stream, carry, STEPS + 1)
     first, rest = jax.tree.map(lambda a: a[0], rows), jax.tree.map(lambda a: a[1:], rows)
-    staged = stage(stage_key, world, params, policy, first)
-    return unroll(play_key, world, params, policy, staged, rest)[1].observation
+    rollout = init_rollout(rollout_key, world, params, policy, first)
+    return unroll(play_key, world, params, policy, rollout, rest)[1].observation

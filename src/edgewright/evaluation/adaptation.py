@@ -15,26 +15,26 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.evaluation import statistics
 from edgewright.evaluation.compare import seeds_of
-from edgewright.loops.adapt import Marks, adapt_all
+from edgewright.loops.adapt import Scores, adapt_all
 from edgewright.scenarios.build import build
 from edgewright.systems.binary.held_out import draw_exams, is_exact
 from edgewright.systems.binary.trainer import Start, adaptation_key
-from edgewright.systems.system import Built, Contender
+from edgewright.systems.system import PolicyEntry, Problem
 from edgewright.training.runs import load_run
 
 LEVEL = 0.99
 """What MRL wants to reach."""
 
 STAYS = 5
-"""Marks in a row at or above the level that count as having reached it; fewer at the end."""
+"""Scores in a row at or above the level that count as having reached it; fewer at the end."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """Marks after each of ``steps``, leaves ``[seeds, scenarios, marks, 2]``: rounded, priced."""
+    """Scores after each of ``steps``, leaves ``[seeds, scenarios, marks, 2]``: rounded, priced."""
 
     steps: tuple[int, ...]
-    marks: Marks
+    marks: Scores
     slots_per_step: int
     proposals: int
     shots: int
@@ -45,8 +45,8 @@ class Curves:
 
 
 def curves(
-    contenders: Sequence[Contender],
-    built: Built,
+    policy_entries: Sequence[PolicyEntry],
+    problem: Problem,
     exams: Any,
     steps: Sequence[int],
     shots: int = 0,
@@ -61,35 +61,37 @@ def curves(
     """
     wanted = tuple(steps)
     if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
-        problem = f"{','.join(map(str, wanted))} does not rise from 0"
-        raise InputError(problem, where="--adapt-steps", hint="e.g. 0,1,5,10,20,50,100")
+        message = f"{','.join(map(str, wanted))} does not rise from 0"
+        raise InputError(message, where="--adapt-steps", hint="e.g. 0,1,5,10,20,50,100")
     gaps = jnp.asarray(np.diff([0, *wanted]), jnp.int32)
     found = []
-    for seed, contender in enumerate(contenders):
-        start = contender.policy
+    for seed, policy_entry in enumerate(policy_entries):
+        start = policy_entry.policy
         if not isinstance(start, Start):
-            problem = f"'{contender.name}' does not adapt"
-            raise InputError(problem, where="--adapt-steps", hint="leave the option out")
-        if shots > start.learner.memory:
-            problem = f"{shots} slots do not fit into a memory of {start.learner.memory}"
-            raise InputError(problem, where="--shots", hint=f"give {start.learner.memory} or fewer")
+            message = f"'{policy_entry.name}' does not adapt"
+            raise InputError(message, where="--adapt-steps", hint="leave the option out")
+        if shots > start.learner.buffer_size:
+            message = f"{shots} slots do not fit into a memory of {start.learner.buffer_size}"
+            raise InputError(
+                message, where="--shots", hint=f"give {start.learner.buffer_size} or fewer"
+            )
         marks = adapt_all(
             adaptation_key(seed),
-            contender.world,
-            built.hidden.test,
+            policy_entry.world,
+            problem.tasks.test,
             start.learner,
-            start.networks(built.hidden.test.count),
+            start.networks(problem.tasks.test.count),
             gaps,
             exams,
             shots,
         )
         found.append(jax.tree.map(lambda leaf: np.asarray(leaf[:, 1:]), marks))
-    learner = contenders[0].policy.learner  # pyright: ignore[reportAttributeAccessIssue]
+    learner = policy_entries[0].policy.learner  # pyright: ignore[reportAttributeAccessIssue]
     return Curves(
         steps=wanted,
         marks=jax.tree.map(lambda *leaves: np.stack(leaves), *found),
-        slots_per_step=learner.frames,
-        proposals=learner.candidates,
+        slots_per_step=learner.rollout_steps,
+        proposals=learner.num_candidates,
         shots=shots,
     )
 
@@ -119,11 +121,11 @@ def rows(found: Curves) -> list[dict[str, Any]]:
             {
                 "steps": step,
                 "slots": slots,
-                "critic_calls": slots * found.proposals,
+                "world_evaluations": slots * found.proposals,
                 "q_hat": interval(marks.q_hat[..., 1]),
                 "q_hat_rounded": interval(marks.q_hat[..., 0]),
-                "q_hat_p5": float(np.mean(marks.q_hat_p5[..., 1])),
-                "q_hat_rounded_p5": float(np.mean(marks.q_hat_p5[..., 0])),
+                "q_hat_p05": float(np.mean(marks.q_hat_p05[..., 1])),
+                "q_hat_rounded_p5": float(np.mean(marks.q_hat_p05[..., 0])),
                 "ratio_of_means": float(np.mean(marks.ratio_of_means[..., 1])),
                 "exact": float(np.mean(marks.exact[..., 1])),
                 "exact_rounded": float(np.mean(marks.exact[..., 0])),
@@ -141,7 +143,7 @@ def reached_rows(found: Curves) -> dict[str, Any]:
         step = reached(found.steps, curve)
         slots = None if step is None else found.slots(step)
         calls = None if slots is None else slots * found.proposals
-        result[name] = {"level": LEVEL, "steps": step, "slots": slots, "critic_calls": calls}
+        result[name] = {"level": LEVEL, "steps": step, "slots": slots, "world_evaluations": calls}
     return result
 
 
@@ -164,22 +166,22 @@ def evaluate_run(
     if episodes:
         evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=evaluation)
-    built = build(scenario, data)
-    if built.hidden is None:
-        problem = f"the system '{built.kind}' has no hidden scenarios to adapt to"
-        raise InputError(problem, where="--adapt-steps", hint="leave the option out")
+    problem = build(scenario, data)
+    if problem.tasks is None:
+        message = f"the system '{problem.kind}' has no hidden scenarios to adapt to"
+        raise InputError(message, where="--adapt-steps", hint="leave the option out")
     run = load_run(Path(folder), data)
-    contenders = seeds_of(run, built)
-    exams = draw_exams(scenario.evaluation, built)
-    found = curves(contenders, built, exams, steps, shots)
+    policy_entries = seeds_of(run, problem)
+    exams = draw_exams(scenario.evaluation, problem)
+    found = curves(policy_entries, problem, exams, steps, shots)
     return {
         "run": folder,
         "scenario": scenario.name,
         "learner": run.request.learner,
-        "seeds": len(contenders),
-        "scenarios": built.hidden.test.count,
-        "exam_slots": built.horizon,
-        "optimum": "exact optimum" if is_exact(built.world) else "convex bound (at least)",
+        "seeds": len(policy_entries),
+        "scenarios": problem.tasks.test.count,
+        "exam_slots": problem.horizon,
+        "optimum": "exact optimum" if is_exact(problem.world) else "convex bound (at least)",
         "proposals": found.proposals,
         "shots": shots or None,
         "training_slots": run.request.steps,

@@ -14,10 +14,10 @@ import numpy as np
 from edgewright.agents.independent import Independent
 from edgewright.core.errors import InputError, nearest
 from edgewright.evaluation import statistics
-from edgewright.loops.evaluate import Play
-from edgewright.scenarios.build import Built, build, learner_names
+from edgewright.loops.evaluate import EpisodeBatch
+from edgewright.scenarios.build import Problem, build, learner_names
 from edgewright.scenarios.learners import world_of_learner
-from edgewright.scenarios.policies import Contender, baseline, baseline_names
+from edgewright.scenarios.policies import PolicyEntry, baseline, baseline_names
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
 from edgewright.training.runs import Run, evaluation_inputs, load_run, train_here
@@ -34,7 +34,7 @@ class Result:
     group: str
     metrics: dict[str, np.ndarray]
     seconds: float
-    played: Play | None
+    played: EpisodeBatch | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Comparison:
     """All results of one scenario on the same episodes, and the bound ``[episodes]`` or None."""
 
     scenario: Scenario
-    built: Built
+    problem: Problem
     results: list[Result]
     bound: np.ndarray | None
     why_no_bound: str = ""
@@ -75,59 +75,63 @@ def compare(
     if episodes:
         evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=evaluation)
-    built = build(scenario, data)
-    contenders = gather(scenario, built, list(policies), data)  # first: it refuses wrong names
-    inputs = evaluation_inputs(scenario, built)
+    problem = build(scenario, data)
+    policy_entries = gather(
+        scenario, problem, list(policies), data
+    )  # first: it refuses wrong names
+    inputs = evaluation_inputs(scenario, problem)
     results = []
-    for name, group in contenders.items():
+    for name, group in policy_entries.items():
         if report:
             report(name)
-        results.append(_play(name, group, built, inputs, scenario.evaluation.missed_reward))
+        results.append(
+            _play(name, group, problem, inputs, scenario.evaluation.post_termination_reward)
+        )
     if report:
         report("bound")
-    bound, why = _bound(built, inputs, scenario.evaluation.missed_reward)
-    return Comparison(scenario, built, results, bound, why)
+    bound, why = _bound(problem, inputs, scenario.evaluation.post_termination_reward)
+    return Comparison(scenario, problem, results, bound, why)
 
 
-def _bound(built: Built, inputs: Any, missed: float) -> tuple[np.ndarray | None, str]:
+def _bound(problem: Problem, inputs: Any, missed: float) -> tuple[np.ndarray | None, str]:
     """Return the system's bound of each episode, or why there is none."""
-    bound = system_of(built.kind).bound
+    bound = system_of(problem.kind).bound
     if bound is None:
-        return None, f"the system '{built.kind}' states none"
+        return None, f"the system '{problem.kind}' states none"
     try:
-        return np.asarray(bound(built, inputs, missed)), ""
+        return np.asarray(bound(problem, inputs, missed)), ""
     except InputError as error:
-        return None, error.problem
+        return None, error.message
 
 
 def gather(
-    scenario: Scenario, built: Built, policies: list[str], data: str | None
-) -> dict[str, list[Contender]]:
+    scenario: Scenario, problem: Problem, policies: list[str], data: str | None
+) -> dict[str, list[PolicyEntry]]:
     """Return the contenders by name; a run contributes one contender for each seed."""
     plan = scenario.evaluation
     needed = ["random", plan.baseline, plan.reference]
-    system = system_of(built.kind)
-    trained = learner_names(built.world, built.kind) if system.trains else []
-    names = policies or [*baseline_names(built), *system.trains]
+    system = system_of(problem.kind)
+    trained = learner_names(problem.world, problem.kind) if system.trains else []
+    names = policies or [*baseline_names(problem), *system.trains]
     names = [*dict.fromkeys([*names, *needed])]
-    order = {name: place for place, name in enumerate(baseline_names(built))}
+    order = {name: place for place, name in enumerate(baseline_names(problem))}
     names.sort(key=lambda name: order.get(name, len(order)))
-    gathered: dict[str, list[Contender]] = {}
+    gathered: dict[str, list[PolicyEntry]] = {}
     for name in names:
         if name.endswith(BUNDLE):
-            gathered[name] = [bundled(name, built)]
-        elif looks_like_run(name, built):
+            gathered[name] = [bundled(name, problem)]
+        elif looks_like_run(name, problem):
             run = load_run(Path(name), data)
-            gathered[label(run, Path(name), gathered)] = seeds_of(run, built)
+            gathered[label(run, Path(name), gathered)] = seeds_of(run, problem)
         elif name in trained:
-            made = train_here(name, scenario, built)
-            gathered[name] = [Contender(name, "learned", p, None, world) for p, world in made]
+            made = train_here(name, scenario, problem)
+            gathered[name] = [PolicyEntry(name, "learned", p, None, world) for p, world in made]
         else:
-            gathered[name] = [baseline(name, built)]
+            gathered[name] = [baseline(name, problem)]
     return gathered
 
 
-def bundled(file: str, built: Built) -> Contender:
+def bundled(file: str, problem: Problem) -> PolicyEntry:
     """Return the policy of a bundle: the deployed graph itself plays.
 
     Raises:
@@ -139,25 +143,25 @@ def bundled(file: str, built: Built) -> Contender:
 
     bundle = load(file)
     trained, facts = bundle.facts["scenario"].get("world"), bundle.facts["provenance"]
-    world, same = built.world, isinstance(trained, dict) and trained.get("kind") == built.kind
+    world, same = problem.world, isinstance(trained, dict) and trained.get("kind") == problem.kind
     if same and "learner" in facts:
-        played = world_of_learner(facts["learner"], built.world, built.kind)
-        world = system_of(built.kind).game(played, built)
-    space = world.observation_space(built.params)
+        played = world_of_learner(facts["learner"], problem.world, problem.kind)
+        world = system_of(problem.kind).transfer_world(played, problem)
+    space = world.observation_space(problem.params)
     names = tuple(space.names)
     columns = math.prod(space.shape) if bundle.interface.joint else len(names)
     if (names, columns) != (bundle.interface.features, bundle.interface.columns):
-        problem = f"the bundle takes {bundle.interface.columns} numbers of the kinds "
-        problem += f"{bundle.interface.features}, the scenario has {columns} of {names}"
-        raise InputError(problem, where=file, hint="compare it on a scenario of the same sizes")
+        message = f"the bundle takes {bundle.interface.columns} numbers of the kinds "
+        message += f"{bundle.interface.features}, the scenario has {columns} of {names}"
+        raise InputError(message, where=file, hint="compare it on a scenario of the same sizes")
     group = "learned" if bundle.facts["kind"] == "learned" else "rule"
-    seen = seen_as(vocabulary(world, built.params), bundle.interface)
-    return Contender(file, group, whole_policy(bundle, seen), None, world)
+    seen = seen_as(vocabulary(world, problem.params), bundle.interface)
+    return PolicyEntry(file, group, whole_policy(bundle, seen), None, world)
 
 
-def looks_like_run(name: str, built: Built) -> bool:
+def looks_like_run(name: str, problem: Problem) -> bool:
     """Say whether a policy's name is a folder rather than a baseline."""
-    if name in (*baseline_names(built), *system_of(built.kind).trains):
+    if name in (*baseline_names(problem), *system_of(problem.kind).trains):
         return False
     return "/" in name or (Path(name) / "run.json").exists()
 
@@ -168,38 +172,38 @@ def label(run: Run, folder: Path, taken: dict[str, Any]) -> str:
     return name if name not in taken else str(folder)
 
 
-def seeds_of(run: Run, built: Built) -> list[Contender]:
+def seeds_of(run: Run, problem: Problem) -> list[PolicyEntry]:
     """Return the greedy policy of every seed of a run, to be played in another scenario's world.
 
     Raises:
         InputError: the run observes or acts in another way than the scenario's world does.
     """
-    if run.built.kind != built.kind:
-        problem = f"the run is of kind '{run.built.kind}', the scenario of kind '{built.kind}'"
+    if run.problem.kind != problem.kind:
+        message = f"the run is of kind '{run.problem.kind}', the scenario of kind '{problem.kind}'"
         hint = "evaluate it on a scenario of its own kind"
-        raise InputError(problem, where=run.request.learner, hint=hint)
+        raise InputError(message, where=run.request.learner, hint=hint)
     try:
-        world = system_of(built.kind).game(run.plan.world, built)
+        world = system_of(problem.kind).transfer_world(run.plan.world, problem)
     except InputError as error:
-        raise InputError(error.problem, where=run.request.learner, hint=error.hint) from None
+        raise InputError(error.message, where=run.request.learner, hint=error.hint) from None
     learner = run.plan.learner
-    trained, asked = run.built.world, built.world
+    trained, asked = run.problem.world, problem.world
     if isinstance(learner, Independent) and trained.devices != asked.devices:
-        problem = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
+        message = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
         hint = "one policy for all devices, as of se-ppo, fits any number of them"
-        raise InputError(f"{problem} {asked.devices}", where=run.request.learner, hint=hint)
-    policies = [run.course.contender(training)[0] for training in run.trainings]
-    return [Contender(run.request.learner, "learned", p, None, world) for p in policies]
+        raise InputError(f"{message} {asked.devices}", where=run.request.learner, hint=hint)
+    policies = [run.trainer.policy_entry(training)[0] for training in run.trainings]
+    return [PolicyEntry(run.request.learner, "learned", p, None, world) for p in policies]
 
 
 def _play(
-    name: str, contenders: list[Contender], built: Built, inputs: Any, missed: float
+    name: str, policy_entries: list[PolicyEntry], problem: Problem, inputs: Any, missed: float
 ) -> Result:
     began = time.perf_counter()
-    system = system_of(built.kind)
-    found = [system.play(c, built, inputs, seed, missed) for seed, c in enumerate(contenders)]
+    system = system_of(problem.kind)
+    found = [system.play(c, problem, inputs, seed, missed) for seed, c in enumerate(policy_entries)]
     metrics = {key: np.stack([np.asarray(row[key]) for row, _ in found]) for key in found[0][0]}
-    return Result(name, contenders[0].group, metrics, time.perf_counter() - began, found[0][1])
+    return Result(name, policy_entries[0].group, metrics, time.perf_counter() - began, found[0][1])
 
 
 def table(comparison: Comparison) -> dict[str, Any]:
@@ -210,15 +214,15 @@ def table(comparison: Comparison) -> dict[str, Any]:
     95 % and come from resampling episodes, and seeds where there are several.
     """
     plan = comparison.scenario.evaluation
-    system = system_of(comparison.built.kind)
+    system = system_of(comparison.problem.kind)
     metrics = system.metrics
-    shown = (*(metric.name for metric in metrics), *system.ends)
+    shown = (*(metric.name for metric in metrics), *system.termination_metrics)
     missing = sorted(set(shown) - set(comparison.results[0].metrics))
     if missing:
-        problem = f"the world measures no '{missing[0]}'"
+        message = f"the world measures no '{missing[0]}'"
         hint = nearest(missing[0], comparison.results[0].metrics)
         raise InputError(
-            problem, where=f"metrics of the system '{comparison.built.kind}'", hint=hint
+            message, where=f"metrics of the system '{comparison.problem.kind}'", hint=hint
         )
     random = comparison.result("random").metrics["reward"][0]
     reference = comparison.result(plan.reference).metrics["reward"][0]
@@ -230,7 +234,7 @@ def table(comparison: Comparison) -> dict[str, Any]:
         row["seeds"], row["episodes"] = reward.shape
         row |= _interval("reward", reward)
         row["iqm"] = float(statistics.interquartile_mean(reward))
-        row["better_share"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
+        row["win_rate"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
         row |= {name: float(np.mean(result.metrics[name])) for name in shown}
         for metric in metrics:
             if metric.interval:
@@ -239,7 +243,7 @@ def table(comparison: Comparison) -> dict[str, Any]:
         row["difference"] = _difference(reward, base, plan.baseline, result.name)
         row["by"] = {
             field: _strata(reward, base, grid)
-            for field, grid in plan.pinned.items()
+            for field, grid in plan.fixed_inputs.items()
             if len(grid) > 1
         }
         if comparison.bound is not None and result.group == "learned":
@@ -253,8 +257,8 @@ def table(comparison: Comparison) -> dict[str, Any]:
         "metrics": [dataclasses.asdict(metric) for metric in metrics],
         "policies": rows,
     }
-    if comparison.built.placement is not None:
-        found["placement"] = comparison.built.placement
+    if comparison.problem.placement is not None:
+        found["placement"] = comparison.problem.placement
     if comparison.bound is None:
         return {**found, "bound": None, "why_no_bound": comparison.why_no_bound}
     bound = {"policy": "bound", "group": "bound", **_interval("reward", comparison.bound[None])}

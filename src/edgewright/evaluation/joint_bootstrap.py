@@ -16,10 +16,10 @@ from edgewright.core.errors import InputError
 from edgewright.evaluation.statistics import Interval
 
 Arms: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
-"""Arm to name to values ``[seeds, episodes, ...]``."""
+"""TrainingJob to name to values ``[seeds, episodes, ...]``."""
 
 Means: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
-"""Arm to name to means ``[draws, ...]``."""
+"""TrainingJob to name to means ``[draws, ...]``."""
 
 
 def joint_bootstrap(

@@ -33,7 +33,7 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
         "reference": found["reference"],
         "baseline": found["baseline"],
         **{metric["name"]: row[metric["name"]] for metric in found["metrics"]},
-        **system_of(request.scenario.world.kind).appendix(request.scenario, request.data),
+        **system_of(request.scenario.world.kind).extra_results(request.scenario, request.data),
         "out": str(out),
     }
     store.write_json(out / "result.json", result)

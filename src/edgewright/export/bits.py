@@ -28,12 +28,12 @@ ROUNDING = 1e-6
 SHAKES = 40
 """Trials with signs drawn anew: two neighbours that could change places do so in all but 1e-5."""
 
-MOST_BITS = 62
+MAX_BITS = 62
 """Devices of the nearest actions: a set of flips is one whole number of 64 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Bits:
+class BinaryVectorHead:
     """One relaxed bit for each of ``devices``: rounded, and as ``proposals`` of a quantiser.
 
     Attributes:
@@ -195,14 +195,14 @@ def check_quantiser(kind: str, devices: int) -> Literal["order", "nearest"]:
     Raises:
         InputError: it draws, or there are more devices than a set of flips has bits.
     """
-    if kind == "nearest" and devices > MOST_BITS:
-        problem = f"the quantiser 'nearest' is exported for up to {MOST_BITS} devices"
+    if kind == "nearest" and devices > MAX_BITS:
+        message = f"the quantiser 'nearest' is exported for up to {MAX_BITS} devices"
         hint = f"there are {devices}; train with quantiser = 'order'"
-        raise InputError(problem, where="export", hint=hint)
+        raise InputError(message, where="export", hint=hint)
     if kind == "order" or kind == "nearest":
         return kind
-    problem = f"a bundle decides the same way twice, and the quantiser '{kind}' draws"
-    raise InputError(problem, where="export", hint="train with quantiser = 'order' or 'nearest'")
+    message = f"a bundle decides the same way twice, and the quantiser '{kind}' draws"
+    raise InputError(message, where="export", hint="train with quantiser = 'order' or 'nearest'")
 
 
-__all__ = ["Bits", "check_quantiser"]
+__all__ = ["BinaryVectorHead", "check_quantiser"]

@@ -21,7 +21,7 @@ from onnx import numpy_helper
 from edgewright.bundle.interface import Output
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
-from edgewright.export.bits import Bits
+from edgewright.export.bits import BinaryVectorHead
 from edgewright.export.graph import GraphBuilder
 
 TEMPERATURE = 0.5
@@ -76,7 +76,7 @@ class Head(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Choice:
+class CategoricalHead:
     """The best of several actions; ``tables`` ``[actions]`` give one more output each."""
 
     outputs: tuple[Output, ...]
@@ -134,13 +134,13 @@ def read_head(facts: Mapping[str, Any], model: bytes, outputs: Sequence[Output])
     """
     rest = {name: value for name, value in facts.items() if name != "kind"}
     try:
-        if facts["kind"] == Bits.kind:
-            return Bits(**{**rest, "present": tuple(rest["present"])})
-        if facts["kind"] != Choice.kind:
+        if facts["kind"] == BinaryVectorHead.kind:
+            return BinaryVectorHead(**{**rest, "present": tuple(rest["present"])})
+        if facts["kind"] != CategoricalHead.kind:
             raise ValueError(facts["kind"])
     except (KeyError, TypeError, ValueError) as error:
-        problem = f"the manifest's head cannot be read ({error})"
-        raise InputError(problem, where="graphs", hint="export the policy again") from None
+        message = f"the manifest's head cannot be read ({error})"
+        raise InputError(message, where="graphs", hint="export the policy again") from None
     graph = onnx.load_from_string(model).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     names = {output.name for output in outputs}
@@ -149,7 +149,7 @@ def read_head(facts: Mapping[str, Any], model: bytes, outputs: Sequence[Output])
         for node in graph.node
         if node.op_type == "Gather" and node.output[0] in names
     }
-    return Choice(tuple(outputs), tables)
+    return CategoricalHead(tuple(outputs), tables)
 
 
 @functools.singledispatch
@@ -158,4 +158,4 @@ def head_for(policy: Any, usual: Head) -> Head:
     return usual
 
 
-__all__ = ["Choice", "Head", "head_for", "read_head"]
+__all__ = ["CategoricalHead", "Head", "head_for", "read_head"]

@@ -217,9 +217,9 @@ def read_layers(
     for place, entry in enumerate(described):
         make = KINDS.get(entry["kind"])
         if make is None:
-            problem = f"a '{entry['kind']}' is no network, so there is nothing to compress"
+            message = f"a '{entry['kind']}' is no network, so there is nothing to compress"
             hint = "rules are small as they are; compress the policy of a trained run"
-            raise InputError(problem, where=where, hint=hint)
+            raise InputError(message, where=where, hint=hint)
         fields = {f.name: jnp.asarray(arrays[f"{place}.{f.name}"]) for f in _arrays(make)}
         layers.append(make(**fields))
     return tuple(layers)

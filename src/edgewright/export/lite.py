@@ -58,8 +58,8 @@ def required(where: str) -> Any:
     """
     schema = lite_schema()
     if schema is None:
-        problem = "LiteRT is not installed, so a graph for it can be neither written nor compared"
-        raise InputError(problem, where=where, hint="pip install 'edgewright[lite]'")
+        message = "LiteRT is not installed, so a graph for it can be neither written nor compared"
+        raise InputError(message, where=where, hint="pip install 'edgewright[lite]'")
     return schema
 
 
@@ -165,9 +165,9 @@ class _Writer:
         return self.operator("RESHAPE", [one, wanted], shape)
 
 
-def refuse(problem: str, where: str) -> NoReturn:
+def refuse(message: str, where: str) -> NoReturn:
     """Raise what says that a policy cannot be written."""
-    raise InputError(problem, where=where, hint="export the policy without --lite")
+    raise InputError(message, where=where, hint="export the policy without --lite")
 
 
 Write = Callable[[_Writer, list[str]], int]

@@ -19,7 +19,7 @@ from edgewright.agents.ppo import ActorPolicy
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
-from edgewright.export.bits import Bits, check_quantiser
+from edgewright.export.bits import BinaryVectorHead, check_quantiser
 from edgewright.export.heads import Head, head_for
 from edgewright.export.layers import (
     Dense,
@@ -49,20 +49,20 @@ def layers_of(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ..
     Raises:
         InputError: policies of this kind cannot be deployed.
     """
-    problem = f"a {type(policy).__name__} cannot be exported"
+    message = f"a {type(policy).__name__} cannot be exported"
     hint = "register how it becomes layers with edgewright.export.networks.layers_of"
-    raise InputError(problem, where="export", hint=hint)
+    raise InputError(message, where="export", hint=hint)
 
 
 @layers_of.register
 def _(policy: ActorPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    seen = _entry(policy.observations if policy.obs_norm else None, interface)
+    seen = _entry(policy.observations if policy.normalize_observations else None, interface)
     return (*seen, *_dense(policy.actor))
 
 
 @layers_of.register
 def _(policy: ValuePolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    seen = _entry(policy.observations if policy.obs_norm else None, interface)
+    seen = _entry(policy.observations if policy.normalize_observations else None, interface)
     return (*seen, *_dense(policy.network), *([Dueling()] if policy.dueling else []))
 
 
@@ -75,25 +75,25 @@ def _(policy: RelaxedPolicy, params: Any, interface: Interface) -> tuple[Layer, 
 
 @head_for.register
 def _(policy: RelaxedPolicy, usual: Head) -> Head:
-    if not isinstance(usual, Bits):
-        problem = "a network of one bit for each device is exported from worlds with such actions"
+    if not isinstance(usual, BinaryVectorHead):
+        message = "a network of one bit for each device is exported from worlds with such actions"
         hint = "register a vocabulary with the head Bits for this world"
-        raise InputError(problem, where="export", hint=hint)
+        raise InputError(message, where="export", hint=hint)
     kind = check_quantiser(policy.quantiser, usual.devices)
-    return dataclasses.replace(usual, proposals=policy.candidates, quantiser=kind)
+    return dataclasses.replace(usual, proposals=policy.num_candidates, quantiser=kind)
 
 
 @layers_of.register
 def _(policy: Rollout, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    problem = "a planner plays the simulator to decide, so it cannot be exported"
+    message = "a planner plays the simulator to decide, so it cannot be exported"
     hint = "export a trained run, or a rule such as greedy or heuristic-fair"
-    raise InputError(problem, where="export", hint=hint)
+    raise InputError(message, where="export", hint=hint)
 
 
 @layers_of.register
 def _(policy: Random, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    problem = "a bundle decides the same way twice, so chance cannot be exported"
-    raise InputError(problem, where="export", hint="export a rule such as local-1 or shortest-1")
+    message = "a bundle decides the same way twice, so chance cannot be exported"
+    raise InputError(message, where="export", hint="export a rule such as local-1 or shortest-1")
 
 
 @layers_of.register
@@ -108,8 +108,8 @@ def _(policy: binary_baselines.Fixed, params: Any, interface: Interface) -> tupl
 @layers_of.register(binary_baselines.Prefix)
 @layers_of.register(binary_baselines.RandomActions)
 def _(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    problem = "it is told the hidden numbers of the scenario, which no observation tells"
-    raise InputError(problem, where="export", hint="export a trained run, all-local or all-offload")
+    message = "it is told the hidden numbers of the scenario, which no observation tells"
+    raise InputError(message, where="export", hint="export a trained run, all-local or all-offload")
 
 
 @layers_of.register(Rule)

@@ -17,9 +17,9 @@ import numpy as np
 from edgewright.bundle.interface import Field, Interface, Output
 from edgewright.core.errors import InputError
 from edgewright.core.spaces import Discrete
-from edgewright.export.bits import Bits
-from edgewright.export.heads import Choice, Head
-from edgewright.loops.evaluate import Insight
+from edgewright.export.bits import BinaryVectorHead
+from edgewright.export.heads import CategoricalHead, Head
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcInputs, AigcState, AigcWorld
 from edgewright.systems.aigc.records import OF_A_DEVICE
 from edgewright.systems.aigc.world import (
@@ -48,7 +48,7 @@ ABSENT_OR_NOT = ("no", "yes")
 
 
 @dataclasses.dataclass(frozen=True)
-class Quantity:
+class FeatureSpec:
     """One field before its range is known: the world's feature is ``(field - offset) / scale``."""
 
     name: str
@@ -61,10 +61,10 @@ class Quantity:
 
 
 @dataclasses.dataclass(frozen=True)
-class Vocabulary:
+class ObservationSchema:
     """Fields in the order of the features, and the head of policies that have no own."""
 
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[FeatureSpec, ...]
     head: Head
 
     @property
@@ -74,7 +74,7 @@ class Vocabulary:
 
 
 def interface_of(
-    words: Vocabulary, head: Head, features: tuple[str, ...], seen: np.ndarray
+    words: ObservationSchema, head: Head, features: tuple[str, ...], seen: np.ndarray
 ) -> Interface:
     """Return the contract of a policy that was trained on the features ``seen`` ``[n, columns]``.
 
@@ -93,7 +93,7 @@ def interface_of(
     return Interface(tuple(fields), head.outputs, tuple(scales), tuple(offsets), features)
 
 
-def seen_as(words: Vocabulary, interface: Interface) -> Interface:
+def seen_as(words: ObservationSchema, interface: Interface) -> Interface:
     """Return an interface with the scales and offsets of a world's own words."""
     widths = [len(one.choices) if one.one_hot else 1 for one in words.quantities]
     pairs = list(zip(words.quantities, widths, strict=True))
@@ -118,20 +118,22 @@ def _rounded(low: float, high: float) -> tuple[float, float]:
 
 
 @functools.singledispatch
-def vocabulary(world: Any, params: Any) -> Vocabulary:
+def vocabulary(world: Any, params: Any) -> ObservationSchema:
     """Return the words of a world whose policies take one index of ``n``."""
     space, actions = world.observation_space(params), world.action_space(params)
     if not isinstance(actions, Discrete):
-        problem = f"actions of kind {type(actions).__name__} cannot be exported yet"
+        message = f"actions of kind {type(actions).__name__} cannot be exported yet"
         hint = "register a vocabulary for this world in deploy/observation.py"
-        raise InputError(problem, where="export", hint=hint)
+        raise InputError(message, where="export", hint=hint)
     names = space.names or tuple(f"feature_{n}" for n in range(space.shape[-1]))
-    quantities = tuple(Quantity(name, meaning="as the world observes it") for name in names)
-    return Vocabulary(quantities, Choice((Output("action", "index of the action"),)))
+    quantities = tuple(FeatureSpec(name, meaning="as the world observes it") for name in names)
+    return ObservationSchema(
+        quantities, CategoricalHead((Output("action", "index of the action"),))
+    )
 
 
 @vocabulary.register
-def _(world: AigcWorld, params: Any) -> Vocabulary:
+def _(world: AigcWorld, params: Any) -> ObservationSchema:
     places = ("device", *(name.replace("_", " ") for name in _places(world)))
     decoded = world.decode(jnp.arange(world.actions))
     location, level = (np.asarray(part) for part in decoded)
@@ -143,11 +145,11 @@ def _(world: AigcWorld, params: Any) -> Vocabulary:
     )
     tables = {"location": location, "level": level}
     quantities = _seed(world) if world.obs == "seed" else _full(world)
-    return Vocabulary(quantities, Choice(outputs, tables))
+    return ObservationSchema(quantities, CategoricalHead(outputs, tables))
 
 
 @vocabulary.register
-def _(world: BinaryWorld, params: Any) -> Vocabulary:
+def _(world: BinaryWorld, params: Any) -> ObservationSchema:
     """Return the fields of all devices, one device after the other: a row serves them together."""
     names = world.observation_space(params).names
     spread = 10.0 * float(params.gain_log10_std), 10.0 * float(params.gain_log10_mean)
@@ -159,62 +161,66 @@ def _(world: BinaryWorld, params: Any) -> Vocabulary:
         "bandwidth": ("bandwidth_{}_mhz", "MHz", "shared by all", BANDWIDTH_MHZ_RANGE, 0.0),
         "edge": ("edge_{}_ghz", "GHz", "shared by all", EDGE_GHZ_RANGE, 0.0),
     }
-    quantities: list[Quantity] = []
+    quantities: list[FeatureSpec] = []
     for device in range(1, world.devices + 1):
         for name in names:
             if name == "present":
                 meaning = "whether there is a device in this place"
-                quantities.append(Quantity(f"present_{device}", "", meaning, choices=ABSENT_OR_NOT))
+                quantities.append(
+                    FeatureSpec(f"present_{device}", "", meaning, choices=ABSENT_OR_NOT)
+                )
                 continue
             field, unit, meaning, scale, offset = told[name]
             field = field.format(device)
-            quantities.append(Quantity(field, unit, meaning, scale, offset=offset))
+            quantities.append(FeatureSpec(field, unit, meaning, scale, offset=offset))
     last = [n for n, one in enumerate(quantities) if one.choices]
-    return Vocabulary(tuple(quantities), Bits(world.devices, world.devices, present=tuple(last)))
+    return ObservationSchema(
+        tuple(quantities), BinaryVectorHead(world.devices, world.devices, present=tuple(last))
+    )
 
 
-def _full(world: AigcWorld) -> tuple[Quantity, ...]:
+def _full(world: AigcWorld) -> tuple[FeatureSpec, ...]:
     """Return the fields of ``obs = "full"`` or ``"device"``: features times their fixed ranges."""
     return (
-        Quantity("input_mb", "MB", "size of the task's input", INPUT_MB_RANGE),
-        Quantity("work_gcycles", "Gcycles", "work at multiplier 1", WORK_GCYCLES_RANGE),
-        Quantity("mode", "", "what the user asked for", 1.0, MODES, True),
-        Quantity("charge_pct", "%", "battery of the device", CHARGE_PCT_RANGE),
-        Quantity("bandwidth_mbps", "Mbit/s", "rate to the servers", BANDWIDTH_MBPS_RANGE),
-        Quantity("local_backlog_gcycles", "Gcycles", "work ahead here", LOCAL_GCYCLES_RANGE),
-        Quantity("phase", "", "share of the episode that has gone by"),
+        FeatureSpec("input_mb", "MB", "size of the task's input", INPUT_MB_RANGE),
+        FeatureSpec("work_gcycles", "Gcycles", "work at multiplier 1", WORK_GCYCLES_RANGE),
+        FeatureSpec("mode", "", "what the user asked for", 1.0, MODES, True),
+        FeatureSpec("charge_pct", "%", "battery of the device", CHARGE_PCT_RANGE),
+        FeatureSpec("bandwidth_mbps", "Mbit/s", "rate to the servers", BANDWIDTH_MBPS_RANGE),
+        FeatureSpec("local_backlog_gcycles", "Gcycles", "work ahead here", LOCAL_GCYCLES_RANGE),
+        FeatureSpec("phase", "", "share of the episode that has gone by"),
         *(_own() if world.obs == "device" else ()),
         *(
-            Quantity(name, "Gcycles", "work ahead there", SERVER_GCYCLES_RANGE)
+            FeatureSpec(name, "Gcycles", "work ahead there", SERVER_GCYCLES_RANGE)
             for name in _backlogs(world)
         ),
     )
 
 
-def _own() -> tuple[Quantity, ...]:
+def _own() -> tuple[FeatureSpec, ...]:
     """Return the fields that ``obs = "device"`` adds: a device's own numbers."""
     return (
-        Quantity("device_ghz", "GHz", "speed of the device", DEVICE_GHZ_RANGE),
-        Quantity(
+        FeatureSpec("device_ghz", "GHz", "speed of the device", DEVICE_GHZ_RANGE),
+        FeatureSpec(
             "device_j_per_gcycle", "J", "of the device for a Gcycle", DEVICE_J_PER_GCYCLE_RANGE
         ),
-        Quantity("battery_j", "J", "capacity of its battery", BATTERY_J_RANGE),
-        Quantity("transmit_w", "W", "power of its radio", TRANSMIT_W_RANGE),
+        FeatureSpec("battery_j", "J", "capacity of its battery", BATTERY_J_RANGE),
+        FeatureSpec("transmit_w", "W", "power of its radio", TRANSMIT_W_RANGE),
     )
 
 
-def _seed(world: AigcWorld) -> tuple[Quantity, ...]:
+def _seed(world: AigcWorld) -> tuple[FeatureSpec, ...]:
     """Return the fields of ``obs = "seed"``, equation (18): raw units."""
     return (
-        Quantity("task_number", "", "tasks since the start of the episode"),
-        Quantity("input_mb", "MB", "size of the task's input"),
-        Quantity("work_gcycles", "Gcycles", "work at multiplier 1"),
-        Quantity("mode", "", "what the user asked for", 1.0, MODES),
-        Quantity("charge_pct", "%", "battery of the device"),
-        Quantity("device_ghz", "GHz", "speed of the device"),
-        Quantity("bandwidth_mbps", "Mbit/s", "rate to the servers"),
-        *(Quantity(f"{name}_ghz", "GHz", "speed of the server") for name in _places(world)),
-        *(Quantity(name, "Gcycles", "work ahead there") for name in _backlogs(world)),
+        FeatureSpec("task_number", "", "tasks since the start of the episode"),
+        FeatureSpec("input_mb", "MB", "size of the task's input"),
+        FeatureSpec("work_gcycles", "Gcycles", "work at multiplier 1"),
+        FeatureSpec("mode", "", "what the user asked for", 1.0, MODES),
+        FeatureSpec("charge_pct", "%", "battery of the device"),
+        FeatureSpec("device_ghz", "GHz", "speed of the device"),
+        FeatureSpec("bandwidth_mbps", "Mbit/s", "rate to the servers"),
+        *(FeatureSpec(f"{name}_ghz", "GHz", "speed of the server") for name in _places(world)),
+        *(FeatureSpec(name, "Gcycles", "work ahead there") for name in _backlogs(world)),
     )
 
 
@@ -238,11 +244,11 @@ def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
         InputError: the world hides something from its observations that a rule may look at.
     """
     if world.obs != "full" or world.wait != "backlog":
-        problem = f"with obs = '{world.obs}', wait = '{world.wait}' an observation is not the state"
-        raise InputError(problem, where="export", hint="rules need obs = 'full', wait = 'backlog'")
+        message = f"with obs = '{world.obs}', wait = '{world.wait}' an observation is not the state"
+        raise InputError(message, where="export", hint="rules need obs = 'full', wait = 'backlog'")
     if world.reach or any(np.ndim(getattr(params, name)) for name in OF_A_DEVICE):
-        problem = "a rule uses numbers or places of its device, which differ between devices here"
-        raise InputError(problem, where="export", hint="export a trained run, or leave rules out")
+        message = "a rule uses numbers or places of its device, which differ between devices here"
+        raise InputError(message, where="export", hint="export a trained run, or leave rules out")
     names = [one.name for one in _full(world)]
     column = {name: n + 2 * (n > names.index("mode")) for n, name in enumerate(names)}
 
@@ -269,4 +275,4 @@ def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
         initial_charge_pct=value("charge_pct"),
         gap_s=params.slot_s,
     )
-    return Insight(params=params, state=state, x=x)
+    return PrivilegedObservation(params=params, state=state, x=x)

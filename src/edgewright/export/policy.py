@@ -31,7 +31,7 @@ class BundlePolicy:
     bundle: Bundle = static()
     seen: Interface | None = static(default=None)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
@@ -55,11 +55,11 @@ class BundlePolicy:
 
 @record
 class BundleProposer:
-    """A bundle whose proposals somebody prices, see :class:`edgewright.loops.search.Searching`."""
+    """A bundle whose proposals a world prices, see ``loops.search.BestOfCandidates``."""
 
     alone: BundlePolicy
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
@@ -87,7 +87,7 @@ class LayerPolicy:
     head: Head = static()
     interface: Interface = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 

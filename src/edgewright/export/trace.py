@@ -161,9 +161,9 @@ class _Writer:
         elif name == "dot_general" and self._is_matrix_product(values, params):
             made = node("MatMul", [names[0], self.graph.constant(values[1])])
         else:
-            problem = f"the operation '{name}' has no counterpart in a bundle"
+            message = f"the operation '{name}' has no counterpart in a bundle"
             hint = "deploy a rule made of arithmetic, comparisons and selections"
-            raise InputError(problem, where="export", hint=hint)
+            raise InputError(message, where="export", hint=hint)
         return _Row(made, shape, np.dtype(aval.dtype))
 
     def _reduce(self, name: str, row: _Row, axes: tuple[int, ...]) -> str:
@@ -220,8 +220,8 @@ class _Writer:
             and not facts.operand_batching_dims
         )
         if not plain or (not rows[0].constant and not rows[1].constant):
-            problem = "this kind of indexing has no counterpart in a bundle"
-            raise InputError(problem, where="export", hint="index the first axis of a table")
+            message = "this kind of indexing has no counterpart in a bundle"
+            raise InputError(message, where="export", hint="index the first axis of a table")
         if rows[0].constant:
             index = self._reshape(rows[1].name, tuple(places[:-1]))
             wide = np.int64 if np.issubdtype(rows[0].dtype, np.integer) else rows[0].dtype

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
 from edgewright.loops.meta import Tasks, repeated, start
-from edgewright.loops.search import Searching, label, prices
+from edgewright.loops.search import BestOfCandidates, label, prices
 
 
 @record
-class Exam:
+class HeldOutSet:
     """Held-out slots of one scenario: ``rows`` ``[S, ...]`` of inputs and their least cost."""
 
     rows: Any
@@ -28,11 +28,11 @@ class Exam:
 
 
 @record
-class Marks:
+class Scores:
     """What an exam came to: means over its slots of the ratio optimum / cost, and more."""
 
     q_hat: Array  # mean of per-slot ratios; 1 is the optimum
-    q_hat_p5: Array  # 5th percentile of per-slot ratios
+    q_hat_p05: Array  # 5th percentile of per-slot ratios
     ratio_of_means: Array
     exact: Array  # share of slots whose cost is the least there is
     cost: Array  # mean cost
@@ -42,15 +42,15 @@ EXACT = 1e-5
 """Relative distance to the optimum that counts as reached: float32 sums of ten terms."""
 
 
-def marks(cost: Array, optimum: Array) -> Marks:
+def marks(cost: Array, optimum: Array) -> Scores:
     """Return the marks of costs ``[S]`` against the least ones ``[S]``.
 
     A world that pays instead of charging has negative costs; there the ratio is cost / optimum.
     """
     ratio = _ratio(cost, optimum)
-    return Marks(
+    return Scores(
         q_hat=jnp.mean(ratio),
-        q_hat_p5=jnp.quantile(ratio, 0.05),
+        q_hat_p05=jnp.quantile(ratio, 0.05),
         ratio_of_means=_ratio(jnp.mean(cost), jnp.mean(optimum)),
         exact=jnp.mean(ratio > 1.0 - EXACT),
         cost=jnp.mean(cost),
@@ -61,19 +61,23 @@ def _ratio(cost: Array, optimum: Array) -> Array:
     return jnp.where(optimum > 0, optimum / cost, cost / optimum)
 
 
-def examine(key: Array, world: World, params: Any, policy: Any, exam: Exam) -> Marks:
+def evaluate_held_out(
+    key: Array, world: World, params: Any, policy: Any, exam: HeldOutSet
+) -> Scores:
     """Let a policy that sees what a learner sees decide the slots of an exam."""
 
     def one(key: Array, x: Any) -> Array:
         seen = world.observe(params, world.reset(params, x), x)
-        action = policy.act(key, policy.start(key), seen)[1].action
+        action = policy.act(key, policy.init_carry(key), seen)[1].action
         return prices(world, params, x, action[None])[0]
 
     keys = jax.random.split(key, exam.optimum.shape[0])
     return marks(jax.vmap(one)(keys, exam.rows), exam.optimum)
 
 
-def examine_told(key: Array, world: World, params: Any, policy: Any, exam: Exam) -> Marks:
+def evaluate_informed(
+    key: Array, world: World, params: Any, policy: Any, exam: HeldOutSet
+) -> Scores:
     """Let a policy that is told the numbers and the inputs decide the slots of an exam."""
     decided, _ = label(key, world, params, policy, exam.rows)
 
@@ -83,15 +87,17 @@ def examine_told(key: Array, world: World, params: Any, policy: Any, exam: Exam)
     return marks(jax.vmap(one)(exam.rows, decided.action), exam.optimum)
 
 
-def both_ways(key: Array, world: World, params: Any, proposer: Any, exam: Exam) -> Marks:
+def both_ways(key: Array, world: World, params: Any, proposer: Any, exam: HeldOutSet) -> Scores:
     """Return the marks ``[2]`` of a proposer without and with its proposals priced."""
-    alone = examine(key, world, params, proposer, exam)
-    priced = examine_told(key, world, params, Searching(proposer=proposer, world=world), exam)
+    alone = evaluate_held_out(key, world, params, proposer, exam)
+    priced = evaluate_informed(
+        key, world, params, BestOfCandidates(proposer=proposer, world=world), exam
+    )
     return jax.tree.map(lambda a, b: jnp.stack([a, b]), alone, priced)
 
 
 @record
-class Life:
+class DeviceState:
     """Where a device stands: what it has learnt, where its stream is, and its next key."""
 
     learner: Any
@@ -99,29 +105,29 @@ class Life:
     key: Array
 
 
-def born(key: Array, stream: Stream[Any], state: Any) -> Life:
+def init_device(key: Array, stream: Stream[Any], state: Any) -> DeviceState:
     """Return a device that begins with the learner's ``state``. Consumes ``key``."""
     start_key, key = jax.random.split(key)
-    return Life(learner=state, stream=stream.start(start_key), key=key)
+    return DeviceState(learner=state, stream=stream.init_carry(start_key), key=key)
 
 
 def observe(
-    world: World, params: Any, stream: Stream[Any], learner: Any, life: Life, count: int
-) -> Life:
+    world: World, params: Any, stream: Stream[Any], learner: Any, life: DeviceState, count: int
+) -> DeviceState:
     """Let a device see ``count`` slots, label them with the best of its proposals, store them."""
     see_key, key = jax.random.split(life.key)
-    carry, rows = stream.take(life.stream, count)
+    carry, rows = stream.next_rows(life.stream, count)
     policy = learner.policy(life.learner, explore=True)
-    teacher = Searching(proposer=policy, world=world, tried=learner.tried(life.learner))
+    teacher = BestOfCandidates(proposer=policy, world=world, tried=learner.tried(life.learner))
     batch, winners = label(see_key, world, params, teacher, rows)
-    return Life(learner=learner.store(life.learner, batch, winners), stream=carry, key=key)
+    return DeviceState(learner=learner.store(life.learner, batch, winners), stream=carry, key=key)
 
 
-def learn(learner: Any, life: Life) -> tuple[Life, dict[str, Array]]:
+def learn(learner: Any, life: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
     """Let a device take one gradient step from its memory."""
     learn_key, key = jax.random.split(life.key)
     state, log = learner.learn(learn_key, life.learner)
-    return Life(learner=state, stream=life.stream, key=key), log
+    return DeviceState(learner=state, stream=life.stream, key=key), log
 
 
 def adapt(
@@ -129,11 +135,11 @@ def adapt(
     params: Any,
     stream: Stream[Any],
     learner: Any,
-    life: Life,
+    life: DeviceState,
     gaps: Array,
-    exam: Exam,
+    exam: HeldOutSet,
     shots: int = 0,
-) -> tuple[Life, Marks]:
+) -> tuple[DeviceState, Scores]:
     """Let a device learn, with an exam before its first step and after each gap.
 
     Args:
@@ -141,7 +147,7 @@ def adapt(
         life: where the device stands, see :func:`born`.
         gaps: ``[M]`` int, gradient steps between two exams.
         shots: observe only this many slots, once, and reuse them in every step; 0 observes
-            ``learner.frames`` new slots before each.
+            ``learner.rollout_steps`` new slots before each.
 
     Returns:
         where it stands afterwards, and the marks ``[M + 1, 2]``: without and with priced proposals.
@@ -149,16 +155,16 @@ def adapt(
     if shots:
         life = observe(world, params, stream, learner, life, shots)
 
-    def step(_: Array, life: Life) -> Life:
+    def step(_: Array, life: DeviceState) -> DeviceState:
         if not shots:
-            life = observe(world, params, stream, learner, life, learner.frames)
+            life = observe(world, params, stream, learner, life, learner.rollout_steps)
         return learn(learner, life)[0]
 
-    def examined(life: Life) -> Marks:
+    def examined(life: DeviceState) -> Scores:
         policy = learner.policy(life.learner, explore=False)
         return both_ways(jax.random.key(0), world, params, policy, exam)
 
-    def stretch(life: Life, gap: Array) -> tuple[Life, Marks]:
+    def stretch(life: DeviceState, gap: Array) -> tuple[DeviceState, Scores]:
         life = jax.lax.fori_loop(0, gap, step, life)
         return life, examined(life)
 
@@ -175,9 +181,9 @@ def adapt_all(
     learner: Any,
     networks: Any,
     gaps: Array,
-    exams: Exam,
+    exams: HeldOutSet,
     shots: int = 0,
-) -> Marks:
+) -> Scores:
     """Let one device in each hidden scenario adapt; return its marks ``[E, M + 1, 2]``.
 
     The slots of a device depend on ``key`` and on its place only, so two learners that are given
@@ -190,27 +196,31 @@ def adapt_all(
     """
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
-    def one(key: Array, params: Any, network: Any, exam: Exam) -> Marks:
+    def one(key: Array, params: Any, network: Any, exam: HeldOutSet) -> Scores:
         row = jax.tree.map(lambda leaf: leaf[0], exam.rows)
         seen = world.observe(params, world.reset(params, row), row)
         stream = tasks.stream(params)
-        life = born(key, stream, learner.start_from(network, seen))
+        life = init_device(key, stream, learner.start_from(network, seen))
         return adapt(world, params, stream, learner, life, gaps, exam, shots)[1]
 
     return jax.vmap(one)(jax.random.split(key, count), tasks.params, networks, exams)
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
-def examine_all(key: Array, world: World, tasks: Tasks, policy: Any, exams: Exam) -> Marks:
+def evaluate_informed_all(
+    key: Array, world: World, tasks: Tasks, policy: Any, exams: HeldOutSet
+) -> Scores:
     """Let a policy that is told the numbers sit the exam of every scenario; marks ``[E]``."""
     count = jax.tree.leaves(tasks.params)[0].shape[0]
-    return jax.vmap(lambda k, p, e: examine_told(k, world, p, policy, e))(
+    return jax.vmap(lambda k, p, e: evaluate_informed(k, world, p, policy, e))(
         jax.random.split(key, count), tasks.params, exams
     )
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
-def examine_untold_all(key: Array, world: World, tasks: Tasks, policy: Any, exams: Exam) -> Marks:
+def evaluate_proposer_all(
+    key: Array, world: World, tasks: Tasks, policy: Any, exams: HeldOutSet
+) -> Scores:
     """Let a policy that sees what a learner sees sit every exam.
 
     Returns:
@@ -218,46 +228,46 @@ def examine_untold_all(key: Array, world: World, tasks: Tasks, policy: Any, exam
     """
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
-    def one(key: Array, params: Any, exam: Exam) -> Marks:
+    def one(key: Array, params: Any, exam: HeldOutSet) -> Scores:
         if hasattr(policy, "propose"):
             return both_ways(key, world, params, policy, exam)
-        alone = examine(key, world, params, policy, exam)
+        alone = evaluate_held_out(key, world, params, policy, exam)
         return jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), alone)
 
     return jax.vmap(one)(jax.random.split(key, count), tasks.params, exams)
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
-def born_all(key: Array, world: World, tasks: Tasks, learner: Any) -> Life:
+def init_devices(key: Array, world: World, tasks: Tasks, learner: Any) -> DeviceState:
     """Return an untrained device in every scenario, leaves ``[E, ...]``. Consumes ``key``."""
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
-    def one(key: Array, params: Any) -> Life:
+    def one(key: Array, params: Any) -> DeviceState:
         network_key, life_key, row_key = jax.random.split(key, 3)
         stream = tasks.stream(params)
         row = jax.tree.map(lambda leaf: leaf[0], start(stream, row_key, 1))
         seen = world.observe(params, world.reset(params, row), row)
         state = learner.start_from(learner.network(network_key, seen), seen)
-        return born(life_key, stream, state)
+        return init_device(life_key, stream, state)
 
     return jax.vmap(one)(jax.random.split(key, count), tasks.params)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "chunk"))
-def live_all(
-    world: World, tasks: Tasks, learner: Any, lives: Life, iterations: Array, chunk: int
-) -> tuple[Life, dict[str, Array]]:
+def train_devices(
+    world: World, tasks: Tasks, learner: Any, lives: DeviceState, iterations: Array, chunk: int
+) -> tuple[DeviceState, dict[str, Array]]:
     """Let every device observe and learn ``iterations`` (at most ``chunk``) times.
 
     Returns:
         the devices, and logs ``[chunk]`` of which the first ``iterations`` entries are filled.
     """
 
-    def one(params: Any, life: Life) -> tuple[Life, dict[str, Array]]:
+    def one(params: Any, life: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
         stream = tasks.stream(params)
-        return learn(learner, observe(world, params, stream, learner, life, learner.frames))
+        return learn(learner, observe(world, params, stream, learner, life, learner.rollout_steps))
 
-    def once(lives: Life) -> tuple[Life, dict[str, Array]]:
+    def once(lives: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
         lives, logs = jax.vmap(one)(tasks.params, lives)
         return lives, {name: jnp.mean(leaf) for name, leaf in logs.items()}
 

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, record
-from edgewright.loops.unroll import Reveal, stage, take, unroll
+from edgewright.loops.unroll import ObserveFn, init_rollout, next_rows, unroll
 
 
 @record
-class Play:
+class EpisodeBatch:
     """What happened, step by step: the world's metrics ``[T, E, ...]`` and who was still in."""
 
     metrics: Any
@@ -24,7 +24,7 @@ class Play:
 
 
 @record
-class Insight:
+class PrivilegedObservation:
     """What an oracle may be told: everything but the future."""
 
     params: Any
@@ -32,13 +32,13 @@ class Insight:
     x: Any
 
 
-def full_information(params: Any, state: Any, x: Any) -> Insight:
+def full_information(params: Any, state: Any, x: Any) -> PrivilegedObservation:
     """Reveal the state and the numbers of the world. Pass it as ``reveal`` where it is meant."""
-    return Insight(params=params, state=state, x=x)
+    return PrivilegedObservation(params=params, state=state, x=x)
 
 
 def episode_inputs(
-    key: Array, stream: Stream[Any], episodes: int, horizon: int, pinned: dict[str, Any]
+    key: Array, stream: Stream[Any], episodes: int, horizon: int, fixed_inputs: dict[str, Any]
 ) -> Any:
     """Return the inputs ``[horizon + 1, episodes, ...]`` of an evaluation.
 
@@ -49,7 +49,7 @@ def episode_inputs(
     """
     rows = _draw(key, stream, episodes, horizon + 1)
     fixed = {}
-    for name, grid in pinned.items():
+    for name, grid in fixed_inputs.items():
         drawn = getattr(rows, name)
         values = jnp.asarray(grid, drawn.dtype)[jnp.arange(episodes) % len(grid)]
         shape = (1, episodes) + (1,) * (drawn.ndim - 2)
@@ -59,8 +59,8 @@ def episode_inputs(
 
 @functools.partial(jax.jit, static_argnames=("episodes", "length"))
 def _draw(key: Array, stream: Stream[Any], episodes: int, length: int) -> Any:
-    carry = jax.vmap(stream.start)(jax.random.split(key, episodes))
-    return take(stream, carry, length)[1]
+    carry = jax.vmap(stream.init_carry)(jax.random.split(key, episodes))
+    return next_rows(stream, carry, length)[1]
 
 
 @functools.partial(jax.jit, static_argnames=("world", "reveal"))
@@ -71,36 +71,36 @@ def play(
     policy: Policy,
     inputs: Any,
     *,
-    reveal: Reveal | None = None,
-) -> Play:
+    observe_fn: ObserveFn | None = None,
+) -> EpisodeBatch:
     """Play every episode of ``inputs`` ``[T + 1, E, ...]`` once. Consumes ``key``."""
     start_key, play_key = jax.random.split(key)
     first, following = jax.tree.map(lambda a: a[0], inputs), jax.tree.map(lambda a: a[1:], inputs)
-    games = stage(start_key, world, params, policy, first)
-    _, seen = unroll(play_key, world, params, policy, games, following, reveal=reveal)
+    envs = init_rollout(start_key, world, params, policy, first)
+    _, seen = unroll(play_key, world, params, policy, envs, following, observe_fn=observe_fn)
     ended = jnp.cumsum(seen.terminated | seen.truncated, axis=0)
     over = jnp.concatenate([jnp.zeros_like(ended[:1]), ended[:-1]]) > 0
-    return Play(metrics=seen.metrics, alive=~over, terminated=seen.terminated & ~over)
+    return EpisodeBatch(metrics=seen.metrics, alive=~over, terminated=seen.terminated & ~over)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "reveal"))
-def play_each(
+def run_episodes_each(
     key: Array,
     world: World,
     params: Any,
     policies: Policy,
     inputs: Any,
     *,
-    reveal: Reveal | None = None,
-) -> Play:
+    observe_fn: ObserveFn | None = None,
+) -> EpisodeBatch:
     """Play every episode with a policy of its own: leaves of ``policies`` ``[E, ...]``.
 
     So an oracle of the future plays: it holds the inputs of the one episode it is in.
     """
 
-    def one(key: Array, policy: Policy, rows: Any) -> Play:
+    def one(key: Array, policy: Policy, rows: Any) -> EpisodeBatch:
         alone = jax.tree.map(lambda leaf: leaf[:, None], rows)
-        played = play(key, world, params, policy, alone, reveal=reveal)
+        played = play(key, world, params, policy, alone, observe_fn=observe_fn)
         return jax.tree.map(lambda leaf: leaf[:, 0], played)
 
     keys = jax.random.split(key, jax.tree.leaves(inputs)[0].shape[1])
@@ -108,13 +108,13 @@ def play_each(
 
 
 @jax.jit
-def summarise(played: Play, missed_reward: Array) -> dict[str, Array]:
+def summarise(played: EpisodeBatch, post_termination_reward: Array) -> dict[str, Array]:
     """Return one number per episode ``[E]`` for every metric that is a real number or a flag.
 
     ``reward`` is the mean over the *whole* horizon, where every slot after an episode's end counts
-    as its worst slot so far, and at most ``missed_reward``: dying early cannot pay. The other
-    metrics are means over the tasks served. ``slots`` and ``terminated`` say how long it lasted and
-    whether it ended badly.
+    as its worst slot so far, and at most ``post_termination_reward``: dying early cannot pay.
+    All other metrics are means over the tasks served. ``slots`` and ``terminated`` say how long it
+    lasted and whether it ended badly.
     """
 
     def over_agents(values: Array) -> Array:
@@ -125,9 +125,9 @@ def summarise(played: Play, missed_reward: Array) -> dict[str, Array]:
     rewards = over_agents(played.metrics.reward)
     earned = jnp.sum(rewards * played.alive, axis=0)
     worst = jnp.min(jnp.where(played.alive, rewards, jnp.inf), axis=0)
-    missed_reward = jnp.minimum(missed_reward, worst)
+    post_termination_reward = jnp.minimum(post_termination_reward, worst)
     result = {
-        "reward": (earned + (horizon - slots) * missed_reward) / horizon,
+        "reward": (earned + (horizon - slots) * post_termination_reward) / horizon,
         "slots": slots.astype(jnp.float32),
         "terminated": jnp.any(played.terminated, axis=0).astype(jnp.float32),
     }
@@ -153,9 +153,9 @@ def evaluate(
     policy: Policy,
     inputs: Any,
     *,
-    missed_reward: float = 0.0,
-    reveal: Reveal | None = None,
+    post_termination_reward: float = 0.0,
+    observe_fn: ObserveFn | None = None,
 ) -> dict[str, Array]:
     """Play the episodes of ``inputs`` and return one number per episode for every metric."""
-    played = play(key, world, params, policy, inputs, reveal=reveal)
-    return summarise(played, jnp.float32(missed_reward))
+    played = play(key, world, params, policy, inputs, observe_fn=observe_fn)
+    return summarise(played, jnp.float32(post_termination_reward))

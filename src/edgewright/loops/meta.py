@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, Labelled, record
-from edgewright.loops.search import Searching, label
+from edgewright.loops.search import BestOfCandidates, label
 
 
 class Tasks(Protocol):
@@ -42,7 +42,7 @@ class MetaTraining:
 
 def start(stream: Stream[Any], key: Array, length: int) -> Any:
     """Return ``length`` rows of a stream from a random phase. Consumes ``key``."""
-    return stream.take(stream.start(key), length)[1]
+    return stream.next_rows(stream.init_carry(key), length)[1]
 
 
 def first_observation(world: World, tasks: Tasks) -> Array:
@@ -53,7 +53,7 @@ def first_observation(world: World, tasks: Tasks) -> Array:
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
-def begin(key: Array, world: World, tasks: Tasks, learner: Any) -> MetaTraining:
+def init_training(key: Array, world: World, tasks: Tasks, learner: Any) -> MetaTraining:
     """Return the training before its first round. Consumes ``key``."""
     init_key, key = jax.random.split(key)
     return MetaTraining(server=learner.init(init_key, first_observation(world, tasks)), key=key)
@@ -89,7 +89,7 @@ def advance(
             if learner.labels == "optimum":
                 assert teacher is not None
                 return label(key, world, params, teacher, rows)[0]
-            own = Searching(proposer=learner.base.proposer(network), world=world)
+            own = BestOfCandidates(proposer=learner.base.proposer(network), world=world)
             return label(key, world, params, own, rows)[0]
 
         return learner.device(device_key, initial, labelled, rows)

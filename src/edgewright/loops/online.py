@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Learner, Stream, World
 from edgewright.core.records import Array, record
-from edgewright.loops.unroll import Stage, stage, take, unroll
+from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
 
 
 @record
@@ -18,17 +18,19 @@ class Training:
     """Everything a training needs to go on: save it, load it, and the rest is the same."""
 
     learner: Any
-    games: Stage
+    envs: RolloutState
     stream: Any
     key: Array
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
-def begin(key: Array, world: World, params: Any, stream: Stream[Any], learner: Learner) -> Training:
+def init_training(
+    key: Array, world: World, params: Any, stream: Stream[Any], learner: Learner
+) -> Training:
     """Return the training before its first step. Consumes ``key``."""
-    init_key, stream_key, stage_key, key = jax.random.split(key, 4)
-    carry = jax.vmap(stream.start)(jax.random.split(stream_key, learner.envs))
-    carry, rows = take(stream, carry, 1)
+    init_key, stream_key, rollout_key, key = jax.random.split(key, 4)
+    carry = jax.vmap(stream.init_carry)(jax.random.split(stream_key, learner.num_envs))
+    carry, rows = next_rows(stream, carry, 1)
     first = jax.tree.map(lambda leaf: leaf[0], rows)
     one = jax.tree.map(lambda leaf: leaf[0], first)
     observation = world.observe(params, world.reset(params, one), one)
@@ -36,7 +38,7 @@ def begin(key: Array, world: World, params: Any, stream: Stream[Any], learner: L
     policy = learner.policy(state, explore=True)
     return Training(
         learner=state,
-        games=stage(stage_key, world, params, policy, first),
+        envs=init_rollout(rollout_key, world, params, policy, first),
         stream=carry,
         key=key,
     )
@@ -62,9 +64,9 @@ def advance(
 
     def once(training: Training) -> tuple[Training, dict[str, Array]]:
         play_key, learn_key, key = jax.random.split(training.key, 3)
-        carry, inputs = take(stream, training.stream, learner.rollout_steps)
+        carry, inputs = next_rows(stream, training.stream, learner.rollout_steps)
         policy = learner.policy(training.learner, explore=True)
-        games, batch = unroll(play_key, world, params, policy, training.games, inputs)
+        envs, batch = unroll(play_key, world, params, policy, training.envs, inputs)
         state, log = learner.update(learn_key, training.learner, batch)
         ended = jnp.sum(batch.done)
         log = {
@@ -73,7 +75,7 @@ def advance(
             "episodes_ended": ended.astype(jnp.float32),
             "terminated_share": jnp.sum(batch.terminated) / jnp.maximum(ended, 1),
         }
-        return Training(learner=state, games=games, stream=carry, key=key), log
+        return Training(learner=state, envs=envs, stream=carry, key=key), log
 
     shapes = jax.eval_shape(once, training)[1]
     empty = {name: jnp.zeros(chunk, leaf.dtype) for name, leaf in shapes.items()}

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Policy, World
 from edgewright.core.records import Array, Decision, Labelled, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 
 
 def prices(world: World, params: Any, x: Any, candidates: Array) -> Array:
@@ -27,7 +27,7 @@ def prices(world: World, params: Any, x: Any, candidates: Array) -> Array:
 
 
 @record
-class Searching:
+class BestOfCandidates:
     """A policy that has its proposals priced: told the numbers of the scenario by the caller.
 
     Attributes:
@@ -39,11 +39,13 @@ class Searching:
     tried: Array | None = None
     world: World = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the cheapest proposal; ``aux`` is its index."""
         seen = self.world.observe(insight.params, insight.state, insight.x)
         candidates = self.proposer.propose(key, seen)
@@ -65,8 +67,10 @@ def label(
 
     def one(key: Array, x: Any) -> tuple[Labelled, Array]:
         state = world.reset(params, x)
-        memory = teacher.start(key)
-        _, decision = teacher.act(key, memory, Insight(params=params, state=state, x=x))
+        memory = teacher.init_carry(key)
+        _, decision = teacher.act(
+            key, memory, PrivilegedObservation(params=params, state=state, x=x)
+        )
         seen = world.observe(params, state, x)
         return Labelled(observation=seen, action=decision.action), decision.aux
 

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, Trajectory, record
 
-Reveal = Callable[[Any, Any, Any], Any]
+ObserveFn = Callable[[Any, Any, Any], Any]
 
 
 @record
-class Stage:
+class RolloutState:
     """Where ``N`` games stand between two unrolls. Every leaf is ``[N, ...]``."""
 
     state: Any
@@ -23,17 +23,17 @@ class Stage:
     x: Any
 
 
-def take(stream: Stream[Any], carry: Any, length: int) -> tuple[Any, Any]:
+def next_rows(stream: Stream[Any], carry: Any, length: int) -> tuple[Any, Any]:
     """Return the next carries ``[N, ...]`` and inputs ``[length, N, ...]`` of ``N`` streams."""
-    return jax.vmap(lambda one: stream.take(one, length), out_axes=(0, 1))(carry)
+    return jax.vmap(lambda one: stream.next_rows(one, length), out_axes=(0, 1))(carry)
 
 
-def stage(key: Array, world: World, params: Any, policy: Policy, x: Any) -> Stage:
+def init_rollout(key: Array, world: World, params: Any, policy: Policy, x: Any) -> RolloutState:
     """Start ``N`` episodes whose first inputs are ``x`` ``[N, ...]``. Consumes ``key``."""
-    games = jax.tree.leaves(x)[0].shape[0]
-    return Stage(
+    envs = jax.tree.leaves(x)[0].shape[0]
+    return RolloutState(
         state=jax.vmap(lambda one: world.reset(params, one))(x),
-        memory=jax.vmap(policy.start)(jax.random.split(key, games)),
+        memory=jax.vmap(policy.init_carry)(jax.random.split(key, envs)),
         x=x,
     )
 
@@ -43,11 +43,11 @@ def unroll(
     world: World,
     params: Any,
     policy: Policy,
-    games: Stage,
+    envs: RolloutState,
     inputs: Any,
     *,
-    reveal: Reveal | None = None,
-) -> tuple[Stage, Trajectory]:
+    observe_fn: ObserveFn | None = None,
+) -> tuple[RolloutState, Trajectory]:
     """Play ``N`` games for ``T`` steps.
 
     Args:
@@ -62,16 +62,18 @@ def unroll(
     Returns:
         where the games stand afterwards, and the trajectory ``[T, N, ...]``.
     """
-    see = reveal or world.observe
+    see = observe_fn or world.observe
     steps, count = jax.tree.leaves(inputs)[0].shape[:2]
     keys = jax.random.split(key, (steps, count, 2))
 
-    def play(game: Stage, x_next: Any, pair: Array) -> tuple[Stage, Trajectory]:
+    def play(game: RolloutState, x_next: Any, pair: Array) -> tuple[RolloutState, Trajectory]:
         seen = see(params, game.state, game.x)
         memory, decision = policy.act(pair[0], game.memory, seen)
         outcome = world.step(params, game.state, decision.action, game.x)
-        following = Stage(state=outcome.state, memory=memory, x=x_next)
-        fresh = Stage(state=world.reset(params, x_next), memory=policy.start(pair[1]), x=x_next)
+        following = RolloutState(state=outcome.state, memory=memory, x=x_next)
+        fresh = RolloutState(
+            state=world.reset(params, x_next), memory=policy.init_carry(pair[1]), x=x_next
+        )
         done = outcome.terminated | outcome.truncated
         line = Trajectory(
             observation=seen,
@@ -85,4 +87,4 @@ def unroll(
         )
         return jax.tree.map(lambda a, b: jnp.where(done, a, b), fresh, following), line
 
-    return jax.lax.scan(lambda g, row: jax.vmap(play)(g, *row), games, (inputs, keys))
+    return jax.lax.scan(lambda g, row: jax.vmap(play)(g, *row), envs, (inputs, keys))

@@ -18,8 +18,8 @@ def register_study(study: Study) -> None:
         InputError: a shipped study has that name.
     """
     if study.name in _folders():
-        problem = f"there is a study '{study.name}' already"
-        raise InputError(problem, where="register_study", hint="choose another name")
+        message = f"there is a study '{study.name}' already"
+        raise InputError(message, where="register_study", hint="choose another name")
     _added[study.name] = study
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgewright.loops.evaluate import Play
+from edgewright.loops.evaluate import EpisodeBatch
 
 CHARGE_BINS = ((50.0, 100.0), (30.0, 50.0), (10.0, 30.0))
 """Bins of charge [%], those of the SE-PPO article's Fig. 11."""
@@ -24,7 +24,7 @@ def categories(qualities: int) -> list[str]:
     return [f"{place} {name}" for place in ("local", "offload") for name in level_names(qualities)]
 
 
-def shares_by_charge(played: Play, qualities: int) -> tuple[list[str], np.ndarray]:
+def shares_by_charge(played: EpisodeBatch, qualities: int) -> tuple[list[str], np.ndarray]:
     """Return the names of the charge bins and the shares ``[bins, categories]`` of all tasks."""
     charge = np.asarray(played.metrics.charge_pct)
     masks = [(charge >= low) & (charge < high + (high == 100.0)) for low, high in CHARGE_BINS]
@@ -32,13 +32,13 @@ def shares_by_charge(played: Play, qualities: int) -> tuple[list[str], np.ndarra
     return names, _shares(played, masks, qualities)
 
 
-def shares_by_mode(played: Play, qualities: int) -> tuple[list[str], np.ndarray]:
+def shares_by_mode(played: EpisodeBatch, qualities: int) -> tuple[list[str], np.ndarray]:
     """Return the user modes and the shares ``[modes, categories]`` of all tasks."""
     mode = np.asarray(played.metrics.mode)
     return list(MODES), _shares(played, [mode == n for n in range(len(MODES))], qualities)
 
 
-def _shares(played: Play, masks: list[np.ndarray], qualities: int) -> np.ndarray:
+def _shares(played: EpisodeBatch, masks: list[np.ndarray], qualities: int) -> np.ndarray:
     metrics = played.metrics
     done = np.asarray(metrics.served) > 0
     done &= np.asarray(played.alive).reshape(*played.alive.shape, *[1] * (done.ndim - 2))

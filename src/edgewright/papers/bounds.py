@@ -16,12 +16,12 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.evaluation import statistics
 from edgewright.loops.evaluate import summarise
-from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
 from edgewright.systems.aigc.baselines import fluid, no_self_congestion
-from edgewright.systems.aigc.baselines.rollout import MOST_DEVICES
+from edgewright.systems.aigc.baselines.rollout import MAX_DEVICES
 from edgewright.systems.aigc.optimum import solvable
 from edgewright.training import store
 from edgewright.training.runs import evaluation_inputs
@@ -79,9 +79,9 @@ class Bracket:
 
 
 def brackets(
-    built: Built,
+    problem: Problem,
     inputs: Any,
-    missed_reward: float,
+    post_termination_reward: float,
     policies: Sequence[str] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> dict[str, Entry]:
@@ -94,9 +94,9 @@ def brackets(
         report: told each name before its turn.
     """
     if policies is None:
-        devices = built.world.devices
-        exact = ["optimum"] if solvable(built) else []
-        most = {"beam": 1, "rollout": MOST_DEVICES, "clairvoyant": MOST_DEVICES}
+        devices = problem.world.devices
+        exact = ["optimum"] if solvable(problem) else []
+        most = {"beam": 1, "rollout": MAX_DEVICES, "clairvoyant": MAX_DEVICES}
         policies = [
             name
             for name in (*FEASIBLE, *exact, *HINDSIGHT)
@@ -106,8 +106,8 @@ def brackets(
     for name in policies:
         if report:
             report(name)
-        played = baseline(name, built).play(jax.random.key(0), built.params, inputs)
-        values = summarise(played, np.float32(missed_reward))["reward"]
+        played = baseline(name, problem).play(jax.random.key(0), problem.params, inputs)
+        values = summarise(played, np.float32(post_termination_reward))["reward"]
         kinds: dict[str, Kind] = {
             "clairvoyant": "hindsight",
             "beam": "hindsight",
@@ -118,14 +118,14 @@ def brackets(
         if report:
             report(name)
         try:
-            values = bound(built.world, built.params, inputs, missed_reward)
+            values = bound(problem.world, problem.params, inputs, post_termination_reward)
         except InputError:  # no bound holds in this world
             continue
         found[name] = _entry(name, "bound", values)
     return found
 
 
-def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Built]:
+def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Problem]:
     """Return a scenario that can be bracketed, built.
 
     Args:
@@ -138,22 +138,22 @@ def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, An
     """
     scenario = load(name)
     if scenario.world.kind != "aigc":
-        problem = f"brackets are for the AIGC world, and this is '{scenario.world.kind}'"
-        raise InputError(problem, where=name, hint="use edgewright compare")
+        message = f"brackets are for the AIGC world, and this is '{scenario.world.kind}'"
+        raise InputError(message, where=name, hint="use edgewright compare")
     return scenario, build(scenario, data)
 
 
 def bracket(
     scenario: Scenario[Any, Any, Any],
-    built: Built,
+    problem: Problem,
     *,
     episodes: int | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Bracket:
     """Return the bracket of a scenario on its own evaluation episodes: what a figure draws."""
-    inputs = evaluation_inputs(scenario, built, episodes)
-    missed = scenario.evaluation.missed_reward
-    return Bracket(scenario.name, brackets(built, inputs, missed, report=report))
+    inputs = evaluation_inputs(scenario, problem, episodes)
+    missed = scenario.evaluation.post_termination_reward
+    return Bracket(scenario.name, brackets(problem, inputs, missed, report=report))
 
 
 def summary(rows: Sequence[Bracket]) -> dict[str, Any]:

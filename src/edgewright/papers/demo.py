@@ -63,16 +63,16 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
     timings[f"se-ppo on {driven.name}"] = _train(plan, watch, driven, "se-ppo")
 
     folders = [str(_folder(plan, main, learner)) for learner in LEARNERS]
-    with watch.comparing(f"compare on {main.name}", 17) as tell:
-        first = compare(main, [*_shown(), *folders], episodes=plan.episodes, report=tell)
+    with watch.comparing(f"compare on {main.name}", 17) as on_progress:
+        first = compare(main, [*_shown(), *folders], episodes=plan.episodes, report=on_progress)
     transfer = [str(_folder(plan, driven, "se-ppo")), folders[0]]
-    with watch.comparing(f"compare on {driven.name}", 8) as tell:
+    with watch.comparing(f"compare on {driven.name}", 8) as on_progress:
         second = compare(
             driven,
             ["heuristic-fair", "greedy", *transfer],
             data=plan.data,
             episodes=plan.episodes,
-            report=tell,
+            report=on_progress,
         )
     found = {
         "main": table(first),
@@ -101,8 +101,8 @@ def _folder(plan: Plan, scenario: Scenario, learner: str) -> Path:
 def _train(plan: Plan, watch: Watch, scenario: Scenario, learner: str) -> dict[str, Any]:
     request = Request(scenario, learner, plan.steps, plan.seeds, plan.data)
     total = round(plan.steps * plan.seeds)
-    with watch.training(f"{learner} on {scenario.name}", total) as tell:
-        told: Report = tell
+    with watch.training(f"{learner} on {scenario.name}", total) as on_progress:
+        told: Report = on_progress
         return train(request, _folder(plan, scenario, learner), told)
 
 
@@ -131,7 +131,7 @@ def _draw(
         lines.append(figures.Line("upper bound", main["bound"]["reward"], is_bound=True))
     scenario = first.scenario
     curves = [curve(_folder(plan, scenario, name), name, plan.seeds) for name in LEARNERS]
-    qualities = first.built.world.qualities
+    qualities = first.problem.world.qualities
     played = first.result("se-ppo").played
     assert played is not None
     charge, by_charge = behaviour.shares_by_charge(played, qualities)

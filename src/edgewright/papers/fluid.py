@@ -9,21 +9,21 @@ import numpy as np
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.studies.jobs import Setup
-from edgewright.studies.study import Desk, Found, Measure
+from edgewright.studies.study import FunctionJob, JobContext, JobResult
 from edgewright.systems.aigc.baselines import fluid
 from edgewright.training.runs import evaluation_inputs
 
 
-def fluid_job(key: str, setup: Setup) -> Measure:
+def fluid_job(key: str, setup: Setup) -> FunctionJob:
     """Return the job that computes the bound for the evaluation episodes of a scenario."""
-    asked: dict[str, Any] = {"scenario": setup.scenario, "changes": setup.changes}
-    return Measure(key, fluid_bound, asked, program="fluid", cost=1e5)
+    config: dict[str, Any] = {"scenario": setup.scenario, "changes": setup.changes}
+    return FunctionJob(key, fluid_bound, config, program="fluid", cost=1e5)
 
 
-def fluid_bound(desk: Desk, scenario: str, changes: dict[str, Any]) -> Found:
+def fluid_bound(desk: JobContext, scenario: str, changes: dict[str, Any]) -> JobResult:
     """Return the fluid bound of every evaluation episode, ``[1, episodes]``."""
     chosen = load(scenario, changes)
-    built = build(chosen, desk.data)
-    inputs = evaluation_inputs(chosen, built)
-    values = fluid(built.world, built.params, inputs, chosen.evaluation.missed_reward)
-    return Found({"episodes/reward": np.asarray(values)[None]}, {"labels": {"policy": "fluid"}})
+    problem = build(chosen, desk.data)
+    inputs = evaluation_inputs(chosen, problem)
+    values = fluid(problem.world, problem.params, inputs, chosen.evaluation.post_termination_reward)
+    return JobResult({"episodes/reward": np.asarray(values)[None]}, {"labels": {"policy": "fluid"}})

@@ -114,8 +114,8 @@ def write_page(out: Path, comparison: Comparison, found: dict[str, Any], command
     figure = figures.comparison(comparison_rows(found), bound_row(found), xlabel=REWARD)
     save(figure, out / "figures", "comparison")
     caption = (
-        f"{found['episodes']} identical episodes of {comparison.built.horizon} slots. Score: 0 is "
-        f"the random policy, 1 is {found['reference']}. Intervals are 95 %, from resampling "
+        f"{found['episodes']} identical episodes of {comparison.problem.horizon} slots. Score: 0 "
+        f"is the random policy, 1 is {found['reference']}. Intervals are 95 %, from resampling "
         "episodes and seeds; differences are paired."
     )
     shown = html.FigureItem(

@@ -10,10 +10,10 @@ from edgewright.scenarios.load import identity
 from edgewright.specs.inputs import PROCESS_KINDS, entries, fingerprint, is_recorded
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
-from edgewright.systems.system import Built, System
+from edgewright.systems.system import Problem, System
 
 
-def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Built:
+def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Problem:
     """Return the world, numbers and streams of a scenario.
 
     Args:
@@ -23,14 +23,14 @@ def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Built:
         InputError: a recording is named but cannot be read.
     """
     system = system_of(scenario.world.kind)
-    built = system.build(scenario, data)
+    problem = system.build(scenario, data)
     _check_pinned(scenario, system)
-    return built
+    return problem
 
 
 def _check_pinned(scenario: Scenario[Any, Any, Any], system: System) -> None:
     names = list(entries(scenario))
-    for name, grid in scenario.evaluation.pinned.items():
+    for name, grid in scenario.evaluation.fixed_inputs.items():
         key = f"evaluation.pinned.{name}"
         if name not in names:
             raise InputError("there is no such input", where=key, hint=nearest(name, names))
@@ -38,15 +38,15 @@ def _check_pinned(scenario: Scenario[Any, Any, Any], system: System) -> None:
         for value in grid:
             whole = isinstance(low, int)
             if not low <= value <= high or (whole and value != int(value)):
-                problem = f"{value:g} is not a possible {name}"
-                raise InputError(problem, where=key, hint=f"give values from {low:g} to {high:g}")
+                message = f"{value:g} is not a possible {name}"
+                raise InputError(message, where=key, hint=f"give values from {low:g} to {high:g}")
 
 
 __all__ = [
     "LEARNER_KINDS",
     "PROCESS_KINDS",
-    "Built",
     "LearnerPlan",
+    "Problem",
     "build",
     "build_learner",
     "fingerprint",

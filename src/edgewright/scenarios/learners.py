@@ -19,15 +19,15 @@ from edgewright.core.protocols import Learner, World
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
 
-SHARES = ("gamma", "gae_lambda", "warm_share", "epsilon_end", "explore_share")
+SHARES = ("gamma", "gae_lambda", "warmup_fraction", "final_epsilon", "exploration_fraction")
 """Settings of learners that lie between 0 and 1."""
 
-MOST_SAMPLES = 2**20
+MAX_SAMPLES = 2**20
 """Samples of one update; the order of minibatches is computed in 32 bits."""
 
-_SIZES = ("envs", "rollout_steps", "minibatch")
+_SIZES = ("num_envs", "rollout_steps", "batch_size")
 
-_FROM_WORLD = {"masked": "masked", "candidates": "devices"}
+_FROM_WORLD = {"masked": "masked", "num_candidates": "devices"}
 """Settings that are the world's own sizes and switches unless somebody sets them."""
 
 
@@ -77,8 +77,8 @@ def register_learner(name: str, make: type, **settings: Any) -> None:
         InputError: a shipped learner, or another class, has that name.
     """
     if name in _shipped() or _ADDED.get(name, (make,))[0].__qualname__ != make.__qualname__:
-        problem = f"there is a learner '{name}' already"
-        raise InputError(problem, where="register_learner", hint="choose another name")
+        message = f"there is a learner '{name}' already"
+        raise InputError(message, where="register_learner", hint="choose another name")
     _ADDED[name] = (make, settings)
 
 
@@ -86,7 +86,7 @@ def learner_names(world: World | None = None, kind: str | None = None) -> list[s
     """Return the names of all learners, or of those that can train in ``world`` of a system."""
     table = _shipped()
     if kind is not None:
-        kinds = system_of(kind).kinds
+        kinds = system_of(kind).learner_kinds
         table = {name: entry for name, entry in table.items() if entry["kind"] in kinds}
     if world is not None:
         sizes = _fields(world)
@@ -199,11 +199,11 @@ def _check_settings(name: str, make: type | Around, settings: dict[str, Any], de
         wanted = list if isinstance(default, tuple) else type(default)
         fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
         if not fits or (isinstance(value, bool) and wanted is not bool):
-            problem = f"{value!r} is not of the kind of the default {default!r}"
-            raise InputError(problem, where=where, hint="give a value of the same kind")
+            message = f"{value!r} is not of the kind of the default {default!r}"
+            raise InputError(message, where=where, hint="give a value of the same kind")
         if wanted in (int, float) and not 0 <= value < float("inf"):
-            problem = f"{value!r} is negative or not finite"
-            raise InputError(problem, where=where, hint="give a positive value")
+            message = f"{value!r} is negative or not finite"
+            raise InputError(message, where=where, hint="give a positive value")
         sizes = value if isinstance(value, list) else [value] if wanted is int else []
         if any(not isinstance(size, int) or size < 1 for size in sizes):
             raise InputError(f"{value!r} is no size", where=where, hint="give whole numbers from 1")
@@ -216,11 +216,11 @@ def _check_settings(name: str, make: type | Around, settings: dict[str, Any], de
             raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
     sizes = {name: fields[name][0] if name in fields else 1 for name in _SIZES}
     sizes |= {name: settings[name] for name in _SIZES if name in settings}
-    batch, size = sizes["envs"] * sizes["rollout_steps"] * devices, sizes["minibatch"]
-    samples = "envs * rollout_steps" + (" * devices" if devices > 1 else "")
-    if batch > MOST_SAMPLES:
-        problem = f"{samples} = {batch} is above {MOST_SAMPLES}"
-        raise InputError(problem, where="learner.rollout_steps", hint="lower one of them")
+    batch, size = sizes["num_envs"] * sizes["rollout_steps"] * devices, sizes["batch_size"]
+    samples = "num_envs * rollout_steps" + (" * devices" if devices > 1 else "")
+    if batch > MAX_SAMPLES:
+        message = f"{samples} = {batch} is above {MAX_SAMPLES}"
+        raise InputError(message, where="learner.rollout_steps", hint="lower one of them")
     if make is PPO and (size < 1 or batch % size):
-        problem = f"{size} does not divide {samples} = {batch}"
-        raise InputError(problem, where="learner.minibatch", hint="choose a divisor")
+        message = f"{size} does not divide {samples} = {batch}"
+        raise InputError(message, where="learner.batch_size", hint="choose a divisor")

@@ -61,8 +61,8 @@ def check(tree: dict[str, Any], where: str) -> AnyScenario:
         scenario = TypeAdapter(system.scenario).validate_python(tree, strict=False)
     except ValidationError as error:
         raise _translated(error, where) from None
-    for key, problem, remedy in system.inconsistencies(scenario):
-        raise InputError(problem, where=f"{where}: {key}", hint=remedy)
+    for key, message, remedy in system.inconsistencies(scenario):
+        raise InputError(message, where=f"{where}: {key}", hint=remedy)
     return scenario
 
 
@@ -159,9 +159,9 @@ def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str,
     if name_or_path in known:
         return files[name_or_path].read_text(), name_or_path, None
     if not name_or_path.endswith(".toml"):
-        problem = f"there is no scenario '{name_or_path}'"
+        message = f"there is no scenario '{name_or_path}'"
         hint = nearest(name_or_path, known) + "; a file of your own ends in .toml"
-        raise InputError(problem, hint=hint)
+        raise InputError(message, hint=hint)
     path = Path(name_or_path)
     if beside is not None and not path.is_absolute():
         path = beside / path
@@ -256,8 +256,8 @@ def _translated(error: ValidationError, where: str) -> InputError:
         return InputError(f"the key '{key}' is missing", where=where, hint="add it")
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         kind = given.get("kind") if isinstance(given, dict) else given
-        problem = f"unknown kind {kind!r}"
-        return InputError(problem, where=f"{where}: {key}", hint=nearest(str(kind), kinds))
+        message = f"unknown kind {kind!r}"
+        return InputError(message, where=f"{where}: {key}", hint=nearest(str(kind), kinds))
     shown = repr(given) if len(repr(given)) < 80 else repr(given)[:77] + "..."
     message = first["msg"][0].lower() + first["msg"][1:]
     return InputError(

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.systems.registry import system_of
-from edgewright.systems.system import Built, Contender, Group
+from edgewright.systems.system import Group, PolicyEntry, Problem
 
 
-def baseline_names(built: Built) -> list[str]:
+def baseline_names(problem: Problem) -> list[str]:
     """Return the names of all policies that need no training, in the order of tables."""
-    return system_of(built.kind).policy_names(built)
+    return system_of(problem.kind).policy_names(problem)
 
 
-def baseline(name: str, built: Built) -> Contender:
+def baseline(name: str, problem: Problem) -> PolicyEntry:
     """Return a policy by name: see :func:`baseline_names`.
 
     Raises:
         InputError: no policy has that name; the nearest is offered.
     """
-    found = system_of(built.kind).policy(name, built)
+    found = system_of(problem.kind).policy(name, problem)
     if found is None:
-        problem = f"there is no policy '{name}'"
-        hint = nearest(name, baseline_names(built)) + "; or name the folder of a run"
-        raise InputError(problem, hint=hint)
+        message = f"there is no policy '{name}'"
+        hint = nearest(name, baseline_names(problem)) + "; or name the folder of a run"
+        raise InputError(message, hint=hint)
     return found
 
 
-__all__ = ["Contender", "Group", "baseline", "baseline_names"]
+__all__ = ["Group", "PolicyEntry", "baseline", "baseline_names"]

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from edgewright.serve.counters import Counters
-from edgewright.serve.decider import Decider, Refusal, parse_object, prepare
+from edgewright.serve.decider import Decider, HTTPError, parse_object, prepare
 from edgewright.serve.log import TWICE, UNKNOWN, DecisionLog, Report
 from edgewright.serve.openapi import ID_PATTERN, document
 from edgewright.serve.reload import Reloader
@@ -80,10 +80,10 @@ class Service:
                 await self._rest(scope, receive, send)
                 return
             if scope["method"] != "POST":
-                raise Refusal(405, "decisions are asked for with POST")
+                raise HTTPError(405, "decisions are asked for with POST")
             _check_type(scope["headers"])
             body = self.decider.answer(await self._body(receive))
-        except Refusal as refusal:
+        except HTTPError as refusal:
             await self._refuse(send, refusal)
             return
         await _reply(send, 200, body)
@@ -95,7 +95,7 @@ class Service:
                 given = value
         scheme, _, borne = given.partition(b" ")
         if scheme.lower() != b"bearer" or not hmac.compare_digest(borne.strip(), token):
-            raise Refusal(401, "a valid token is needed", hint="Authorization: Bearer TOKEN")
+            raise HTTPError(401, "a valid token is needed", hint="Authorization: Bearer TOKEN")
 
     async def _body(self, receive: Receive) -> bytes:
         """Return the whole body, if it is not too large.
@@ -108,12 +108,12 @@ class Service:
             message = await receive()
             body += message.get("body", b"")
         if message["type"] == "http.disconnect":
-            raise Refusal(400, "the client went away")
+            raise HTTPError(400, "the client went away")
         if len(body) > self.settings.max_body_bytes:
-            raise Refusal(413, f"the body is larger than {self.settings.max_body_bytes} bytes")
+            raise HTTPError(413, f"the body is larger than {self.settings.max_body_bytes} bytes")
         return body
 
-    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+    async def _refuse(self, send: Send, refusal: HTTPError) -> None:
         self.counters.refused[refusal.status] += 1
         headers = []
         if refusal.status == 413:
@@ -129,7 +129,7 @@ class Service:
             _check_type(request.scope["headers"])
             content = parse_object(await self._body(request.receive))
             report = self._report(content)
-        except Refusal as refusal:
+        except HTTPError as refusal:
             self.counters.refused[refusal.status] += 1
             headers = {"connection": "close"} if refusal.status == 413 else None
             return JSONResponse(refusal.content, refusal.status, headers)
@@ -137,27 +137,27 @@ class Service:
         if answer == "":
             self.counters.outcomes += 1
             return JSONResponse({"recorded": True})
-        status, problem = {
+        status, message = {
             UNKNOWN: (404, "there is no such decision in the log"),
             TWICE: (409, "an outcome of this decision was recorded before"),
         }.get(answer, (503, "the log cannot be written now; the outcome was not recorded"))
         self.counters.refused[status] += 1
-        return JSONResponse({"error": {"problem": problem}}, status)
+        return JSONResponse({"error": {"problem": message}}, status)
 
     def _report(self, content: dict[str, Any]) -> asyncio.Future[str]:
         """Hand an outcome to the log; return what will say how that went."""
         decision, reward = content.get("decision"), content.get("reward")
         metrics = content.get("metrics", {})
         if unknown := sorted(set(content) - {"decision", "reward", "metrics"}):
-            raise Refusal(422, "there is no such field", field=unknown[0][:100])
+            raise HTTPError(422, "there is no such field", field=unknown[0][:100])
         if not isinstance(decision, str) or not _ID.fullmatch(decision):
-            raise Refusal(422, "not the id of a decision", field="decision")
+            raise HTTPError(422, "not the id of a decision", field="decision")
         if not _is_number(reward):
-            raise Refusal(422, "not a number", field="reward")
+            raise HTTPError(422, "not a number", field="reward")
         if not isinstance(metrics, dict) or not all(map(_is_number, metrics.values())):
-            raise Refusal(422, "not an object of numbers", field="metrics")
+            raise HTTPError(422, "not an object of numbers", field="metrics")
         if self.log is None:
-            raise Refusal(409, "this service keeps no log", hint="start it with --log FILE")
+            raise HTTPError(409, "this service keeps no log", hint="start it with --log FILE")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str] = loop.create_future()
 
@@ -174,7 +174,7 @@ class Service:
 
     async def _policy(self, request: Request) -> Response:
         serving = self.decider.serving
-        facts = {"version": serving.bundle.version, "fallback": serving.stand_in}
+        facts = {"version": serving.bundle.version, "fallback": serving.fallback_facts}
         return JSONResponse({**facts, **serving.bundle.facts})
 
     async def _alive(self, request: Request) -> Response:
@@ -183,8 +183,8 @@ class Service:
     async def _ready(self, request: Request) -> Response:
         serving = self.decider.serving
         facts: dict[str, Any] = {"ready": not self.stopping, **serving.facts}
-        facts["fallback"] = serving.stand_in
-        facts["reload_problem"] = self.reloader.problem
+        facts["fallback"] = serving.fallback_facts
+        facts["reload_problem"] = self.reloader.message
         if self.log is not None:
             facts["log"] = {
                 "alive": self.log.alive,
@@ -192,7 +192,7 @@ class Service:
                 "waiting": self.log.waiting,
                 "dropped": self.log.dropped,
                 "failures": self.log.failures,
-                "problem": self.log.problem,
+                "problem": self.log.message,
                 "last_refused": self.log.last_refused,
             }
         return JSONResponse(facts, 503 if self.stopping else 200)
@@ -237,10 +237,10 @@ def _check_type(headers: list[tuple[bytes, bytes]]) -> None:
         if name == b"content-type":
             kind = value
         elif name == b"content-encoding" and value.lower() != b"identity":
-            raise Refusal(415, "compressed bodies are not read", hint="send plain JSON")
+            raise HTTPError(415, "compressed bodies are not read", hint="send plain JSON")
     if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != _JSON[1]:
-        problem = "the body is not said to be JSON"
-        raise Refusal(415, problem, hint="Content-Type: application/json")
+        message = "the body is not said to be JSON"
+        raise HTTPError(415, message, hint="Content-Type: application/json")
 
 
 def _is_number(value: object) -> bool:

@@ -20,21 +20,21 @@ from edgewright.serve.log import DecisionLog, Entry
 from edgewright.serve.settings import Settings
 
 ONE, MANY = "observation", "observations"
-MOST_ECHOED = 100
+MAX_ECHOED = 100
 """Characters of a name or a value that a refusal repeats."""
 
 
-class Refusal(Exception):
+class HTTPError(Exception):
     """A request that is not answered: the status, and what is said about it."""
 
-    def __init__(self, status: int, problem: str, **facts: Any) -> None:
-        super().__init__(problem)
+    def __init__(self, status: int, message: str, **facts: Any) -> None:
+        super().__init__(message)
         self.status = status
-        self.content = {"error": {"problem": problem, **facts}}
+        self.content = {"error": {"problem": message, **facts}}
 
 
 @dataclasses.dataclass(frozen=True)
-class Serving:
+class ActivePolicy:
     """What decides now. One object, so that a reload is one assignment.
 
     Attributes:
@@ -54,14 +54,14 @@ class Serving:
         return {"version": self.bundle.version, "name": self.bundle.name}
 
     @property
-    def stand_in(self) -> dict[str, str] | None:
+    def fallback_facts(self) -> dict[str, str] | None:
         """Return what names the fallback, if there is one."""
         if self.fallback is None:
             return None
         return {"version": self.fallback_version, "name": self.fallback_name}
 
 
-def prepare(settings: Settings) -> Serving:
+def prepare(settings: Settings) -> ActivePolicy:
     """Return the bundle and the fallback of a service, both checked.
 
     Raises:
@@ -69,21 +69,21 @@ def prepare(settings: Settings) -> Serving:
     """
     bundle, named = load(settings.bundle), settings.fallback
     if named is None:
-        return Serving(bundle, None, "")
+        return ActivePolicy(bundle, None, "")
     if named in bundle.rules or not named.endswith(".edge"):
-        return Serving(bundle, bundle.rule(named), named, bundle.version)
+        return ActivePolicy(bundle, bundle.rule(named), named, bundle.version)
     other = load(named)
     if not bundle.interface.same_contract(other.interface):
-        problem = f"'{named}' takes or gives other fields than '{settings.bundle}'"
-        raise InputError(problem, where="--fallback", hint="name a rule of the same scenario")
-    return Serving(bundle, other.engine, other.name, other.version, named)
+        message = f"'{named}' takes or gives other fields than '{settings.bundle}'"
+        raise InputError(message, where="--fallback", hint="name a rule of the same scenario")
+    return ActivePolicy(bundle, other.engine, other.name, other.version, named)
 
 
 class Decider:
     """Answers requests for decisions."""
 
     def __init__(
-        self, serving: Serving, settings: Settings, counters: Counters, log: DecisionLog | None
+        self, serving: ActivePolicy, settings: Settings, counters: Counters, log: DecisionLog | None
     ) -> None:
         self.serving, self.settings, self.counters, self.log = serving, settings, counters, log
         self._start, self._number = secrets.token_hex(6), itertools.count()
@@ -104,13 +104,13 @@ class Decider:
             decisions = self._many(serving, asked[MANY])
             found = {"policy": serving.bundle.version, "decisions": decisions}
         else:
-            problem = f'a request has "{ONE}" or "{MANY}", and nothing else'
-            raise Refusal(422, problem, found=[cut(name) for name in sorted(asked)[:20]])
+            message = f'a request has "{ONE}" or "{MANY}", and nothing else'
+            raise HTTPError(422, message, found=[cut(name) for name in sorted(asked)[:20]])
         text = orjson.dumps(found)
         self.counters.took(time.perf_counter() - began)
         return text
 
-    def _one(self, serving: Serving, observation: Any, where: str) -> dict[str, Any]:
+    def _one(self, serving: ActivePolicy, observation: Any, where: str) -> dict[str, Any]:
         row, clamped = self._row(serving, observation, where)
         by, engine = POLICY, serving.bundle.engine
         try:
@@ -124,12 +124,12 @@ class Decider:
         outputs = dict(zip(engine.outputs, values, strict=True))
         return self._told(serving, observation, outputs, clamped, by)
 
-    def _many(self, serving: Serving, observations: Any) -> list[dict[str, Any]]:
+    def _many(self, serving: ActivePolicy, observations: Any) -> list[dict[str, Any]]:
         if not isinstance(observations, list) or not observations:
-            raise Refusal(422, f'"{MANY}" is not a list with something in it', field=MANY)
+            raise HTTPError(422, f'"{MANY}" is not a list with something in it', field=MANY)
         if len(observations) > self.settings.max_batch:
-            problem = f"{len(observations)} observations are more than {self.settings.max_batch}"
-            raise Refusal(422, problem, field=MANY, hint="send them in several requests")
+            message = f"{len(observations)} observations are more than {self.settings.max_batch}"
+            raise HTTPError(422, message, field=MANY, hint="send them in several requests")
         checked = [
             self._row(serving, one, f"{MANY}[{place}]") for place, one in enumerate(observations)
         ]
@@ -151,31 +151,31 @@ class Decider:
         ]
 
     def _row(
-        self, serving: Serving, observation: Any, where: str
+        self, serving: ActivePolicy, observation: Any, where: str
     ) -> tuple[list[float], tuple[str, ...]]:
         if type(observation) is not dict:
-            problem = f"{where} is not an object of named fields"
-            raise Refusal(422, problem, field=where)
+            message = f"{where} is not an object of named fields"
+            raise HTTPError(422, message, field=where)
         try:
             row, clamped = serving.bundle.interface.encode(observation, self.settings.beyond)
         except BadField as error:
-            raise Refusal(
+            raise HTTPError(
                 422,
-                error.problem,
+                error.message,
                 field=f"{where}.{cut(error.field)}",
                 value=_shown(error.value),
                 allowed=error.allowed,
             ) from None
         return row, clamped
 
-    def _stand_in(self, serving: Serving, error: EngineError) -> tuple[str, Engine]:
+    def _stand_in(self, serving: ActivePolicy, error: EngineError) -> tuple[str, Engine]:
         if serving.fallback is None:
             raise _failed(error)
         return serving.fallback_name, serving.fallback
 
     def _told(
         self,
-        serving: Serving,
+        serving: ActivePolicy,
         observation: dict[str, Any],
         outputs: dict[str, Any],
         clamped: tuple[str, ...],
@@ -206,14 +206,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from None
+        raise HTTPError(400, f"the body is not JSON: {str(error)[:200]}") from None
     if type(content) is not dict:
-        raise Refusal(400, "the body is not a JSON object")
+        raise HTTPError(400, "the body is not a JSON object")
     return content
 
 
-def _failed(error: EngineError) -> Refusal:
-    return Refusal(503, str(error), hint="start the service with --fallback RULE")
+def _failed(error: EngineError) -> HTTPError:
+    return HTTPError(503, str(error), hint="start the service with --fallback RULE")
 
 
 def _shown(value: Any) -> Any:
@@ -221,9 +221,9 @@ def _shown(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     text = repr(value)
-    return value if len(text) <= MOST_ECHOED else cut(text)
+    return value if len(text) <= MAX_ECHOED else cut(text)
 
 
 def cut(text: str) -> str:
     """Return a text, or the start of a long one."""
-    return text if len(text) <= MOST_ECHOED else text[:MOST_ECHOED] + "..."
+    return text if len(text) <= MAX_ECHOED else text[:MAX_ECHOED] + "..."

@@ -17,7 +17,7 @@ __all__ = ["TWICE", "UNKNOWN", "UNWRITTEN", "DecisionLog", "Entry", "Report"]
 
 WRITE_EVERY_S = 0.05
 TRY_AGAIN_S = 0.5
-MOST_AT_ONCE = 2000
+MAX_AT_ONCE = 2000
 
 
 class DecisionLog:
@@ -32,7 +32,7 @@ class DecisionLog:
     def __init__(self, path: Path, most_waiting: int) -> None:
         self.most_waiting = most_waiting
         self.written = self.failures = 0
-        self.problem = self.last_refused = ""
+        self.message = self.last_refused = ""
         self._overflown = self._refused = 0  # the first is counted by the loop, the other here
         self._entries: deque[Entry] = deque()
         self._reports: deque[tuple[int, Report]] = deque()  # with the decisions taken in before
@@ -98,10 +98,10 @@ class DecisionLog:
 
         An outcome goes with the batch that brings the last decision taken in before it, or later.
         """
-        entries = [self._entries[place] for place in range(min(len(self._entries), MOST_AT_ONCE))]
+        entries = [self._entries[place] for place in range(min(len(self._entries), MAX_AT_ONCE))]
         reports: list[Report] = []
         reached = self._settled + len(entries)
-        while self._reports and self._reports[0][0] <= reached and len(reports) < MOST_AT_ONCE:
+        while self._reports and self._reports[0][0] <= reached and len(reports) < MAX_AT_ONCE:
             reports.append(self._reports.popleft()[1])
         if not entries and not reports:
             return True
@@ -109,10 +109,10 @@ class DecisionLog:
             answers, refused = self._store.write(entries, reports)
         except Exception as error:  # the thread must live: what waits is tried again
             self.failures += 1
-            self.problem = getattr(error, "strerror", None) or str(error)
+            self.message = getattr(error, "strerror", None) or str(error)
             self._give_up(reports)
             return False
-        self.problem = ""
+        self.message = ""
         for _ in entries:
             self._entries.popleft()
         self._settled = reached

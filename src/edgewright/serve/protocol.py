@@ -17,10 +17,10 @@ from edgewright.serve.settings import Settings
 PIECE = 16_384
 """What arrives is parsed in pieces of at most so many bytes, and looked at after each."""
 
-MOST_HEAD, MOST_HEADERS = 32_768, 100
+MAX_HEAD, MAX_HEADERS = 32_768, 100
 """A head, or what follows a body, is refused where it grows beyond these bytes or lines."""
 
-MOST_PIPELINED = 100
+MAX_PIPELINED = 100
 """Requests of one connection that may wait for the answers before theirs."""
 
 PROBES = (b"/healthz", b"/readyz", b"/metrics")
@@ -46,14 +46,14 @@ class Limits:
 
 
 class _Refused(Exception):
-    def __init__(self, status: int, problem: str) -> None:
-        self.status, self.problem = status, problem
+    def __init__(self, status: int, message: str) -> None:
+        self.status, self.message = status, message
 
 
-_TOO_LARGE = 431, f"the head of the request has more than {MOST_HEAD} bytes or {MOST_HEADERS} lines"
+_TOO_LARGE = 431, f"the head of the request has more than {MAX_HEAD} bytes or {MAX_HEADERS} lines"
 
 
-class Patient(HttpToolsProtocol):
+class TimeoutProtocol(HttpToolsProtocol):
     """A connection that ends where its client keeps it waiting, and takes no endless heads.
 
     uvicorn closes connections that idle *between* requests; one that never finishes a request, head
@@ -67,7 +67,7 @@ class Patient(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._unproductive, self._moved = 0, False
-        self._queued: deque[Any] = deque(maxlen=MOST_PIPELINED + 2)
+        self._queued: deque[Any] = deque(maxlen=MAX_PIPELINED + 2)
         self._last: Any = self
         self._look = self.loop.call_later(self.limits.patience_s, self._check)
         self._spare = len(self.connections) > self.limits.most
@@ -129,7 +129,7 @@ class Patient(HttpToolsProtocol):
             self._unproductive = 0
             return
         self._unproductive += len(data)
-        if self._unproductive > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS:
+        if self._unproductive > MAX_HEAD or len(self.headers or ()) > MAX_HEADERS:
             self._refuse(_Refused(*_TOO_LARGE))
 
     def _without_wish(self, rest: bytes) -> bytes:
@@ -150,8 +150,8 @@ class Patient(HttpToolsProtocol):
         return True  # so nothing is done with such a head before it is parsed again
 
     def on_headers_complete(self) -> None:
-        if self._spare or len(self.headers) > MOST_HEADERS:
-            if len(self.headers) > MOST_HEADERS:
+        if self._spare or len(self.headers) > MAX_HEADERS:
+            if len(self.headers) > MAX_HEADERS:
                 raise _Refused(*_TOO_LARGE)
             probe = self.url.partition(b"?")[0] in PROBES
             if not probe and len(self.connections) > self.limits.most:
@@ -160,9 +160,9 @@ class Patient(HttpToolsProtocol):
         super().on_headers_complete()
         if self.pipeline:
             self._queued.append(before)
-            if len(self.pipeline) > MOST_PIPELINED:
-                problem = f"more than {MOST_PIPELINED} requests wait for their answers"
-                raise _Refused(429, problem)
+            if len(self.pipeline) > MAX_PIPELINED:
+                message = f"more than {MAX_PIPELINED} requests wait for their answers"
+                raise _Refused(429, message)
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
@@ -191,9 +191,9 @@ class Patient(HttpToolsProtocol):
         self._look = self.loop.call_later(LINGER_S, self.transport.abort)
 
 
-def patient_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+def timeout_protocol(limits: Limits) -> type[HttpToolsProtocol]:
     """Return uvicorn's protocol for connections with these limits."""
-    return type("Patient", (Patient,), {"limits": limits})
+    return type("Patient", (TimeoutProtocol,), {"limits": limits})
 
 
 def _crowded() -> _Refused:
@@ -201,6 +201,6 @@ def _crowded() -> _Refused:
 
 
 def _answer(refused: _Refused) -> bytes:
-    body = orjson.dumps({"error": {"problem": refused.problem}})
+    body = orjson.dumps({"error": {"problem": refused.message}})
     head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
     return STATUS_LINE[refused.status] + head % len(body) + body

@@ -20,7 +20,7 @@ from edgewright.serve.counters import Counters
 from edgewright.serve.settings import Settings
 
 if TYPE_CHECKING:
-    from edgewright.serve.decider import Decider, Serving
+    from edgewright.serve.decider import ActivePolicy, Decider
 
 Stamp = tuple[int, int, int] | None
 
@@ -65,7 +65,7 @@ class Reloader:
         self, decider: Decider, settings: Settings, counters: Counters, tell: Callable[[str], None]
     ) -> None:
         self.decider, self.settings, self.counters, self.tell = decider, settings, counters, tell
-        self.problem = ""
+        self.message = ""
         self.hangups = Hangups()
         self._seen = self._stamp()
         self._busy = asyncio.Lock()
@@ -78,16 +78,16 @@ class Reloader:
             try:
                 fresh = await asyncio.to_thread(self._load)
                 if not running.bundle.interface.same_contract(fresh.bundle.interface):
-                    problem = "the new bundle takes or gives other fields than the running one"
+                    message = "the new bundle takes or gives other fields than the running one"
                     hint = "start another service for it"
-                    raise InputError(problem, where=str(self.settings.bundle), hint=hint)
+                    raise InputError(message, where=str(self.settings.bundle), hint=hint)
             except Exception as error:  # whatever is wrong with a file, the next one may be good
-                self.problem = str(error) or repr(error)
+                self.message = str(error) or repr(error)
                 self.counters.reloads["refused"] += 1
                 kept = f"the bundle was not taken up, {running.bundle.version} stays"
-                self.tell(f"{kept}: {self.problem}")
+                self.tell(f"{kept}: {self.message}")
                 return False
-            self.problem = ""
+            self.message = ""
             self.decider.serving = fresh
             self.counters.reloads["taken"] += 1
             self.tell(f"{fresh.bundle.version} decides now; before, {running.bundle.version}")
@@ -126,7 +126,7 @@ class Reloader:
             if stamp[0] is not None and stamp != self._seen:  # a rename may be under way
                 await self.reload()
 
-    def _load(self) -> Serving:
+    def _load(self) -> ActivePolicy:
         from edgewright.serve.decider import prepare
 
         return prepare(self.settings)

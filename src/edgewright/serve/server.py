@@ -17,7 +17,7 @@ import uvicorn
 from edgewright.core.errors import InputError
 from edgewright.serve.app import Service
 from edgewright.serve.counters import Counters
-from edgewright.serve.protocol import Limits, patient_protocol
+from edgewright.serve.protocol import Limits, timeout_protocol
 from edgewright.serve.reload import Hangups
 from edgewright.serve.settings import Settings
 
@@ -87,7 +87,7 @@ def configuration(
     """Return how uvicorn runs an application here."""
     return uvicorn.Config(
         app,
-        http=patient_protocol(Limits(settings, counters or Counters(), tell)),
+        http=timeout_protocol(Limits(settings, counters or Counters(), tell)),
         loop="uvloop",
         lifespan="on",
         ws="none",
@@ -114,7 +114,7 @@ def bound_socket(settings: Settings) -> socket.socket:
         listening.bind((settings.host, settings.port))
         listening.listen(BACKLOG)  # the address is said next: whoever reads it may connect
     except (OSError, OverflowError) as error:
-        problem = f"cannot listen on {settings.host}:{settings.port}: {error}"
-        raise InputError(problem, where="--port", hint="choose another --port or --host") from None
+        message = f"cannot listen on {settings.host}:{settings.port}: {error}"
+        raise InputError(message, where="--port", hint="choose another --port or --host") from None
     listening.setblocking(False)
     return listening

@@ -166,8 +166,8 @@ def _open(path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, check_same_thread=False, timeout=1.0)
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA):
-            problem = f"the log has schema {version}, this version writes {SCHEMA}"
-            raise InputError(problem, where=str(path), hint="name another file with --log")
+            message = f"the log has schema {version}, this version writes {SCHEMA}"
+            raise InputError(message, where=str(path), hint="name another file with --log")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_TABLES)

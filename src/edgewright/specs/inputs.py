@@ -19,7 +19,7 @@ from edgewright.specs.schema import Scenario
 from edgewright.streams import channel, processes, recorded
 from edgewright.streams.compose import Composite
 
-MOST_CUT = 1e-6
+MAX_CUT = 1e-6
 """Share of slots in which jobs may be cut from a compound Poisson load."""
 
 
@@ -40,9 +40,9 @@ class Context:
         if path.is_absolute():
             return path
         if not folder:
-            problem = f"'{self.scenario.name}' is driven by recordings and no data folder is named"
+            message = f"'{self.scenario.name}' is driven by recordings and no data folder is named"
             hint = "give --data FOLDER or set EDGEWRIGHT_DATA (see docs/guides/recorded-inputs.md)"
-            raise InputError(problem, hint=hint)
+            raise InputError(message, hint=hint)
         full = Path(folder) / path
         if not full.exists():
             hint = "give the folder that holds it with --data FOLDER"
@@ -76,7 +76,7 @@ def _compound_poisson(spec: specs.CompoundPoissonSpec, context: Context) -> Proc
     )
     rate = float(jnp.max(made.mean_jobs()))
     tail = processes.poisson_tail(rate, spec.most_jobs)
-    if tail > MOST_CUT:
+    if tail > MAX_CUT:
         raise InputError(
             f"{rate:.2f} jobs arrive in a slot on average, and more than most_jobs = "
             f"{spec.most_jobs} with probability {tail:.1e}",
@@ -177,10 +177,10 @@ def composed(
             raise InputError("there is no such input", where=f"streams.{name}", hint=hint)
         lacking = [need for need in NEEDS.get(spec.kind, ()) if not hasattr(params, need)]
         if lacking:
-            problem = (
+            message = (
                 f"kind = '{spec.kind}' needs the number '{lacking[0]}', and this world has none"
             )
-            raise InputError(problem, where=f"streams.{name}", hint="choose another kind")
+            raise InputError(message, where=f"streams.{name}", hint="choose another kind")
         context = Context(scenario, params, default.fields[name].shape, data, part)
         fields[name] = PROCESS_KINDS[spec.kind](spec, context)
     return default.replace(**fields)

@@ -63,9 +63,9 @@ def find_placement(spec: PlacementSpec, devices: int, servers: int, data: str | 
         return load_placement(folder, devices, servers)
     if isinstance(spec, RecordedPlacementSpec):
         if spec.absent is None:
-            problem = f"devices are placed by recordings, and there is no '{spec.folder}'"
+            message = f"devices are placed by recordings, and there is no '{spec.folder}'"
             hint = "give the folder that holds it with --data FOLDER or EDGEWRIGHT_DATA"
-            raise InputError(problem, where="params.placement", hint=hint)
+            raise InputError(message, where="params.placement", hint=hint)
         spec = spec.absent
     return uniform_placement(
         devices, servers, width_m=spec.width_m, height_m=spec.height_m, seed=spec.seed

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from edgewright.specs.schema import (
     WEIGHT_TOLERANCE,
+    Inconsistency,
     NonNegative,
     NonNegatives,
     Positive,
-    Problem,
     Share,
     Shares,
 )
@@ -174,22 +174,22 @@ ProcessSpec: TypeAlias = Annotated[
 ]
 
 
-def process_problems(name: str, spec: ProcessSpec) -> list[Problem]:
+def process_problems(name: str, spec: ProcessSpec) -> list[Inconsistency]:
     """Return what contradicts itself in the entry ``streams.name``."""
     key, found = f"streams.{name}", []
     for low, high in _ranges(spec):
         if low >= high:
-            problem = f"low = {low:g} is not below high = {high:g}"
-            found.append((f"{key}.low", problem, "swap them"))
+            message = f"low = {low:g} is not below high = {high:g}"
+            found.append((f"{key}.low", message, "swap them"))
             break
     if isinstance(spec, CompoundPoissonSpec) and spec.job_low >= spec.job_high:
-        problem = f"job_low = {spec.job_low:g} is not below job_high = {spec.job_high:g}"
-        found.append((f"{key}.job_low", problem, "swap them"))
+        message = f"job_low = {spec.job_low:g} is not below job_high = {spec.job_high:g}"
+        found.append((f"{key}.job_low", message, "swap them"))
     if isinstance(spec, CategoricalSpec):
         for row in laws(spec):
             if abs(sum(row) - 1) > WEIGHT_TOLERANCE:
-                problem = f"the probabilities sum to {sum(row):g}, not 1"
-                found.append((f"{key}.probabilities", problem, "divide each by the sum"))
+                message = f"the probabilities sum to {sum(row):g}, not 1"
+                found.append((f"{key}.probabilities", message, "divide each by the sum"))
     return found
 
 

@@ -32,7 +32,7 @@ Structure = TypeVar("Structure")
 Numbers = TypeVar("Numbers")
 Streams = TypeVar("Streams")
 
-Problem: TypeAlias = tuple[str, str, str]
+Inconsistency: TypeAlias = tuple[str, str, str]
 """What single fields cannot see: (key, problem, remedy)."""
 
 
@@ -42,10 +42,12 @@ class Evaluation:
 
     episodes: Annotated[int, Field(ge=2)]
     seed: Annotated[int, Field(ge=0)]
-    missed_reward: Real
+    post_termination_reward: Real
     baseline: str
     reference: str
-    pinned: dict[str, Annotated[list[Real], Field(min_length=1)]] = field(default_factory=dict)
+    fixed_inputs: dict[str, Annotated[list[Real], Field(min_length=1)]] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

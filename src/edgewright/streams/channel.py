@@ -41,10 +41,10 @@ class Fading:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=2)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
-    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+    def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         fading = -jnp.log(unit(bits[0]))
         shadow = jnp.exp(math.log(10) / 10 * self.shadowing_db * normal(bits[1]))
         return memory, self.mean_gain * fading * shadow
@@ -67,10 +67,10 @@ class RecordedRows:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=0)
 
-    def start(self, key: Array) -> Array:
+    def init_carry(self, key: Array) -> Array:
         return jax.random.randint(key, (), 0, self.values.shape[0])
 
-    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+    def next_rows(self, memory: Array, bits: Array) -> tuple[Array, Array]:
         length, count = bits.shape[1], self.values.shape[0]
         places = (memory + jnp.arange(length, dtype=jnp.int32)) % count
         return (memory + length) % count, jnp.asarray(self.values)[places] * self.scale
@@ -94,19 +94,19 @@ def load_gains(path: PathLike) -> dict[str, np.ndarray]:
     """
     content = _arrays(path)
     if "input_h" not in content:
-        problem = "there is no matrix 'input_h' of channel gains"
-        raise InputError(problem, where=str(path), hint="give a file of DROO's form")
+        message = "there is no matrix 'input_h' of channel gains"
+        raise InputError(message, where=str(path), hint="give a file of DROO's form")
     gain = np.asarray(content["input_h"], float)
     if gain.ndim != 2 or gain.size == 0 or not np.all(np.isfinite(gain) & (gain > 0)):
-        problem = f"'input_h' of shape {gain.shape} is no matrix of positive numbers"
-        raise InputError(problem, where=str(path), hint="one row a slot, one column a device")
+        message = f"'input_h' of shape {gain.shape} is no matrix of positive numbers"
+        raise InputError(message, where=str(path), hint="one row a slot, one column a device")
     found = {"gain": gain}
     for name, key in (("mode", "output_mode"), ("rate", "output_obj")):
         if key in content:
             values = np.squeeze(np.asarray(content[key], float))
             if values.shape[:1] != gain.shape[:1]:
-                problem = f"'{key}' has {values.shape[:1]} rows, 'input_h' has {gain.shape[:1]}"
-                raise InputError(problem, where=str(path), hint="they must belong together")
+                message = f"'{key}' has {values.shape[:1]} rows, 'input_h' has {gain.shape[:1]}"
+                raise InputError(message, where=str(path), hint="they must belong together")
             found[name] = values
     return found
 
@@ -128,8 +128,8 @@ def recorded_gains(
     """
     gain = load_gains(path)["gain"]
     if gain.shape[1] < devices:
-        problem = f"the recording has {gain.shape[1]} devices and {devices} are wanted"
-        raise InputError(problem, where=str(path), hint="lower world.devices or name another file")
+        message = f"the recording has {gain.shape[1]} devices and {devices} are wanted"
+        raise InputError(message, where=str(path), hint="lower world.devices or name another file")
     rows = part_of(gain[:, :devices], part)
     return RecordedRows(values=jnp.asarray(rows, jnp.float32), scale=scale, shape=(devices,))
 
@@ -143,8 +143,8 @@ def _arrays(path: PathLike) -> dict[str, Any]:
     try:
         content = loadmat(str(path), appendmat=False)
     except Exception as error:  # scipy raises whatever it stumbles over in a damaged file
-        problem = f"no readable MATLAB file: {error}"
-        raise InputError(problem, where=str(path), hint="give a file of DROO's form") from None
+        message = f"no readable MATLAB file: {error}"
+        raise InputError(message, where=str(path), hint="give a file of DROO's form") from None
     return {
         name: value
         for name, value in content.items()

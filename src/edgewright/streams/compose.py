@@ -32,16 +32,16 @@ class Composite:
     fields: dict[str, Process]
     into: Any = static()
 
-    def start(self, key: Array) -> Carry:
+    def init_carry(self, key: Array) -> Carry:
         """Return the carry at a random phase. Consumes ``key``."""
         key, now = jax.random.split(key)
         keys = self._keys(now)
-        return key, {name: process.start(keys[name]) for name, process in self.fields.items()}
+        return key, {name: process.init_carry(keys[name]) for name, process in self.fields.items()}
 
-    def take(self, carry: Carry, length: int) -> tuple[Carry, Any]:
+    def next_rows(self, carry: Carry, length: int) -> tuple[Carry, Any]:
         """Return the next carry and ``length`` rows."""
         key, bits = self._bits(carry[0], length)
-        taken = {n: process.take(carry[1][n], bits[n]) for n, process in self.fields.items()}
+        taken = {n: process.next_rows(carry[1][n], bits[n]) for n, process in self.fields.items()}
         memories = {name: pair[0] for name, pair in taken.items()}
         return (key, memories), self.into(**{name: pair[1] for name, pair in taken.items()})
 

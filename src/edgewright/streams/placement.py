@@ -57,8 +57,8 @@ def load_positions(path: PathLike) -> NDArray[np.float64]:
     columns = []
     for name in ("latitude", "longitude"):
         if name not in header:
-            problem = f"the column '{name}' is missing; the header is '{','.join(header)}'"
-            raise InputError(problem, where=str(file), hint=nearest(name, header or ["latitude"]))
+            message = f"the column '{name}' is missing; the header is '{','.join(header)}'"
+            raise InputError(message, where=str(file), hint=nearest(name, header or ["latitude"]))
         columns.append(header.index(name))
     if len(rows) < 2:
         raise InputError("it holds no position", where=str(file), hint="give one row for each")
@@ -105,13 +105,13 @@ def load_placement(folder: PathLike, devices: int, servers: int) -> Placement:
         (sites, servers, "servers", SITES_FILE),
     ):
         if len(table) < wanted:
-            problem = f"it holds {len(table)} positions, and the scenario has {wanted} {what}"
+            message = f"it holds {len(table)} positions, and the scenario has {wanted} {what}"
             hint = f"lower world.{what} to {len(table)} or less"
-            raise InputError(problem, where=str(Path(folder) / name), hint=hint)
+            raise InputError(message, where=str(Path(folder) / name), hint=hint)
     spread = float(np.max(np.ptp(np.concatenate([sites, users]), axis=0)))
     if spread > WIDEST_DEGREES:
-        problem = f"the positions spread over {spread:.1f} degrees"
-        raise InputError(problem, where=str(folder), hint="give the sites and users of one city")
+        message = f"the positions spread over {spread:.1f} degrees"
+        raise InputError(message, where=str(folder), hint="give the sites and users of one city")
     centre = sites.mean(axis=0)
     return Placement(
         devices_m=project_m(users[:devices], centre), servers_m=project_m(sites[:servers], centre)

@@ -38,10 +38,10 @@ class Constant:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=0)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
-    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+    def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         value = jnp.asarray(self.value, jnp.float32)
         return memory, jnp.broadcast_to(value, bits.shape[1:])
 
@@ -58,10 +58,10 @@ class Uniform:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=1)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
-    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+    def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         return memory, self.low + (self.high - self.low) * unit(bits[0])
 
     def resume(self, key: Array, x: Array) -> tuple[()]:
@@ -79,10 +79,10 @@ class Categorical:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=1)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
-    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+    def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         edges = jnp.cumsum(jnp.asarray(self.probabilities), axis=-1)[..., :-1]
         return memory, jnp.sum(unit(bits[0])[..., None] >= edges, axis=-1, dtype=jnp.int32)
 
@@ -114,10 +114,10 @@ class ReflectedWalk:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=1)
 
-    def start(self, key: Array) -> Array:
+    def init_carry(self, key: Array) -> Array:
         return jax.random.uniform(key, self.shape, minval=self.low, maxval=self.high)
 
-    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+    def next_rows(self, memory: Array, bits: Array) -> tuple[Array, Array]:
         steps = self.step_std * normal(bits[0])
         values = reflect(memory + jnp.cumsum(steps, axis=0), self.low, self.high)
         return values[-1], values
@@ -147,10 +147,10 @@ class Autoregressive:
         spread = jnp.sqrt(jnp.log1p(jnp.square(self.variation)))
         return jnp.log(jnp.asarray(self.mean, jnp.float32)) - spread**2 / 2, spread
 
-    def start(self, key: Array) -> Array:
+    def init_carry(self, key: Array) -> Array:
         return jax.random.normal(key, self.shape)
 
-    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+    def next_rows(self, memory: Array, bits: Array) -> tuple[Array, Array]:
         noise = jnp.sqrt(1 - jnp.square(self.correlation)) * normal(bits[0])
         noise = noise.at[0].add(self.correlation * memory)
         factor = jnp.broadcast_to(jnp.asarray(self.correlation, jnp.float32), noise.shape)
@@ -181,10 +181,10 @@ class MarkovChain:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=2)
 
-    def start(self, key: Array) -> Array:
+    def init_carry(self, key: Array) -> Array:
         return jax.random.randint(key, self.shape, 0, self.levels.shape[0])
 
-    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+    def next_rows(self, memory: Array, bits: Array) -> tuple[Array, Array]:
         count = self.levels.shape[0]
         moves = unit(bits[0]) >= self.stay
         jumps = 1 + jnp.floor(unit(bits[1]) * (count - 1)).astype(jnp.int32)
@@ -204,10 +204,10 @@ class PoissonArrivals:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=1)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
-    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+    def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         return memory, -self.mean * jnp.log(unit(bits[0]))
 
     def resume(self, key: Array, x: Array) -> tuple[()]:
@@ -230,17 +230,17 @@ class ModulatedArrivals:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=2)
 
-    def start(self, key: Array) -> Array:
+    def init_carry(self, key: Array) -> Array:
         return jax.random.bernoulli(key, 0.5, self.shape).astype(jnp.int32)
 
-    def take(self, memory: Array, bits: Array) -> tuple[Array, Array]:
+    def next_rows(self, memory: Array, bits: Array) -> tuple[Array, Array]:
         flips = (unit(bits[0]) < self.switch).astype(jnp.int32)
         phase = jnp.mod(memory + jnp.cumsum(flips, axis=0), 2)
         factor = jnp.where(phase == 1, self.busy_factor, self.calm_factor)
         return phase[-1], -self.mean * factor * jnp.log(unit(bits[1]))
 
     def resume(self, key: Array, x: Array) -> Array:
-        return self.start(key)
+        return self.init_carry(key)
 
 
 @record
@@ -274,7 +274,7 @@ class CompoundPoisson:
         """Return one word for the number of jobs and half a word for each."""
         return 1 + (self.most_jobs + 1) // 2
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
     def mean_jobs(self) -> Array:
@@ -282,7 +282,7 @@ class CompoundPoisson:
         mean_job = (self.job_low + self.job_high) / 2 * jnp.mean(jnp.asarray(self.multipliers))
         return self.utilisation * self.capacity * self.interval / mean_job
 
-    def take(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
+    def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         rate = jnp.broadcast_to(jnp.asarray(self.mean_jobs(), jnp.float32), self.shape)
         chance = unit(bits[0])
         mass = jnp.exp(-rate)

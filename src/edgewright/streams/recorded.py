@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, record, static
 from edgewright.streams.traces import (
-    MOST_SAMPLES,
+    MAX_SAMPLES,
     Floats,
     Part,
     PathLike,
@@ -68,14 +68,14 @@ class Recording:
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=0)
 
-    def start(self, key: Array) -> Place:
+    def init_carry(self, key: Array) -> Place:
         lengths = jnp.asarray(self.lengths, jnp.int32)
         ends = jnp.cumsum(lengths)
         cell = jax.random.randint(key, self.shape, 0, ends[-1])
         file = jnp.sum(cell[..., None] >= ends, axis=-1, dtype=jnp.int32)
         return file, cell - (ends - lengths)[file]
 
-    def take(self, memory: Place, bits: Array) -> tuple[Place, Array]:
+    def next_rows(self, memory: Place, bits: Array) -> tuple[Place, Array]:
         file, position = memory
         length = bits.shape[1]
         count = jnp.asarray(self.lengths, jnp.int32)[file]
@@ -312,7 +312,7 @@ def _work_per_slot(log: RequestLog, interval_s: float) -> Floats:
             where=log.source,
             hint="choose a shorter interval_s, or give a longer log",
         )
-    if slots >= MOST_SAMPLES:
+    if slots >= MAX_SAMPLES:
         raise InputError(f"interval_s = {interval_s:g} makes {slots} slots", where="interval_s")
     work = TOKEN_WORK[0] * log.input_tokens + TOKEN_WORK[1] * log.output_tokens
     slot = np.floor(log.time_s / interval_s + 1e-9).astype(np.int64)

@@ -12,37 +12,39 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.evaluation.compare import seeds_of
-from edgewright.loops.evaluate import Play, play, summarise
-from edgewright.scenarios.build import Built, build, build_learner, fingerprint
+from edgewright.loops.evaluate import EpisodeBatch, play, summarise
+from edgewright.scenarios.build import Problem, build, build_learner, fingerprint
 from edgewright.scenarios.load import load, resolved
 from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
-from edgewright.studies.study import Desk, Found, called
+from edgewright.studies.study import JobContext, JobResult, qualified_name
 from edgewright.systems.registry import system_of
-from edgewright.systems.system import Contender
+from edgewright.systems.system import PolicyEntry
 from edgewright.training import store
 from edgewright.training.runs import Request, evaluation_inputs, load_run, train
 
-Probe = Callable[[list[Contender], Scenario, str | None], dict[str, np.ndarray]]
+Probe = Callable[[list[PolicyEntry], Scenario, str | None], dict[str, np.ndarray]]
 """What is measured of policies, one for each seed: arrays by ``"group/name"``, seeds first."""
 
 
 def plays(
-    contenders: list[Contender], scenario: Scenario, data: str | None
-) -> tuple[Built, list[Play]]:
+    policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
+) -> tuple[Problem, list[EpisodeBatch]]:
     """Play the scenario's evaluation episodes with every contender."""
-    built = build(scenario, data)
-    inputs = evaluation_inputs(scenario, built)
+    problem = build(scenario, data)
+    inputs = evaluation_inputs(scenario, problem)
     found = [
-        play(jax.random.key(seed), c.world, built.params, c.policy, inputs, reveal=c.reveal)
-        for seed, c in enumerate(contenders)
+        play(
+            jax.random.key(seed), c.world, problem.params, c.policy, inputs, observe_fn=c.observe_fn
+        )
+        for seed, c in enumerate(policy_entries)
     ]
-    return built, found
+    return problem, found
 
 
-def per_episode(played: list[Play], scenario: Scenario) -> dict[str, np.ndarray]:
+def per_episode(played: list[EpisodeBatch], scenario: Scenario) -> dict[str, np.ndarray]:
     """Return every metric of an episode as ``"episodes/name"`` ``[seeds, episodes]``."""
-    missed = np.float32(scenario.evaluation.missed_reward)
+    missed = np.float32(scenario.evaluation.post_termination_reward)
     rows = [summarise(one, missed) for one in played]
     return {
         f"episodes/{name}": np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]
@@ -50,10 +52,10 @@ def per_episode(played: list[Play], scenario: Scenario) -> dict[str, np.ndarray]
 
 
 def episodes(
-    contenders: list[Contender], scenario: Scenario, data: str | None
+    policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
 ) -> dict[str, np.ndarray]:
     """Measure all metrics of the scenario's evaluation episodes: a probe for any system."""
-    return per_episode(plays(contenders, scenario, data)[1], scenario)
+    return per_episode(plays(policy_entries, scenario, data)[1], scenario)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,22 +70,25 @@ class Setup:
         """Return the checked scenario."""
         return load(self.scenario, {**self.changes, **(more or {})})
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return everything that decides what is measured."""
-        return {"scenario": resolved(self.load()), "probes": [called(p) for p in self.probes]}
+        return {
+            "scenario": resolved(self.load()),
+            "probes": [qualified_name(p) for p in self.probes],
+        }
 
     def measure(
-        self, contenders: list[Contender], scenario: Scenario, data: str | None
+        self, policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
     ) -> dict[str, np.ndarray]:
         """Return what all probes measure."""
         found: dict[str, np.ndarray] = {}
         for probe in self.probes:
-            found |= probe(contenders, scenario, data)
+            found |= probe(policy_entries, scenario, data)
         return found
 
 
 @dataclasses.dataclass(frozen=True)
-class Arm:
+class TrainingJob:
     """Train a learner for several seeds and measure its greedy policies.
 
     Attributes:
@@ -120,16 +125,16 @@ class Arm:
         """Environment steps of all seeds, and some for compiling."""
         return self.steps * self.seeds + 1e5
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return the scenario and the training."""
         names = ("learner", "steps", "seeds", "first_seed")
-        asked = {name: getattr(self, name) for name in names}
-        return {**asked, **self.setup.asked(), "recordings": self._fingerprint()}
+        config = {name: getattr(self, name) for name in names}
+        return {**config, **self.setup.config(), "recordings": self._fingerprint()}
 
     def _fingerprint(self) -> str | None:
         return fingerprint(self.setup.load(), self.recordings)
 
-    def run(self, desk: Desk) -> Found:
+    def run(self, desk: JobContext) -> JobResult:
         """Train, or go on, and measure."""
         rates = desk.found[self.rates_from].facts["settings"] if self.rates_from else {}
         scenario = self.setup.load({f"learner.{name}": value for name, value in rates.items()})
@@ -137,17 +142,23 @@ class Arm:
             scenario, self.learner, float(self.steps), self.seeds, desk.data, self.first_seed
         )
         total = self.steps * self.seeds
-        train(request, desk.folder, lambda done, *_: desk.tell(0.95 * done / total))
+        train(request, desk.folder, lambda done, *_: desk.on_progress(0.95 * done / total))
         run = load_run(desk.folder, desk.data)
-        arrays = self.setup.measure(seeds_of(run, run.built), scenario, desk.data)
+        arrays = self.setup.measure(seeds_of(run, run.problem), scenario, desk.data)
         arrays |= learning_curves(desk.folder, request.numbers)
-        plan = build_learner(self.learner, scenario, run.built.world, self.steps)
-        kept = ("actor_rate", "critic_rate", "rate", "obs_norm", "rew_norm")
+        plan = build_learner(self.learner, scenario, run.problem.world, self.steps)
+        kept = (
+            "actor_learning_rate",
+            "critic_learning_rate",
+            "learning_rate",
+            "normalize_observations",
+            "normalize_rewards",
+        )
         settings = {
             name: getattr(plan.learner, name) for name in kept if hasattr(plan.learner, name)
         }
         labels = {"scenario": self.setup.scenario, "setting": self.setting, "policy": self.learner}
-        return Found(arrays, {"labels": labels, "steps": self.steps, "settings": settings})
+        return JobResult(arrays, {"labels": labels, "steps": self.steps, "settings": settings})
 
 
 def learning_curves(folder: Path, seeds: range) -> dict[str, np.ndarray]:
@@ -175,32 +186,34 @@ class Rule:
         """The scenario."""
         return f"{self.setup.scenario} rules"
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return the scenario and the policy."""
         recordings = fingerprint(self.setup.load(), self.recordings)
-        return {"policy": self.policy, **self.setup.asked(), "recordings": recordings}
+        return {"policy": self.policy, **self.setup.config(), "recordings": recordings}
 
-    def run(self, desk: Desk) -> Found:
+    def run(self, desk: JobContext) -> JobResult:
         """Play, or compute the bound."""
         scenario = self.setup.load()
-        built = build(scenario, desk.data)
+        problem = build(scenario, desk.data)
         labels = {"scenario": self.setup.scenario, "setting": "", "policy": self.policy}
         if self.policy == "bound":
-            return Found({"episodes/reward": _bound(scenario, built)}, {"labels": labels})
-        contender = baseline(self.policy, built)
-        return Found(self.setup.measure([contender], scenario, desk.data), {"labels": labels})
+            return JobResult({"episodes/reward": _bound(scenario, problem)}, {"labels": labels})
+        policy_entry = baseline(self.policy, problem)
+        return JobResult(
+            self.setup.measure([policy_entry], scenario, desk.data), {"labels": labels}
+        )
 
 
-def _bound(scenario: Scenario, built: Built) -> np.ndarray:
-    bound = system_of(built.kind).bound
+def _bound(scenario: Scenario, problem: Problem) -> np.ndarray:
+    bound = system_of(problem.kind).bound
     if bound is None:
-        raise InputError(f"the system '{built.kind}' states no bound", where="bound")
-    inputs = evaluation_inputs(scenario, built)
-    return np.asarray(bound(built, inputs, scenario.evaluation.missed_reward))[None]
+        raise InputError(f"the system '{problem.kind}' states no bound", where="bound")
+    inputs = evaluation_inputs(scenario, problem)
+    return np.asarray(bound(problem, inputs, scenario.evaluation.post_termination_reward))[None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Elsewhere:
+class TransferJob:
     """Measure the policies of an arm in another scenario than the one they were trained in."""
 
     key: str
@@ -220,25 +233,30 @@ class Elsewhere:
         """The scenario it is measured in."""
         return f"{self.setup.scenario} elsewhere"
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return the scenario; the arm is among what it needs."""
-        return {**self.setup.asked(), "recordings": fingerprint(self.setup.load(), self.recordings)}
+        return {
+            **self.setup.config(),
+            "recordings": fingerprint(self.setup.load(), self.recordings),
+        }
 
-    def run(self, desk: Desk) -> Found:
+    def run(self, desk: JobContext) -> JobResult:
         """Load the arm's policies and measure them."""
         run = load_run(desk.folders[self.arm], desk.data)
         scenario = self.setup.load()
-        contenders = seeds_of(run, build(scenario, desk.data))
+        policy_entries = seeds_of(run, build(scenario, desk.data))
         labels = {
             "scenario": self.setup.scenario,
             "setting": self.setting,
             "policy": run.request.learner,
         }
-        return Found(self.setup.measure(contenders, scenario, desk.data), {"labels": labels})
+        return JobResult(
+            self.setup.measure(policy_entries, scenario, desk.data), {"labels": labels}
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class HyperparameterSelection:
     """Choose the settings of the arm with the best mean reward on its evaluation episodes.
 
     Attributes:
@@ -255,11 +273,11 @@ class Choice:
         """The candidates."""
         return tuple(key for key, _ in self.candidates)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return the settings; the arms are among what it needs."""
         return {"candidates": [settings for _, settings in self.candidates]}
 
-    def run(self, desk: Desk) -> Found:
+    def run(self, desk: JobContext) -> JobResult:
         """Compare the candidates."""
         rewards = [
             desk.found[key].arrays["episodes/reward"].mean(axis=1) for key, _ in self.candidates
@@ -273,4 +291,4 @@ class Choice:
             "best": best,
             "at_edge": best in (0, len(means) - 1),
         }
-        return Found(arrays, facts)
+        return JobResult(arrays, facts)

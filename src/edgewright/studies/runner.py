@@ -26,13 +26,13 @@ from typing import Any
 
 from edgewright.core.compilation import cores, keep_compilations
 from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
-from edgewright.studies.study import Desk, Found, Job, Plan, Study, Table, fingerprints
+from edgewright.studies.study import Job, JobContext, JobResult, Plan, Study, Table, fingerprints
 from edgewright.training import store
 
 SECONDS_TO_STOP = 20.0
 """How long a worker may take to save its work when it is told to stop."""
 
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 """A job whose worker dies this often is given up."""
 
 SECONDS_BETWEEN_WORDS = 0.5
@@ -81,7 +81,7 @@ def run_jobs(
     processes: int | None = None,
     progress: Progress | None = None,
     short: bool = False,
-) -> dict[str, Found]:
+) -> dict[str, JobResult]:
     """Do what is not done yet and return the results of all jobs by key.
 
     Args:
@@ -128,23 +128,23 @@ def run_study(
     return Table(found, study.axes, plan)
 
 
-def do(job: Job, ground: Ground, tell: Callable[[float], None]) -> None:
+def do(job: Job, ground: Ground, on_progress: Callable[[float], None]) -> None:
     """Do one job in this process and write its result."""
     started = time.perf_counter()
-    desk = Desk(
+    desk = JobContext(
         folder=ground.folders[job.key],
         data=ground.data,
         found={key: _load(ground.results[key]) for key in job.needs},
         folders={key: ground.folders[key] for key in job.needs},
-        tell=tell,
+        on_progress=on_progress,
     )
     found = job.run(desk)
     facts = {**found.facts, "seconds": round(time.perf_counter() - started, 3)}
     store.save_arrays(ground.results[job.key], found.arrays, facts)
 
 
-def _load(path: Path) -> Found:
-    return Found(*store.load_arrays(path))
+def _load(path: Path) -> JobResult:
+    return JobResult(*store.load_arrays(path))
 
 
 class _Crew:
@@ -249,10 +249,10 @@ class _Crew:
     def _died(self, key: str, code: int | None) -> None:
         self.shares.pop(key, None)
         self.deaths[key] = self.deaths.get(key, 0) + 1
-        if self.deaths[key] < MOST_DEATHS:
+        if self.deaths[key] < MAX_DEATHS:
             self.waiting[key] = self.todo[key]  # it goes on where it was
         else:
-            self.failed[key] = f"its process died {MOST_DEATHS} times, last with code {code}"
+            self.failed[key] = f"its process died {MAX_DEATHS} times, last with code {code}"
 
     def _lost(self, key: str, text: str, error: Exception | None) -> None:
         self.shares.pop(key, None)
@@ -326,9 +326,9 @@ def _serve(pipe: Connection, ground: Ground, number: int, count: int) -> None:
             pipe.send(_outcome(job, ground, _Teller(pipe)))
 
 
-def _outcome(job: Job, ground: Ground, tell: Callable[[float], None]) -> tuple[str, Any]:
+def _outcome(job: Job, ground: Ground, on_progress: Callable[[float], None]) -> tuple[str, Any]:
     try:
-        do(job, ground, tell)
+        do(job, ground, on_progress)
     except Exception as error:
         shown = error if isinstance(error, EdgewrightError) else None
         return "failed", (_said(error), _portable(shown))

@@ -50,7 +50,7 @@ class Plan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class JobResult:
     """What a job came to: arrays by name, and facts as plain data.
 
     An array's name is ``"group/name"``; the arrays of a group have the same axes (``Study.axes``),
@@ -62,7 +62,7 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True)
-class Desk:
+class JobContext:
     """What a job is handed.
 
     Attributes:
@@ -75,9 +75,9 @@ class Desk:
 
     folder: Path
     data: str | None
-    found: Mapping[str, Found]
+    found: Mapping[str, JobResult]
     folders: Mapping[str, Path]
-    tell: Callable[[float], None]
+    on_progress: Callable[[float], None]
 
 
 class Job(Protocol):
@@ -107,22 +107,22 @@ class Job(Protocol):
         """About how long it takes, in any unit that all jobs of a study share."""
         ...
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return everything that decides the result, as plain data."""
         ...
 
-    def run(self, desk: Desk) -> Found:
+    def run(self, desk: JobContext) -> JobResult:
         """Do it, or go on where an earlier call stopped."""
         ...
 
 
-def called(function: Callable[..., Any]) -> str:
+def qualified_name(function: Callable[..., Any]) -> str:
     """Return the address of a function of a module."""
     return f"{function.__module__}.{function.__qualname__}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
+class FunctionJob:
     """A job that calls ``function(desk, **arguments)``, a function of a module.
 
     Attributes:
@@ -130,17 +130,17 @@ class Measure:
     """
 
     key: str
-    function: Callable[..., Found]
+    function: Callable[..., JobResult]
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
     program: str = ""
     cost: float = 1.0
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return the function's address and its arguments."""
-        return {"function": called(self.function), "arguments": self.arguments}
+        return {"function": qualified_name(self.function), "arguments": self.arguments}
 
-    def run(self, desk: Desk) -> Found:
+    def run(self, desk: JobContext) -> JobResult:
         """Call the function."""
         return self.function(desk, **self.arguments)
 
@@ -167,7 +167,7 @@ def fingerprints(jobs: Sequence[Job], data: str | None) -> dict[str, str]:
         if key not in done:
             job = by_key[key]
             needed = {name: of(name, (*above, key)) for name in job.needs}
-            whole = {"asked": job.asked(), "needs": needed, "version": __version__}
+            whole = {"asked": job.config(), "needs": needed, "version": __version__}
             text = json.dumps(whole, sort_keys=True, default=str)
             done[key] = hashlib.sha256(text.encode()).hexdigest()[:12]
         return done[key]
@@ -179,11 +179,11 @@ def fingerprints(jobs: Sequence[Job], data: str | None) -> dict[str, str]:
 class Table:
     """The results of all jobs by key."""
 
-    found: Mapping[str, Found]
+    found: Mapping[str, JobResult]
     axes: Mapping[str, tuple[str, ...]]
     plan: Plan
 
-    def __getitem__(self, key: str) -> Found:
+    def __getitem__(self, key: str) -> JobResult:
         """Return the result of a job."""
         if key not in self.found:
             raise InputError(f"there is no result '{key}'", hint=nearest(key, self.found))

@@ -21,8 +21,8 @@ def register(system: System) -> None:
         InputError: another system has that kind.
     """
     if system.kind in shipped_kinds():
-        problem = f"there is a system of kind '{system.kind}' already"
-        raise InputError(problem, where="register", hint="choose another kind")
+        message = f"there is a system of kind '{system.kind}' already"
+        raise InputError(message, where="register", hint="choose another kind")
     _systems[system.kind] = system
 
 
@@ -42,9 +42,9 @@ def system_of(kind: object, where: str = "world.kind") -> System:
     """
     known = systems()
     if not isinstance(kind, str) or kind not in known:
-        problem = f"there is no system of kind {kind!r}"
+        message = f"there is no system of kind {kind!r}"
         hint = nearest(str(kind), known) + "; a kind of your own needs --plugin"
-        raise InputError(problem, where=where, hint=hint)
+        raise InputError(message, where=where, hint=hint)
     return known[kind]
 
 

@@ -15,10 +15,10 @@ from edgewright.core.records import Array
 from edgewright.loops.evaluate import full_information
 from edgewright.specs.inputs import composed, entries
 from edgewright.specs.processes import ProcessSpec, process_problems
-from edgewright.specs.schema import Problem, Real, Scenario
-from edgewright.systems.system import Built, Contender, Group, Metric, System
+from edgewright.specs.schema import Inconsistency, Real, Scenario
+from edgewright.systems.system import Group, Metric, PolicyEntry, Problem, System
 
-Make = Callable[[Built], Policy]
+Make = Callable[[Problem], Policy]
 Entry = tuple[Group, Make]
 
 _SIZES = (int, bool, str, float)
@@ -30,7 +30,7 @@ def plain_system(
     params: type,
     policies: Mapping[str, Entry],
     *,
-    bound: Callable[[Built, Any, float], Array] | None = None,
+    bound: Callable[[Problem, Any, float], Array] | None = None,
     metrics: tuple[Metric, ...] = (),
 ) -> System:
     """Return a system whose scenario tables are read off a world and its numbers.
@@ -57,13 +57,13 @@ def plain_system(
         hint = "add one that draws every action: it is the zero of the score"
         raise InputError("no policy is called 'random'", where=f"system '{kind}'", hint=hint)
 
-    def build(scenario: Any, data: str | None) -> Built:
+    def build(scenario: Any, data: str | None) -> Problem:
         sizes = {f.name: getattr(scenario.world, f.name) for f in dataclasses.fields(world)}
         made = world(**sizes)
         given = dataclasses.asdict(scenario.params)
         values = params(**{name: jnp.asarray(v, jnp.float32) for name, v in given.items()})
         default = made.inputs(values)
-        return Built(
+        return Problem(
             kind=kind,
             world=made,
             horizon=int(scenario.params.horizon_slots),
@@ -72,18 +72,18 @@ def plain_system(
             test_stream=composed(scenario, default, values, data, "test"),
         )
 
-    def policy(name: str, built: Built) -> Contender | None:
+    def policy(name: str, problem: Problem) -> PolicyEntry | None:
         if name not in policies:
             return None
         group, make = policies[name]
-        return Contender(name, group, make(built), full_information, built.world)
+        return PolicyEntry(name, group, make(problem), full_information, problem.world)
 
     return System(
         kind=kind,
         scenario=Scenario[_structure(kind, world), _numbers(kind, numbers), dict[str, ProcessSpec]],  # pyright: ignore[reportInvalidTypeArguments]
         build=build,
-        usual=tuple(policies),
-        policy_names=lambda built: list(policies),
+        default_policies=tuple(policies),
+        policy_names=lambda problem: list(policies),
         policy=policy,
         bound=bound,
         metrics=metrics,
@@ -91,9 +91,9 @@ def plain_system(
     )
 
 
-def _inconsistencies(scenario: Any) -> list[Problem]:
+def _inconsistencies(scenario: Any) -> list[Inconsistency]:
     named = entries(scenario).items()
-    return [problem for name, spec in named for problem in process_problems(name, spec)]
+    return [message for name, spec in named for message in process_problems(name, spec)]
 
 
 def _structure(kind: str, world: type) -> Any:
@@ -103,9 +103,9 @@ def _structure(kind: str, world: type) -> Any:
     for field in dataclasses.fields(world):
         hint = hints[field.name]
         if hint not in _SIZES and typing.get_origin(hint) is not Literal:
-            problem = f"{field.name}: {hint} is no size or switch"
+            message = f"{field.name}: {hint} is no size or switch"
             hint_text = "numbers and arrays belong to the params; sizes are int, bool, str, Literal"
-            raise InputError(problem, where=world.__name__, hint=hint_text)
+            raise InputError(message, where=world.__name__, hint=hint_text)
         default = field.default
         known = {} if default is dataclasses.MISSING else {"default": default}
         fields.append((field.name, hint, dataclasses.field(**known)))

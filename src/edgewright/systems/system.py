@@ -17,20 +17,20 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, record, static
-from edgewright.loops.evaluate import Play, play, play_each, summarise
-from edgewright.loops.unroll import Reveal
-from edgewright.specs.schema import Evaluation, Problem, Scenario
-from edgewright.systems.trainer import Course, OnlineCourse, draw_inputs
+from edgewright.loops.evaluate import EpisodeBatch, play, run_episodes_each, summarise
+from edgewright.loops.unroll import ObserveFn
+from edgewright.specs.schema import Evaluation, Inconsistency, Scenario
+from edgewright.systems.trainer import OnlineTrainer, Trainer, draw_inputs
 
 Group = Literal["rule", "oracle", "learned"]
 
 
 @record
-class Built:
+class Problem:
     """A scenario come to life: the physics, its inputs for training and for evaluation.
 
     ``placement`` says where positions come from, ``"recorded"`` or ``"drawn"``; None without any.
-    Where a file describes a law of hidden scenarios instead of one, ``hidden`` holds those that
+    Where a file describes a law of hidden scenarios instead of one, ``tasks`` holds those that
     were drawn, and ``params`` and the streams are those of the first one of the evaluation.
     """
 
@@ -41,27 +41,27 @@ class Built:
     params: Any
     train_stream: Stream[Any]
     test_stream: Stream[Any]
-    hidden: Any = None
+    tasks: Any = None
 
-    def only(self, index: int, count: int | None = None) -> Built:
+    def only(self, index: int, count: int | None = None) -> Problem:
         """Return the same with one hidden scenario of the evaluation in the place of all others.
 
         Args:
             count: copies of it to be evaluated in; as many as there were scenarios if None.
         """
-        hidden = self.hidden.only(index, count)
-        params = hidden.test.one(0)
+        tasks = self.tasks.only(index, count)
+        params = tasks.test.one(0)
         return dataclasses.replace(
             self,
             params=params,
-            train_stream=hidden.train.stream(params),
-            test_stream=hidden.test.stream(params),
-            hidden=hidden,
+            train_stream=tasks.train.stream(params),
+            test_stream=tasks.test.stream(params),
+            tasks=tasks,
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class Contender:
+class PolicyEntry:
     """A policy, what it is told, and how it is grouped in tables and figures.
 
     Attributes:
@@ -72,17 +72,17 @@ class Contender:
     name: str
     group: Group
     policy: Any  # a Policy; None for an oracle of the future, which foresees one
-    reveal: Reveal | None
+    observe_fn: ObserveFn | None
     world: World
-    foresee: Callable[[Any], Policy] | None = None
+    hindsight_policy: Callable[[Any], Policy] | None = None
 
-    def play(self, key: Array, params: Any, inputs: Any) -> Play:
+    def play(self, key: Array, params: Any, inputs: Any) -> EpisodeBatch:
         """Play every episode of ``inputs`` once. Consumes ``key``."""
-        if self.foresee is None:
+        if self.hindsight_policy is None:
             assert self.policy is not None
-            return play(key, self.world, params, self.policy, inputs, reveal=self.reveal)
-        each = self.foresee(inputs)
-        return play_each(key, self.world, params, each, inputs, reveal=self.reveal)
+            return play(key, self.world, params, self.policy, inputs, observe_fn=self.observe_fn)
+        each = self.hindsight_policy(inputs)
+        return run_episodes_each(key, self.world, params, each, inputs, observe_fn=self.observe_fn)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Metric:
     interval: bool = False
 
 
-def _no_problems(scenario: Scenario[Any, Any, Any]) -> list[Problem]:
+def _no_problems(scenario: Scenario[Any, Any, Any]) -> list[Inconsistency]:
     return []
 
 
@@ -108,19 +108,19 @@ def _nothing(scenario: Any, data: str | None) -> dict[str, Any]:
     return {}
 
 
-def same_game(trained: World, built: Built) -> World:
+def same_game(trained: World, problem: Problem) -> World:
     """Return the scenario's world for a run that was trained in ``trained``.
 
     Raises:
         InputError: the two observe or act in different ways.
     """
     for what in ("observation_space", "action_space"):
-        mine, theirs = getattr(trained, what), getattr(built.world, what)
-        if _kind_of(mine(built.params)) != _kind_of(theirs(built.params)):
-            problem = f"the run was trained in {trained}, the scenario has {built.world}"
+        mine, theirs = getattr(trained, what), getattr(problem.world, what)
+        if _kind_of(mine(problem.params)) != _kind_of(theirs(problem.params)):
+            message = f"the run was trained in {trained}, the scenario has {problem.world}"
             hint = "evaluate it on a scenario of the same sizes, or train on this one"
-            raise InputError(problem, where=what, hint=hint)
-    return built.world
+            raise InputError(message, where=what, hint=hint)
+    return problem.world
 
 
 def _kind_of(space: Any) -> tuple[Any, ...]:
@@ -128,12 +128,16 @@ def _kind_of(space: Any) -> tuple[Any, ...]:
     return type(space), space.shape[1:], getattr(space, "names", ()), getattr(space, "n", 0)
 
 
-def play_episodes(
-    contender: Contender, built: Built, inputs: Any, seed: int, missed_reward: float
-) -> tuple[dict[str, Array], Play | None]:
+def evaluate_episodes(
+    policy_entry: PolicyEntry,
+    problem: Problem,
+    inputs: Any,
+    seed: int,
+    post_termination_reward: float,
+) -> tuple[dict[str, Array], EpisodeBatch | None]:
     """Return the metrics ``[E]`` of one policy on the evaluation's inputs, and how it played."""
-    played = contender.play(jax.random.key(seed), built.params, inputs)
-    return summarise(played, np.float32(missed_reward)), played
+    played = policy_entry.play(jax.random.key(seed), problem.params, inputs)
+    return summarise(played, np.float32(post_termination_reward)), played
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +156,7 @@ class System:
         ranges: what an evaluation may pin an input to.
         metrics: what tables show beside the reward.
         inconsistencies: what single fields of a scenario cannot see.
-        game: (world a run was trained in, built) to the world it plays in, or InputError.
+        transfer_world: (world a run was trained in, built) to the world it plays in, or InputError.
         course: (built, learner plan, evaluation) to how a learner is trained and judged.
         inputs: (evaluation, built) to what every policy is evaluated on.
         play: (contender, built, those inputs, seed, missed reward) to metrics ``[E]`` of episodes,
@@ -167,25 +171,25 @@ class System:
 
     kind: str
     scenario: Any
-    build: Callable[[Any, str | None], Built]
-    usual: tuple[str, ...]
-    policy_names: Callable[[Built], list[str]]
-    policy: Callable[[str, Built], Contender | None]
-    bound: Callable[[Built, Any, float], Array] | None = None
+    build: Callable[[Any, str | None], Problem]
+    default_policies: tuple[str, ...]
+    policy_names: Callable[[Problem], list[str]]
+    policy: Callable[[str, Problem], PolicyEntry | None]
+    bound: Callable[[Problem, Any, float], Array] | None = None
     ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
-    inconsistencies: Callable[[Any], list[Problem]] = _no_problems
-    game: Callable[[World, Built], World] = same_game
-    course: Callable[[Built, Any, Evaluation], Course] = OnlineCourse
-    inputs: Callable[[Evaluation, Built], Any] = draw_inputs
-    play: Callable[[Contender, Built, Any, int, float], tuple[dict[str, Array], Play | None]] = (
-        play_episodes
-    )
-    kinds: tuple[str, ...] = ("ppo", "dqn", "independent")
-    ends: tuple[str, ...] = ("slots", "terminated")
+    inconsistencies: Callable[[Any], list[Inconsistency]] = _no_problems
+    transfer_world: Callable[[World, Problem], World] = same_game
+    trainer: Callable[[Problem, Any, Evaluation], Trainer] = OnlineTrainer
+    inputs: Callable[[Evaluation, Problem], Any] = draw_inputs
+    play: Callable[
+        [PolicyEntry, Problem, Any, int, float], tuple[dict[str, Array], EpisodeBatch | None]
+    ] = evaluate_episodes
+    learner_kinds: tuple[str, ...] = ("ppo", "dqn", "independent")
+    termination_metrics: tuple[str, ...] = ("slots", "terminated")
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
-    appendix: Callable[[Any, str | None], dict[str, Any]] = _nothing
+    extra_results: Callable[[Any, str | None], dict[str, Any]] = _nothing
 
 
-__all__ = ["Built", "Contender", "Group", "Metric", "System", "same_game"]
+__all__ = ["Group", "Metric", "PolicyEntry", "Problem", "System", "same_game"]

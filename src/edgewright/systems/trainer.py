@@ -1,8 +1,8 @@
 """Courses: how a learner of a system is trained, step by step, and how it is judged meanwhile.
 
 The run store, seeds side by side, resuming and logs (``training.runs``) are written against
-:class:`Course`. :class:`OnlineCourse` is the usual one: one world, one set of numbers, episodes. A
-system whose learners train in another way gives its own (``systems.binary.trainer``).
+:class:`Trainer`. :class:`OnlineTrainer` is the usual one: one world, one set of numbers, episodes.
+A system whose learners train in another way gives its own (``systems.binary.trainer``).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 from edgewright.core.protocols import World
 from edgewright.core.records import Array
 from edgewright.loops.evaluate import episode_inputs, evaluate
-from edgewright.loops.online import advance, begin
+from edgewright.loops.online import advance, init_training
 from edgewright.specs.schema import Evaluation
 
 Program = Callable[[Any, Array], tuple[Any, dict[str, Array]]]
 """(training, iterations) to the training after them and logs ``[chunk]``; compiled."""
 
 
-class Course(Protocol):
+class Trainer(Protocol):
     """One learner on one built scenario."""
 
     @property
@@ -34,7 +34,7 @@ class Course(Protocol):
         """Slots of the world that one iteration plays."""
         ...
 
-    def begin(self, key: Array) -> Any:
+    def init_training(self, key: Array) -> Any:
         """Return the training before its first iteration: a pytree. Consumes ``key``."""
         ...
 
@@ -54,31 +54,31 @@ class Course(Protocol):
         """Return the iterations that a comparison trains a learner for that it names itself."""
         ...
 
-    def contender(self, training: Any) -> tuple[Any, World]:
+    def policy_entry(self, training: Any) -> tuple[Any, World]:
         """Return the policy of a training as comparisons take it, and its world."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
-class OnlineCourse:
+class OnlineTrainer:
     """Play and learn in one world: ``loops.online``."""
 
-    built: Any
+    problem: Any
     plan: Any
     evaluation: Evaluation
 
     @property
     def steps(self) -> int:
         """Steps of all copies between two updates."""
-        return self.plan.learner.envs * self.plan.learner.rollout_steps
+        return self.plan.learner.num_envs * self.plan.learner.rollout_steps
 
-    def begin(self, key: Array) -> Any:
+    def init_training(self, key: Array) -> Any:
         """Return the training before its first step."""
-        return begin(key, self.plan.train_world, *self._arguments)
+        return init_training(key, self.plan.train_world, *self._arguments)
 
     def shapes(self) -> Any:
         """Return the shapes of a training."""
-        return begin.eval_shape(jax.random.key(0), self.plan.train_world, *self._arguments)
+        return init_training.eval_shape(jax.random.key(0), self.plan.train_world, *self._arguments)
 
     def program(self, example: Any, chunk: int) -> Program:
         """Compile up to ``chunk`` rounds of playing and learning."""
@@ -88,13 +88,15 @@ class OnlineCourse:
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what plays the evaluation episodes greedily."""
-        inputs = draw_inputs(self.evaluation, self.built)
-        missed = self.evaluation.missed_reward
+        inputs = draw_inputs(self.evaluation, self.problem)
+        missed = self.evaluation.post_termination_reward
 
         def score(training: Any) -> dict[str, float]:
-            policy, world = self.contender(training)
+            policy, world = self.policy_entry(training)
             key = jax.random.key(0)  # a greedy policy does not use it
-            found = evaluate(key, world, self.built.params, policy, inputs, missed_reward=missed)
+            found = evaluate(
+                key, world, self.problem.params, policy, inputs, post_termination_reward=missed
+            )
             return {name: float(np.mean(values)) for name, values in found.items()}
 
         return score
@@ -103,24 +105,24 @@ class OnlineCourse:
         """Return the iterations of ``steps``, rounded up."""
         return math.ceil(steps / self.steps)
 
-    def contender(self, training: Any) -> tuple[Any, World]:
+    def policy_entry(self, training: Any) -> tuple[Any, World]:
         """Return the greedy policy."""
         return self.plan.learner.policy(training.learner, explore=False), self.plan.world
 
     @property
     def _arguments(self) -> tuple[Any, Any, Any]:
-        return self.built.params, self.built.train_stream, self.plan.learner
+        return self.problem.params, self.problem.train_stream, self.plan.learner
 
 
-def draw_inputs(plan: Evaluation, built: Any) -> Any:
+def draw_inputs(plan: Evaluation, problem: Any) -> Any:
     """Return the inputs of the scenario's evaluation episodes: the same for every policy."""
     return episode_inputs(
         jax.random.key(plan.seed),
-        built.test_stream,
+        problem.test_stream,
         plan.episodes,
-        built.horizon,
-        plan.pinned,
+        problem.horizon,
+        plan.fixed_inputs,
     )
 
 
-__all__ = ["Course", "OnlineCourse", "Program", "draw_inputs"]
+__all__ = ["OnlineTrainer", "Program", "Trainer", "draw_inputs"]

@@ -28,7 +28,7 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
     init_key, other_key, play_key, learn_key = jax.random.split(
         jax.random.key(0) if key is None else key, 4
     )
-    for size in ("envs", "rollout_steps"):
+    for size in ("num_envs", "rollout_steps"):
         value = getattr(learner, size, None)
         demand(
             isinstance(value, int) and value > 0, name, f"{size} is a positive whole number",
@@ -66,7 +66,7 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
     def learn(learner: Any, params: Any, state: Any, keys: Array) -> Any:
         traces.append(1)
         policy = learner.policy(state, explore=True)
-        sizes = (learner.rollout_steps, learner.envs)
+        sizes = (learner.rollout_steps, learner.num_envs)
         batch = play_games(world, params, policy, keys[0], sizes)
         return learner.update(keys[1], state, batch)
 

@@ -20,7 +20,7 @@ class Anything:
 
     space: Any = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Any) -> tuple[tuple[()], Decision]:
@@ -34,8 +34,8 @@ def first_input(stream: Any, key: Array) -> Any:
 
 def draw(stream: Any, key: Array) -> tuple[Any, Any, Any]:
     """Return a carry, the carry after five rows, and the rows."""
-    carry = stream.start(key)
-    return carry, *stream.take(carry, 5)
+    carry = stream.init_carry(key)
+    return carry, *stream.next_rows(carry, 5)
 
 
 @jax.jit
@@ -77,7 +77,7 @@ def play_games(
 
     def game(key: Array) -> Trajectory:
         stream_key, start_key, play_key = jax.random.split(key, 3)
-        _, rows = stream.take(stream.start(stream_key), steps + 1)
+        _, rows = stream.next_rows(stream.init_carry(stream_key), steps + 1)
         first = jax.tree.map(lambda leaf: leaf[0], rows)
 
         def slot(carry: Any, row: Any) -> Any:
@@ -97,13 +97,13 @@ def play_games(
                 next_observation=world.observe(params, outcome.state, x_next),
                 metrics=outcome.metrics,
             )
-            fresh = world.reset(params, x_next), policy.start(fresh_key)
+            fresh = world.reset(params, x_next), policy.init_carry(fresh_key)
             following = jax.tree.map(
                 lambda a, b: jnp.where(line.done, a, b), fresh, (outcome.state, memory)
             )
             return (*following, x_next), line
 
-        start = world.reset(params, first), policy.start(start_key), first
+        start = world.reset(params, first), policy.init_carry(start_key), first
         after = jax.tree.map(lambda leaf: leaf[1:], rows)
         return jax.lax.scan(slot, start, (after, jax.random.split(play_key, steps)))[1]
 

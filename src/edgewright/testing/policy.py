@@ -20,7 +20,7 @@ def check_policy(
     params: Any,
     *,
     key: Array | None = None,
-    reveal: Callable[[Any, Any, Any], Any] | None = None,
+    observe_fn: Callable[[Any, Any, Any], Any] | None = None,
 ) -> None:
     """Raise unless ``policy`` keeps the laws of :class:`~edgewright.core.protocols.Policy`.
 
@@ -33,10 +33,10 @@ def check_policy(
     """
     name = type(policy).__name__
     stream_key, start_key, act_key = jax.random.split(jax.random.key(0) if key is None else key, 3)
-    see = reveal or world.observe
+    see = observe_fn or world.observe
     x = first_input(world.inputs(params), stream_key)
     seen = see(params, world.reset(params, x), x)
-    carry = attempt(lambda: policy.start(start_key), f"{name}.start", "takes (key)")
+    carry = attempt(lambda: policy.init_carry(start_key), f"{name}.start", "takes (key)")
     result = attempt(lambda: policy.act(act_key, carry, seen), f"{name}.act",
                   "takes (key, carry, observation)")  # fmt: skip
     demand(

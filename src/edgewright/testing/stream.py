@@ -34,7 +34,7 @@ def check_stream(stream: Any, *, key: Array | None = None) -> None:
         "the same carry gives the same rows", "two calls of start and take differ",
         "keep all memory in the carry and none in the stream",
     )  # fmt: skip
-    _, one = jax.eval_shape(lambda: stream.take(carry, 1))
+    _, one = jax.eval_shape(lambda: stream.next_rows(carry, 1))
     found = [[(shape[1:], dtype) for shape, dtype in shapes(r)[1]] for r in (one, rows)]
     demand(
         found[0] == found[1], name, "a row does not depend on how many are taken",

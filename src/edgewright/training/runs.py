@@ -20,12 +20,12 @@ from edgewright.core.compilation import cores
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.files import write_bytes
 from edgewright.core.protocols import World
-from edgewright.scenarios.build import Built, LearnerPlan, build, build_learner, fingerprint
+from edgewright.scenarios.build import LearnerPlan, Problem, build, build_learner, fingerprint
 from edgewright.scenarios.load import check, resolved, training_identity
 from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
-from edgewright.systems.trainer import Course, Program
+from edgewright.systems.trainer import Program, Trainer
 from edgewright.training import store
 
 MARKS = 20
@@ -85,9 +85,9 @@ class Run:
     """A trained run: what was asked, and the last state of every seed."""
 
     request: Request
-    built: Built
+    problem: Problem
     plan: LearnerPlan
-    course: Course
+    trainer: Trainer
     trainings: list[Any]
 
 
@@ -97,32 +97,32 @@ def train(request: Request, out: Path, report: Report | None = None) -> dict[str
     Raises:
         InputError: the folder holds another run, or a checkpoint is not whole.
     """
-    built = build(request.scenario, request.data)
-    plan = build_learner(request.learner, request.scenario, built.world, request.steps)
+    problem = build(request.scenario, request.data)
+    plan = build_learner(request.learner, request.scenario, problem.world, request.steps)
     for name in (request.scenario.evaluation.baseline, request.scenario.evaluation.reference):
-        baseline(name, built)  # a misspelt name is found before the training, not after
-    course = course_of(request.scenario, built, plan)
+        baseline(name, problem)  # a misspelt name is found before the training, not after
+    trainer = course_of(request.scenario, problem, plan)
     with store.locked(out):
         _open_run(request, out)
-        return _train(request, out, course, report)
+        return _train(request, out, trainer, report)
 
 
-def course_of(scenario: Scenario, built: Built, plan: LearnerPlan) -> Course:
+def course_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Trainer:
     """Return how this learner is trained and judged on this scenario."""
-    return system_of(built.kind).course(built, plan, scenario.evaluation)
+    return system_of(problem.kind).trainer(problem, plan, scenario.evaluation)
 
 
-def _train(request: Request, out: Path, course: Course, report: Report | None) -> dict[str, Any]:
+def _train(request: Request, out: Path, trainer: Trainer, report: Report | None) -> dict[str, Any]:
     started = time.perf_counter()
-    example = course.begin(jax.random.key(0))
-    compiled = course.program(example, CHUNK)
+    example = trainer.init_training(jax.random.key(0))
+    compiled = trainer.program(example, CHUNK)
     compile_s = time.perf_counter() - started
-    judge = course.judge()
+    judge = trainer.judge()
     judge(example)  # compiles
     clock = _Clock(report, request.seeds)
 
     def one(seed: int) -> None:
-        job = _Seed(request, course, out / f"seed-{seed}", seed, judge)
+        job = _Seed(request, trainer, out / f"seed-{seed}", seed, judge)
         job.run(example, compiled, clock)
 
     started = time.perf_counter()
@@ -141,7 +141,7 @@ def _train(request: Request, out: Path, course: Course, report: Report | None) -
         "compile_s": round(compile_s, 3),
         "train_s": round(run_s, 3),
         "steps_per_s": round(clock.fresh_steps / run_s) if clock.fresh_steps else None,
-        "env_steps": iterations(course, request.steps) * course.steps * request.seeds,
+        "env_steps": iterations(trainer, request.steps) * trainer.steps * request.seeds,
     }
 
 
@@ -163,50 +163,50 @@ def load_run(folder: Path, data: str | None = None) -> Run:
             facts.get("first_seed", 0),
         )
     except KeyError as error:
-        problem = f"the run does not say its {error}"
-        raise InputError(problem, where=str(folder / "run.json")) from None
-    built = build(request.scenario, request.data)
-    plan = build_learner(request.learner, scenario, built.world, request.steps)
-    course = course_of(scenario, built, plan)
-    like = _empty(course.shapes())
+        message = f"the run does not say its {error}"
+        raise InputError(message, where=str(folder / "run.json")) from None
+    problem = build(request.scenario, request.data)
+    plan = build_learner(request.learner, scenario, problem.world, request.steps)
+    trainer = course_of(scenario, problem, plan)
+    like = _empty(trainer.shapes())
     trainings = []
     for seed in request.numbers:
         path = folder / f"seed-{seed}" / "checkpoint.npz"
         training, note = store.load_tree(path, like)
         _check_seed(note, seed, path)
-        done, needed = note["iteration"], iterations(course, request.steps)
+        done, needed = note["iteration"], iterations(trainer, request.steps)
         if done < needed:
-            problem = f"seed {seed} stopped after {done} of {needed} iterations"
+            message = f"seed {seed} stopped after {done} of {needed} iterations"
             hint = "run the same edgewright train command again: it goes on from there"
-            raise InputError(problem, where=str(folder), hint=hint)
+            raise InputError(message, where=str(folder), hint=hint)
         trainings.append(training)
-    return Run(request, built, plan, course, trainings)
+    return Run(request, problem, plan, trainer, trainings)
 
 
-def evaluation_inputs(scenario: Scenario, built: Built, episodes: int | None = None) -> Any:
+def evaluation_inputs(scenario: Scenario, problem: Problem, episodes: int | None = None) -> Any:
     """Return what every policy of the scenario is evaluated on; ``episodes`` of it, if given."""
     plan = scenario.evaluation
     if episodes is not None:
         plan = dataclasses.replace(plan, episodes=episodes)
-    return system_of(built.kind).inputs(plan, built)
+    return system_of(problem.kind).inputs(plan, problem)
 
 
 def train_here(
-    name: str, scenario: Scenario, built: Built, seeds: int = 1
+    name: str, scenario: Scenario, problem: Problem, seeds: int = 1
 ) -> list[tuple[Any, World]]:
     """Train a learner without a run folder, for a comparison; return what it plays with.
 
     Returns:
-        for each seed a policy and its world, see :class:`edgewright.systems.trainer.Course`.
+        for each seed a policy and its world, see :class:`edgewright.systems.trainer.Trainer`.
     """
-    plan = build_learner(name, scenario, built.world, scenario.training.steps)
-    course = course_of(scenario, built, plan)
-    trainings = [course.begin(jax.random.key(seed)) for seed in range(seeds)]
-    needed = course.before_comparison(scenario.training.steps)
+    plan = build_learner(name, scenario, problem.world, scenario.training.steps)
+    trainer = course_of(scenario, problem, plan)
+    trainings = [trainer.init_training(jax.random.key(seed)) for seed in range(seeds)]
+    needed = trainer.before_comparison(scenario.training.steps)
     if needed:
-        go = course.program(trainings[0], needed)
+        go = trainer.program(trainings[0], needed)
         trainings = [go(training, jnp.int32(needed))[0] for training in trainings]
-    return [course.contender(training) for training in trainings]
+    return [trainer.policy_entry(training) for training in trainings]
 
 
 def threads(seeds: int) -> ThreadPoolExecutor:
@@ -214,9 +214,9 @@ def threads(seeds: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=min(seeds, cores()))
 
 
-def iterations(course: Course, steps: float) -> int:
+def iterations(trainer: Trainer, steps: float) -> int:
     """Return how many iterations ``steps`` need, rounded up."""
-    return math.ceil(steps / course.steps)
+    return math.ceil(steps / trainer.steps)
 
 
 class _Clock:
@@ -246,13 +246,13 @@ class _Seed:
     """One seed of a run: where it is stored and how far it has come."""
 
     request: Request
-    course: Course
+    trainer: Trainer
     folder: Path
     seed: int
     judge: Callable[[Any], dict[str, float]]
 
     def run(self, example: Any, go: Program, clock: _Clock) -> None:
-        needed, size = iterations(self.course, self.request.steps), self.course.steps
+        needed, size = iterations(self.trainer, self.request.steps), self.trainer.steps
         training, done = self._resume(example)
         clock.add(self.seed, done * size, fresh=False)
         marks = sorted({math.ceil(needed * n / MARKS) for n in range(MARKS + 1)})
@@ -289,7 +289,7 @@ class _Seed:
         if not path.exists():
             for name in LOGS:
                 write_bytes(self.folder / f"{name}.jsonl", b"")
-            return self.course.begin(jax.random.key(self.seed)), 0
+            return self.trainer.init_training(jax.random.key(self.seed)), 0
         training, note = store.load_tree(path, example)
         _check_seed(note, self.seed, path)
         for name in LOGS:
@@ -297,7 +297,7 @@ class _Seed:
         return training, note["iteration"]
 
     def _log(self, name: str, iteration: int, values: dict[str, Any]) -> None:
-        steps = iteration * self.course.steps
+        steps = iteration * self.trainer.steps
         row = {"iteration": iteration, "steps": steps}
         row |= {key: float(value) for key, value in values.items()}
         store.append_line(self.folder / f"{name}.jsonl", row)
@@ -311,19 +311,19 @@ def _open_run(request: Request, out: Path) -> None:
     """Start a run folder, or make sure that the one there is the same run."""
     if not (out / "run.json").exists():
         if any(entry.name != store.LOCK for entry in out.iterdir()):
-            problem = "the folder is not empty and is not a run"
-            raise InputError(problem, where=str(out), hint="choose another --out")
+            message = "the folder is not empty and is not a run"
+            raise InputError(message, where=str(out), hint="choose another --out")
         store.write_json(out / "run.json", request.facts())
         return
     found, asked = store.read_json(out / "run.json", "run"), request.facts()
     for name in ("identity", "learner", "steps", "version", "recordings", "first_seed"):
         if found.get(name) != asked.get(name):
-            problem = f"the folder holds another run: its {name} is {found.get(name)!r}"
+            message = f"the folder holds another run: its {name} is {found.get(name)!r}"
             hint = f"this one has {asked.get(name)!r}; choose another --out"
-            raise InputError(problem, where=str(out), hint=hint)
+            raise InputError(message, where=str(out), hint=hint)
     if asked["seeds"] < found.get("seeds", 0):
-        problem = f"the folder holds {found['seeds']} seeds, and --seeds asks for {asked['seeds']}"
-        raise InputError(problem, where=str(out), hint="ask for as many or more; none is dropped")
+        message = f"the folder holds {found['seeds']} seeds, and --seeds asks for {asked['seeds']}"
+        raise InputError(message, where=str(out), hint="ask for as many or more; none is dropped")
     if found != asked:
         store.write_json(out / "run.json", asked)
 
@@ -331,8 +331,8 @@ def _open_run(request: Request, out: Path) -> None:
 def _check_seed(note: dict[str, Any], seed: int, path: Path) -> None:
     """Refuse a checkpoint that was copied from another seed."""
     if note.get("seed") != seed:
-        problem = f"the checkpoint is of seed {note.get('seed')}, not of seed {seed}"
-        raise InputError(problem, where=str(path), hint="delete this seed's folder and train again")
+        message = f"the checkpoint is of seed {note.get('seed')}, not of seed {seed}"
+        raise InputError(message, where=str(path), hint="delete this seed's folder and train again")
 
 
 def _empty(shapes: Any) -> Any:

@@ -49,9 +49,9 @@ def locked(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                problem = "another process is training here"
+                message = "another process is training here"
                 hint = "wait for it, stop it, or choose another --out"
-                raise InputError(problem, where=str(folder), hint=hint) from None
+                raise InputError(message, where=str(folder), hint=hint) from None
             yield
     finally:
         if made and not (folder / "run.json").exists():
@@ -145,8 +145,8 @@ def load_arrays(
     except FileNotFoundError:
         raise InputError(f"there is no {what}", where=str(path), hint=hint) from None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        problem = f"the {what} is not whole: {error}"
-        raise InputError(problem, where=str(path), hint=hint) from None
+        message = f"the {what} is not whole: {error}"
+        raise InputError(message, where=str(path), hint=hint) from None
     claimed = facts.pop("sha256", None)
     if claimed != _digest(arrays, facts):
         raise InputError(f"the {what} does not match its hash", where=str(path), hint=hint)
@@ -165,8 +165,8 @@ def load_tree(path: Path, like: T) -> tuple[T, dict[str, Any]]:
     found = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
     if shapes != found:
         odd = sorted(set(shapes.items()) ^ set(found.items()), key=str)[0][0]
-        problem = f"the checkpoint has another structure, first at '{odd}'"
-        raise InputError(problem, where=str(path), hint="it belongs to another learner or scenario")
+        message = f"the checkpoint has another structure, first at '{odd}'"
+        raise InputError(message, where=str(path), hint="it belongs to another learner or scenario")
     leaves, structure = jax.tree.flatten(like)
     names = list(wanted)
     restored = [

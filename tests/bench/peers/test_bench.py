@@ -40,24 +40,36 @@ def test_options_that_would_change_nothing_are_refused() -> None:
 
 def test_both_sides_get_the_same_settings() -> None:
     ppo, dqn = settings.ppo(1e5), settings.dqn(1e5)
-    assert (ppo.warmup, ppo.decay, ppo.obs_norm, ppo.rew_norm) == (False, False, True, True)
-    assert ppo.actor_rate == ppo.critic_rate == settings.ppo_settings(ppo)["rate"]
+    assert (ppo.warmup, ppo.decay, ppo.normalize_observations, ppo.normalize_rewards) == (
+        False,
+        False,
+        True,
+        True,
+    )
+    assert (
+        ppo.actor_learning_rate
+        == ppo.critic_learning_rate
+        == settings.ppo_settings(ppo)["learning_rate"]
+    )
     assert (dqn.double, dqn.dueling) == (False, False)
     for learner, shared in (
         (ppo, settings.ppo_settings(ppo)),
         (dqn, settings.dqn_settings(dqn)),
     ):
-        assert (shared["envs"], shared["rollout_steps"]) == (learner.envs, learner.rollout_steps)
-        assert shared["minibatch"] == learner.minibatch
-        assert shared["hidden"] == (64, 64)
+        assert (shared["num_envs"], shared["rollout_steps"]) == (
+            learner.num_envs,
+            learner.rollout_steps,
+        )
+        assert shared["batch_size"] == learner.batch_size
+        assert shared["hidden_sizes"] == (64, 64)
 
 
 def test_every_policy_of_ours_is_scored_on_the_scenarios_episodes() -> None:
     short = {"params.horizon_slots": 20, "evaluation.episodes": 4}
     scenario = load("aigc-heavy", short)
-    built = build(scenario)
-    policies = bench._ours(built, settings.ppo(2048), 2048, 2)
-    scores = [bench._score(scenario, built, policy) for policy in policies]
+    problem = build(scenario)
+    policies = bench._ours(problem, settings.ppo(2048), 2048, 2)
+    scores = [bench._score(scenario, problem, policy) for policy in policies]
     assert [score.shape for score in scores] == [(4,), (4,)]
     assert not (scores[0] == scores[1]).all()
 

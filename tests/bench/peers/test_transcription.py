@@ -42,10 +42,10 @@ def rows_of(inputs: Any) -> list[Row]:
 )
 def test_it_is_the_world(name: str, overrides: dict[str, Any]) -> None:
     scenario = load(name, overrides)
-    built = build(scenario)
-    world, params = built.world, built.params
-    carry = jax.vmap(built.train_stream.start)(jax.random.split(jax.random.key(1), 1))
-    _, batch = jax.jit(take, static_argnums=2)(built.train_stream, carry, STEPS + 1)
+    problem = build(scenario)
+    world, params = problem.world, problem.params
+    carry = jax.vmap(problem.train_stream.start)(jax.random.split(jax.random.key(1), 1))
+    _, batch = jax.jit(take, static_argnums=2)(problem.train_stream, carry, STEPS + 1)
     inputs = jax.tree.map(lambda leaf: leaf[:, 0], batch)
     rows = rows_of(inputs)
     actions = np.random.default_rng(0).integers(0, world.actions, STEPS)
@@ -81,9 +81,9 @@ def test_it_is_the_world(name: str, overrides: dict[str, Any]) -> None:
 
 def test_its_own_inputs_have_the_scenarios_law() -> None:
     scenario = load("aigc-heavy")
-    built = build(scenario)
-    carry = jax.vmap(built.train_stream.start)(jax.random.split(jax.random.key(0), 50))
-    _, batch = jax.jit(take, static_argnums=2)(built.train_stream, carry, 400)
+    problem = build(scenario)
+    carry = jax.vmap(problem.train_stream.start)(jax.random.split(jax.random.key(0), 50))
+    _, batch = jax.jit(take, static_argnums=2)(problem.train_stream, carry, 400)
     ours = jax.tree.map(lambda leaf: np.asarray(leaf), batch)
     theirs: list[Row] = []
     for seed in range(50):

@@ -64,13 +64,13 @@ def episodes(build: Build, world: AigcWorld) -> AigcInputs:
 class Standstill:
     """A model of the future that repeats the present."""
 
-    def start(self, key: Any) -> Any:
+    def init_carry(self, key: Any) -> Any:
         raise AssertionError("a planner continues the present; it does not start afresh")
 
     def resume(self, key: Any, x: Any) -> Any:
         return x
 
-    def take(self, carry: Any, length: int) -> Any:
+    def next_rows(self, carry: Any, length: int) -> Any:
         return carry, jax.tree.map(lambda a: jnp.broadcast_to(a, (length, *a.shape)), carry)
 
 
@@ -82,7 +82,7 @@ class Menu:
     script: Any
     which: Any
 
-    def start(self, key: Any) -> tuple[()]:
+    def init_carry(self, key: Any) -> tuple[()]:
         return ()
 
     def act(self, key: Any, carry: Any, insight: Any) -> Any:
@@ -98,7 +98,7 @@ def score(world: AigcWorld, params: Any, policy: Any, inputs: AigcInputs) -> dic
     """Evaluate with little time spent on compiling."""
     return evaluate(
         jax.random.key(2), world, params, policy, inputs,
-        missed_reward=MISSED, reveal=full_information,
+        post_termination_reward=MISSED, observe_fn=full_information,
     )  # fmt: skip
 
 
@@ -299,8 +299,8 @@ def test_the_order_of_policies_on_the_heavy_numbers(aigc_params: Build) -> None:
     heuristic is as good as greedy here (0.091 and 0.089), so their order is not a law.
     """
     world, params = AigcWorld(), aigc_params(horizon_slots=200.0)
-    pinned = {"initial_charge_pct": [100.0, 45.0, 25.0]}
-    inputs = episode_inputs(jax.random.key(5), world.inputs(params), 24, 200, pinned)
+    fixed_inputs = {"initial_charge_pct": [100.0, 45.0, 25.0]}
+    inputs = episode_inputs(jax.random.key(5), world.inputs(params), 24, 200, fixed_inputs)
 
     policies = (
         Random(world=world),

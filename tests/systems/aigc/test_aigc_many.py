@@ -288,8 +288,8 @@ def test_nothing_is_as_large_as_devices_times_servers(aigc_params: Build) -> Non
         devices=devices, servers=servers, reach=reach, overflow="reject", load_weighting="high"
     )
     stream = world.inputs(params)
-    x = jax.eval_shape(lambda: jax.tree.map(lambda a: a[0], stream.take(
-        stream.start(jax.random.key(0)), 1)[1]))  # fmt: skip
+    x = jax.eval_shape(lambda: jax.tree.map(lambda a: a[0], stream.next_rows(
+        stream.init_carry(jax.random.key(0)), 1)[1]))  # fmt: skip
     state = jax.eval_shape(world.reset, params, x)
     action = jax.ShapeDtypeStruct((devices,), jnp.int32)
     slot = jax.make_jaxpr(world.step)(params, state, action, x)

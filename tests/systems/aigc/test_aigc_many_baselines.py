@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from edgewright.loops.evaluate import Insight, evaluate, full_information
+from edgewright.loops.evaluate import PrivilegedObservation, evaluate, full_information
 from edgewright.systems.aigc import AigcWorld, price
 from edgewright.systems.aigc.baselines import (
     AigcHeuristic,
@@ -91,7 +91,7 @@ def test_greedy_in_turn_by_loops(fleet: Any, aigc_state: Build, aigc_inputs: Bui
     rng, differs = np.random.default_rng(5), 0
     for _ in range(6):
         state, x = situation(rng, aigc_state, aigc_inputs)
-        seen = Insight(params=params, state=state, x=x)
+        seen = PrivilegedObservation(params=params, state=state, x=x)
         made = np.asarray(act(GreedyInTurn(world=world), seen)).tolist()
         assert made == slow_greedy_in_turn(world, params, state, x)
         differs += made != np.asarray(act(Greedy(world=world), seen)).tolist()
@@ -104,7 +104,7 @@ def test_two_devices_do_not_rush_to_the_same_server(
     """Alike devices, alike servers, one of them a little busier: greedy sends both to the other."""
     world = AigcWorld(devices=2)
     x, state = aigc_inputs(2, mode=2), aigc_state(2, server=[1.0, 0.0])
-    seen = Insight(params=aigc_params(), state=state, x=x)
+    seen = PrivilegedObservation(params=aigc_params(), state=state, x=x)
     rush = Greedy(world=world).act(jax.random.key(0), (), seen)[1].action // 3
     apart = GreedyInTurn(world=world).act(jax.random.key(0), (), seen)[1].action // 3
     np.testing.assert_array_equal(rush, [2, 2])
@@ -116,7 +116,9 @@ def test_for_a_single_device_it_is_greedy(
 ) -> None:
     world, params = AigcWorld(), aigc_params()
     for mode, server in ((0, [0.0, 30.0]), (1, [50.0, 1.0]), (2, [150.0, 150.0])):
-        seen = Insight(params=params, state=aigc_state(server=server), x=aigc_inputs(mode=mode))
+        seen = PrivilegedObservation(
+            params=params, state=aigc_state(server=server), x=aigc_inputs(mode=mode)
+        )
         both = [p.act(jax.random.key(0), (), seen)[1].action for p in (
             GreedyInTurn(world=world), Greedy(world=world))]  # fmt: skip
         np.testing.assert_array_equal(*both)
@@ -129,7 +131,7 @@ def test_rules_look_no_further_than_they_reach(
     # waits: 16/16 = 1, 5.5/11 = 0.5, 40/20 = 2, 0.9/9 = 0.1 s; rows of the table as above
     state = aigc_state(M, N, charge=20.0, local=100.0, server=[16.0, 5.5, 40.0, 0.9])
     x = aigc_inputs(M, N, mode=2)
-    seen = Insight(params=params, state=state, x=x)
+    seen = PrivilegedObservation(params=params, state=state, x=x)
     rule = Rule(world=world, place="shortest", level=1)
     action = np.asarray(rule.act(jax.random.key(0), (), seen)[1].action)
     np.testing.assert_array_equal(action, np.array([2, 1, 1, 2, 2]) * 3 + 1)
@@ -154,8 +156,8 @@ def test_the_bound_holds_and_more_coordination_earns_more(fleet: Any, aigc_rows:
     earned = {}
     for name, policy in policies.items():
         found = evaluate(
-            jax.random.key(0), world, params, policy, inputs, missed_reward=-1.0,
-            reveal=full_information,
+            jax.random.key(0), world, params, policy, inputs, post_termination_reward=-1.0,
+            observe_fn=full_information,
         )  # fmt: skip
         assert np.all(np.asarray(found["reward"]) <= bound + 1e-5), name
         earned[name] = float(np.mean(found["reward"]))

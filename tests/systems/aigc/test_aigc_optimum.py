@@ -17,9 +17,9 @@ from scipy.optimize import linprog
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record
-from edgewright.loops.evaluate import full_information, play_each, summarise
+from edgewright.loops.evaluate import full_information, run_episodes_each, summarise
 from edgewright.papers.bounds import brackets
-from edgewright.scenarios.build import Built, build
+from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.systems.aigc.baselines import beam_search, fluid, fluid_dual, no_self_congestion
@@ -50,7 +50,7 @@ class Script:
 
     actions: Array
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         return ()
 
     def act(self, key: Array, carry: tuple[()], insight: Any) -> tuple[tuple[()], Decision]:
@@ -58,7 +58,7 @@ class Script:
 
 
 @functools.cache
-def small(name: str, slots: int = 40) -> Built:
+def small(name: str, slots: int = 40) -> Problem:
     """Return a heavy world where congestion and the battery both bind within few slots."""
     numbers = {
         "params.horizon_slots": slots, "params.battery_j": 1500.0,
@@ -74,27 +74,27 @@ def few_inputs(name: str, episodes: int = 4) -> Any:
     return evaluation_inputs(load("aigc-heavy", overrides), small(name), episodes)
 
 
-def earned(built: Built, inputs: Any, actions: Array) -> np.ndarray:
+def earned(problem: Problem, inputs: Any, actions: Array) -> np.ndarray:
     """Return the mean reward of each episode ``[E]`` of scripts ``[E, T, M]``."""
-    known = (built.world, built.params, Script(actions=actions), inputs)
-    played = play_each(jax.random.key(0), *known, reveal=full_information)
+    known = (problem.world, problem.params, Script(actions=actions), inputs)
+    played = run_episodes_each(jax.random.key(0), *known, observe_fn=full_information)
     return np.asarray(summarise(played, jnp.float32(MISSED))["reward"])
 
 
 # --- the exact optimum -------------------------------------------------------------------------
 
 
-def toy(slots: int, **numbers: Any) -> Built:
+def toy(slots: int, **numbers: Any) -> Problem:
     overrides = {f"params.{name}": value for name, value in numbers.items()}
     return build(load("aigc-toy", {"params.horizon_slots": slots, **overrides}))
 
 
-def slow_optimum(built: Built, slots: int) -> float:
+def slow_optimum(problem: Problem, slots: int) -> float:
     """Return the optimum by writing out the whole tree of actions and modes. ``[]``."""
-    world, params = built.world, built.params
-    _, rows = built.train_stream.take(built.train_stream.start(jax.random.key(0)), 1)
+    world, params = problem.world, problem.params
+    _, rows = problem.train_stream.next_rows(problem.train_stream.init_carry(jax.random.key(0)), 1)
     row = jax.tree.map(lambda leaf: leaf[0], rows)
-    modes = np.asarray(built.train_stream.fields["mode"].probabilities)
+    modes = np.asarray(problem.train_stream.fields["mode"].probabilities)
 
     def branch(state: Any, mode: Array, action: Array) -> Any:
         x = dataclasses.replace(row, mode=mode[None])
@@ -127,39 +127,39 @@ def slow_optimum(built: Built, slots: int) -> float:
 )
 def test_dynamic_program_by_brute_force(what: str, numbers: dict[str, Any]) -> None:
     slots = 3
-    built = toy(slots, **numbers)
-    _, rows = built.train_stream.take(built.train_stream.start(jax.random.key(0)), 1)
+    problem = toy(slots, **numbers)
+    _, rows = problem.train_stream.next_rows(problem.train_stream.init_carry(jax.random.key(0)), 1)
     row = jax.tree.map(lambda leaf: leaf[0], rows)
-    modes = built.train_stream.fields["mode"].probabilities
-    model = tabulate(built.world, built.params, row, modes, deepest_gcycles=16.0)
+    modes = problem.train_stream.fields["mode"].probabilities
+    model = tabulate(problem.world, problem.params, row, modes, deepest_gcycles=16.0)
     found = best_mean(model, slots, MISSED)
-    start = model.lattice.index(built.world.reset(built.params, row))
-    assert float(found.value[start]) == pytest.approx(slow_optimum(built, slots), abs=1e-5)
+    start = model.lattice.index(problem.world.reset(problem.params, row))
+    assert float(found.value[start]) == pytest.approx(slow_optimum(problem, slots), abs=1e-5)
 
 
 def test_the_optimum_is_what_its_policy_earns() -> None:
     slots = 60
-    built = toy(slots)
-    inputs = evaluation_inputs(load("aigc-toy", {"params.horizon_slots": slots}), built, 400)
-    best = baseline("optimum", built)
-    found = summarise(best.play(jax.random.key(0), built.params, inputs), jnp.float32(MISSED))
+    problem = toy(slots)
+    inputs = evaluation_inputs(load("aigc-toy", {"params.horizon_slots": slots}), problem, 400)
+    best = baseline("optimum", problem)
+    found = summarise(best.play(jax.random.key(0), problem.params, inputs), jnp.float32(MISSED))
     rewards = np.asarray(found["reward"])
 
-    _, rows = built.train_stream.take(built.train_stream.start(jax.random.key(0)), 1)
+    _, rows = problem.train_stream.next_rows(problem.train_stream.init_carry(jax.random.key(0)), 1)
     row = jax.tree.map(lambda leaf: leaf[0], rows)
-    modes = built.train_stream.fields["mode"].probabilities
+    modes = problem.train_stream.fields["mode"].probabilities
     values = []
     for deepest in (10.0, 16.0):  # a deeper queue changes nothing: the tables are deep enough
-        model = tabulate(built.world, built.params, row, modes, deepest_gcycles=deepest)
-        start = model.lattice.index(built.world.reset(built.params, row))
+        model = tabulate(problem.world, problem.params, row, modes, deepest_gcycles=deepest)
+        start = model.lattice.index(problem.world.reset(problem.params, row))
         values.append(float(best_mean(model, slots, MISSED).value[start]) / slots)
     assert values[0] == pytest.approx(values[1], abs=1e-6)
     assert abs(rewards.mean() - values[0]) < 4 * rewards.std() / np.sqrt(rewards.size)
 
-    greedy = baseline("greedy", built).play(jax.random.key(0), built.params, inputs)
+    greedy = baseline("greedy", problem).play(jax.random.key(0), problem.params, inputs)
     gain = rewards - np.asarray(summarise(greedy, jnp.float32(MISSED))["reward"])
     assert gain.mean() > 3 * gain.std() / np.sqrt(gain.size)
-    bound = no_self_congestion(built.world, built.params, inputs, MISSED)
+    bound = no_self_congestion(problem.world, problem.params, inputs, MISSED)
     assert rewards.mean() < float(jnp.mean(bound))
 
 
@@ -175,31 +175,33 @@ def test_the_optimum_says_what_it_cannot_solve() -> None:
 
 @pytest.mark.parametrize("name", ["one", "one reject"])
 def test_a_plan_earns_what_it_says(name: str) -> None:
-    built, inputs = small(name), few_inputs(name)
-    plan = beam_search(built.world, built.params, inputs, MISSED, width=8)
-    np.testing.assert_allclose(earned(built, inputs, plan.actions), plan.value, atol=ROUNDING)
+    problem, inputs = small(name), few_inputs(name)
+    plan = beam_search(problem.world, problem.params, inputs, MISSED, width=8)
+    np.testing.assert_allclose(earned(problem, inputs, plan.actions), plan.value, atol=ROUNDING)
 
 
 def test_a_beam_that_keeps_everything_is_exhaustive() -> None:
     slots = 3
-    built = build(load("aigc-heavy", {"params.horizon_slots": slots, "world.servers": 1,
+    problem = build(load("aigc-heavy", {"params.horizon_slots": slots, "world.servers": 1,
                                       "params.background_utilisation": 0.5}))  # fmt: skip
     scenario = load("aigc-heavy", {"params.horizon_slots": slots, "world.servers": 1,
                                    "params.background_utilisation": 0.5})  # fmt: skip
-    inputs = evaluation_inputs(scenario, built, 2)
-    every = np.asarray(list(itertools.product(range(built.world.actions), repeat=slots)), np.int32)
+    inputs = evaluation_inputs(scenario, problem, 2)
+    every = np.asarray(
+        list(itertools.product(range(problem.world.actions), repeat=slots)), np.int32
+    )
     best = np.max(
-        [earned(built, inputs, jnp.broadcast_to(a[None, :, None], (2, slots, 1))) for a in every],
+        [earned(problem, inputs, jnp.broadcast_to(a[None, :, None], (2, slots, 1))) for a in every],
         axis=0,
     )
-    plan = beam_search(built.world, built.params, inputs, MISSED, width=len(every))
+    plan = beam_search(problem.world, problem.params, inputs, MISSED, width=len(every))
     np.testing.assert_allclose(plan.value, best, atol=ROUNDING)
 
 
 def test_beam_search_refuses_many_devices() -> None:
-    built = small("four near")
+    problem = small("four near")
     with pytest.raises(InputError, match="one device"):
-        beam_search(built.world, built.params, few_inputs("four near"), MISSED)
+        beam_search(problem.world, problem.params, few_inputs("four near"), MISSED)
 
 
 # --- bounds ------------------------------------------------------------------------------------
@@ -208,8 +210,8 @@ def test_beam_search_refuses_many_devices() -> None:
 @functools.cache
 def bounds(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the fluid and the no-self-congestion bound of each episode, ``[E]`` each."""
-    built, inputs = small(name), few_inputs(name)
-    known = (built.world, built.params, inputs, MISSED)
+    problem, inputs = small(name), few_inputs(name)
+    known = (problem.world, problem.params, inputs, MISSED)
     return np.asarray(fluid(*known)), np.asarray(no_self_congestion(*known))
 
 
@@ -217,36 +219,36 @@ def bounds(name: str) -> tuple[np.ndarray, np.ndarray]:
 @settings(max_examples=20)
 @given(data=st.data())
 def test_no_script_passes_a_bound(name: str, data: st.DataObject) -> None:
-    built, inputs = small(name), few_inputs(name)
-    world = built.world
+    problem, inputs = small(name), few_inputs(name)
+    world = problem.world
     seed = data.draw(st.integers(0, 2**31))
     # from one action for all slots to any action in any slot: scripts that serve long do best
     kinds = data.draw(st.integers(1, world.actions))
     rng = np.random.default_rng(seed)
     menu = rng.choice(world.actions, size=kinds, replace=False)
     actions = menu[rng.integers(kinds, size=(4, 40, world.devices))]
-    reached = earned(built, inputs, jnp.asarray(actions, jnp.int32))
+    reached = earned(problem, inputs, jnp.asarray(actions, jnp.int32))
     for bound in bounds(name):
         assert np.all(reached <= bound + ROUNDING)
 
 
 @pytest.mark.parametrize("name", ["one", "four near"])
 def test_no_policy_passes_a_bound_and_fluid_is_the_tighter(name: str) -> None:
-    built, inputs = small(name), few_inputs(name)
+    problem, inputs = small(name), few_inputs(name)
     above, plain = bounds(name)
     assert np.all(above <= plain + ROUNDING)
-    for policy in ["greedy-in-turn", "beam-32" if built.world.devices == 1 else "clairvoyant-2"]:
-        played = baseline(policy, built).play(jax.random.key(0), built.params, inputs)
+    for policy in ["greedy-in-turn", "beam-32" if problem.world.devices == 1 else "clairvoyant-2"]:
+        played = baseline(policy, problem).play(jax.random.key(0), problem.params, inputs)
         reached = np.asarray(summarise(played, jnp.float32(MISSED))["reward"])
         assert np.all(reached <= above + ROUNDING), policy
 
 
 def test_random_greedy_rollout_clairvoyant_bound() -> None:
     scenario = load("aigc-heavy", {"params.horizon_slots": 60})
-    built = build(scenario)
-    inputs = evaluation_inputs(scenario, built, 12)
+    problem = build(scenario)
+    inputs = evaluation_inputs(scenario, problem, 12)
     names = ["random", "greedy", "rollout-12", "clairvoyant-12", "beam-32"]
-    found = brackets(built, inputs, MISSED, names)
+    found = brackets(problem, inputs, MISSED, names)
     order = [*names, "fluid", "no congestion", "no congestion, no battery"]
     means = [found[name].mean for name in order]
     assert means == sorted(means), dict(zip(order, means, strict=True))
@@ -263,9 +265,9 @@ def test_the_descent_finds_the_value_of_the_linear_program() -> None:
         "params.load_limit_gcycles": 400.0, "params.background_utilisation": [0.7, 0.8],
     }  # fmt: skip
     scenario = load("aigc-heavy", overrides)
-    built = build(scenario)
-    world, params = built.world, built.params
-    inputs = evaluation_inputs(scenario, built, 2)
+    problem = build(scenario)
+    world, params = problem.world, problem.params
+    inputs = evaluation_inputs(scenario, problem, 2)
     dual, prices = fluid_dual(world, params, inputs, MISSED)
     relaxed = relax(world, params, inputs)
     plain = no_self_congestion(world, params, inputs, MISSED)
@@ -273,17 +275,17 @@ def test_the_descent_finds_the_value_of_the_linear_program() -> None:
     for episode in range(2):
         one = jax.tree.map(lambda leaf, e=episode: leaf[e], relaxed)
         at = jax.tree.map(lambda leaf, e=episode: leaf[e], prices)
-        best = _primal(built, one, at)
+        best = _primal(problem, one, at)
         assert best - ROUNDING <= float(dual[episode]) <= best + 1e-3
 
 
-def _primal(built: Built, one: Any, at: Any) -> float:
+def _primal(problem: Problem, one: Any, at: Any) -> float:
     """Return the linear program whose dual the prices solve, at the depths of ``at``.
 
     Shares ``y[t, a]`` of action ``a`` served at the front and ``z[t, a]`` served behind the depth
     (that pay with waiting instead): ``min(price, wait)`` in the dual is a choice of the primal.
     """
-    world, params = built.world, built.params
+    world, params = problem.world, problem.params
     charge = best_charge(world, params, one)
     scarce = scarce_at(params, one.load_need, charge)
     reward = np.asarray(one.plenty - scarce[:, None] * one.scarcity_cost)[..., 0]  # [T, A]

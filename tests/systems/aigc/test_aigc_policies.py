@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgewright.core.records import record
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcInputs, AigcState, AigcWorld
 from edgewright.systems.aigc.baselines import AigcHeuristic, Greedy, Random, Rollout, Rule
 from edgewright.systems.aigc.baselines.greedy import immediate_rewards
@@ -25,12 +25,12 @@ QUICK = {"xla_backend_optimization_level": 0}  # compiling takes longer than run
 
 
 @functools.partial(jax.jit, compiler_options=QUICK)
-def _act(policy: Any, key: Any, insight: Insight) -> Any:
+def _act(policy: Any, key: Any, insight: PrivilegedObservation) -> Any:
     return policy.act(key, (), insight)
 
 
 def decide(policy: Any, params: Any, state: Any, x: Any, key: Any = KEY) -> np.ndarray:
-    insight = Insight(params=params, state=state, x=x)
+    insight = PrivilegedObservation(params=params, state=state, x=x)
     return np.asarray(_act(policy, key, insight)[1].action)
 
 
@@ -90,7 +90,7 @@ def test_greedy_takes_the_best_reward_of_the_step(
     stepped = rewards_by_stepping(world, params, state, x)
     told = jax.jit(jax.vmap(lambda s, one: immediate_rewards(world, params, s, one)))(state, x)
     np.testing.assert_allclose(told[..., 0], stepped, rtol=1e-4, atol=1e-4)
-    choose = jax.vmap(lambda s, one: Greedy(world=world).act(KEY, (), Insight(
+    choose = jax.vmap(lambda s, one: Greedy(world=world).act(KEY, (), PrivilegedObservation(
         params=params, state=s, x=one))[1].action)  # fmt: skip
     chosen = np.asarray(jax.jit(choose)(state, x))[:, 0]
     taken = stepped[np.arange(CASES), chosen]
@@ -109,9 +109,12 @@ def test_greedy_over_the_location_only(aigc_params: Build) -> None:
     stepped = rewards_by_stepping(world, params, state, x)
     for level in range(3):
         policy = Greedy(world=world, fixed_level=level)
-        act = jax.vmap(lambda s, one, p=policy: p.act(
-            KEY, (), Insight(params=params, state=s, x=one))[1].action[0])  # fmt: skip
-        chosen = np.asarray(jax.jit(act)(state, x))
+
+        def act(s, one, p=policy):
+            told = PrivilegedObservation(params=params, state=s, x=one)
+            return p.act(KEY, (), told)[1].action[0]
+
+        chosen = np.asarray(jax.jit(jax.vmap(act))(state, x))
         assert np.all(chosen % 3 == level)
         assert len(set(chosen)) == 3
         best = stepped[:, level::3].max(axis=1)
@@ -151,7 +154,7 @@ def test_random_is_uniform_and_keyed(
     aigc_params: Build, aigc_state: Build, aigc_inputs: Build
 ) -> None:
     world = AigcWorld(devices=2)
-    insight = Insight(params=aigc_params(), state=aigc_state(2), x=aigc_inputs(2))
+    insight = PrivilegedObservation(params=aigc_params(), state=aigc_state(2), x=aigc_inputs(2))
     act = jax.jit(jax.vmap(lambda key: Random(world=world).act(key, (), insight)[1].action))
     drawn = np.asarray(act(jax.random.split(KEY, 2000)))
     assert drawn.shape == (2000, 2)
@@ -226,13 +229,13 @@ class Standstill:
 
     work_gcycles: Any = None
 
-    def start(self, key: Any) -> Any:
+    def init_carry(self, key: Any) -> Any:
         raise AssertionError("a planner continues the present; it does not start afresh")
 
     def resume(self, key: Any, x: Any) -> Any:
         return x
 
-    def take(self, carry: Any, length: int) -> Any:
+    def next_rows(self, carry: Any, length: int) -> Any:
         rows = jax.tree.map(lambda a: jnp.broadcast_to(a, (length, *a.shape)), carry)
         if self.work_gcycles is not None:
             work = jnp.full_like(rows.work_gcycles, self.work_gcycles)
@@ -300,7 +303,7 @@ def test_rollout_of_one_slot_is_greedy(aigc_params: Build) -> None:
     planner = Rollout(world=world, model=world.inputs(params), horizon=1, futures=2)
 
     def both(s: Any, one: Any) -> Any:
-        insight = Insight(params=params, state=s, x=one)
+        insight = PrivilegedObservation(params=params, state=s, x=one)
         return (planner.act(KEY, (), insight)[1].action, Greedy(world=world).act(
             KEY, (), insight)[1].action)  # fmt: skip
 
@@ -318,7 +321,9 @@ def test_imagined_futures_continue_the_present_bandwidth(
 ) -> None:
     """What the planner imagines starts within a few steps of 8 Mbit/s of what it sees."""
     stream = AigcWorld().inputs(aigc_params())
-    imagine = jax.jit(jax.vmap(lambda key, x: stream.take(stream.resume(key, x), 4)[1], (0, None)))
+    imagine = jax.jit(
+        jax.vmap(lambda key, x: stream.next_rows(stream.resume(key, x), 4)[1], (0, None))
+    )
     for now in (60.0, 100.0, 140.0):
         rows = imagine(jax.random.split(KEY, 200), aigc_inputs(bandwidth_mbps=now))
         first = np.asarray(rows.bandwidth_mbps)[:, 0, 0]

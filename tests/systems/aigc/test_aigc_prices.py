@@ -11,7 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from edgewright.loops.evaluate import Insight, episode_inputs, evaluate, full_information
+from edgewright.loops.evaluate import (
+    PrivilegedObservation,
+    episode_inputs,
+    evaluate,
+    full_information,
+)
 from edgewright.systems.aigc import AigcInputs, AigcState, AigcWorld
 from edgewright.systems.aigc.baselines import BatteryPrice, Greedy, price_battery
 from edgewright.systems.aigc.baselines.bound import bound_prices, no_self_congestion
@@ -57,8 +62,8 @@ def decide(policy: Any, params: Any, state: AigcState, x: AigcInputs) -> np.ndar
     """Return the first action of an episode in each situation."""
 
     def one(state: AigcState, x: AigcInputs) -> Any:
-        insight = Insight(params=params, state=state, x=x)
-        return policy.act(KEY, policy.start(KEY), insight)[1].action[0]
+        insight = PrivilegedObservation(params=params, state=state, x=x)
+        return policy.act(KEY, policy.init_carry(KEY), insight)[1].action[0]
 
     return np.asarray(jax.jit(jax.vmap(one), compiler_options=QUICK)(state, x))
 
@@ -92,7 +97,7 @@ def test_without_prices_it_is_greedy(aigc_params: Build) -> None:
     state, x = situations()
 
     def greedy(state: AigcState, x: AigcInputs) -> Any:
-        insight = Insight(params=params, state=state, x=x)
+        insight = PrivilegedObservation(params=params, state=state, x=x)
         return Greedy(world=world).act(KEY, (), insight)[1].action[0]
 
     wanted = jax.jit(jax.vmap(greedy), compiler_options=QUICK)(state, x)
@@ -104,8 +109,8 @@ def test_the_price_is_that_of_the_first_charge_and_stays(
 ) -> None:
     world, params = AigcWorld(), aigc_params()
     policy = priced(world, [0.8, 0.2], charge_pct=[20.0, 80.0])
-    look = functools.partial(Insight, params=params, x=aigc_inputs())
-    memory, _ = policy.act(KEY, policy.start(KEY), look(state=aigc_state(charge=50.0)))
+    look = functools.partial(PrivilegedObservation, params=params, x=aigc_inputs())
+    memory, _ = policy.act(KEY, policy.init_carry(KEY), look(state=aigc_state(charge=50.0)))
     np.testing.assert_allclose(memory, 0.5, rtol=1e-6)  # half-way
     memory, _ = policy.act(KEY, memory, look(state=aigc_state(charge=20.0)))
     np.testing.assert_allclose(memory, 0.5, rtol=1e-6)
@@ -140,7 +145,13 @@ def test_a_battery_that_runs_out_is_dearer_than_one_that_lasts(aigc_params: Buil
     earned = {
         name: np.asarray(
             evaluate(
-                KEY, world, params, policy, inputs, missed_reward=-1.0, reveal=full_information
+                KEY,
+                world,
+                params,
+                policy,
+                inputs,
+                post_termination_reward=-1.0,
+                observe_fn=full_information,
             )["reward"]
         )
         for name, policy in (("priced", scarce), ("greedy", Greedy(world=world)))

@@ -114,7 +114,7 @@ def test_seed_observation_is_equation_18_in_raw_units(
 
 def test_inputs_stay_in_the_ranges_of_the_article(aigc_params: Build) -> None:
     stream = AigcWorld(devices=3).inputs(aigc_params())
-    rows = jax.jit(lambda key: stream.take(stream.start(key), 4000)[1])(jax.random.key(0))
+    rows = jax.jit(lambda key: stream.next_rows(stream.init_carry(key), 4000)[1])(jax.random.key(0))
     ranges = {
         "bandwidth_mbps": (50, 150), "input_mb": (10, 25), "work_gcycles": (3, 8),
         "initial_charge_pct": (12, 100),

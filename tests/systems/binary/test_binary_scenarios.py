@@ -48,12 +48,12 @@ SMALL = {
     ],
 )
 def test_a_wrong_number_is_named_with_its_value_and_the_remedy(
-    command, setting, where, problem, remedy, edgewright, tmp_path
+    command, setting, where, message, remedy, edgewright, tmp_path
 ):
     arguments = ["--out", tmp_path / "run"] if command == "train" else []
     done = edgewright(command, "binary-hard", *arguments, "--set", setting, code=2)
     assert done.stdout == ""
-    for part in (where, problem, remedy):
+    for part in (where, message, remedy):
         assert part in done.stderr
     assert not (tmp_path / "run").exists()
 
@@ -109,7 +109,7 @@ def test_a_run_adapts_by_the_command_line(run, edgewright):
     found = json.loads(edgewright("evaluate", run, "--adapt-steps", "0,2,5", "--json").stdout)
     rows = found["adaptation"]
     assert [row["steps"] for row in rows] == [0, 2, 5]
-    assert [row["critic_calls"] for row in rows] == [0, 2 * 10 * 4, 5 * 10 * 4]
+    assert [row["world_evaluations"] for row in rows] == [0, 2 * 10 * 4, 5 * 10 * 4]
     for row in rows:
         for name in ("q_hat", "q_hat_rounded"):
             assert 0 < row[name]["low"] <= row[name]["mean"] <= row[name]["high"] <= 1 + 1e-6
@@ -119,13 +119,13 @@ def test_a_run_adapts_by_the_command_line(run, edgewright):
 def test_the_number_of_devices_varies_and_the_empty_places_cost_nothing():
     scenario = load("binary-varying", {**SMALL, "world.devices": 6, "params.fewest_devices": 2,
                                        "params.train_scenarios": 60})  # fmt: skip
-    built = build(scenario)
-    there = np.asarray(built.hidden.train.params.present).sum(axis=1)
+    problem = build(scenario)
+    there = np.asarray(problem.tasks.train.params.present).sum(axis=1)
     assert set(there) == {2, 3, 4, 5, 6}
-    exams = draw_exams(scenario.evaluation, built)
-    best = baseline("optimum", built).policy
-    key, tasks = jax.random.key(0), built.hidden.test
-    found = adapt.examine_all(key, built.world, tasks, best, exams)
+    exams = draw_exams(scenario.evaluation, problem)
+    best = baseline("optimum", problem).policy
+    key, tasks = jax.random.key(0), problem.tasks.test
+    found = adapt.evaluate_informed_all(key, problem.world, tasks, best, exams)
     np.testing.assert_allclose(found.q_hat, 1.0, atol=1e-5)
     # a scenario with fewer devices costs what the same one costs without its empty places
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
@@ -134,41 +134,41 @@ def test_the_number_of_devices_varies_and_the_empty_places_cost_nothing():
     cut = jax.tree.map(lambda x: x[:count] if jnp.ndim(x) == 1 else x, params)
     smaller = build(load("binary-hard", {**SMALL, "world.devices": count})).world
     np.testing.assert_allclose(
-        optimum(built.world, params, gain), optimum(smaller, cut, gain[:, :count]), rtol=1e-5
+        optimum(problem.world, params, gain), optimum(smaller, cut, gain[:, :count]), rtol=1e-5
     )
 
 
 def test_in_the_document_as_written_a_comparison_is_the_optimum():
     scenario = load("binary-seed", {"params.horizon_slots": 60, "evaluation.episodes": 3})
-    built = build(scenario)
-    assert built.world.objective == "separable"
-    exams = draw_exams(scenario.evaluation, built)
-    key, tasks = jax.random.key(0), built.hidden.test
-    rule = baseline("optimum", built).policy
-    found = adapt.examine_all(key, built.world, tasks, rule, exams)
+    problem = build(scenario)
+    assert problem.world.objective == "separable"
+    exams = draw_exams(scenario.evaluation, problem)
+    key, tasks = jax.random.key(0), problem.tasks.test
+    rule = baseline("optimum", problem).policy
+    found = adapt.evaluate_informed_all(key, problem.world, tasks, rule, exams)
     np.testing.assert_allclose(found.q_hat, 1.0, atol=1e-6)
-    selfish = baseline("greedy-selfish", built).policy  # nothing is shared, so it is the same
-    found = adapt.examine_all(key, built.world, tasks, selfish, exams)
+    selfish = baseline("greedy-selfish", problem).policy  # nothing is shared, so it is the same
+    found = adapt.evaluate_informed_all(key, problem.world, tasks, selfish, exams)
     np.testing.assert_allclose(found.q_hat, 1.0, atol=1e-6)
 
 
 def test_weights_of_your_own_are_those_of_every_scenario():
     own = [2.0, 1.0, 0.5, 3.0]
-    built = build(load("binary-hard", {**SMALL, "params.device_weights": own}))
-    for part in (built.hidden.train, built.hidden.test):
+    problem = build(load("binary-hard", {**SMALL, "params.device_weights": own}))
+    for part in (problem.tasks.train, problem.tasks.test):
         np.testing.assert_array_equal(part.params.weight, np.tile(own, (part.count, 1)))
 
 
 def test_training_scenarios_are_not_those_of_the_evaluation():
-    built = build(load("binary-hard", SMALL))
+    problem = build(load("binary-hard", SMALL))
     sizes = [np.asarray(part.params.input_mbit).ravel() for part in
-             (built.hidden.train, built.hidden.test)]  # fmt: skip
+             (problem.tasks.train, problem.tasks.test)]  # fmt: skip
     assert not np.intersect1d(*sizes).size
-    only = built.only(2)
-    assert only.hidden.test.count == built.hidden.test.count
+    only = problem.only(2)
+    assert only.tasks.test.count == problem.tasks.test.count
     np.testing.assert_array_equal(
-        only.hidden.test.params.input_mbit,
-        np.tile(np.asarray(built.hidden.test.params.input_mbit[2]), (3, 1)),
+        only.tasks.test.params.input_mbit,
+        np.tile(np.asarray(problem.tasks.test.params.input_mbit[2]), (3, 1)),
     )
 
 

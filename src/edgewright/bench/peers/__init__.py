@@ -17,5 +17,5 @@ def require() -> None:
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        problem = f"{missing[0]} is not installed"
-        raise InputError(problem, where="--peers", hint="pip install 'edgewright[peers]'")
+        message = f"{missing[0]} is not installed"
+        raise InputError(message, where="--peers", hint="pip install 'edgewright[peers]'")

@@ -29,8 +29,8 @@ from edgewright.core.compilation import cores
 from edgewright.core.protocols import Learner, Policy
 from edgewright.evaluation import statistics
 from edgewright.loops.evaluate import evaluate
-from edgewright.loops.online import advance, begin
-from edgewright.scenarios.build import Built, build
+from edgewright.loops.online import advance, init_training
+from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 from edgewright.specs.schema import Scenario
 from edgewright.training.runs import CHUNK, evaluation_inputs, threads
@@ -62,18 +62,18 @@ def bench(scenario: str, steps: int, seeds: int, tell: Callable[[str], None]) ->
     require()
     chosen = load(scenario)
     check_transcribed(chosen)
-    built = build(chosen)
+    problem = build(chosen)
     began = time.perf_counter()
     tell("worlds")
     found: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
-    found["world"] = measure_worlds(chosen, built)
+    found["world"] = measure_worlds(chosen, problem)
     learners: dict[str, Learner] = {"ppo": settings.ppo(steps), "dqn": settings.dqn(steps)}
     for kind in KINDS:
         tell(f"speed of {kind}")
-        found[kind] = {"speed": measure_speed(kind, scenario, built, learners[kind])}
+        found[kind] = {"speed": measure_speed(kind, scenario, problem, learners[kind])}
     for kind in KINDS:
         tell(f"scores of {kind}")
-        found[kind]["score"] = compare_scores(kind, chosen, built, learners[kind], steps, seeds)
+        found[kind]["score"] = compare_scores(kind, chosen, problem, learners[kind], steps, seeds)
     found["seconds"] = round(time.perf_counter() - began, 1)
     return found
 
@@ -97,10 +97,10 @@ def _machine() -> dict[str, Any]:
 # --- worlds --------------------------------------------------------------------------------------
 
 
-def measure_worlds(scenario: Scenario, built: Built) -> dict[str, Any]:
+def measure_worlds(scenario: Scenario, problem: Problem) -> dict[str, Any]:
     """Return steps per second of the world as ours, behind Gymnasium, and in plain Python."""
-    compiled = measure_world(built)
-    parts = (built.world, built.params, built.train_stream)
+    compiled = measure_world(problem)
+    parts = (problem.world, problem.params, problem.train_stream)
     plain = _stepping(TranscribedEnv(scenario))
     ours = _stepping(WorldEnv(*parts))
     drawn = compiled["inputs_drawn_steps_per_s"]
@@ -156,21 +156,23 @@ def _stepping(env: Any, copies: int = 1, seconds: float = 1.0) -> float:
 # --- learners ------------------------------------------------------------------------------------
 
 
-def measure_speed(kind: sb3.Kind, scenario: str, built: Built, learner: Learner) -> dict[str, Any]:
+def measure_speed(
+    kind: sb3.Kind, scenario: str, problem: Problem, learner: Learner
+) -> dict[str, Any]:
     """Return steps per second of one training, ours and theirs, and the ratios.
 
     Theirs run alone in a fresh process, with one and with two threads of torch, and are compared
     at the faster one.
     """
     shared = _settings(kind, learner)
-    update = learner.envs * learner.rollout_steps
+    update = learner.num_envs * learner.rollout_steps
     count = 5 * update if kind == "ppo" else 40 * update
     rates: dict[str, float] = {}
     for place in ("transcription", "adapter"):
         for number in (1, 2):
             call = functools.partial(sb3.rate, kind, scenario, shared, place, number, count)
             rates[f"{place}_{number}_threads"] = _apart(call)
-    ours = _our_rate(built, learner)
+    ours = _our_rate(problem, learner)
     best = max(rates.values())
     found: dict[str, Any] = {
         "settings": shared,
@@ -204,18 +206,20 @@ def _jax_peers(scenario: str, shared: dict[str, Any], ours: float) -> dict[str, 
     return found
 
 
-def _our_rate(built: Built, learner: Learner) -> tuple[float, float]:
+def _our_rate(problem: Problem, learner: Learner) -> tuple[float, float]:
     """Return the seconds until our training is ready, and its steps per second: median of five."""
-    arguments = (built.params, built.train_stream, learner)
+    arguments = (problem.params, problem.train_stream, learner)
     began = time.perf_counter()
-    training = begin(jax.random.key(0), built.world, *arguments)
-    compiled = advance.lower(built.world, *arguments, training, jnp.int32(1), CHUNK).compile()
+    training = init_training(jax.random.key(0), problem.world, *arguments)
+    compiled = advance.lower(problem.world, *arguments, training, jnp.int32(1), CHUNK).compile()
     ready = time.perf_counter() - began
     rates = []
     for _ in range(6):
         began = time.perf_counter()
         training, _ = jax.block_until_ready(compiled(*arguments, training, jnp.int32(CHUNK)))
-        rates.append(CHUNK * learner.envs * learner.rollout_steps / (time.perf_counter() - began))
+        rates.append(
+            CHUNK * learner.num_envs * learner.rollout_steps / (time.perf_counter() - began)
+        )
     return ready, float(np.median(rates[1:]))
 
 
@@ -223,7 +227,7 @@ def _our_rate(built: Built, learner: Learner) -> tuple[float, float]:
 
 
 def compare_scores(
-    kind: sb3.Kind, scenario: Scenario, built: Built, learner: Learner, steps: int, seeds: int
+    kind: sb3.Kind, scenario: Scenario, problem: Problem, learner: Learner, steps: int, seeds: int
 ) -> dict[str, Any]:
     """Train both sides and score their greedy policies on the same episodes of the evaluation.
 
@@ -232,10 +236,10 @@ def compare_scores(
         the difference. ``agree`` says that the whole of it lies within :data:`MARGIN`.
     """
     ours = np.stack(
-        [_score(scenario, built, policy) for policy in _ours(built, learner, steps, seeds)]
+        [_score(scenario, problem, policy) for policy in _ours(problem, learner, steps, seeds)]
     )
     shared = _settings(kind, learner)
-    taken = _rounds(learner, steps) * learner.envs * learner.rollout_steps
+    taken = _rounds(learner, steps) * learner.num_envs * learner.rollout_steps
     with _workers(min(seeds, cores())) as pool:
         jobs = [
             pool.submit(sb3.train, kind, scenario.name, shared, taken, seed)
@@ -246,7 +250,7 @@ def compare_scores(
         [
             _score(
                 scenario,
-                built,
+                problem,
                 weights.policy_of(one["arrays"], one["activation"], one["observations"]),
             )
             for one in trained
@@ -274,12 +278,14 @@ def is_small(difference: statistics.Interval) -> bool:
     return bool(difference.low > -MARGIN and difference.high < MARGIN)
 
 
-def _ours(built: Built, learner: Learner, steps: int, seeds: int) -> list[Policy]:
+def _ours(problem: Problem, learner: Learner, steps: int, seeds: int) -> list[Policy]:
     """Return the greedy policies of all seeds, trained side by side."""
-    arguments = (built.params, built.train_stream, learner)
+    arguments = (problem.params, problem.train_stream, learner)
     needed = _rounds(learner, steps)
-    start = [begin(jax.random.key(seed), built.world, *arguments) for seed in range(seeds)]
-    compiled = advance.lower(built.world, *arguments, start[0], jnp.int32(1), CHUNK).compile()
+    start = [
+        init_training(jax.random.key(seed), problem.world, *arguments) for seed in range(seeds)
+    ]
+    compiled = advance.lower(problem.world, *arguments, start[0], jnp.int32(1), CHUNK).compile()
 
     def train(training: Any) -> Policy:
         for done in range(0, needed, CHUNK):
@@ -290,12 +296,14 @@ def _ours(built: Built, learner: Learner, steps: int, seeds: int) -> list[Policy
         return list(pool.map(train, start))
 
 
-def _score(scenario: Scenario, built: Built, policy: Policy) -> np.ndarray:
+def _score(scenario: Scenario, problem: Problem, policy: Policy) -> np.ndarray:
     """Return the reward of each evaluation episode."""
-    inputs = evaluation_inputs(scenario, built)
-    missed = scenario.evaluation.missed_reward
+    inputs = evaluation_inputs(scenario, problem)
+    missed = scenario.evaluation.post_termination_reward
     key = jax.random.key(0)  # a greedy policy does not use it
-    found = evaluate(key, built.world, built.params, policy, inputs, missed_reward=missed)
+    found = evaluate(
+        key, problem.world, problem.params, policy, inputs, post_termination_reward=missed
+    )
     return np.asarray(found["reward"])
 
 
@@ -311,7 +319,7 @@ def _settings(kind: sb3.Kind, learner: Any) -> dict[str, Any]:
 
 def _rounds(learner: Learner, steps: int) -> int:
     """Return how many rounds of playing and learning ``steps`` need, rounded up."""
-    return math.ceil(steps / (learner.envs * learner.rollout_steps))
+    return math.ceil(steps / (learner.num_envs * learner.rollout_steps))
 
 
 def _workers(count: int) -> ProcessPoolExecutor:

@@ -21,23 +21,23 @@ def rejax_rate(scenario: str, settings: dict[str, Any]) -> dict[str, float]:
     """Return the seconds to compile rejax's PPO and its steps per second: the median of three."""
     from rejax import PPO
 
-    built = build(load(scenario))
-    steps = UPDATES * settings["envs"] * settings["rollout_steps"]
-    batches = settings["envs"] * settings["rollout_steps"] // settings["minibatch"]
+    problem = build(load(scenario))
+    steps = UPDATES * settings["num_envs"] * settings["rollout_steps"]
+    batches = settings["num_envs"] * settings["rollout_steps"] // settings["batch_size"]
     learner = PPO.create(
-        env=_gymnax(built.world, built.params, built.train_stream),
-        env_params=built.params,
-        agent_kwargs={"activation": "tanh", "hidden_layer_sizes": settings["hidden"]},
-        num_envs=settings["envs"],
+        env=_gymnax(problem.world, problem.params, problem.train_stream),
+        env_params=problem.params,
+        agent_kwargs={"activation": "tanh", "hidden_layer_sizes": settings["hidden_sizes"]},
+        num_envs=settings["num_envs"],
         num_steps=settings["rollout_steps"],
         num_epochs=settings["epochs"],
         num_minibatches=batches,
-        learning_rate=settings["rate"],
+        learning_rate=settings["learning_rate"],
         gamma=settings["gamma"],
         gae_lambda=settings["gae_lambda"],
-        clip_eps=settings["clip"],
-        ent_coef=settings["entropy"],
-        max_grad_norm=settings["clip_gradient"],
+        clip_eps=settings["clip_eps"],
+        ent_coef=settings["entropy_coef"],
+        max_grad_norm=settings["max_grad_norm"],
         normalize_observations=True,
         normalize_rewards=True,
         total_timesteps=steps,
@@ -62,24 +62,24 @@ def sbx_rate(scenario: str, settings: dict[str, Any], place: sb3.Place) -> float
     from sbx import PPO
     from stable_baselines3.common.vec_env import VecNormalize
 
-    copies = VecNormalize(sb3.envs(scenario, place, settings["envs"]), gamma=settings["gamma"])
-    hidden = list(settings["hidden"])
+    copies = VecNormalize(sb3.envs(scenario, place, settings["num_envs"]), gamma=settings["gamma"])
+    hidden = list(settings["hidden_sizes"])
     model = PPO(
         "MlpPolicy",
         copies,
         n_steps=settings["rollout_steps"],
-        batch_size=settings["minibatch"],
+        batch_size=settings["batch_size"],
         n_epochs=settings["epochs"],
-        learning_rate=settings["rate"],
+        learning_rate=settings["learning_rate"],
         gamma=settings["gamma"],
         gae_lambda=settings["gae_lambda"],
-        clip_range=settings["clip"],
-        ent_coef=settings["entropy"],
-        max_grad_norm=settings["clip_gradient"],
+        clip_range=settings["clip_eps"],
+        ent_coef=settings["entropy_coef"],
+        max_grad_norm=settings["max_grad_norm"],
         policy_kwargs={"net_arch": {"pi": hidden, "vf": hidden}, "activation_fn": nn.tanh},
         seed=0,
     )
-    update = settings["envs"] * settings["rollout_steps"]
+    update = settings["num_envs"] * settings["rollout_steps"]
     model.learn(2 * update)
     before, started = model.num_timesteps, time.perf_counter()
     model.learn(5 * update, reset_num_timesteps=False)
@@ -98,7 +98,7 @@ def _gymnax(world: World, params: Any, stream: Stream[Any]) -> Any:
     choices: Any = world.action_space(params)
 
     def draw(carry: Any) -> tuple[Any, Any]:
-        carry, rows = stream.take(carry, 1)
+        carry, rows = stream.next_rows(carry, 1)
         return carry, jax.tree.map(lambda leaf: leaf[0], rows)
 
     class GymnaxWorld(Environment):
@@ -107,7 +107,7 @@ def _gymnax(world: World, params: Any, stream: Stream[Any]) -> Any:
             return params
 
         def reset_env(self, key: Any, params: Any) -> tuple[Any, Any]:
-            carry, x = draw(stream.start(key))
+            carry, x = draw(stream.init_carry(key))
             state = world.reset(params, x)
             return world.observe(params, state, x)[0], (state, x, carry)
 

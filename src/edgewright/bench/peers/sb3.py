@@ -44,7 +44,7 @@ def rate(
 ) -> float:
     """Return steps per second of training, after a warm-up of two updates."""
     model = _model(kind, scenario, settings, 0, place, threads)
-    warm = 2 * settings["envs"] * settings["rollout_steps"] + settings.get("learning_starts", 0)
+    warm = 2 * settings["num_envs"] * settings["rollout_steps"] + settings.get("learning_starts", 0)
     model.learn(warm)
     before, started = model.num_timesteps, time.perf_counter()
     model.learn(steps, reset_num_timesteps=False)
@@ -72,17 +72,17 @@ def _model(
 
     torch.set_num_threads(threads)
     copies = VecNormalize(
-        envs(scenario, place, settings["envs"]),
+        envs(scenario, place, settings["num_envs"]),
         gamma=settings["gamma"],
         norm_obs=True,
         norm_reward=True,
     )
-    hidden = list(settings["hidden"])
+    hidden = list(settings["hidden_sizes"])
     shared: dict[str, Any] = {
-        "learning_rate": settings["rate"],
+        "learning_rate": settings["learning_rate"],
         "gamma": settings["gamma"],
-        "batch_size": settings["minibatch"],
-        "max_grad_norm": settings["clip_gradient"],
+        "batch_size": settings["batch_size"],
+        "max_grad_norm": settings["max_grad_norm"],
         "seed": seed,
         "device": "cpu",
     }
@@ -93,25 +93,25 @@ def _model(
             n_steps=settings["rollout_steps"],
             n_epochs=settings["epochs"],
             gae_lambda=settings["gae_lambda"],
-            clip_range=settings["clip"],
-            ent_coef=settings["entropy"],
+            clip_range=settings["clip_eps"],
+            ent_coef=settings["entropy_coef"],
             policy_kwargs={
                 "net_arch": {"pi": hidden, "vf": hidden},
                 "activation_fn": torch.nn.Tanh,
             },
             **shared,
         )
-    played = settings["envs"] * settings["rollout_steps"]
+    played = settings["num_envs"] * settings["rollout_steps"]
     return DQN(
         "MlpPolicy",
         copies,
-        buffer_size=settings["replay"],
+        buffer_size=settings["buffer_size"],
         learning_starts=settings["learning_starts"],
         train_freq=settings["rollout_steps"],
-        gradient_steps=played // settings["train_every"],
-        target_update_interval=settings["target_every"],
-        exploration_fraction=settings["explore_share"],
-        exploration_final_eps=settings["epsilon_end"],
+        gradient_steps=played // settings["train_freq"],
+        target_update_interval=settings["target_update_interval"],
+        exploration_fraction=settings["exploration_fraction"],
+        exploration_final_eps=settings["final_epsilon"],
         policy_kwargs={"net_arch": hidden, "activation_fn": torch.nn.Tanh},
         **shared,
     )

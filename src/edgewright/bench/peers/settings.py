@@ -14,7 +14,11 @@ RATE = 5e-4
 def ppo(steps: float) -> PPO:
     """Return PPO with what both sides know: normalisation, but no schedule and one rate."""
     return PPO(
-        actor_rate=RATE, critic_rate=RATE, warmup=False, decay=False, total_steps=float(steps)
+        actor_learning_rate=RATE,
+        critic_learning_rate=RATE,
+        warmup=False,
+        decay=False,
+        total_steps=float(steps),
     )
 
 
@@ -26,34 +30,34 @@ def dqn(steps: float) -> DQN:
 def ppo_settings(learner: PPO) -> dict[str, Any]:
     """Return the settings of a PPO as plain values."""
     return {
-        "rate": float(learner.actor_rate),
+        "learning_rate": float(learner.actor_learning_rate),
         "gamma": float(learner.gamma),
         "gae_lambda": float(learner.gae_lambda),
-        "clip": float(learner.clip),
-        "entropy": float(learner.entropy),
-        "clip_gradient": float(learner.clip_gradient),
-        "hidden": learner.hidden,
-        "envs": learner.envs,
+        "clip_eps": float(learner.clip_eps),
+        "entropy_coef": float(learner.entropy_coef),
+        "max_grad_norm": float(learner.max_grad_norm),
+        "hidden_sizes": learner.hidden_sizes,
+        "num_envs": learner.num_envs,
         "rollout_steps": learner.rollout_steps,
         "epochs": learner.epochs,
-        "minibatch": learner.minibatch,
+        "batch_size": learner.batch_size,
     }
 
 
 def dqn_settings(learner: DQN) -> dict[str, Any]:
     """Return the settings of a DQN as plain values."""
     return {
-        "rate": float(learner.rate),
+        "learning_rate": float(learner.learning_rate),
         "gamma": float(learner.gamma),
-        "epsilon_end": float(learner.epsilon_end),
-        "explore_share": float(learner.explore_share),
-        "learning_starts": int(learner.learn_after),
-        "target_every": int(learner.target_every),
-        "clip_gradient": float(learner.clip_gradient),
-        "hidden": learner.hidden,
-        "envs": learner.envs,
+        "final_epsilon": float(learner.final_epsilon),
+        "exploration_fraction": float(learner.exploration_fraction),
+        "learning_starts": int(learner.learning_starts),
+        "target_update_interval": int(learner.target_update_interval),
+        "max_grad_norm": float(learner.max_grad_norm),
+        "hidden_sizes": learner.hidden_sizes,
+        "num_envs": learner.num_envs,
         "rollout_steps": learner.rollout_steps,
-        "replay": learner.replay,
-        "train_every": learner.train_every,
-        "minibatch": learner.minibatch,
+        "buffer_size": learner.buffer_size,
+        "train_freq": learner.train_freq,
+        "batch_size": learner.batch_size,
     }

@@ -188,13 +188,13 @@ def check_transcribed(scenario: Scenario) -> None:
     hint = "the transcription knows aigc-heavy, aigc-light and their like"
     for name, value in PLAIN.items():
         if getattr(scenario.world, name) != value:
-            problem = f"{getattr(scenario.world, name)!r} is not transcribed"
-            raise InputError(problem, where=f"{scenario.name}: world.{name}", hint=hint)
+            message = f"{getattr(scenario.world, name)!r} is not transcribed"
+            raise InputError(message, where=f"{scenario.name}: world.{name}", hint=hint)
     for name, kind in KINDS.items():
         found = getattr(scenario.streams, name).kind
         if found != kind:
-            problem = f"kind = '{found}' is not transcribed"
-            raise InputError(problem, where=f"{scenario.name}: streams.{name}", hint=hint)
+            message = f"kind = '{found}' is not transcribed"
+            raise InputError(message, where=f"{scenario.name}: streams.{name}", hint=hint)
 
 
 def drawn(scenario: Scenario, generator: np.random.Generator) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgewright.papers.fluid import fluid_job
-from edgewright.studies.jobs import Arm, Elsewhere, Rule, Setup
+from edgewright.studies.jobs import Rule, Setup, TrainingJob, TransferJob
 from edgewright.studies.study import Job, Plan
 
 TRAINED = {
@@ -32,10 +32,11 @@ def jobs(plan: Plan) -> list[Job]:
 def fleet_jobs(plan: Plan, setup: Setup, rules: tuple[str, ...]) -> list[Job]:
     """Return the jobs for any scenario of several devices."""
     made: list[Job] = [
-        Arm(f"fleet/{name}", setup, name, plan.steps, plan.seeds, "together") for name in TRAINED
+        TrainingJob(f"fleet/{name}", setup, name, plan.steps, plan.seeds, "together")
+        for name in TRAINED
     ]
     apart = Setup(setup.scenario, {**setup.changes, "world.alone": True})
-    made.append(Elsewhere(PROMISED, "fleet/se-ppo-alone", apart, "alone"))
+    made.append(TransferJob(PROMISED, "fleet/se-ppo-alone", apart, "alone"))
     cost = {PLANNER: 2e6}
     made += [Rule(f"fleet/{name}", setup, name, cost.get(name, 1e5)) for name in rules]
     made.append(Rule("fleet/bound", setup, "bound"))

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from edgewright.papers.mrl import measuring, switching
-from edgewright.studies.study import Job, Measure, Plan
+from edgewright.studies.study import FunctionJob, Job, Plan
 
 PRESETS = ("easy", "hard")
 RULES = (
@@ -37,12 +37,12 @@ LEARNERS = (
 )
 SWEEPS: dict[str, dict[str, Any]] = {
     "as-chosen": {},
-    "rate-0.1": {"rate": 0.1},
-    "rate-0.001": {"rate": 0.001},
-    "memory-512": {"memory": 512},
-    "memory-2048": {"memory": 2048},
-    "batch-64": {"batch": 64},
-    "batch-512": {"batch": 512},
+    "rate-0.1": {"learning_rate": 0.1},
+    "rate-0.001": {"learning_rate": 0.001},
+    "memory-512": {"buffer_size": 512},
+    "memory-2048": {"buffer_size": 2048},
+    "batch-64": {"batch_size": 64},
+    "batch-512": {"batch_size": 512},
 }
 """Fig. 5: what fine-tuning from MAML's start has instead of rate 0.01, memory 1024, batch 128."""
 
@@ -79,7 +79,9 @@ def jobs(plan: Plan) -> list[Job]:
     for preset in PRESETS:
         shared = {"preset": preset, "changes": size.changes}
         made.append(
-            Measure(f"{preset}/rules", measuring.rules, {**shared, "names": list(RULES)}, cost=2.0)
+            FunctionJob(
+                f"{preset}/rules", measuring.rules, {**shared, "names": list(RULES)}, cost=2.0
+            )
         )
         made += [_start(plan, size, preset, name) for name in LEARNERS]
         for name, settings in SWEEPS.items():
@@ -88,11 +90,13 @@ def jobs(plan: Plan) -> list[Job]:
             made.append(_again(plan, size, preset, f"shots-{name}", start=name, shots=SHOTS))
         for name in ("maml", "maml-nearest", "droo"):
             made.append(_switch(plan, size, preset, name))
-    made.append(Measure("speed", measuring.speed, {"preset": "hard"}, program="speed", cost=1.0))
+    made.append(
+        FunctionJob("speed", measuring.speed, {"preset": "hard"}, program="speed", cost=1.0)
+    )
     return made
 
 
-def _start(plan: Plan, size: Size, preset: str, learner: str) -> Measure:
+def _start(plan: Plan, size: Size, preset: str, learner: str) -> FunctionJob:
     arguments = {
         "preset": preset,
         "changes": size.changes,
@@ -104,7 +108,9 @@ def _start(plan: Plan, size: Size, preset: str, learner: str) -> Measure:
     }
     trained = 0.0 if learner.startswith(("droo", "untrained")) else 1.0
     cost = 1.0 + plan.seeds * (0.5 + trained)
-    return Measure(f"{preset}/{learner}", measuring.start, arguments, program=learner, cost=cost)
+    return FunctionJob(
+        f"{preset}/{learner}", measuring.start, arguments, program=learner, cost=cost
+    )
 
 
 def _again(
@@ -115,7 +121,7 @@ def _again(
     start: str = "maml",
     settings: dict[str, Any] | None = None,
     shots: int = 0,
-) -> Measure:
+) -> FunctionJob:
     arguments = {
         "preset": preset,
         "changes": size.changes,
@@ -126,7 +132,7 @@ def _again(
         "steps": list(size.steps if shots else size.sweep_steps),
         "shots": shots,
     }
-    return Measure(
+    return FunctionJob(
         f"{preset}/{name}",
         measuring.again,
         arguments,
@@ -136,7 +142,7 @@ def _again(
     )
 
 
-def _switch(plan: Plan, size: Size, preset: str, name: str) -> Measure:
+def _switch(plan: Plan, size: Size, preset: str, name: str) -> FunctionJob:
     arguments = {
         "preset": preset,
         "changes": size.changes,
@@ -144,7 +150,7 @@ def _switch(plan: Plan, size: Size, preset: str, name: str) -> Measure:
         "learner": name,
         "seeds": plan.seeds,
     }
-    return Measure(
+    return FunctionJob(
         f"{preset}/switch-{name}",
         switching.switches,
         arguments,

@@ -12,54 +12,58 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.evaluation import adaptation
-from edgewright.loops.adapt import Marks, examine_all
-from edgewright.loops.search import Searching, label
-from edgewright.scenarios.build import Built, build, build_learner
+from edgewright.loops.adapt import Scores, evaluate_informed_all
+from edgewright.loops.search import BestOfCandidates, label
+from edgewright.scenarios.build import Problem, build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
-from edgewright.studies.study import Desk, Found
+from edgewright.studies.study import JobContext, JobResult
 from edgewright.systems.binary.held_out import draw_exams
 from edgewright.systems.binary.trainer import Start
-from edgewright.systems.system import Contender
+from edgewright.systems.system import PolicyEntry
 from edgewright.training import store
 from edgewright.training.runs import train_here
 
 STARTS = "starts.npz"
 
 
-def scene(preset: str, changes: dict[str, Any]) -> tuple[Any, Built, Any]:
+def scene(preset: str, changes: dict[str, Any]) -> tuple[Any, Problem, Any]:
     """Return the scenario of a preset, its build and its exams."""
     scenario = load(f"binary-{preset}", changes)
-    built = build(scenario)
-    return scenario, built, draw_exams(scenario.evaluation, built)
+    problem = build(scenario)
+    return scenario, problem, draw_exams(scenario.evaluation, problem)
 
 
-def columns(marks: Marks, group: str) -> dict[str, np.ndarray]:
+def columns(marks: Scores, group: str) -> dict[str, np.ndarray]:
     """Return marks ``[..., 2]`` as arrays of a group: priced, and those named rounded."""
     found = {}
     for way, suffix in ((1, ""), (0, "_rounded")):
-        for field in dataclasses.fields(Marks):
+        for field in dataclasses.fields(Scores):
             values = np.asarray(getattr(marks, field.name))[..., way]
             found[f"{group}/{field.name}{suffix}"] = values
     return found
 
 
-def rules(desk: Desk, preset: str, changes: dict[str, Any], names: list[str]) -> Found:
+def rules(desk: JobContext, preset: str, changes: dict[str, Any], names: list[str]) -> JobResult:
     """Let rules that are told everything sit the exams: arrays ``[rules, scenarios]``."""
-    _, built, exams = scene(preset, changes)
+    _, problem, exams = scene(preset, changes)
     found = []
     for name in names:
-        policy = baseline(name, built).policy
-        found.append(examine_all(jax.random.key(0), built.world, built.hidden.test, policy, exams))
+        policy = baseline(name, problem).policy
+        found.append(
+            evaluate_informed_all(
+                jax.random.key(0), problem.world, problem.tasks.test, policy, exams
+            )
+        )
     arrays = {
         f"rules/{field.name}": np.stack([np.asarray(getattr(m, field.name)) for m in found])
-        for field in dataclasses.fields(Marks)
+        for field in dataclasses.fields(Scores)
     }
-    return Found(arrays, {"names": names, "labels": {"preset": preset}})
+    return JobResult(arrays, {"names": names, "labels": {"preset": preset}})
 
 
 def start(
-    desk: Desk,
+    desk: JobContext,
     preset: str,
     changes: dict[str, Any],
     learner: str,
@@ -67,24 +71,24 @@ def start(
     slots: float,
     seeds: int,
     steps: list[int],
-) -> Found:
+) -> JobResult:
     """Train a start for several seeds, keep it, and let it adapt: ``[seeds, scenarios, marks]``."""
     own = {f"learner.{name}": value for name, value in settings.items()}
-    scenario, built, exams = scene(preset, {**changes, "training.steps": slots, **own})
+    scenario, problem, exams = scene(preset, {**changes, "training.steps": slots, **own})
     began = time.perf_counter()
-    made = train_here(learner, scenario, built, seeds)
+    made = train_here(learner, scenario, problem, seeds)
     trained_s = time.perf_counter() - began
     networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[p.network for p, _ in made])
     store.save_tree(desk.folder / STARTS, networks, {"learner": learner})
-    contenders = [Contender(learner, "learned", p, None, world) for p, world in made]
+    policy_entries = [PolicyEntry(learner, "learned", p, None, world) for p, world in made]
     began = time.perf_counter()
-    curves = adaptation.curves(contenders, built, exams, steps)
+    curves = adaptation.curves(policy_entries, problem, exams, steps)
     facts = {"trained_s": trained_s, "adapted_s": time.perf_counter() - began, "slots": slots}
     return _adapted(curves, preset, learner, facts)
 
 
 def again(
-    desk: Desk,
+    desk: JobContext,
     preset: str,
     changes: dict[str, Any],
     start: str,
@@ -93,11 +97,13 @@ def again(
     seeds: int,
     steps: list[int],
     shots: int,
-) -> Found:
+) -> JobResult:
     """Let the starts of another job adapt in another way."""
-    _, built, exams = scene(preset, changes)
-    contenders = kept(desk.folders[start], learner, preset, changes, seeds, settings)
-    return _adapted(adaptation.curves(contenders, built, exams, steps, shots), preset, learner, {})
+    _, problem, exams = scene(preset, changes)
+    policy_entries = kept(desk.folders[start], learner, preset, changes, seeds, settings)
+    return _adapted(
+        adaptation.curves(policy_entries, problem, exams, steps, shots), preset, learner, {}
+    )
 
 
 def kept(
@@ -107,15 +113,15 @@ def kept(
     changes: dict[str, Any],
     seeds: int,
     settings: dict[str, Any] | None = None,
-) -> list[Contender]:
+) -> list[PolicyEntry]:
     """Return the starts that a job has kept, to adapt with other settings."""
-    scenario, built, _ = scene(preset, changes)
-    plan = build_learner(learner, scenario, built.world, 1.0)
+    scenario, problem, _ = scene(preset, changes)
+    plan = build_learner(learner, scenario, problem.world, 1.0)
     base: Any = getattr(plan.learner, "base", plan.learner)
     shared = hasattr(plan.learner, "base")
-    row = built.world.observation_space(built.params).shape
+    row = problem.world.observation_space(problem.params).shape
     one = jax.eval_shape(base.network, jax.random.key(0), jnp.zeros(row))
-    places = (seeds,) if shared else (seeds, built.hidden.test.count)
+    places = (seeds,) if shared else (seeds, problem.tasks.test.count)
     like = jax.tree.map(lambda leaf: jnp.zeros((*places, *leaf.shape)), one)
     networks, _ = store.load_tree(folder / STARTS, like)
     base = dataclasses.replace(base, **(settings or {}))
@@ -127,10 +133,12 @@ def kept(
         )
         for seed in range(seeds)
     ]
-    return [Contender(learner, "learned", one, None, plan.world) for one in starts]
+    return [PolicyEntry(learner, "learned", one, None, plan.world) for one in starts]
 
 
-def _adapted(curves: adaptation.Curves, preset: str, learner: str, facts: dict[str, Any]) -> Found:
+def _adapted(
+    curves: adaptation.Curves, preset: str, learner: str, facts: dict[str, Any]
+) -> JobResult:
     facts |= {
         "labels": {"preset": preset, "learner": learner},
         "steps": list(curves.steps),
@@ -139,14 +147,14 @@ def _adapted(curves: adaptation.Curves, preset: str, learner: str, facts: dict[s
         "proposals": curves.proposals,
         "reached": adaptation.reached_rows(curves),
     }
-    return Found(columns(curves.marks, "adapt"), facts)
+    return JobResult(columns(curves.marks, "adapt"), facts)
 
 
-def speed(desk: Desk, preset: str) -> Found:
+def speed(desk: JobContext, preset: str) -> JobResult:
     """Return microseconds per decision of a batch of slots: ``[policies, repeats]``."""
-    scenario, built, exams = scene(preset, {})
-    learner: Any = build_learner("droo", scenario, built.world, 1.0).learner
-    world, params = built.world, built.hidden.test.one(0)
+    scenario, problem, exams = scene(preset, {})
+    learner: Any = build_learner("droo", scenario, problem.world, 1.0).learner
+    world, params = problem.world, problem.tasks.test.one(0)
     rows = jax.tree.map(lambda leaf: leaf[0], exams.rows)
     shape = world.observation_space(params).shape
     proposer = learner.proposer(learner.network(jax.random.key(0), jnp.zeros(shape)))
@@ -160,15 +168,15 @@ def speed(desk: Desk, preset: str) -> Found:
         return jax.vmap(one)(rows)
 
     timed: dict[str, Any] = {"network, rounded": lambda: alone(rows)}
-    told = {"network, priced": Searching(proposer=proposer, world=world)}
+    told = {"network, priced": BestOfCandidates(proposer=proposer, world=world)}
     names = ("greedy-sequential", "prefix", "one-flip", "optimum")
-    told |= {name: baseline(name, built).policy for name in names}
+    told |= {name: baseline(name, problem).policy for name in names}
     for name, policy in told.items():
         go = jax.jit(lambda rows, p=policy: label(jax.random.key(0), world, params, p, rows)[0])
         timed[name] = lambda go=go: go(rows).action
     slots = exams.optimum.shape[1]
     found = [[_seconds(call) / slots * 1e6 for _ in range(5)] for call in timed.values()]
-    return Found({"speed/us": np.asarray(found)}, {"names": list(timed), "slots": slots})
+    return JobResult({"speed/us": np.asarray(found)}, {"names": list(timed), "slots": slots})
 
 
 def _seconds(call: Any) -> float:

@@ -98,7 +98,7 @@ def _at(view: View, name: str, step: int) -> dict[str, Any]:
     found = interval(view.marks(name, step))
     return {
         "interval": f"{found.estimate:.4f} [{found.low:.4f}, {found.high:.4f}]",
-        "p5": float(view.marks(name, step, "q_hat_p5").mean()),
+        "p5": float(view.marks(name, step, "q_hat_p05").mean()),
         "exact": float(view.marks(name, step, "exact").mean()),
         "means": float(view.marks(name, step, "ratio_of_means").mean()),
         "delay": float(view.marks(name, step, "cost").mean()),
@@ -119,7 +119,7 @@ def _reached(table: Table) -> html.Section:
         html.Column("way", "proposals"),
         html.Column("steps", "steps"),
         html.Column("slots", "slots"),
-        html.Column("critic_calls", "critic calls"),
+        html.Column("world_evaluations", "critic calls"),
     ]
     text = (
         "The first examined step from which the mean Q-hat is at 0.99 or above for five exams in a "

@@ -16,10 +16,10 @@ import numpy as np
 
 from edgewright.core.protocols import World
 from edgewright.core.records import Array
-from edgewright.loops.adapt import Exam, Marks, adapt, born
+from edgewright.loops.adapt import HeldOutSet, Scores, adapt, init_device
 from edgewright.loops.meta import Tasks
 from edgewright.papers.mrl.measuring import columns, kept, scene
-from edgewright.studies.study import Desk, Found
+from edgewright.studies.study import JobContext, JobResult
 from edgewright.systems.binary.trainer import Start, adaptation_key
 
 IN_A_ROW = 4
@@ -36,9 +36,9 @@ def journeys(
     tasks: Tasks,
     learner: Any,
     networks: Any,
-    exams: Exam,
+    exams: HeldOutSet,
     restart: Array,
-) -> Marks:
+) -> Scores:
     """Return the marks ``[journeys, IN_A_ROW, marks, 2]`` of devices on their ways.
 
     Journey ``j`` goes through the scenarios ``4 j`` to ``4 j + 3``; with ``restart`` (``[]``) it
@@ -52,17 +52,17 @@ def journeys(
             lambda leaf: leaf[: count * IN_A_ROW].reshape(count, IN_A_ROW, *leaf.shape[1:]), tree
         )
 
-    def one(key: Array, params: Any, exam: Exam, networks: Any) -> Marks:
+    def one(key: Array, params: Any, exam: HeldOutSet, networks: Any) -> Scores:
         first = jax.tree.map(lambda leaf: leaf[0], (params, exam.rows, networks))
         row = jax.tree.map(lambda leaf: leaf[0], first[1])
         seen = world.observe(first[0], world.reset(first[0], row), row)
 
-        def arrive(state: Any, place: Any) -> tuple[Any, Marks]:
+        def arrive(state: Any, place: Any) -> tuple[Any, Scores]:
             key, params, exam, network = place
             fresh = learner.start_from(network, seen)
             state = jax.tree.map(lambda new, old: jnp.where(restart, new, old), fresh, state)
             stream = tasks.stream(params)
-            life = born(key, stream, state)
+            life = init_device(key, stream, state)
             life, marks = adapt(world, params, stream, learner, life, gaps, exam)
             return life.learner, marks
 
@@ -75,11 +75,11 @@ def journeys(
 
 
 def switches(
-    desk: Desk, preset: str, changes: dict[str, Any], start: str, learner: str, seeds: int
-) -> Found:
+    desk: JobContext, preset: str, changes: dict[str, Any], start: str, learner: str, seeds: int
+) -> JobResult:
     """Send the starts of another job on journeys: ``[seeds, journeys, scenarios * marks]``."""
-    _, built, exams = scene(preset, changes)
-    tasks = built.hidden.test
+    _, problem, exams = scene(preset, changes)
+    tasks = problem.tasks.test
     arrays: dict[str, np.ndarray] = {}
     for name, restart in (("continue", False), ("restart", True)):
         found = []
@@ -99,4 +99,4 @@ def switches(
             if "q_hat" in key
         }
     facts = {"steps": list(STEPS), "in_a_row": IN_A_ROW}
-    return Found(arrays, {**facts, "labels": {"preset": preset, "learner": learner}})
+    return JobResult(arrays, {**facts, "labels": {"preset": preset, "learner": learner}})

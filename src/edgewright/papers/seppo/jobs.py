@@ -18,7 +18,14 @@ from edgewright.papers.seppo.view import (
 )
 from edgewright.scenarios.build import build_learner
 from edgewright.scenarios.load import load
-from edgewright.studies.jobs import Arm, Choice, Elsewhere, Rule, Setup, episodes
+from edgewright.studies.jobs import (
+    HyperparameterSelection,
+    Rule,
+    Setup,
+    TrainingJob,
+    TransferJob,
+    episodes,
+)
 from edgewright.studies.study import Job, Plan
 from edgewright.systems.aigc import AigcWorld
 
@@ -112,17 +119,17 @@ def in_setting(name: str, setting: str) -> tuple[str, dict[str, Any]]:
     if setting == "document":
         raw: dict[str, Any] = {"world.obs": "seed"}
         if name == "dqn":
-            raw |= {"learner.obs_norm": False, "learner.rew_norm": False}
+            raw |= {"learner.normalize_observations": False, "learner.normalize_rewards": False}
         return name, raw
     if name == "ppo-plain":
         return "ppo", {}
     if name == "dqn":
-        return "dqn", {"learner.obs_norm": True, "learner.rew_norm": False}
+        return "dqn", {"learner.normalize_observations": True, "learner.normalize_rewards": False}
     if name == "dqn-scaled":
-        return "dqn", {"learner.obs_norm": True, "learner.rew_norm": True}
+        return "dqn", {"learner.normalize_observations": True, "learner.normalize_rewards": True}
     if name == "ppo-lr":
         return name, {}
-    return name, {"learner.obs_norm": True, "learner.rew_norm": True}
+    return name, {"learner.normalize_observations": True, "learner.normalize_rewards": True}
 
 
 def tuned_as(name: str) -> str:
@@ -130,12 +137,12 @@ def tuned_as(name: str) -> str:
     return name.removesuffix("-fixed-quality").removesuffix("-fixed-weights")
 
 
-def trained(plan: Plan, size: Size, setting: str, name: str, world: str = HEAVY) -> Arm:
+def trained(plan: Plan, size: Size, setting: str, name: str, world: str = HEAVY) -> TrainingJob:
     """Return the arm of a learner in a setting and a world."""
     learner, change = in_setting(name, setting)
     scenario, changes = scenario_of(world, size)
     steps = {HEAVY: size.main, TOY: size.main, "light": size.light}.get(world, size.sweep)
-    return Arm(
+    return TrainingJob(
         key=arm(name, setting, world),
         setup=Setup(
             scenario,
@@ -150,13 +157,13 @@ def trained(plan: Plan, size: Size, setting: str, name: str, world: str = HEAVY)
     )
 
 
-def rates(plan: Plan, size: Size, setting: str, name: str) -> Arm:
+def rates(plan: Plan, size: Size, setting: str, name: str) -> TrainingJob:
     """Return the arm of a pair of rates of Fig. 2."""
     actor, critic = PAIRS[name]
     learner, change = in_setting("se-ppo", setting)
     scenario, changes = scenario_of(HEAVY, size)
-    pair = {"learner.actor_rate": actor, "learner.critic_rate": critic}
-    return Arm(
+    pair = {"learner.actor_learning_rate": actor, "learner.critic_learning_rate": critic}
+    return TrainingJob(
         key=arm(name, setting),
         setup=Setup(scenario, {**changes, **change, **pair}),
         learner=learner,
@@ -169,7 +176,7 @@ def rates(plan: Plan, size: Size, setting: str, name: str) -> Arm:
 def default_rates(learner: str) -> dict[str, float]:
     """Return a learner's rates as ``learners.toml`` has them."""
     made = build_learner(learner, load("aigc-heavy"), AigcWorld(), 1e6).learner
-    names = ("actor_rate", "critic_rate", "rate")
+    names = ("actor_learning_rate", "critic_learning_rate", "learning_rate")
     return {name: float(getattr(made, name)) for name in names if hasattr(made, name)}
 
 
@@ -184,7 +191,7 @@ def tuning(size: Size, names: tuple[str, ...] = TUNED) -> list[Job]:
         candidates = []
         for factor in size.factors:
             settings = {key: factor * value for key, value in defaults.items()}
-            tried = Arm(
+            tried = TrainingJob(
                 key=f"tuning/{name}/{factor:g}",
                 setup=Setup(
                     scenario,
@@ -198,7 +205,7 @@ def tuning(size: Size, names: tuple[str, ...] = TUNED) -> list[Job]:
             )
             made.append(tried)
             candidates.append((tried.key, settings))
-        made.append(Choice(f"tuning/{name}", tuple(candidates)))
+        made.append(HyperparameterSelection(f"tuning/{name}", tuple(candidates)))
     return made
 
 
@@ -228,7 +235,7 @@ def speeds() -> list[Job]:
     """Return the jobs that measure how fast policies decide, on the machine of the study."""
     setup = Setup("aigc-heavy", {}, (speed,))
     made: list[Job] = [
-        Elsewhere(f"speed/{name}", arm(name, "fair"), setup, "fair", cost=5e4)
+        TransferJob(f"speed/{name}", arm(name, "fair"), setup, "fair", cost=5e4)
         for name in ("se-ppo", "dqn")
     ]
     return [*made, *(Rule(f"speed/{name}", setup, name, 5e4) for name in ("greedy", REFERENCE))]

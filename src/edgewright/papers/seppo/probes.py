@@ -13,13 +13,13 @@ import numpy as np
 from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Box, Discrete
-from edgewright.loops.evaluate import Play, episode_inputs, play
+from edgewright.loops.evaluate import EpisodeBatch, episode_inputs, play
 from edgewright.papers.behaviour import CHARGE_BINS, MODES
 from edgewright.scenarios.build import build
 from edgewright.specs.schema import Scenario
 from edgewright.studies.jobs import per_episode, plays
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld
-from edgewright.systems.system import Contender
+from edgewright.systems.system import PolicyEntry
 
 LIFE_SLOTS = 6000
 """Most slots of a lifetime: longer than 9 kJ last where every task is served, at 1.5 J or more."""
@@ -29,7 +29,7 @@ CALLS = 2000
 
 
 def behaviour(
-    contenders: list[Contender], scenario: Scenario, data: str | None
+    policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
 ) -> dict[str, np.ndarray]:
     """Measure episodes, and tasks by user mode, by charge, and early and late in an episode.
 
@@ -37,13 +37,13 @@ def behaviour(
     ``charge`` [seeds, episodes, bins]: ``tasks``, sums of device energy, and tasks of each kind of
     action. ``drift`` [seeds, episodes]: tasks and summed delay in the first and last fifth.
     """
-    built, played = plays(contenders, scenario, data)
+    problem, played = plays(policy_entries, scenario, data)
     found = per_episode(played, scenario)
-    rows = [_behaviour(one, built.world.qualities) for one in played]
+    rows = [_behaviour(one, problem.world.qualities) for one in played]
     return found | {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _behaviour(played: Play, qualities: int) -> dict[str, np.ndarray]:
+def _behaviour(played: EpisodeBatch, qualities: int) -> dict[str, np.ndarray]:
     metrics = jax.tree.map(np.asarray, played.metrics)
     done = (metrics.served > 0) & np.asarray(played.alive)[..., None]
     found: dict[str, np.ndarray] = {}
@@ -115,25 +115,30 @@ class LongLife:
 
 
 def lifetime(
-    contenders: list[Contender], scenario: Scenario, data: str | None
+    policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
 ) -> dict[str, np.ndarray]:
     """Measure tasks served from a full battery until the floor, ``life`` [seeds, episodes].
 
     A full server refuses a task here rather than ending the episode, so that only the battery ends
     a life. ``ended`` is 0 where the battery outlasted ``LIFE_SLOTS``.
     """
-    built = build(scenario, data)
-    params = dataclasses.replace(built.params, horizon_slots=jnp.float32(LIFE_SLOTS + 1))
+    problem = build(scenario, data)
+    params = dataclasses.replace(problem.params, horizon_slots=jnp.float32(LIFE_SLOTS + 1))
     key = jax.random.key(scenario.evaluation.seed + 1)
-    pinned = {"initial_charge_pct": [100.0]}
-    inputs = episode_inputs(key, built.test_stream, LIFE_EPISODES, LIFE_SLOTS, pinned)
+    fixed_inputs = {"initial_charge_pct": [100.0]}
+    inputs = episode_inputs(key, problem.test_stream, LIFE_EPISODES, LIFE_SLOTS, fixed_inputs)
     rows = []
-    for seed, contender in enumerate(contenders):
-        assert isinstance(contender.world, AigcWorld)
-        kept = dataclasses.replace(contender.world, overflow="reject")
-        world = LongLife(kept, built.horizon)
+    for seed, policy_entry in enumerate(policy_entries):
+        assert isinstance(policy_entry.world, AigcWorld)
+        kept = dataclasses.replace(policy_entry.world, overflow="reject")
+        world = LongLife(kept, problem.horizon)
         played = play(
-            jax.random.key(seed), world, params, contender.policy, inputs, reveal=contender.reveal
+            jax.random.key(seed),
+            world,
+            params,
+            policy_entry.policy,
+            inputs,
+            observe_fn=policy_entry.observe_fn,
         )
         served = np.asarray(played.metrics.served)[..., 0] * np.asarray(played.alive)
         rows.append(
@@ -149,18 +154,18 @@ def lifetime(
 
 
 def speed(
-    contenders: list[Contender], scenario: Scenario, data: str | None
+    policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
 ) -> dict[str, np.ndarray]:
     """Measure decisions per second of one observation at a time, ``speed`` [seeds, repeats]."""
-    built = build(scenario, data)
-    contender = contenders[0]
-    world, params = contender.world, built.params
-    rows = episode_inputs(jax.random.key(0), built.test_stream, 2, 2, {})
+    problem = build(scenario, data)
+    policy_entry = policy_entries[0]
+    world, params = policy_entry.world, problem.params
+    rows = episode_inputs(jax.random.key(0), problem.test_stream, 2, 2, {})
     x = jax.tree.map(lambda leaf: leaf[0, 0], rows)
-    see = contender.reveal or world.observe
+    see = policy_entry.observe_fn or world.observe
     seen = see(params, world.reset(params, x), x)
-    policy, key = contender.policy, jax.random.key(0)
-    carry = policy.start(key)
+    policy, key = policy_entry.policy, jax.random.key(0)
+    carry = policy.init_carry(key)
     decide = jax.jit(lambda seen: policy.act(key, carry, seen)[1].action)
     jax.block_until_ready(decide(seen))
     rates = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgewright.papers.seppo.jobs import COMPARED, Size, in_setting, size_of, tuning
 from edgewright.papers.seppo.view import REFERENCE, SETTINGS, arm, rule
-from edgewright.studies.jobs import Arm, Elsewhere, Rule, Setup, episodes
+from edgewright.studies.jobs import Rule, Setup, TrainingJob, TransferJob, episodes
 from edgewright.studies.study import Job, Plan
 
 SOURCES = {"synthetic": "aigc-heavy", "calibrated": "aigc-calibrated", "recorded": "aigc-trace"}
@@ -64,7 +64,7 @@ def _trained(plan: Plan, size: Size, setting: str, name: str, source: str) -> li
     ours = from_source(name, source)
     changes = {"evaluation.episodes": size.episodes, **change}
     made: list[Job] = [
-        Arm(
+        TrainingJob(
             key=arm(ours, setting),
             setup=Setup(SOURCES[source], changes),
             learner=learner,
@@ -79,7 +79,7 @@ def _trained(plan: Plan, size: Size, setting: str, name: str, source: str) -> li
     for world in worlds:
         key = arm(ours, setting, world)
         setup = _judged(world, size, change)
-        made.append(Elsewhere(key, arm(ours, setting), setup, setting, recordings=plan.data))
+        made.append(TransferJob(key, arm(ours, setting), setup, setting, recordings=plan.data))
     return made
 
 

@@ -5,7 +5,7 @@ line or field, the value and the remedy.
 """
 
 from edgewright.streams.traces.bandwidth import (
-    MOST_SAMPLES,
+    MAX_SAMPLES,
     BandwidthTrace,
     load_bandwidth_two_column,
     resample_zero_order_hold,
@@ -20,7 +20,7 @@ from edgewright.streams.traces.requests import (
 )
 
 __all__ = [
-    "MOST_SAMPLES",
+    "MAX_SAMPLES",
     "BandwidthTrace",
     "Floats",
     "Part",

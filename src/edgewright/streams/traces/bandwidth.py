@@ -26,7 +26,7 @@ from edgewright.streams.traces.lines import (
     finite_number,
 )
 
-MOST_SAMPLES = 100_000_000
+MAX_SAMPLES = 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,11 +92,11 @@ def resample_zero_order_hold(time_s: ArrayLike, value: ArrayLike, interval_s: fl
     since_first = times - times[0]
     tolerance = 1e-6
     intervals = since_first[-1] / interval_s
-    if intervals >= MOST_SAMPLES:
+    if intervals >= MAX_SAMPLES:
         raise InputError(
             f"interval_s = {interval_s:g} makes {intervals:.3g} samples of one recording",
             where="interval_s",
-            hint=f"choose an interval that makes fewer than {MOST_SAMPLES}",
+            hint=f"choose an interval that makes fewer than {MAX_SAMPLES}",
         )
     at = np.arange(math.floor(intervals + tolerance) + 1)
     held = np.searchsorted(since_first / interval_s, at + tolerance, side="right") - 1

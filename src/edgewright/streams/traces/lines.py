@@ -73,8 +73,8 @@ def finite_number(
 
 def too_short(path: Path, count: int, what: str) -> InputError:
     """Return the refusal of a file with too few rows."""
-    problem = f"it holds only {count} of the {what} needed" if count else "the file is empty"
-    return InputError(problem, where=str(path), hint=f"a recording needs two or more {what}")
+    message = f"it holds only {count} of the {what} needed" if count else "the file is empty"
+    return InputError(message, where=str(path), hint=f"a recording needs two or more {what}")
 
 
 def check_count(path: Path, count: int, what: str) -> None:

@@ -13,7 +13,7 @@ from edgewright.specs.placement import find_placement, recorded_folder
 from edgewright.streams.placement import nearest_servers
 from edgewright.systems.aigc import AigcParams, AigcWorld
 from edgewright.systems.aigc.schema import AigcScenario
-from edgewright.systems.system import Built, same_game
+from edgewright.systems.system import Problem, same_game
 
 RANGES: dict[str, tuple[float, float]] = {
     "input_mb": (0.0, 1e6),
@@ -27,7 +27,7 @@ RANGES: dict[str, tuple[float, float]] = {
 """What an evaluation may pin an input to."""
 
 
-def build(scenario: AigcScenario, data: str | None) -> Built:
+def build(scenario: AigcScenario, data: str | None) -> Problem:
     """Return the world, numbers and streams of a scenario."""
     structure = dataclasses.asdict(scenario.world)
     structure.pop("kind")
@@ -40,7 +40,7 @@ def build(scenario: AigcScenario, data: str | None) -> Built:
         neighbours = jnp.asarray(nearest_servers(places, world.reach))
         params = dataclasses.replace(params, neighbours=neighbours)
     default = world.inputs(params)
-    return Built(
+    return Problem(
         kind="aigc",
         world=world,
         horizon=scenario.params.horizon_slots,
@@ -61,23 +61,23 @@ def build_params(scenario: AigcScenario) -> AigcParams:
     return AigcParams(**{name: jnp.asarray(v, jnp.float32) for name, v in numbers.items()})
 
 
-def game(trained: World, built: Built) -> AigcWorld:
+def game(trained: World, problem: Problem) -> AigcWorld:
     """Return the world a run plays in: the scenario's, with the quality fixed if it was trained so.
 
     Raises:
         InputError: the run observes or acts in another way than the scenario's world does.
     """
     assert isinstance(trained, AigcWorld)
-    quality = trained.quality_action and built.world.quality_action
-    world = dataclasses.replace(built.world, quality_action=quality)
+    quality = trained.quality_action and problem.world.quality_action
+    world = dataclasses.replace(problem.world, quality_action=quality)
     try:
-        same_game(trained, dataclasses.replace(built, world=world))
+        same_game(trained, dataclasses.replace(problem, world=world))
     except InputError:
-        problem = (
+        message = (
             f"the run was trained with {trained.servers} servers, {trained.reach} in reach "
             f"(0: all), {trained.qualities} levels, obs = '{trained.obs}'; the scenario has "
             f"{world.servers}, {world.reach}, {world.qualities}, '{world.obs}'"
         )
         hint = "evaluate it on a scenario of the same sizes, or train on this one"
-        raise InputError(problem, hint=hint) from None
+        raise InputError(message, hint=hint) from None
     return world

@@ -9,41 +9,43 @@ from edgewright.core.errors import InputError
 from edgewright.streams.compose import Composite
 from edgewright.streams.processes import Categorical, Constant
 from edgewright.systems.aigc.baselines.dynamic_program import TablePolicy, best_mean, tabulate
-from edgewright.systems.system import Built
+from edgewright.systems.system import Problem
 
 DEEPEST_S = 5.0
 """The deepest local queue in the tables [s]. No optimal plan of `aigc-toy` comes near it."""
 
 
-def solvable(built: Built) -> bool:
+def solvable(problem: Problem) -> bool:
     """Say whether :func:`optimum` has an answer, unless the world leaves its lattice."""
-    world = built.world
+    world = problem.world
     return (
         world.devices == 1
         and world.servers == 1
         and world.wait == "backlog"
-        and not _varying(built.train_stream)
+        and not _varying(problem.train_stream)
     )
 
 
-def optimum(built: Built) -> TablePolicy:
+def optimum(problem: Problem) -> TablePolicy:
     """Return the policy of the largest expected mean reward of an episode, by backward induction.
 
     Raises:
         InputError: inputs vary beyond the mode, or the world is too large or leaves its lattice.
     """
-    stream = built.train_stream
+    stream = problem.train_stream
     varying = _varying(stream)
     if varying or not isinstance(stream, Composite):
-        problem = f"the exact optimum needs constant inputs, and {', '.join(varying)} vary"
-        raise InputError(problem, where="streams", hint="see the scenario aigc-toy, or use beam-64")
-    _, rows = stream.take(stream.start(jax.random.key(0)), 1)
+        message = f"the exact optimum needs constant inputs, and {', '.join(varying)} vary"
+        raise InputError(message, where="streams", hint="see the scenario aigc-toy, or use beam-64")
+    _, rows = stream.next_rows(stream.init_carry(jax.random.key(0)), 1)
     row = jax.tree.map(lambda leaf: leaf[0], rows)
-    deepest = DEEPEST_S * float(jnp.max(built.params.device_ghz))
+    deepest = DEEPEST_S * float(jnp.max(problem.params.device_ghz))
     mode = stream.fields["mode"]
     assert isinstance(mode, Categorical)  # or it would vary
-    model = tabulate(built.world, built.params, row, mode.probabilities, deepest_gcycles=deepest)
-    found = best_mean(model, built.horizon, float(built.params.rejected_reward))
+    model = tabulate(
+        problem.world, problem.params, row, mode.probabilities, deepest_gcycles=deepest
+    )
+    found = best_mean(model, problem.horizon, float(problem.params.rejected_reward))
     return TablePolicy(lattice=model.lattice, action=found.action)
 
 

@@ -20,12 +20,12 @@ from edgewright.systems.aigc.baselines import (
     Rollout,
     Rule,
     beam_search,
-    foresee,
+    hindsight_policy,
     price_battery,
 )
-from edgewright.systems.aigc.baselines.rollout import MOST_DEVICES
+from edgewright.systems.aigc.baselines.rollout import MAX_DEVICES
 from edgewright.systems.aigc.optimum import optimum, solvable
-from edgewright.systems.system import Built, Contender, Group
+from edgewright.systems.system import Group, PolicyEntry, Problem
 
 TOLLS = {"battery-price": (0.0,), "shadow-price": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)}
 """Prices of room in the queues that a priced greedy may choose from."""
@@ -54,7 +54,7 @@ BASELINE_NAMES = [
 """Policies that need no training, in the order of tables, for the usual three quality levels."""
 
 
-def policy_names(built: Built) -> list[str]:
+def policy_names(problem: Problem) -> list[str]:
     """Return the names of the policies that need no training, in the order of tables.
 
     For several devices the planner is left out, because it may take hours, and so are the priced
@@ -62,16 +62,16 @@ def policy_names(built: Built) -> list[str]:
     greedy in turn is left out, because it is greedy. Planners that know the future are not policies
     that anybody could follow: they are played by name only.
     """
-    world: AigcWorld = built.world
+    world: AigcWorld = problem.world
     levels = range(world.qualities) if world.quality_action else range(0)
     fixed = [f"{place}-{level}" for place in ("local", "shortest") for level in levels]
     slow = [*TOLLS, "rollout-12"] if world.devices > 1 else ["greedy-in-turn"]
     rest = [name for name in BASELINE_NAMES[1:] if not _FIXED.fullmatch(name) and name not in slow]
-    exact = ["optimum"] if solvable(built) else []
+    exact = ["optimum"] if solvable(problem) else []
     return ["random", *fixed, *rest, *exact]
 
 
-def policy(name: str, built: Built) -> Contender | None:
+def policy(name: str, problem: Problem) -> PolicyEntry | None:
     """Return a policy by name: see :func:`policy_names`; ``rollout-H`` looks ``H`` slots ahead.
 
     ``optimum`` is the exact one, where nothing is random but the mode (``aigc-toy``).
@@ -84,7 +84,7 @@ def policy(name: str, built: Built) -> Contender | None:
     Raises:
         InputError: a planner is asked for more devices than it can plan for.
     """
-    world: AigcWorld = built.world
+    world: AigcWorld = problem.world
     simple: dict[str, tuple[Group, Policy]] = {
         "random": ("rule", Random(world=world)),
         "heuristic": ("rule", AigcHeuristic(world=world)),
@@ -94,7 +94,7 @@ def policy(name: str, built: Built) -> Contender | None:
         "greedy": ("rule", Greedy(world=world)),
         "greedy-in-turn": ("oracle", GreedyInTurn(world=world)),
     }
-    known, missed = (world, built.params), float(built.params.rejected_reward)
+    known, missed = (world, problem.params), float(problem.params.rejected_reward)
     fixed = _FIXED.fullmatch(name)
     planner = re.fullmatch(r"(rollout|clairvoyant)-([1-9]\d*)", name)
     beam = re.fullmatch(r"beam-([1-9]\d*)", name)
@@ -104,30 +104,32 @@ def policy(name: str, built: Built) -> Contender | None:
         place = "local" if fixed[1] == "local" else "shortest"
         group, chosen = "rule", Rule(world=world, place=place, level=int(fixed[2]))
     elif planner:
-        if world.devices > MOST_DEVICES:
-            problem = f"'{name}' plans for {MOST_DEVICES} devices at most, and there are"
+        if world.devices > MAX_DEVICES:
+            message = f"'{name}' plans for {MAX_DEVICES} devices at most, and there are"
             hint = "use greedy-in-turn, or fewer devices"
-            raise InputError(f"{problem} {world.devices}", hint=hint)
+            raise InputError(f"{message} {world.devices}", hint=hint)
         if planner[1] == "clairvoyant":
             horizon = int(planner[2])
-            return _oracle(name, built, lambda inputs: foresee(*known, inputs, missed, horizon))
+            return _oracle(
+                name, problem, lambda inputs: hindsight_policy(*known, inputs, missed, horizon)
+            )
         # Futures come from the train part: a planner knows no more of the inputs than a learner.
-        model = built.train_stream
+        model = problem.train_stream
         group, chosen = "oracle", Rollout(world=world, model=model, horizon=int(planner[2]))
     elif name in TOLLS:
-        key, stream = jax.random.key(0), built.train_stream
-        priced = price_battery(key, world, built.params, stream, built.horizon, TOLLS[name])
+        key, stream = jax.random.key(0), problem.train_stream
+        priced = price_battery(key, world, problem.params, stream, problem.horizon, TOLLS[name])
         group, chosen = "oracle", priced
     elif name == "optimum":
-        group, chosen = "oracle", optimum(built)
+        group, chosen = "oracle", optimum(problem)
     elif beam:
         width = int(beam[1])
-        return _oracle(name, built, lambda inputs: beam_search(*known, inputs, missed, width))
+        return _oracle(name, problem, lambda inputs: beam_search(*known, inputs, missed, width))
     else:
         return None
-    return Contender(name, group, chosen, full_information, world)
+    return PolicyEntry(name, group, chosen, full_information, world)
 
 
-def _oracle(name: str, built: Built, foresee: Callable[[Any], Policy]) -> Contender:
+def _oracle(name: str, problem: Problem, hindsight_policy: Callable[[Any], Policy]) -> PolicyEntry:
     """Return a planner that is handed the inputs of the episodes it plays."""
-    return Contender(name, "oracle", None, full_information, built.world, foresee)
+    return PolicyEntry(name, "oracle", None, full_information, problem.world, hindsight_policy)

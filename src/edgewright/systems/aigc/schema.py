@@ -20,12 +20,12 @@ from edgewright.specs.processes import (
 from edgewright.specs.schema import (
     WEIGHT_TOLERANCE,
     Count,
+    Inconsistency,
     NonNegative,
     NonNegatives,
     Percent,
     Positive,
     Positives,
-    Problem,
     Real,
     Scenario,
     Share,
@@ -117,15 +117,15 @@ class AigcNumbers:
 AigcScenario: TypeAlias = Scenario[AigcStructure, AigcNumbers, AigcStreams]
 
 
-def inconsistencies(scenario: AigcScenario) -> list[Problem]:
+def inconsistencies(scenario: AigcScenario) -> list[Inconsistency]:
     """Return what single fields cannot see: (key, problem, remedy) for each contradiction."""
-    found: list[Problem] = []
+    found: list[Inconsistency] = []
     numbers, world = scenario.params, scenario.world
     for row, name in zip(numbers.mode_weights, ("preview", "balanced", "best"), strict=True):
         if abs(sum(row) - 1) > WEIGHT_TOLERANCE:
             key = "params.mode_weights"
-            problem = f"the weights of mode '{name}' are {row} and sum to {sum(row):g}, not 1"
-            found.append((key, problem, "divide each weight by the sum"))
+            message = f"the weights of mode '{name}' are {row} and sum to {sum(row):g}, not 1"
+            found.append((key, message, "divide each weight by the sum"))
     sized = [
         ("server_ghz", world.servers, "world.servers"),
         ("background_utilisation", world.servers, "world.servers"),
@@ -136,8 +136,8 @@ def inconsistencies(scenario: AigcScenario) -> list[Problem]:
     for key, size, owner in sized:
         value = getattr(numbers, key)
         if isinstance(value, list) and len(value) != size:
-            problem = f"has {len(value)} values, but {owner} is {size}"
-            found.append((f"params.{key}", problem, f"give {size} values, or change {owner}"))
+            message = f"has {len(value)} values, but {owner} is {size}"
+            found.append((f"params.{key}", message, f"give {size} values, or change {owner}"))
     found += _reach_problems(scenario)
     for entry in dataclasses.fields(scenario.streams):
         spec = getattr(scenario.streams, entry.name)
@@ -146,55 +146,55 @@ def inconsistencies(scenario: AigcScenario) -> list[Problem]:
     return found
 
 
-def _reach_problems(scenario: AigcScenario) -> list[Problem]:
+def _reach_problems(scenario: AigcScenario) -> list[Inconsistency]:
     """Reach and placement belong together, and a server has no kappa of a device."""
     world, found = scenario.world, []
     placed = scenario.params.placement is not None
     if world.reach > world.servers:
-        problem = f"{world.reach} servers are in reach of a device, but world.servers is"
+        message = f"{world.reach} servers are in reach of a device, but world.servers is"
         remedy = "lower it, or set it to 0 for all servers"
-        found.append(("world.reach", f"{problem} {world.servers}", remedy))
+        found.append(("world.reach", f"{message} {world.servers}", remedy))
     if world.reach and not placed:
-        problem = f"{world.reach} servers are in reach of a device, but nothing says which"
-        found.append(("world.reach", problem, "add [params.placement], or set it to 0"))
+        message = f"{world.reach} servers are in reach of a device, but nothing says which"
+        found.append(("world.reach", message, "add [params.placement], or set it to 0"))
     if placed and not world.reach:
-        problem = "positions change nothing where every device reaches every server"
-        found.append(("params.placement", problem, "set world.reach, or remove the table"))
+        message = "positions change nothing where every device reaches every server"
+        found.append(("params.placement", message, "set world.reach, or remove the table"))
     if world.edge_energy == "cubic" and isinstance(scenario.params.kappa, list):
-        problem = "edge_energy = 'cubic' uses the same kappa for servers, and devices differ in it"
-        found.append(("params.kappa", problem, "give one kappa, or use 'per_cycle'"))
+        message = "edge_energy = 'cubic' uses the same kappa for servers, and devices differ in it"
+        found.append(("params.kappa", message, "give one kappa, or use 'per_cycle'"))
     return found
 
 
-def _list_problems(name: str, spec: ProcessSpec, devices: int) -> list[Problem]:
+def _list_problems(name: str, spec: ProcessSpec, devices: int) -> list[Inconsistency]:
     """Return which lists are not one value for each device."""
     for part, count in listed(spec).items():
         key = f"streams.{name}.{part}"
         if name in ("background_gcps", "gap_s"):
-            problem = f"a list gives one value for each device, and {name} has none"
-            return [(key, problem, "give one value")]
+            message = f"a list gives one value for each device, and {name} has none"
+            return [(key, message, "give one value")]
         if count != devices:
-            problem = f"has {count} values, but world.devices is {devices}"
-            return [(key, problem, f"give {devices} values, or change world.devices")]
+            message = f"has {count} values, but world.devices is {devices}"
+            return [(key, message, f"give {devices} values, or change world.devices")]
     return []
 
 
-def _input_problems(name: str, spec: ProcessSpec) -> list[Problem]:
+def _input_problems(name: str, spec: ProcessSpec) -> list[Inconsistency]:
     """Return what this input cannot be."""
     key = f"streams.{name}"
     if name == "mode" and not isinstance(spec, CategoricalSpec):
-        problem = f"kind = '{spec.kind}' cannot draw a mode"
-        return [(key, problem, "use kind = 'categorical'")]
+        message = f"kind = '{spec.kind}' cannot draw a mode"
+        return [(key, message, "use kind = 'categorical'")]
     for row in laws(spec) if isinstance(spec, CategoricalSpec) and name == "mode" else ():
         if len(row) != 3:
-            problem = f"has {len(row)} probabilities for 3 modes"
-            return [(f"{key}.probabilities", problem, "give preview, balanced, best")]
+            message = f"has {len(row)} probabilities for 3 modes"
+            return [(f"{key}.probabilities", message, "give preview, balanced, best")]
     least = lowest(spec)
     if least is None or least > 0:
         return []
     if name == "bandwidth_mbps":
-        problem = f"the bandwidth may fall to {least:g} Mbit/s, and no task ever arrives"
-        return [(key, problem, "keep the lowest value above 0")]
+        message = f"the bandwidth may fall to {least:g} Mbit/s, and no task ever arrives"
+        return [(key, message, "keep the lowest value above 0")]
     if name == "gap_s":
         return [(key, "the gap may be 0 s for ever", "keep it above 0")]
     return []

@@ -9,19 +9,19 @@ from edgewright.systems.aigc.baselines import no_self_congestion
 from edgewright.systems.aigc.build import RANGES, build, game
 from edgewright.systems.aigc.policies import BASELINE_NAMES, policy, policy_names
 from edgewright.systems.aigc.schema import AigcScenario, inconsistencies
-from edgewright.systems.system import Built, Metric, System
+from edgewright.systems.system import Metric, Problem, System
 
 
-def bound(built: Built, inputs: Any, missed_reward: float) -> Array:
+def bound(problem: Problem, inputs: Any, post_termination_reward: float) -> Array:
     """Return the no-self-congestion bound with the battery priced, ``[E]``."""
-    return no_self_congestion(built.world, built.params, inputs, missed_reward)
+    return no_self_congestion(problem.world, problem.params, inputs, post_termination_reward)
 
 
 SYSTEM = System(
     kind="aigc",
     scenario=AigcScenario,
     build=build,
-    usual=tuple(BASELINE_NAMES),
+    default_policies=tuple(BASELINE_NAMES),
     policy_names=policy_names,
     policy=policy,
     bound=bound,
@@ -33,5 +33,5 @@ SYSTEM = System(
         Metric("device_energy_j", "device energy", "J", ".2f", "min"),
     ),
     inconsistencies=inconsistencies,
-    game=game,
+    transfer_world=game,
 )

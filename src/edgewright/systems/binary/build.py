@@ -17,7 +17,7 @@ from edgewright.specs.inputs import composed
 from edgewright.streams.compose import Composite
 from edgewright.systems.binary import BinaryParams, BinarySampler, BinaryWorld
 from edgewright.systems.binary.schema import BinaryScenario
-from edgewright.systems.system import Built
+from edgewright.systems.system import Problem
 
 MEASURE_SLOTS = 200
 """Slots of each training scenario whose gains the features are standardised with."""
@@ -70,9 +70,9 @@ class Hidden:
             InputError: there is no scenario of that number.
         """
         if not 0 <= index < self.test.count:
-            problem = f"there is no hidden scenario {index}"
+            message = f"there is no hidden scenario {index}"
             hint = f"there are {self.test.count}, numbered from 0"
-            raise InputError(problem, where="evaluation.episodes", hint=hint)
+            raise InputError(message, where="evaluation.episodes", hint=hint)
         params = self.test.one(index)
 
         def copies(part: Scenarios, many: int) -> Scenarios:
@@ -83,7 +83,7 @@ class Hidden:
         return Hidden(train=train, test=copies(self.test, count or self.test.count))
 
 
-def build(scenario: BinaryScenario, data: str | None) -> Built:
+def build(scenario: BinaryScenario, data: str | None) -> Problem:
     """Return the world and the scenarios that were drawn for training and for evaluation."""
     structure = dataclasses.asdict(scenario.world)
     structure.pop("kind")
@@ -108,19 +108,19 @@ def build(scenario: BinaryScenario, data: str | None) -> Built:
         )
         for one in drawn
     ]
-    hidden = Hidden(
+    tasks = Hidden(
         train=Scenarios(params=scaled[0], recorded=recorded[0], world=world),
         test=Scenarios(params=scaled[1], recorded=recorded[1], world=world),
     )
-    first = hidden.test.one(0)
-    return Built(
+    first = tasks.test.one(0)
+    return Problem(
         kind="binary",
         world=world,
         horizon=scenario.params.horizon_slots,
         params=first,
-        train_stream=hidden.train.stream(hidden.train.one(0)),
-        test_stream=hidden.test.stream(first),
-        hidden=hidden,
+        train_stream=tasks.train.stream(tasks.train.one(0)),
+        test_stream=tasks.test.stream(first),
+        tasks=tasks,
     )
 
 
@@ -181,18 +181,18 @@ def _measure(train: Scenarios) -> tuple[float, float]:
     return float(decades[there].mean()), float(decades[there].std())
 
 
-def game(trained: World, built: Built) -> BinaryWorld:
+def game(trained: World, problem: Problem) -> BinaryWorld:
     """Return the world a run plays in: the scenario's, with the features it was trained with.
 
     Raises:
         InputError: the sizes differ.
     """
     assert isinstance(trained, BinaryWorld)
-    world: BinaryWorld = built.world
+    world: BinaryWorld = problem.world
     if (trained.devices, trained.masked) != (world.devices, world.masked):
-        problem = (
+        message = (
             f"the run was trained with {trained.devices} devices, masked = {trained.masked}; the "
             f"scenario has {world.devices}, {world.masked}"
         )
-        raise InputError(problem, hint="evaluate it on a scenario of the same sizes")
+        raise InputError(message, hint="evaluate it on a scenario of the same sizes")
     return dataclasses.replace(world, obs=trained.obs)

@@ -9,43 +9,43 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array
-from edgewright.loops.adapt import Exam
+from edgewright.loops.adapt import HeldOutSet
 from edgewright.loops.meta import start
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.binary import BinaryWorld, needs
-from edgewright.systems.binary.baselines import MOST_DEVICES, lower_bound, optimum
-from edgewright.systems.system import Built
+from edgewright.systems.binary.baselines import MAX_DEVICES, lower_bound, optimum
+from edgewright.systems.system import Problem
 
 
 def is_exact(world: BinaryWorld) -> bool:
     """Say whether the least cost is known, or only a bound below it."""
-    return world.objective == "separable" or world.devices <= MOST_DEVICES
+    return world.objective == "separable" or world.devices <= MAX_DEVICES
 
 
-def draw_exams(plan: Evaluation, built: Built) -> Exam:
+def draw_exams(plan: Evaluation, problem: Problem) -> HeldOutSet:
     """Return ``built.horizon`` held-out slots of each scenario, leaves ``[E, S, ...]``.
 
     Above 20 devices ``optimum`` is the convex bound, so a ratio to it is at least what it says.
     """
-    tasks = built.hidden.test
-    return _drawn(jax.random.key(plan.seed + 1), built.world, tasks, built.horizon)
+    tasks = problem.tasks.test
+    return _drawn(jax.random.key(plan.seed + 1), problem.world, tasks, problem.horizon)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "slots"))
-def _drawn(key: Array, world: BinaryWorld, tasks: Any, slots: int) -> Exam:
-    def one(both: tuple[Array, Any]) -> Exam:
+def _drawn(key: Array, world: BinaryWorld, tasks: Any, slots: int) -> HeldOutSet:
+    def one(both: tuple[Array, Any]) -> HeldOutSet:
         key, params = both
         rows = start(tasks.stream(params), key, slots)
         if is_exact(world):
-            return Exam(rows=rows, optimum=optimum(world, params, rows.gain))
+            return HeldOutSet(rows=rows, optimum=optimum(world, params, rows.gain))
         bound = functools.partial(lower_bound, world.objective)
         least = jax.vmap(lambda gain: bound(needs(params, gain)))(rows.gain)
-        return Exam(rows=rows, optimum=least)
+        return HeldOutSet(rows=rows, optimum=least)
 
     keys = jax.random.split(key, tasks.count)
     return jax.lax.map(one, (keys, tasks.params))  # one by one: 2^N costs a slot are held at once
 
 
-def bound(built: Built, exams: Exam, missed_reward: float) -> Array:
+def bound(problem: Problem, exams: HeldOutSet, post_termination_reward: float) -> Array:
     """Return the reward of the optimum in each scenario ``[E]``, or more than that."""
-    return -jnp.mean(exams.optimum, axis=1) / built.world.devices
+    return -jnp.mean(exams.optimum, axis=1) / problem.world.devices

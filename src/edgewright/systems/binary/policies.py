@@ -24,7 +24,7 @@ from edgewright.systems.binary.baselines import (
 )
 from edgewright.systems.binary.held_out import is_exact
 from edgewright.systems.binary.trainer import ADAPT_STEPS, Start, adaptation_key, judged
-from edgewright.systems.system import Built, Contender, Group
+from edgewright.systems.system import Group, PolicyEntry, Problem
 
 USUAL = (
     "random",
@@ -41,12 +41,12 @@ USUAL = (
 """Policies that need no training, in the order of tables."""
 
 
-def policy_names(built: Built) -> list[str]:
+def policy_names(problem: Problem) -> list[str]:
     """Return the names of all policies that need no training here."""
-    return [name for name in USUAL if name != "optimum" or is_exact(built.world)]
+    return [name for name in USUAL if name != "optimum" or is_exact(problem.world)]
 
 
-def policy(name: str, built: Built) -> Contender | None:
+def policy(name: str, problem: Problem) -> PolicyEntry | None:
     """Return a policy by name: see :data:`USUAL`; ``random-K`` takes the best of K random actions.
 
     All are told the numbers of the hidden scenario, which no learner is (``full_information``).
@@ -54,7 +54,7 @@ def policy(name: str, built: Built) -> Contender | None:
     Raises:
         InputError: the optimum of more than 20 devices is asked for.
     """
-    world: BinaryWorld = built.world
+    world: BinaryWorld = problem.world
     simple: dict[str, tuple[Group, Policy]] = {
         "random": ("rule", RandomActions(world=world)),
         "all-local": ("rule", Fixed(world=world, bit=0)),
@@ -78,22 +78,26 @@ def policy(name: str, built: Built) -> Contender | None:
         chosen = simple[name]
     else:
         return None
-    return Contender(name, *chosen, full_information, world)
+    return PolicyEntry(name, *chosen, full_information, world)
 
 
 def play(
-    contender: Contender, built: Built, exams: adapt.Exam, seed: int, missed_reward: float
+    policy_entry: PolicyEntry,
+    problem: Problem,
+    exams: adapt.HeldOutSet,
+    seed: int,
+    post_termination_reward: float,
 ) -> tuple[dict[str, Array], None]:
     """Return the metrics ``[E]`` of a policy in every hidden scenario.
 
     A start adapts in each of them for 20 gradient steps first; a bundle decides as it is.
     """
-    tasks, devices = built.hidden.test, built.world.devices
-    if isinstance(contender.policy, Start):
-        start: Any = contender.policy
+    tasks, devices = problem.tasks.test, problem.world.devices
+    if isinstance(policy_entry.policy, Start):
+        start: Any = policy_entry.policy
         found = adapt.adapt_all(
             adaptation_key(seed),
-            contender.world,
+            policy_entry.world,
             tasks,
             start.learner,
             start.networks(tasks.count),
@@ -101,9 +105,11 @@ def play(
             exams,
         )
         return judged(jax.tree.map(lambda leaf: leaf[:, -1], found), devices), None
-    if contender.reveal is None:
-        given = (contender.world, tasks, contender.policy, exams)
-        return judged(adapt.examine_untold_all(jax.random.key(seed), *given), devices), None
-    found = adapt.examine_all(jax.random.key(seed), built.world, tasks, contender.policy, exams)
+    if policy_entry.observe_fn is None:
+        given = (policy_entry.world, tasks, policy_entry.policy, exams)
+        return judged(adapt.evaluate_proposer_all(jax.random.key(seed), *given), devices), None
+    found = adapt.evaluate_informed_all(
+        jax.random.key(seed), problem.world, tasks, policy_entry.policy, exams
+    )
     twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf], axis=-1), found)
     return judged(twice, devices), None

@@ -42,7 +42,7 @@ class OneTask:
         return self.world.inputs(params).replace(gain=self.gain)
 
 
-def appendix(scenario: BinaryScenario, data: str | None) -> dict[str, Any]:
+def extra_results(scenario: BinaryScenario, data: str | None) -> dict[str, Any]:
     """Return the cross-check of a scenario that plays gains back; nothing for others."""
     spec = scenario.streams.gain
     if not isinstance(spec, RecordedGainsSpec):
@@ -51,7 +51,7 @@ def appendix(scenario: BinaryScenario, data: str | None) -> dict[str, Any]:
     try:
         return {"cross_check": cross_check(file, scenario.world.devices)}
     except InputError as error:
-        return {"cross_check": None, "why_no_cross_check": error.problem}
+        return {"cross_check": None, "why_no_cross_check": error.message}
 
 
 def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str, Any]:
@@ -66,12 +66,12 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
     """
     found = load_gains(file)
     if "rate" not in found or "mode" not in found:
-        problem = "the recording states no optimum ('output_mode', 'output_obj')"
-        raise InputError(problem, where=str(file), hint="it can drive a scenario all the same")
+        message = "the recording states no optimum ('output_mode', 'output_obj')"
+        raise InputError(message, where=str(file), hint="it can drive a scenario all the same")
     count = found["gain"].shape[1]
     if count != devices:
-        problem = f"its optimum is that of {count} devices, not of {devices}"
-        raise InputError(problem, where=str(file), hint=f"use world.devices = {count}")
+        message = f"its optimum is that of {count} devices, not of {devices}"
+        raise InputError(message, where=str(file), hint=f"use world.devices = {count}")
     world = PoweredWorld(devices=devices)
     decades = np.log10(part_of(found["gain"], "train"))
     params = PoweredParams(
@@ -90,9 +90,9 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
         gain=recorded_gains(file, devices=devices),
         world=world,
     )
-    exams = adapt.Exam(rows=BinaryInputs(gain=rows[None]), optimum=-rate[None] / 1e6)
-    learner = Droo(candidates=devices, quantiser=quantiser)
-    life = adapt.born_all(jax.random.key(0), world, tasks, learner)
+    exams = adapt.HeldOutSet(rows=BinaryInputs(gain=rows[None]), optimum=-rate[None] / 1e6)
+    learner = Droo(num_candidates=devices, quantiser=quantiser)
+    life = adapt.init_devices(jax.random.key(0), world, tasks, learner)
     gaps = jnp.asarray(np.diff(STEPS), jnp.int32)
     marks = adapt.adapt_all(
         jax.random.key(1), world, tasks, learner, life.learner.network, gaps, exams
@@ -106,7 +106,7 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
         "marks": [
             {
                 "steps": step,
-                "slots": step * learner.frames,
+                "slots": step * learner.rollout_steps,
                 "q_hat": float(marks.q_hat[0, place, 1]),
                 "q_hat_rounded": float(marks.q_hat[0, place, 0]),
                 "exact": float(marks.exact[0, place, 1]),

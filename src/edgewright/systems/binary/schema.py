@@ -10,15 +10,15 @@ from pydantic import Field
 from edgewright.specs.processes import ProcessSpec
 from edgewright.specs.schema import (
     Count,
+    Inconsistency,
     NonNegative,
     Positive,
     Positives,
-    Problem,
     Real,
     Scenario,
     Share,
 )
-from edgewright.systems.binary.baselines import MOST_DEVICES
+from edgewright.systems.binary.baselines import MAX_DEVICES
 
 Range: TypeAlias = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
@@ -67,39 +67,39 @@ class BinaryNumbers:
 BinaryScenario = Scenario[BinaryStructure, BinaryNumbers, BinaryStreams]
 
 
-def inconsistencies(scenario: BinaryScenario) -> list[Problem]:
+def inconsistencies(scenario: BinaryScenario) -> list[Inconsistency]:
     """Return what single fields cannot see: (key, problem, remedy) for each contradiction."""
-    found: list[Problem] = []
+    found: list[Inconsistency] = []
     numbers, world = scenario.params, scenario.world
     fewest = numbers.fewest_devices
     own = numbers.device_weights
     if own is not None and len(own) != world.devices:
-        problem = f"has {len(own)} values, but world.devices is {world.devices}"
+        message = f"has {len(own)} values, but world.devices is {world.devices}"
         hint = f"give {world.devices} values, or leave it out to draw them from params.weights"
-        found.append(("params.device_weights", problem, hint))
+        found.append(("params.device_weights", message, hint))
     if fewest is not None and fewest > world.devices:
-        problem = f"{fewest} is above world.devices = {world.devices}"
-        found.append(("params.fewest_devices", problem, "lower it"))
+        message = f"{fewest} is above world.devices = {world.devices}"
+        found.append(("params.fewest_devices", message, "lower it"))
     if fewest is not None and fewest < world.devices and not world.masked:
-        problem = "the number of devices varies, and a learner is not shown which are there"
-        found.append(("world.masked", problem, "set world.masked = true"))
+        message = "the number of devices varies, and a learner is not shown which are there"
+        found.append(("world.masked", message, "set world.masked = true"))
     for name in ("input_mbit", "cycles_per_bit"):
         low, high = getattr(numbers, name)
         if low > high:
-            problem = f"low = {low:g} is above high = {high:g}"
-            found.append((f"params.{name}", problem, "swap them"))
+            message = f"low = {low:g} is above high = {high:g}"
+            found.append((f"params.{name}", message, "swap them"))
     if numbers.nearest_m >= numbers.radius_m:
-        problem = f"{numbers.nearest_m:g} is not below params.radius_m = {numbers.radius_m:g}"
-        found.append(("params.nearest_m", problem, "lower it"))
+        message = f"{numbers.nearest_m:g} is not below params.radius_m = {numbers.radius_m:g}"
+        found.append(("params.nearest_m", message, "lower it"))
     if scenario.streams.gain.kind not in ("fading", "recorded_gains"):
-        problem = f"kind = '{scenario.streams.gain.kind}' is no channel"
-        found.append(("streams.gain", problem, "use kind = 'fading' or 'recorded_gains'"))
+        message = f"kind = '{scenario.streams.gain.kind}' is no channel"
+        found.append(("streams.gain", message, "use kind = 'fading' or 'recorded_gains'"))
     exact = "optimum" in (scenario.evaluation.baseline, scenario.evaluation.reference)
-    if exact and world.objective != "separable" and world.devices > MOST_DEVICES:
-        problem = (
+    if exact and world.objective != "separable" and world.devices > MAX_DEVICES:
+        message = (
             f"exact enumeration of 2^{world.devices} actions is asked for (evaluation.reference = "
-            f"'optimum'); it goes to 2^{MOST_DEVICES}"
+            f"'optimum'); it goes to 2^{MAX_DEVICES}"
         )
         hint = "set evaluation.reference = 'one-flip', or lower the number of devices"
-        found.append(("world.devices", problem, hint))
+        found.append(("world.devices", message, hint))
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 from edgewright.systems.binary.build import build, game
 from edgewright.systems.binary.held_out import bound, draw_exams
 from edgewright.systems.binary.policies import USUAL, play, policy, policy_names
-from edgewright.systems.binary.recorded import appendix
+from edgewright.systems.binary.recorded import extra_results
 from edgewright.systems.binary.schema import BinaryScenario, inconsistencies
-from edgewright.systems.binary.trainer import course
+from edgewright.systems.binary.trainer import trainer
 from edgewright.systems.system import Metric, System
 
 TRAINED = (
@@ -30,27 +30,27 @@ SYSTEM = System(
     kind="binary",
     scenario=BinaryScenario,
     build=build,
-    usual=USUAL,
+    default_policies=USUAL,
     policy_names=policy_names,
     policy=policy,
     bound=bound,
     metrics=(
         Metric("q_hat", "Q-hat", "", ".4f", "max", interval=True),
         Metric("q_hat_rounded", "Q-hat\nrounded", "", ".4f", "max", interval=True),
-        Metric("q_hat_p5", "5th\npercentile", "", ".4f", "max"),
+        Metric("q_hat_p05", "5th\npercentile", "", ".4f", "max"),
         Metric("q_hat_rounded_p5", "5th percentile, rounded", "", ".4f", "max"),
         Metric("ratio_of_means", "ratio of means", "", ".4f", "max"),
         Metric("exact", "exact", "", ".3f", "max"),
         Metric("weighted_delay_s", "weighted delay", "s", ".4f", "min"),
     ),
     inconsistencies=inconsistencies,
-    game=game,
-    course=course,
+    transfer_world=game,
+    trainer=trainer,
     recordings={"gain": {"kind": "recorded_gains", "file": "channel/droo_10_devices.mat"}},
-    appendix=appendix,
+    extra_results=extra_results,
     inputs=draw_exams,
     play=play,
-    ends=(),
-    kinds=("droo", "maml"),
+    termination_metrics=(),
+    learner_kinds=("droo", "maml"),
     trains=TRAINED,
 )

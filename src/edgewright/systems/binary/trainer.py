@@ -25,8 +25,8 @@ from edgewright.loops import adapt, meta
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.binary.baselines import Optimum
 from edgewright.systems.binary.held_out import draw_exams
-from edgewright.systems.system import Built
-from edgewright.systems.trainer import Course, Program
+from edgewright.systems.system import Problem
+from edgewright.systems.trainer import Program, Trainer
 
 ADAPT_STEPS = 20
 """Gradient steps in a new scenario before a start is scored: MRL's "within 20 steps"."""
@@ -50,8 +50,8 @@ class Start:
             return self.learner.proposer(self.network)
         own = jax.tree.leaves(self.network)[0].shape[0]
         if not 0 <= index < own:
-            problem = f"the run learned in {own} scenarios of its own, there is no number {index}"
-            raise InputError(problem, where="--hidden", hint=f"give 0 to {own - 1}")
+            message = f"the run learned in {own} scenarios of its own, there is no number {index}"
+            raise InputError(message, where="--hidden", hint=f"give 0 to {own - 1}")
         return self.learner.proposer(jax.tree.map(lambda leaf: leaf[index], self.network))
 
     def networks(self, count: int) -> Any:
@@ -66,8 +66,8 @@ class Start:
             )
         own = jax.tree.leaves(self.network)[0].shape[0]
         if own != count:
-            problem = f"the run learned in {own} scenarios of its own, and {count} are played here"
-            raise InputError(problem, where="evaluation.episodes", hint=f"play {own} of them")
+            message = f"the run learned in {own} scenarios of its own, and {count} are played here"
+            raise InputError(message, where="evaluation.episodes", hint=f"play {own} of them")
         return self.network
 
 
@@ -76,15 +76,15 @@ def adaptation_key(seed: int) -> Array:
     return jax.random.fold_in(jax.random.key(90_001), seed)
 
 
-def judged(found: adapt.Marks, devices: int) -> dict[str, Array]:
+def judged(found: adapt.Scores, devices: int) -> dict[str, Array]:
     """Return the metrics ``[...]`` of marks ``[..., 2]``: priced unless their name says rounded."""
     rounded, priced = (jax.tree.map(lambda leaf, way=way: leaf[..., way], found) for way in (0, 1))
     return {
         "reward": -priced.cost / devices,
         "q_hat": priced.q_hat,
         "q_hat_rounded": rounded.q_hat,
-        "q_hat_p5": priced.q_hat_p5,
-        "q_hat_rounded_p5": rounded.q_hat_p5,
+        "q_hat_p05": priced.q_hat_p05,
+        "q_hat_rounded_p5": rounded.q_hat_p05,
         "ratio_of_means": priced.ratio_of_means,
         "exact": priced.exact,
         "weighted_delay_s": priced.cost,
@@ -95,7 +95,7 @@ def _means(found: dict[str, Array]) -> dict[str, float]:
     return {name: float(np.mean(np.asarray(value))) for name, value in found.items()}
 
 
-def course(built: Built, plan: Any, evaluation: Evaluation) -> Course:
+def trainer(problem: Problem, plan: Any, evaluation: Evaluation) -> Trainer:
     """Return the course of a learner: by what it is.
 
     Raises:
@@ -103,34 +103,37 @@ def course(built: Built, plan: Any, evaluation: Evaluation) -> Course:
     """
     meta_learner = isinstance(plan.learner, Maml)
     base = plan.learner.base if meta_learner else plan.learner
-    if meta_learner and plan.learner.tasks > built.hidden.train.count:
-        problem = (
-            f"{plan.learner.tasks} scenarios in a round, and {built.hidden.train.count} to train in"
-        )
+    if meta_learner and plan.learner.tasks > problem.tasks.train.count:
+        count = problem.tasks.train.count
+        message = f"{plan.learner.tasks} scenarios in a round, and {count} to train in"
         hint = "lower it, or raise params.train_scenarios"
-        raise InputError(problem, where="learner.tasks", hint=hint)
+        raise InputError(message, where="learner.tasks", hint=hint)
     if isinstance(base, Droo):
-        _check_sizes(base, built.world.devices)
-    return (MetaCourse if meta_learner else LivesCourse)(built, plan, evaluation)
+        _check_sizes(base, problem.world.devices)
+    return (MetaTrainer if meta_learner else PerTaskTrainer)(problem, plan, evaluation)
 
 
 def _check_sizes(base: Droo, devices: int) -> None:
     """Refuse more proposals than the quantiser has, and a memory that one step overfills."""
     most = {"order": devices + 1, "noisy": 2 * devices + 2, "nearest": 2**devices}[base.quantiser]
-    if base.candidates > most:
-        problem = f"{base.candidates} proposals are asked for"
+    if base.num_candidates > most:
+        message = f"{base.num_candidates} proposals are asked for"
         hint = f"{devices} devices and quantiser = '{base.quantiser}' give {most} at most"
-        raise InputError(problem, where="learner.candidates", hint=hint)
-    if base.frames > base.memory:
-        problem = f"{base.frames} slots of a step do not fit into a memory of {base.memory}"
-        raise InputError(problem, where="learner.memory", hint="raise it, or lower learner.frames")
+        raise InputError(message, where="learner.num_candidates", hint=hint)
+    if base.rollout_steps > base.buffer_size:
+        message = (
+            f"{base.rollout_steps} slots of a step do not fit into a memory of {base.buffer_size}"
+        )
+        raise InputError(
+            message, where="learner.buffer_size", hint="raise it, or lower learner.rollout_steps"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class MetaCourse:
+class MetaTrainer:
     """Rounds between a server and the devices of the training scenarios."""
 
-    built: Built
+    problem: Problem
     plan: Any
     evaluation: Evaluation
 
@@ -139,37 +142,41 @@ class MetaCourse:
         """Slots of all devices of a round."""
         return self.plan.learner.tasks * self.plan.learner.slots
 
-    def begin(self, key: Array) -> Any:
+    def init_training(self, key: Array) -> Any:
         """Return the server before its first round."""
-        learner, tasks = self.plan.learner, self.built.hidden.train
-        return meta.begin(key, self.plan.train_world, tasks, learner)
+        learner, tasks = self.plan.learner, self.problem.tasks.train
+        return meta.init_training(key, self.plan.train_world, tasks, learner)
 
     def shapes(self) -> Any:
         """Return the shapes of a training."""
-        learner, tasks = self.plan.learner, self.built.hidden.train
-        return meta.begin.eval_shape(jax.random.key(0), self.plan.train_world, tasks, learner)
+        learner, tasks = self.plan.learner, self.problem.tasks.train
+        return meta.init_training.eval_shape(
+            jax.random.key(0), self.plan.train_world, tasks, learner
+        )
 
     def program(self, example: Any, chunk: int) -> Program:
         """Compile up to ``chunk`` rounds."""
         learner, world = self.plan.learner, self.plan.train_world
         teacher = Optimum(world=world) if learner.labels == "optimum" else None
-        given = (self.built.hidden.train, learner, teacher)
+        given = (self.problem.tasks.train, learner, teacher)
         compiled = meta.advance.lower(world, *given, example, jnp.int32(1), chunk).compile()
         return lambda training, count: compiled(*given, training, count)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what lets the present start adapt in the scenarios of the evaluation."""
-        exams = draw_exams(self.evaluation, self.built)
-        tasks, base = self.built.hidden.test, self.plan.learner.base
+        exams = draw_exams(self.evaluation, self.problem)
+        tasks, base = self.problem.tasks.test, self.plan.learner.base
         gaps = jnp.asarray([ADAPT_STEPS])
 
         def score(training: Any) -> dict[str, float]:
-            start, world = self.contender(training)
+            start, world = self.policy_entry(training)
             key = adaptation_key(0)
             networks = start.networks(tasks.count)
             found = adapt.adapt_all(key, world, tasks, base, networks, gaps, exams)
             first, last = (
-                judged(jax.tree.map(lambda leaf, m=m: leaf[:, m], found), self.built.world.devices)
+                judged(
+                    jax.tree.map(lambda leaf, m=m: leaf[:, m], found), self.problem.world.devices
+                )
                 for m in (0, 1)
             )
             before = {f"{name}_before": first[name] for name in ("q_hat", "q_hat_rounded")}
@@ -181,52 +188,54 @@ class MetaCourse:
         """Return the rounds of ``steps``, rounded up."""
         return math.ceil(steps / self.steps)
 
-    def contender(self, training: Any) -> tuple[Start, World]:
+    def policy_entry(self, training: Any) -> tuple[Start, World]:
         """Return the start that the server has now."""
         network = training.server.initial.network
         return Start(network=network, learner=self.plan.learner.base, shared=True), self.plan.world
 
 
 @dataclasses.dataclass(frozen=True)
-class LivesCourse:
+class PerTaskTrainer:
     """Devices that learn in the scenarios of the evaluation, from nothing."""
 
-    built: Built
+    problem: Problem
     plan: Any
     evaluation: Evaluation
 
     @property
     def steps(self) -> int:
         """Slots of all devices between two gradient steps."""
-        return self.plan.learner.frames * self.built.hidden.test.count
+        return self.plan.learner.rollout_steps * self.problem.tasks.test.count
 
-    def begin(self, key: Array) -> Any:
+    def init_training(self, key: Array) -> Any:
         """Return untrained devices."""
-        return adapt.born_all(key, self.plan.train_world, self.built.hidden.test, self.plan.learner)
+        return adapt.init_devices(
+            key, self.plan.train_world, self.problem.tasks.test, self.plan.learner
+        )
 
     def shapes(self) -> Any:
         """Return the shapes of a training."""
-        given = (self.plan.train_world, self.built.hidden.test, self.plan.learner)
-        return adapt.born_all.eval_shape(jax.random.key(0), *given)
+        given = (self.plan.train_world, self.problem.tasks.test, self.plan.learner)
+        return adapt.init_devices.eval_shape(jax.random.key(0), *given)
 
     def program(self, example: Any, chunk: int) -> Program:
         """Compile up to ``chunk`` gradient steps of every device."""
-        world, given = self.plan.train_world, (self.built.hidden.test, self.plan.learner)
-        compiled = adapt.live_all.lower(world, *given, example, jnp.int32(1), chunk).compile()
+        world, given = self.plan.train_world, (self.problem.tasks.test, self.plan.learner)
+        compiled = adapt.train_devices.lower(world, *given, example, jnp.int32(1), chunk).compile()
         return lambda training, count: compiled(*given, training, count)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what examines the devices as they are."""
-        exams = draw_exams(self.evaluation, self.built)
-        tasks, none = self.built.hidden.test, jnp.zeros(0, jnp.int32)
+        exams = draw_exams(self.evaluation, self.problem)
+        tasks, none = self.problem.tasks.test, jnp.zeros(0, jnp.int32)
 
         def score(training: Any) -> dict[str, float]:
-            start, world = self.contender(training)
+            start, world = self.policy_entry(training)
             key = adaptation_key(0)
             networks = start.networks(tasks.count)
             found = adapt.adapt_all(key, world, tasks, start.learner, networks, none, exams)
             return _means(
-                judged(jax.tree.map(lambda leaf: leaf[:, 0], found), self.built.world.devices)
+                judged(jax.tree.map(lambda leaf: leaf[:, 0], found), self.problem.world.devices)
             )
 
         return score
@@ -235,7 +244,7 @@ class LivesCourse:
         """Return none: what it can do in its first steps from nothing is compared."""
         return 0
 
-    def contender(self, training: Any) -> tuple[Start, World]:
+    def policy_entry(self, training: Any) -> tuple[Start, World]:
         """Return the networks that the devices have now."""
         network = training.learner.network
         start = Start(network=network, learner=self.plan.learner, shared=False)

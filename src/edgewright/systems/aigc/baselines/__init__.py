@@ -3,7 +3,7 @@
 from edgewright.systems.aigc.baselines.battery_price import BatteryPrice, price_battery
 from edgewright.systems.aigc.baselines.beam import Plan, beam_search
 from edgewright.systems.aigc.baselines.bound import bound_prices, no_self_congestion
-from edgewright.systems.aigc.baselines.clairvoyant import Clairvoyant, foresee
+from edgewright.systems.aigc.baselines.clairvoyant import Clairvoyant, hindsight_policy
 from edgewright.systems.aigc.baselines.fluid import fluid, fluid_dual
 from edgewright.systems.aigc.baselines.greedy import Greedy
 from edgewright.systems.aigc.baselines.heuristic import AigcHeuristic
@@ -25,8 +25,8 @@ __all__ = [
     "bound_prices",
     "fluid",
     "fluid_dual",
-    "foresee",
     "greedy_in_turn",
+    "hindsight_policy",
     "no_self_congestion",
     "price_battery",
 ]

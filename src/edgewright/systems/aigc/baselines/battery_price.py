@@ -19,10 +19,10 @@ import numpy as np
 from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.loops.evaluate import (
-    Insight,
+    PrivilegedObservation,
     episode_inputs,
     full_information,
-    play_each,
+    run_episodes_each,
     summarise,
 )
 from edgewright.systems.aigc import AigcParams, AigcWorld
@@ -54,11 +54,13 @@ class BatteryPrice:
     toll: Array
     world: AigcWorld = static()
 
-    def start(self, key: Array) -> Array:
+    def init_carry(self, key: Array) -> Array:
         """Return the price of each device, not yet known: negative."""
         return jnp.full(self.world.devices, -1.0)
 
-    def act(self, key: Array, carry: Array, insight: Insight) -> tuple[Array, Decision]:
+    def act(
+        self, key: Array, carry: Array, insight: PrivilegedObservation
+    ) -> tuple[Array, Decision]:
         """Return the action of every device."""
         params, state, x = insight.params, insight.state, insight.x
         looked_up = jnp.interp(state.charge_pct, self.charge_pct, self.joule)
@@ -90,8 +92,8 @@ def price_battery(
     floor = float(params.charge_floor_pct)
     charges = floor + (100.0 - floor) * np.asarray(USABLE, np.float32)
     prices = np.asarray(MULTIPLES, np.float32) * float(joule_unit(params))
-    pinned = {"initial_charge_pct": [100.0]}
-    rows = episode_inputs(key, stream, EPISODES, slots, pinned)
+    fixed_inputs = {"initial_charge_pct": [100.0]}
+    rows = episode_inputs(key, stream, EPISODES, slots, fixed_inputs)
     earned = np.asarray(
         _earned(world, params, rows, jnp.asarray(charges), jnp.asarray(prices), jnp.asarray(tolls))
     )
@@ -126,8 +128,8 @@ def _earned(
             joule=joule[:, None],
             toll=jnp.broadcast_to(toll, charge.shape),
         )
-        played = play_each(
-            jax.random.key(0), world, params, policies, tiled, reveal=full_information
+        played = run_episodes_each(
+            jax.random.key(0), world, params, policies, tiled, observe_fn=full_information
         )  # the policy draws nothing
         reward = summarise(played, params.rejected_reward)["reward"]
         return jnp.mean(reward.reshape(len(charges), len(prices), episodes), axis=-1)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld
 from edgewright.systems.aigc.baselines.shadow_prices import TARIFFS, Tariff, tariff
 
@@ -32,11 +32,13 @@ class Plan:
     actions: Array
     value: Array  # mean reward of the episode
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory: the slot is in the state."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return what the plan says for this slot."""
         return carry, Decision(action=self.actions[insight.state.slot], aux=())
 
@@ -55,7 +57,7 @@ def beam_search(
     world: AigcWorld,
     params: AigcParams,
     inputs: AigcInputs,
-    missed_reward: float,
+    post_termination_reward: float,
     width: int = 64,
 ) -> Plan:
     """Return the best plan found for each episode, leaves ``[E, ...]``.
@@ -70,9 +72,9 @@ def beam_search(
         InputError: more than one device: the number of joint actions is beyond a beam.
     """
     if world.devices > 1:
-        problem = f"beam search plans for one device, and there are {world.devices}"
-        raise InputError(problem, where="world.devices", hint="use the clairvoyant planner")
-    return _search(world, params, inputs, jnp.float32(missed_reward), width)
+        message = f"beam search plans for one device, and there are {world.devices}"
+        raise InputError(message, where="world.devices", hint="use the clairvoyant planner")
+    return _search(world, params, inputs, jnp.float32(post_termination_reward), width)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "width"))

@@ -17,7 +17,7 @@ def no_self_congestion(
     world: AigcWorld,
     params: AigcParams,
     inputs: AigcInputs,
-    missed_reward: float,
+    post_termination_reward: float,
     *,
     battery: bool = True,
 ) -> Array:
@@ -35,7 +35,7 @@ def no_self_congestion(
 
     Args:
         inputs: leaves ``[T + 1, E, ...]``, the same that policies are evaluated on.
-        missed_reward: what a slot after an episode's end counts. The bound of a slot never falls
+        post_termination_reward: reward of a slot after an episode's end. A slot's bound never falls
             below it, nor below the reward of a task that is refused or whose device is out.
         battery: price the joules; without, the bound lets every device serve every slot that it
             could have charge for.
@@ -45,17 +45,17 @@ def no_self_congestion(
             server is loaded.
     """
     prices = PRICES if battery else PRICES[:1]
-    return _priced(world, params, inputs, jnp.float32(missed_reward), prices)[0]
+    return _priced(world, params, inputs, jnp.float32(post_termination_reward), prices)[0]
 
 
 def bound_prices(
-    world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed_reward: float
+    world: AigcWorld, params: AigcParams, inputs: AigcInputs, post_termination_reward: float
 ) -> Array:
     """Return the price of a joule [reward/J] that gives the bound, per episode and device.
 
     ``[E, M]``; 0 where the battery does not bind. Arguments as in :func:`no_self_congestion`.
     """
-    return _priced(world, params, inputs, jnp.float32(missed_reward), PRICES)[1]
+    return _priced(world, params, inputs, jnp.float32(post_termination_reward), PRICES)[1]
 
 
 PRICES = np.concatenate([np.zeros(1), np.geomspace(1e-4, 1.0, 31)]).astype(np.float32)

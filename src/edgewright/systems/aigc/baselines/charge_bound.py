@@ -14,7 +14,7 @@ from edgewright.core.records import Array
 from edgewright.systems.aigc import AigcParams, AigcWorld
 from edgewright.systems.aigc.baselines.relaxation import Relaxed, best_charge, scarce_at
 
-MOST_POINTS, LEAST_POINTS = 256, 32
+MAX_POINTS, MIN_POINTS = 256, 32
 """Charges at which the value is kept, fewer for each of many devices: the time is their product."""
 
 
@@ -67,7 +67,7 @@ def _device(
     battery_j: Array,
     price: Array,
 ) -> Array:
-    points = max(LEAST_POINTS, MOST_POINTS // relaxed.charge_pct.size)
+    points = max(MIN_POINTS, MAX_POINTS // relaxed.charge_pct.size)
     unserved = jnp.maximum(missed, params.rejected_reward)
     low, span = params.low_charge_pct, params.low_charge_span_pct
     first = low - span

@@ -13,7 +13,12 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight, full_information, play_each, summarise
+from edgewright.loops.evaluate import (
+    PrivilegedObservation,
+    full_information,
+    run_episodes_each,
+    summarise,
+)
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcWorld
 from edgewright.systems.aigc.baselines.rollout import look_ahead
 from edgewright.systems.aigc.baselines.shadow_prices import TARIFFS, Tariff, tariff
@@ -37,11 +42,13 @@ class Clairvoyant:
     world: AigcWorld = static()
     horizon: int = static(default=12)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory: the slot is in the state."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action of every device, the others being greedy."""
         ahead = insight.state.slot + 1 + jnp.arange(self.horizon - 1)
         last = jax.tree.leaves(self.future)[0].shape[0] - 1
@@ -51,14 +58,14 @@ class Clairvoyant:
         return carry, Decision(action=action, aux=())
 
 
-def foresee(
+def hindsight_policy(
     world: AigcWorld,
     params: AigcParams,
     inputs: AigcInputs,
-    missed_reward: float,
+    post_termination_reward: float,
     horizon: int = 12,
 ) -> Clairvoyant:
-    """Return the planner of every episode, leaves ``[E, ...]``, for ``loops.evaluate.play_each``.
+    """Return the planner of every episode, leaves ``[E, ...]``, for ``run_episodes_each``.
 
     It knows the future, so it also knows which prices serve it best there: all of
     :data:`TARIFFS` are played, and each episode keeps its best.
@@ -66,7 +73,7 @@ def foresee(
     Args:
         inputs: leaves ``[T + 1, E, ...]``, what the policy is going to be played on.
     """
-    return _foresee(world, params, inputs, jnp.float32(missed_reward), horizon)
+    return _foresee(world, params, inputs, jnp.float32(post_termination_reward), horizon)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "horizon"))
@@ -82,8 +89,8 @@ def _foresee(
         return Clairvoyant(world=world, horizon=horizon, future=future, tariff=prices)
 
     def earned(pair: Array) -> Array:
-        played = play_each(
-            jax.random.key(0), world, params, planners(*pair), inputs, reveal=full_information
+        played = run_episodes_each(
+            jax.random.key(0), world, params, planners(*pair), inputs, observe_fn=full_information
         )  # the planner draws nothing
         return summarise(played, missed)["reward"]
 
@@ -92,4 +99,4 @@ def _foresee(
     return planners(tried[best, 0], tried[best, 1])
 
 
-__all__ = ["Clairvoyant", "foresee"]
+__all__ = ["Clairvoyant", "hindsight_policy"]

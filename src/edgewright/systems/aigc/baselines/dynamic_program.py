@@ -20,7 +20,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, price_list
 
 MODES = 3
@@ -30,7 +30,7 @@ OFF_LATTICE = 1e-2
 
 COARSER = "choose work, speeds, background and energies with a common unit"
 
-MOST_STATES = 1_000_000
+MAX_STATES = 1_000_000
 """States that are tabulated at most: beyond, the units of the world are too fine."""
 
 
@@ -77,11 +77,13 @@ class TablePolicy:
     lattice: Lattice
     action: Array  # [T, S, 3] or [1, S, 3]
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action of the device."""
         slot = jnp.minimum(insight.state.slot, self.action.shape[0] - 1)
         row = self.action[slot, self.lattice.index(insight.state)]
@@ -109,18 +111,18 @@ def tabulate(
             many states.
     """
     if world.devices != 1 or world.servers != 1 or world.wait != "backlog":
-        problem = "the dynamic program needs one device, one server and wait = 'backlog'"
-        raise InputError(problem, where="world", hint="see the scenario aigc-toy")
+        message = "the dynamic program needs one device, one server and wait = 'backlog'"
+        raise InputError(message, where="world", hint="see the scenario aigc-toy")
     lattice = _lattice(world, params, x, deepest_gcycles)
     size = math.prod(int(count) for count in lattice.count)
-    if size > MOST_STATES:
-        problem = f"backlogs and charge take {size:,} values, more than {MOST_STATES:,}"
-        raise InputError(problem, where="params", hint=COARSER)
+    if size > MAX_STATES:
+        message = f"backlogs and charge take {size:,} values, more than {MAX_STATES:,}"
+        raise InputError(message, where="params", hint=COARSER)
     states = _states(lattice)
     objective, reward, following, ended, outside, off = _tables(world, params, x, lattice, states)
     if float(off) > OFF_LATTICE:
-        problem = f"backlogs or charge leave the lattice by {float(off):.3f} of its unit"
-        raise InputError(problem, where="params", hint=COARSER)
+        message = f"backlogs or charge leave the lattice by {float(off):.3f} of its unit"
+        raise InputError(message, where="params", hint=COARSER)
     return Model(
         lattice=lattice,
         modes=jnp.asarray(modes, jnp.float32),
@@ -132,15 +134,15 @@ def tabulate(
     )
 
 
-def best_mean(model: Model, slots: int, missed_reward: float) -> Solution:
+def best_mean(model: Model, slots: int, post_termination_reward: float) -> Solution:
     """Return the optimum of what an evaluation measures: the *sum* over ``slots``, missed ones too.
 
     An evaluation counts a missed slot like the worst slot before, where that is below
-    ``missed_reward``; here it counts ``missed_reward``. So the value is never below the optimum,
+    ``post_termination_reward``; here it counts that. So the value is never below the optimum,
     and it *is* the optimum where playing the policy earns it.
     """
     left = jnp.arange(slots - 1, -1, -1, dtype=jnp.float32)
-    return _backward(model, model.objective, jnp.float32(1.0), left * missed_reward)
+    return _backward(model, model.objective, jnp.float32(1.0), left * post_termination_reward)
 
 
 def best_discounted(model: Model, discount: float, tolerance: float = 1e-4) -> Solution:

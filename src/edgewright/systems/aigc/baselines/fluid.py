@@ -37,7 +37,9 @@ RATE, STEPS = 0.1, 120
 """Adam's first step, falling to zero in a straight line, and their number."""
 
 
-def fluid(world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed_reward: float) -> Array:
+def fluid(
+    world: AigcWorld, params: AigcParams, inputs: AigcInputs, post_termination_reward: float
+) -> Array:
     """Return an upper bound on the mean reward per slot and device of each episode, ``[E]``.
 
     Own work in a server (beyond what others have there) moves by ``O' = max(0, O + sent - spare)``
@@ -59,15 +61,15 @@ def fluid(world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed_rewar
     Raises:
         InputError: as :func:`no_self_congestion`.
     """
-    return _fluid(world, params, inputs, jnp.float32(missed_reward))
+    return _fluid(world, params, inputs, jnp.float32(post_termination_reward))
 
 
 def fluid_dual(
-    world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed_reward: float
+    world: AigcWorld, params: AigcParams, inputs: AigcInputs, post_termination_reward: float
 ) -> tuple[Array, Prices]:
     """Return the bound ``[E]`` with the battery only priced, and the prices it was reached at."""
     relaxed = relax(world, params, inputs)
-    return descend(world, params, relaxed, jnp.float32(missed_reward))
+    return descend(world, params, relaxed, jnp.float32(post_termination_reward))
 
 
 @functools.partial(jax.jit, static_argnames=("world",))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import (
     AigcInputs,
     AigcParams,
@@ -57,11 +57,13 @@ class Greedy:
     nominal: bool = static(default=False)
     fixed_level: int | None = static(default=None)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action of every device."""
         state = insight.state
         if self.nominal:

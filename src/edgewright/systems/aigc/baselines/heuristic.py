@@ -7,7 +7,7 @@ import dataclasses
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcWorld
 from edgewright.systems.aigc.baselines.greedy import immediate_rewards
 from edgewright.systems.aigc.baselines.rules import shortest_wait
@@ -29,11 +29,13 @@ class AigcHeuristic:
     world: AigcWorld = static()
     fair: bool = static(default=False)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action of every device."""
         world, state = self.world, insight.state
         best = world.qualities - 1

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Decision, Outcome, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcParams, AigcState, AigcWorld
 from edgewright.systems.aigc.baselines.sequential_greedy import greedy_in_turn
 from edgewright.systems.aigc.baselines.shadow_prices import Tariff
 
-MOST_DEVICES = 32
+MAX_DEVICES = 32
 """The planner simulates ``devices * actions * futures`` futures for one decision: no more."""
 
 
@@ -39,16 +39,18 @@ class Rollout:
     horizon: int = static(default=12)
     futures: int = static(default=8)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action of every device. Consumes ``key``."""
 
         def imagine(key: Array) -> Any:
             length = self.horizon - 1
-            rows = self.model.take(self.model.resume(key, insight.x), max(length, 1))[1]
+            rows = self.model.next_rows(self.model.resume(key, insight.x), max(length, 1))[1]
             return jax.tree.map(lambda leaf: leaf[:length], rows)
 
         futures = jax.vmap(imagine)(jax.random.split(key, self.futures))
@@ -58,7 +60,7 @@ class Rollout:
 
 def look_ahead(
     world: AigcWorld,
-    insight: Insight,
+    insight: PrivilegedObservation,
     futures: Any,
     counted: Array,
     tariff: Tariff | None = None,

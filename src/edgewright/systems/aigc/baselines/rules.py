@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcParams, AigcState, AigcWorld
 
 
@@ -18,11 +18,13 @@ class Random:
 
     world: AigcWorld = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Draw an action for every device."""
         action = jax.random.randint(key, (self.world.devices,), 0, self.world.actions)
         return carry, Decision(action=action, aux=())
@@ -42,11 +44,13 @@ class Rule:
     place: Literal["local", "shortest"] = static()
     level: int = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the rule's action for every device."""
         location = jnp.zeros((self.world.devices,), jnp.int32)
         if self.place == "shortest":

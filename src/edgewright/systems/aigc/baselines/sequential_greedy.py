@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import (
     AigcInputs,
     AigcParams,
@@ -68,11 +68,13 @@ class GreedyInTurn:
 
     world: AigcWorld = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action of every device."""
         action = greedy_in_turn(self.world, insight.params, insight.state, insight.x)
         return carry, Decision(action=action, aux=())

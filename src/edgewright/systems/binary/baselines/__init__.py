@@ -1,7 +1,7 @@
 """What learners are measured against in the binary world: rules, searches, the optimum, a bound."""
 
 from edgewright.systems.binary.baselines.exact import (
-    MOST_DEVICES,
+    MAX_DEVICES,
     Optimum,
     check_size,
     enumerate_actions,
@@ -12,7 +12,7 @@ from edgewright.systems.binary.baselines.relaxation import lower_bound
 from edgewright.systems.binary.baselines.rules import Fixed, Greedy, OneFlip, Prefix, RandomActions
 
 __all__ = [
-    "MOST_DEVICES",
+    "MAX_DEVICES",
     "Fixed",
     "Greedy",
     "OneFlip",

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.binary import (
     BinaryParams,
     BinaryWorld,
@@ -23,7 +23,7 @@ from edgewright.systems.binary import (
     total_s,
 )
 
-MOST_DEVICES = 20
+MAX_DEVICES = 20
 """Above it 2^N actions are refused; use the bound of :mod:`edgewright.systems.binary.baselines`."""
 
 _TABLE_BITS = 10
@@ -32,9 +32,9 @@ _TABLE_BITS = 10
 
 def check_size(devices: int) -> None:
     """Refuse a number of devices whose actions cannot all be tried."""
-    if devices > MOST_DEVICES:
+    if devices > MAX_DEVICES:
         raise InputError(
-            f"exact enumeration of 2^{devices} actions was asked for; it goes to 2^{MOST_DEVICES}",
+            f"exact enumeration of 2^{devices} actions was asked for; it goes to 2^{MAX_DEVICES}",
             where="world.devices",
             hint="use the policy 'one-flip' and the convex bound, or lower the number of devices",
         )
@@ -96,11 +96,13 @@ class Optimum:
 
     world: BinaryWorld = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action ``[N]`` of least cost."""
         need = needs(insight.params, insight.x.gain)
         if self.world.objective == "separable":

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, record, static
-from edgewright.loops.evaluate import Insight
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.binary import BinaryWorld, Load, Needs, alone_s, load, needs, total_s
 
 
@@ -29,11 +29,13 @@ class Fixed:
     world: BinaryWorld = static()
     bit: int = static(default=0)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the bit for every device."""
         return carry, Decision(action=jnp.full(self.world.devices, self.bit, jnp.int32), aux=())
 
@@ -45,11 +47,13 @@ class RandomActions:
     world: BinaryWorld = static()
     candidates: int = static(default=1)
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Draw actions and return the cheapest. Consumes ``key``."""
         drawn = self.propose(key, jnp.zeros((self.world.devices, 1)))
         cost = cost_of(self.world, needs(insight.params, insight.x.gain), drawn)
@@ -73,11 +77,13 @@ class Greedy:
     world: BinaryWorld = static()
     kind: Literal["selfish", "equal", "sequential"] = static(default="sequential")
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action ``[N]``."""
         need = needs(insight.params, insight.x.gain)
         if self.kind == "sequential":
@@ -107,11 +113,13 @@ class Prefix:
 
     world: BinaryWorld = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return the action ``[N]``."""
         need = needs(insight.params, insight.x.gain)
         alone = alone_s(need)
@@ -131,11 +139,13 @@ class OneFlip:
 
     world: BinaryWorld = static()
 
-    def start(self, key: Array) -> tuple[()]:
+    def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
         return ()
 
-    def act(self, key: Array, carry: tuple[()], insight: Insight) -> tuple[tuple[()], Decision]:
+    def act(
+        self, key: Array, carry: tuple[()], insight: PrivilegedObservation
+    ) -> tuple[tuple[()], Decision]:
         """Return an action ``[N]`` that no single flip improves."""
         need = needs(insight.params, insight.x.gain)
 
