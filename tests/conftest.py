@@ -25,6 +25,8 @@ from edgewright.core.compilation import keep_compilations
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState
 
 CACHE = "EDGEWRIGHT_CACHE"
+KEPT = "EDGEWRIGHT_TEST_CACHE"
+"""A folder of compilations that outlives a run of the tests, while somebody works on them."""
 QUICKEST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 """Tests compile far more than they compute. Measured in tests/baselines: level 0 takes a fifth less
 time than level 1, and a fifth less again without the emitters of fusions."""
@@ -37,7 +39,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 def pytest_configure(config: pytest.Config) -> None:
     """Let all workers and commands of this run share what they compile, and nothing older."""
     if not hasattr(config, "workerinput"):
-        os.environ[CACHE] = tempfile.mkdtemp(prefix="edgewright-tests-")
+        os.environ[CACHE] = os.environ.get(KEPT) or tempfile.mkdtemp(prefix="edgewright-tests-")
     os.environ.setdefault("XLA_FLAGS", QUICKEST)
     keep_compilations()
 
@@ -45,7 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Throw away what was compiled."""
     if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True)
+        folder = os.environ.pop(CACHE)
+        if folder != os.environ.get(KEPT):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 HEAVY: dict[str, Any] = {
