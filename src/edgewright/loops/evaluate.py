@@ -63,7 +63,7 @@ def _draw(key: Array, stream: Stream[Any], episodes: int, length: int) -> Any:
     return next_rows(stream, carry, length)[1]
 
 
-@functools.partial(jax.jit, static_argnames=("world", "reveal"))
+@functools.partial(jax.jit, static_argnames=("world", "observe_fn"))
 def play(
     key: Array,
     world: World,
@@ -83,7 +83,7 @@ def play(
     return EpisodeBatch(metrics=seen.metrics, alive=~over, terminated=seen.terminated & ~over)
 
 
-@functools.partial(jax.jit, static_argnames=("world", "reveal"))
+@functools.partial(jax.jit, static_argnames=("world", "observe_fn"))
 def run_episodes_each(
     key: Array,
     world: World,
