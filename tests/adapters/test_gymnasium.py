@@ -23,7 +23,7 @@ from edgewright.adapters import registration
 from edgewright.adapters.games import NUMBERS, ROWS
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record
-from edgewright.loops.unroll import init_rollout, take, unroll
+from edgewright.loops.unroll import init_rollout, next_rows, unroll
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load, shipped
 from edgewright.systems.probes import ProbeWorld, probe
@@ -100,7 +100,7 @@ def drawn_inputs(problem: Problem, numbers: list[int], steps: int) -> Any:
     carry = jax.vmap(stream.init_carry)(keys)
     blocks = []
     for _ in range(-(-(steps + 1) // ROWS)):
-        carry, rows = take(stream, carry, ROWS)
+        carry, rows = next_rows(stream, carry, ROWS)
         blocks.append(rows)
     joined = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: steps + 1], *blocks)
     return joined

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 from edgewright.core.records import Trajectory
-from edgewright.loops.unroll import init_rollout, take, unroll
+from edgewright.loops.unroll import init_rollout, next_rows, unroll
 from edgewright.systems.probes import ProbeParams, ProbeWorld, probe
 
 WORLD = ProbeWorld()
@@ -22,7 +22,7 @@ def _play(key: Any, params: Any, policy: Any, steps: int, games: int) -> Traject
     stream_key, rollout_key, play_key = jax.random.split(key, 3)
     stream = WORLD.inputs(params)
     carry = jax.vmap(stream.init_carry)(jax.random.split(stream_key, games))
-    _, rows = take(stream, carry, steps + 1)
+    _, rows = next_rows(stream, carry, steps + 1)
     first, after = jax.tree.map(lambda a: a[0], rows), jax.tree.map(lambda a: a[1:], rows)
     start = init_rollout(rollout_key, WORLD, params, policy, first)
     return unroll(play_key, WORLD, params, policy, start, after)[1]

@@ -24,7 +24,7 @@ from edgewright.export.layers import Dense, Dueling, Tanh, run
 
 @pytest.fixture(scope="module")
 def parent(bundles):
-    return pipeline.init_training(load(bundles["dqn"]))
+    return pipeline.begin(load(bundles["dqn"]))
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_a_manifest_of_other_layers_than_the_graph_is_refused(parent, entry):
         del wrong["policy"]["precision"]
     bundle = dataclasses.replace(parent.bundle, facts={**parent.bundle.facts, "graphs": wrong})
     with pytest.raises(InputError, match="manifest's (layers|head)"):
-        pipeline.init_training(bundle)
+        pipeline.begin(bundle)
 
 
 def test_zeros_stay_zeros_while_the_rest_is_tuned(parent, rows):

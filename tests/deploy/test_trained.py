@@ -92,7 +92,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
         assert 0 <= row["agreement"] <= 1
     assert found["gate"]["passed"]
     assert load(out).version == found["version"]
-    assert [init_rollout["stage"] for init_rollout in load(out).facts["lineage"]] == [
+    assert [stage["stage"] for stage in load(out).facts["lineage"]] == [
         "prune:0.25",
         "int8",
     ]

@@ -90,7 +90,7 @@ def test_same_key_same_rows_other_key_other_rows(name: str) -> None:
 @pytest.mark.parametrize("name", PROCESSES)
 def test_blocks_join_without_a_seam(name: str) -> None:
     process = PROCESSES[name]
-    take = jax.jit(process.take)
+    take = jax.jit(process.next_rows)
     bits = bits_for(process, KEY, 20)
     start = process.init_carry(jax.random.key(5))
     memory, first = take(start, bits[:, :7])
@@ -332,7 +332,7 @@ def test_autoregressive_equals_its_recursion() -> None:
     # The same random numbers, one step at a time.
     process = autoregressive((2,))
     memory, bits = process.init_carry(KEY), bits_for(process, KEY, 50)
-    last, fast = jax.jit(process.take)(memory, bits)
+    last, fast = jax.jit(process.next_rows)(memory, bits)
     noise = np.asarray(p.normal(bits[0]), np.float64)
     spread = math.sqrt(math.log(1.25))
     state = np.asarray(memory, np.float64)

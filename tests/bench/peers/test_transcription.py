@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 
 from edgewright.bench.peers.transcription import Row, TranscribedEnv, drawn
 from edgewright.core.errors import InputError
-from edgewright.loops.unroll import take
+from edgewright.loops.unroll import next_rows
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 
@@ -44,8 +44,8 @@ def test_it_is_the_world(name: str, overrides: dict[str, Any]) -> None:
     scenario = load(name, overrides)
     problem = build(scenario)
     world, params = problem.world, problem.params
-    carry = jax.vmap(problem.train_stream.start)(jax.random.split(jax.random.key(1), 1))
-    _, batch = jax.jit(take, static_argnums=2)(problem.train_stream, carry, STEPS + 1)
+    carry = jax.vmap(problem.train_stream.init_carry)(jax.random.split(jax.random.key(1), 1))
+    _, batch = jax.jit(next_rows, static_argnums=2)(problem.train_stream, carry, STEPS + 1)
     inputs = jax.tree.map(lambda leaf: leaf[:, 0], batch)
     rows = rows_of(inputs)
     actions = np.random.default_rng(0).integers(0, world.actions, STEPS)
@@ -82,8 +82,8 @@ def test_it_is_the_world(name: str, overrides: dict[str, Any]) -> None:
 def test_its_own_inputs_have_the_scenarios_law() -> None:
     scenario = load("aigc-heavy")
     problem = build(scenario)
-    carry = jax.vmap(problem.train_stream.start)(jax.random.split(jax.random.key(0), 50))
-    _, batch = jax.jit(take, static_argnums=2)(problem.train_stream, carry, 400)
+    carry = jax.vmap(problem.train_stream.init_carry)(jax.random.split(jax.random.key(0), 50))
+    _, batch = jax.jit(next_rows, static_argnums=2)(problem.train_stream, carry, 400)
     ours = jax.tree.map(lambda leaf: np.asarray(leaf), batch)
     theirs: list[Row] = []
     for seed in range(50):
