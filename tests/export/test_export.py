@@ -92,7 +92,7 @@ def test_a_bundle_of_other_sizes_does_not_compete(bundles):
 
 def test_the_raw_observation_takes_the_mode_by_name_and_bears_no_rules(deployable):
     problem = deployable["built"]
-    world = dataclasses.replace(problem.world, obs="seed")
+    world = dataclasses.replace(problem.world, obs="paper")
     seen = np.ones((4, 11), np.float32)
     words = vocabulary(world, problem.params)
     interface = interface_of(words, words.head, ("x",) * 11, seen)

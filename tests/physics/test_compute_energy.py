@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewright.physics.compute import actual_work_gcycles, density_work_gcycles, service_s
+from edgewright.physics.compute import actual_work_gcycles, service_s
 from edgewright.physics.energy import dvfs_j, per_cycle_j, transfer_j
 
 LADDER = jnp.array([0.5, 1.0, 2.0])
 MEAN = jnp.float32(5.5)
-SECONDS_A_YEAR = 365.25 * 24 * 3600
 positive = st.floats(0.01, 100.0)
 
 
@@ -31,13 +30,6 @@ def test_service_times_of_section_4() -> None:
     np.testing.assert_allclose(
         service_s(work, jnp.float32(16.0)), [0.171875, 0.34375, 0.6875], rtol=1e-6
     )
-
-
-def test_density_work_takes_twelve_years() -> None:
-    # 17.5 MB = 1.4e8 bit; x 5.5 G-cycle/bit = 7.7e8 G-cycle; / 2 GHz = 3.85e8 s = 12.2 years
-    work = density_work_gcycles(MEAN, jnp.float32(17.5))
-    assert work == pytest.approx(7.7e8, rel=1e-6)
-    assert service_s(work, jnp.float32(2.0)) / SECONDS_A_YEAR == pytest.approx(12.2, abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ CASES = [
     ('[params]\nslot_s = "fast"\n', r"params\.slot_s = 'fast': .*valid number"),
     ("[params]\nslot_s = nan\n", r"params\.slot_s = nan"),
     ("[world]\nservers = 0\n", r"world\.servers = 0: .*greater than or equal to 1"),
-    ('[world]\nobs = "ful"\n', r"world\.obs = 'ful': .*'full', 'device' or 'seed'"),
+    ('[world]\nobs = "ful"\n', r"world\.obs = 'ful': .*'full', 'device' or 'paper'"),
     ("[params\nslot_s = 1.0\n", r"mine\.toml: not valid TOML: .*line 4"),
     ("[streams]\nmode = { kind = 'categorical', probabilities = [0.5, 0.5] }\n", "3 modes"),
     ("[streams]\nmode = { kind = 'uniform', low = 0.0, high = 3.0 }\n", "cannot draw a mode"),
@@ -162,8 +162,8 @@ def test_recordings_need_a_folder(monkeypatch, tmp_path):
 
 
 def test_pinned_inputs_must_exist():
-    with pytest.raises(InputError, match=r"pinned\.charge: there is no such input"):
-        build(load("aigc-heavy", {"evaluation.pinned.charge": [1.0]}))
+    with pytest.raises(InputError, match=r"fixed_inputs\.charge: there is no such input"):
+        build(load("aigc-heavy", {"evaluation.fixed_inputs.charge": [1.0]}))
 
 
 @pytest.mark.parametrize("name", learner_names(build(load("aigc-heavy")).world, "aigc"))

@@ -59,7 +59,7 @@ CASES = [
     ({"streams.mode.probabilities": [[0.5, 0.5]] * 16}, r"2 probabilities for 3 modes"),
     ({"streams.bandwidth_mbps.low": [0.0] * 16}, r"bandwidth may fall to 0"),
     ({"streams.gap_s": {"kind": "uniform", "low": [1.0], "high": 2.0}}, r"gap_s has none"),
-    ({"world.edge_energy": "cubic"}, r"params\.kappa: .* devices differ in it"),
+    ({"world.reading": "paper"}, r"params\.kappa: .* devices differ in it"),
     ({"world.reach": 4}, r"world\.reach: 4 servers are in reach of a device, but .* is 3"),
     ({"world.reach": 2}, r"world\.reach: .* nothing says which\nhint: add \[params\.placement\]"),
 ]

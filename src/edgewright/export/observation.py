@@ -144,7 +144,7 @@ def _(world: AigcWorld, params: Any) -> ObservationSchema:
         Output("level", "quality level, 0 is the lowest", tuple(map(str, range(world.qualities)))),
     )
     tables = {"location": location, "level": level}
-    quantities = _seed(world) if world.obs == "seed" else _full(world)
+    quantities = _seed(world) if world.obs == "paper" else _full(world)
     return ObservationSchema(quantities, CategoricalHead(outputs, tables))
 
 
@@ -210,7 +210,7 @@ def _own() -> tuple[FeatureSpec, ...]:
 
 
 def _seed(world: AigcWorld) -> tuple[FeatureSpec, ...]:
-    """Return the fields of ``obs = "seed"``, equation (18): raw units."""
+    """Return the fields of ``obs = "paper"``, equation (18): raw units."""
     return (
         FeatureSpec("task_number", "", "tasks since the start of the episode"),
         FeatureSpec("input_mb", "MB", "size of the task's input"),
@@ -243,9 +243,9 @@ def row_insight(world: AigcWorld, params: Any, row: Any) -> Any:
     Raises:
         InputError: the world hides something from its observations that a rule may look at.
     """
-    if world.obs != "full" or world.wait != "backlog":
-        message = f"with obs = '{world.obs}', wait = '{world.wait}' an observation is not the state"
-        raise InputError(message, where="export", hint="rules need obs = 'full', wait = 'backlog'")
+    if world.obs != "full" or world.reading != "ours":
+        message = f"with obs = '{world.obs}', reading = '{world.reading}' observations hide state"
+        raise InputError(message, where="export", hint="rules need obs = 'full', reading = 'ours'")
     if world.reach or any(np.ndim(getattr(params, name)) for name in OF_A_DEVICE):
         message = "a rule uses numbers or places of its device, which differ between devices here"
         raise InputError(message, where="export", hint="export a trained run, or leave rules out")

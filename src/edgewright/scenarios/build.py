@@ -31,7 +31,7 @@ def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Problem
 def _check_pinned(scenario: Scenario[Any, Any, Any], system: System) -> None:
     names = list(entries(scenario))
     for name, grid in scenario.evaluation.fixed_inputs.items():
-        key = f"evaluation.pinned.{name}"
+        key = f"evaluation.fixed_inputs.{name}"
         if name not in names:
             raise InputError("there is no such input", where=key, hint=nearest(name, names))
         low, high = system.ranges.get(name, (-float("inf"), float("inf")))

@@ -36,16 +36,9 @@ HARD = {"load_limit_gcycles": 40.0, "battery_j": 4e3, "idle_w": 0.5, "horizon_sl
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "one": {},
-    "one device reject": {"energy_account": "device", "overflow": "reject"},
-    "one literal drain slots high": {
-        "energy_account": "literal", "drain_during_upload": True, "wait": "slots",
-        "load_weighting": "high",
-    },
+    "one reject": {"overflow": "reject"},
     "three": {"devices": 3},
-    "three device reject drain": {
-        "devices": 3, "energy_account": "device", "overflow": "reject",
-        "drain_during_upload": True,
-    },
+    "three reject": {"devices": 3, "overflow": "reject"},
 }  # fmt: skip
 
 
@@ -210,7 +203,7 @@ def test_being_refused_does_not_beat_the_bound(
     rejected: float, aigc_params: Build, aigc_inputs: Build
 ) -> None:
     """Refused while quality is worth little, it keeps the charge that makes it worth more later."""
-    world = AigcWorld(overflow="reject", energy_account="device")
+    world = AigcWorld(overflow="reject")
     params = aigc_params(
         load_limit_gcycles=30.0, battery_j=200.0, rejected_reward=rejected, delay_norm_s=1e3
     )
@@ -283,9 +276,9 @@ def test_bound_counts_the_horizon_only(aigc_params: Build, aigc_inputs: Build) -
     assert long > short + 0.05
 
 
-def test_bound_refuses_the_literal_low_load(aigc_params: Build, aigc_inputs: Build) -> None:
-    world, params = AigcWorld(load_weighting="literal_low_load"), aigc_params()
-    with pytest.raises(InputError, match="literal_low_load"):
+def test_bound_refuses_the_reading_of_the_paper(aigc_params: Build, aigc_inputs: Build) -> None:
+    world, params = AigcWorld(reading="paper"), aigc_params()
+    with pytest.raises(InputError, match="reading = 'paper'"):
         no_self_congestion(world, params, by_hand(aigc_inputs, 4), MISSED)
 
 

@@ -33,9 +33,7 @@ ROUNDING = 1e-4
 
 WORLDS: dict[str, dict[str, Any]] = {
     "one": {},
-    "one reject": {"world.overflow": "reject", "world.energy_account": "device",
-                   "world.drain_during_upload": True},
-    "one slots": {"world.wait": "slots"},
+    "one reject": {"world.overflow": "reject"},
     "four near": {"world.devices": 4, "world.servers": 3, "world.reach": 2,
                   "params.background_utilisation": 0.6,
                   "params.placement": {"kind": "uniform", "width_m": 500.0, "height_m": 500.0,
@@ -287,7 +285,7 @@ def _primal(problem: Problem, one: Any, at: Any) -> float:
     """
     world, params = problem.world, problem.params
     charge = best_charge(world, params, one)
-    scarce = scarce_at(params, one.load_need, charge)
+    scarce = scarce_at(params, charge)
     reward = np.asarray(one.plenty - scarce[:, None] * one.scarcity_cost)[..., 0]  # [T, A]
     work = np.asarray(one.work_gcycles)[..., 0]
     slots, actions = reward.shape

@@ -74,9 +74,8 @@ def rewards_by_stepping(world: AigcWorld, params: Any, state: Any, x: Any) -> np
 WORLDS = [
     {},
     {"overflow": "reject"},
-    {"energy_account": "device"},
-    {"wait": "slots", "drain_during_upload": True},
-    {"quality_action": False, "load_weighting": "high"},
+    {"reading": "paper"},
+    {"quality_action": False, "overflow": "reject"},
 ]
 
 

@@ -93,14 +93,14 @@ def test_full_observation_columns(
         np.testing.assert_allclose(columns[name], values, rtol=1e-6, err_msg=name)
 
 
-def test_seed_observation_is_equation_18_in_raw_units(
+def test_paper_observation_is_equation_18_in_raw_units(
     aigc_params: Build, aigc_state: Build, aigc_inputs: Build
 ) -> None:
     """u, D, C, u_mode, bat, f_loc, F_edge, B(t), L(t), and nothing else."""
     params = aigc_params(server_ghz=[16.0, 12.0], device_ghz=2.5)
     state = aigc_state(charge=43.0, local=5.0, server=[16.0, 32.0], slot=7)
     x = aigc_inputs(input_mb=12.5, work_gcycles=4.0, mode=2, bandwidth_mbps=75.0)
-    columns = named(AigcWorld(obs="seed"), params, state, x)
+    columns = named(AigcWorld(obs="paper"), params, state, x)
     expected = {
         "task_number": 7, "input_mb": 12.5, "work_gcycles": 4, "mode": 2, "charge_pct": 43,
         "device_ghz": 2.5, "server_1_ghz": 16, "server_2_ghz": 12, "bandwidth_mbps": 75,
@@ -192,12 +192,13 @@ def test_charge_never_rises_and_pays_for_the_energy(
 # ------------------------------------------------------------------ the reward is a stated function
 
 
-@pytest.mark.parametrize("account", ["system", "device", "literal"])
+@pytest.mark.parametrize("reading", ["ours", "paper"])
 def test_reward_is_a_function_of_the_metrics(
-    account: Any, aigc_params: Build, aigc_rows: Build
+    reading: Any, aigc_params: Build, aigc_rows: Build
 ) -> None:
-    world = AigcWorld(devices=3, energy_account=account, overflow="reject")
-    params = aigc_params(load_limit_gcycles=25.0, battery_j=2e3)
+    world = AigcWorld(devices=3, reading=reading, overflow="reject")
+    # a threshold of 0: no load is low, so the weights follow the charge in both readings
+    params = aigc_params(load_limit_gcycles=25.0, battery_j=2e3, load_threshold=0.0)
     rng = np.random.default_rng(5)
     rows = aigc_rows(rng, STEPS, 3, charge=(15.0, 60.0))
     made = jax.tree.map(np.asarray, played(world, params, rng.integers(0, 9, (STEPS, 3)), rows))
@@ -215,10 +216,9 @@ def test_reward_is_a_function_of_the_metrics(
     assert 0 < (~served).sum() < served.sum()
     remote = m.location > 0
     energy = {
-        "system": m.device_energy_j + m.edge_energy_j,
-        "device": m.device_energy_j,
-        "literal": np.where(remote, m.edge_energy_j, m.device_energy_j),
-    }[account]
+        "ours": m.device_energy_j + m.edge_energy_j,
+        "paper": np.where(remote, m.edge_energy_j, m.device_energy_j),
+    }[reading]
     np.testing.assert_allclose(m.energy_j[served], energy[served], rtol=1e-6)
     # the learner's reward differs by the terminal reward only, and is 0 for a device that is out
     active = m.charge_pct >= 10.0
@@ -231,13 +231,13 @@ def test_reward_is_a_function_of_the_metrics(
 
 @given(
     charge=st.floats(0, 100), load=st.floats(0, 160), mode=st.integers(0, 2),
-    weighting=st.sampled_from(["off", "high", "literal_low_load"]), adaptive=st.booleans(),
+    reading=st.sampled_from(["ours", "paper"]), adaptive=st.booleans(),
 )  # fmt: skip
 def test_weights_sum_to_one_in_every_state(
     aigc_params: Build, aigc_state: Build, charge: float, load: float, mode: int,
-    weighting: Any, adaptive: bool,
+    reading: Any, adaptive: bool,
 ) -> None:  # fmt: skip
-    world = AigcWorld(load_weighting=weighting, adaptive_weights=adaptive)
+    world = AigcWorld(reading=reading, adaptive_weights=adaptive)
     state = aigc_state(charge=charge, server=[load, 160.0])
     made = np.asarray(weights(world, aigc_params(), state, jnp.array([mode])))[0]
     assert made.sum() == pytest.approx(1.0, abs=1e-6)
@@ -426,13 +426,13 @@ def test_a_faster_server_never_lowers_a_reward(
 
 @given(
     local=st.floats(0, 100), server=st.floats(0, 150), action=st.integers(0, 8),
-    wait=st.sampled_from(["backlog", "slots"]), drain=st.booleans(),
+    reading=st.sampled_from(["ours", "paper"]),
 )  # fmt: skip
 def test_empty_queues_never_delay_more(
     aigc_params: Build, aigc_state: Build, aigc_inputs: Build,
-    local: float, server: float, action: int, wait: Any, drain: bool,
+    local: float, server: float, action: int, reading: Any,
 ) -> None:  # fmt: skip
-    world = AigcWorld(wait=wait, drain_during_upload=drain)
+    world = AigcWorld(reading=reading)
     step = one_step(world)
     params, x = aigc_params(), aigc_inputs()
     choice = jnp.array([action])

@@ -139,7 +139,7 @@ def test_the_number_of_devices_varies_and_the_empty_places_cost_nothing():
 
 
 def test_in_the_document_as_written_a_comparison_is_the_optimum():
-    scenario = load("binary-seed", {"params.horizon_slots": 60, "evaluation.episodes": 3})
+    scenario = load("binary-paper", {"params.horizon_slots": 60, "evaluation.episodes": 3})
     problem = build(scenario)
     assert problem.world.objective == "separable"
     exams = draw_exams(scenario.evaluation, problem)

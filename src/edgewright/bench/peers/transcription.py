@@ -26,16 +26,11 @@ BLOCK = 128
 
 PLAIN = {
     "devices": 1,
-    "energy_account": "system",
-    "edge_energy": "per_cycle",
+    "reading": "ours",
     "obs": "full",
     "overflow": "end",
-    "wait": "backlog",
-    "work": "total",
-    "load_weighting": "off",
     "adaptive_weights": True,
     "quality_action": True,
-    "drain_during_upload": False,
 }
 """The switches of the world that are transcribed."""
 

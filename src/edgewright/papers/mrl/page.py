@@ -36,7 +36,7 @@ def notes(table: Table) -> list[str]:
         "(120, 80). 'dnn-scenario' alone is told weights, sizes and work. Rules are told "
         "everything.",
         "In the model as MRL writes it nothing is shared, and one comparison for each device is "
-        "the optimum (`binary-seed`); what is judged here is the coupled reading.",
+        "the optimum (`binary-paper`); what is judged here is the coupled reading.",
     ]
     if plan.quick:
         said.append(

@@ -117,7 +117,7 @@ def in_setting(name: str, setting: str) -> tuple[str, dict[str, Any]]:
     rewards, whose scaling made it worse when it was tried (``dqn-scaled`` has it).
     """
     if setting == "document":
-        raw: dict[str, Any] = {"world.obs": "seed"}
+        raw: dict[str, Any] = {"world.obs": "paper"}
         if name == "dqn":
             raw |= {"learner.normalize_observations": False, "learner.normalize_rewards": False}
         return name, raw

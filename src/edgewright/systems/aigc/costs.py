@@ -7,7 +7,7 @@ takes their best.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,7 @@ import jax.numpy as jnp
 from edgewright.core.records import Array, record
 from edgewright.physics import compute, energy, preference, queues, radio
 from edgewright.systems.aigc.records import OF_A_DEVICE, AigcInputs, AigcParams, AigcState
-
-if TYPE_CHECKING:
-    from edgewright.systems.aigc.world import AigcWorld
+from edgewright.systems.aigc.structure import AigcStructure
 
 
 @record
@@ -44,21 +42,22 @@ def pick(values: Array, index: Array) -> Array:
     return chosen
 
 
-def need(world: AigcWorld, params: AigcParams, state: AigcState) -> Array:
-    """Return how scarce energy is, in [0, 1] per device ``[M]``: from the charge and the load."""
+def need(world: AigcStructure, params: AigcParams, state: AigcState) -> Array:
+    """Return how scarce energy is, in [0, 1] per device ``[M]``: from the charge.
+
+    In the reading ``paper`` from the load as well: a *low* one saves energy.
+    """
     need = preference.scarcity(state.charge_pct, params.low_charge_pct, params.low_charge_span_pct)
+    if world.reading == "ours":
+        return need
     least = world.least_in_reach(params, state.server_backlog_gcycles)
     relative_load = least / params.load_limit_gcycles
-    if world.load_weighting == "high":
-        need_load = preference.scarcity(-relative_load, -params.load_threshold, params.load_span)
-        need = jnp.maximum(need, need_load)
-    elif world.load_weighting == "literal_low_load":
-        need_load = preference.scarcity(relative_load, params.load_threshold, params.load_span)
-        need = jnp.maximum(need, need_load)
-    return need
+    return jnp.maximum(
+        need, preference.scarcity(relative_load, params.load_threshold, params.load_span)
+    )
 
 
-def weights(world: AigcWorld, params: AigcParams, state: AigcState, mode: Array) -> Array:
+def weights(world: AigcStructure, params: AigcParams, state: AigcState, mode: Array) -> Array:
     """Return (w_q, w_t, w_e) ``[M, 3]`` for the mode, the charge and the load. Sum 1."""
     if not world.adaptive_weights:
         return jnp.full((*mode.shape, 3), 1 / 3)
@@ -68,16 +67,13 @@ def weights(world: AigcWorld, params: AigcParams, state: AigcState, mode: Array)
     )
 
 
-def task_work(world: AigcWorld, params: AigcParams, x: AigcInputs, level: Array) -> Array:
+def task_work(params: AigcParams, x: AigcInputs, level: Array) -> Array:
     """Return the work of each task at its quality level [G-cycles]. Equation (1)."""
-    base = x.work_gcycles
-    if world.work == "density":
-        base = compute.density_work_gcycles(base, x.input_mb)
-    return compute.actual_work_gcycles(base, pick(params.quality_multiplier, level))
+    return compute.actual_work_gcycles(x.work_gcycles, pick(params.quality_multiplier, level))
 
 
 def price(
-    world: AigcWorld,
+    world: AigcStructure,
     params: AigcParams,
     state: AigcState,
     x: AigcInputs,
@@ -96,69 +92,107 @@ def price(
     local = location == 0
     queue = world.queue(params, location)
     sending = ~local & (state.charge_pct >= params.charge_floor_pct)
-    work = task_work(world, params, x, level)
+    work = task_work(params, x, level)
     device_ghz = jnp.broadcast_to(params.device_ghz, work.shape)
     server_ghz = pick(world.at_queues(params, params.server_ghz), queue)
-    up_s = radio.transmission_s(x.input_mb, x.bandwidth_mbps, params.network_delay_s)
-    down_s = radio.transmission_s(
-        jnp.broadcast_to(params.output_mb, up_s.shape), x.bandwidth_mbps, params.network_delay_s
+    output_mb = jnp.broadcast_to(params.output_mb, x.input_mb.shape)
+    up_s, down_s = (
+        radio.transmission_s(size_mb, x.bandwidth_mbps, params.network_delay_s)
+        for size_mb in (x.input_mb, output_mb)
     )
 
     backlog = pick(state.server_backlog_gcycles, queue)
-    if world.drain_during_upload:
-        backlog = queues.drain(backlog, server_ghz, up_s)
     if together and world.devices > 1:
         sent = queues.arrivals_by_server(
             jnp.where(sending, work, 0.0), jnp.where(sending, queue, -1), world.queue_count
         )
         backlog = backlog + queues.same_slot_wait_gcycles(work, pick(sent, queue))
-    if world.wait == "slots":
-        idle = pick(state.server_idle_slots, queue)
-        wait_edge = queues.slot_wait_s(backlog, server_ghz, idle, params.slot_s)
-        wait_local = queues.slot_wait_s(
-            state.local_backlog_gcycles, device_ghz, state.local_idle_slots, params.slot_s
-        )
-    else:
-        wait_edge = queues.wait_s(backlog, server_ghz)
-        wait_local = queues.wait_s(state.local_backlog_gcycles, device_ghz)
+    idle = pick(state.server_idle_slots, queue)
+    own = (state.local_backlog_gcycles, device_ghz, state.local_idle_slots)
     delay_s = jnp.where(
         local,
-        wait_local + compute.service_s(work, device_ghz),
-        up_s + down_s + wait_edge + compute.service_s(work, server_ghz),
+        _wait_s(world, params, *own) + compute.service_s(work, device_ghz),
+        up_s
+        + down_s
+        + _wait_s(world, params, backlog, server_ghz, idle)
+        + compute.service_s(work, server_ghz),
     )
 
     transfer_j = energy.transfer_j(up_s, down_s, params.transmit_w, params.receive_w)
     device_j = jnp.where(local, energy.dvfs_j(work, device_ghz, params.kappa), transfer_j)
-    if world.edge_energy == "cubic":
-        edge_j = energy.dvfs_j(work, server_ghz, params.kappa)
-    else:
-        edge_j = energy.per_cycle_j(work, params.edge_j_per_gcycle)
-    edge_j = jnp.where(local, 0.0, edge_j)
-    account_j = {
-        "device": device_j,
-        "system": device_j + edge_j,
-        "literal": jnp.where(local, device_j, edge_j),
-    }[world.energy_account]
-
+    edge_j = jnp.where(local, 0.0, _edge_j(world, params, work, server_ghz))
+    charged_j = device_j + edge_j if world.reading == "ours" else jnp.where(local, device_j, edge_j)
     quality = pick(params.quality_score, level)
     reward = params.reward_scale * preference.task_reward(
         weights(world, params, state, x.mode),
         quality,
         delay_s / params.delay_norm_s,
-        account_j / params.energy_norm_j,
+        charged_j / params.energy_norm_j,
     )
     return Service(
         work_gcycles=work,
         delay_s=delay_s,
         device_energy_j=device_j,
         edge_energy_j=edge_j,
-        energy_j=account_j,
+        energy_j=charged_j,
         quality=quality,
         reward=reward,
     )
 
 
-def price_list(world: AigcWorld, params: AigcParams, state: AigcState, x: AigcInputs) -> Service:
+def _wait_s(
+    world: AigcStructure, params: AigcParams, backlog: Array, speed_ghz: Array, idle_slots: Array
+) -> Array:
+    """Return the wait behind a backlog [s]; in the reading ``paper`` in slots, (2) and (7)."""
+    if world.reading == "ours":
+        return queues.wait_s(backlog, speed_ghz)
+    return queues.slot_wait_s(backlog, speed_ghz, idle_slots, params.slot_s)
+
+
+def _edge_j(world: AigcStructure, params: AigcParams, work: Array, server_ghz: Array) -> Array:
+    """Return a server's energy for a task [J]; the cubic law (14) in the reading ``paper``."""
+    if world.reading == "ours":
+        return energy.per_cycle_j(work, params.edge_j_per_gcycle)
+    return energy.dvfs_j(work, server_ghz, params.kappa)
+
+
+@record
+class Settlement:
+    """What a choice does to its device ``[M]``, once it is known whether a server is too full."""
+
+    served: Array  # bool
+    drawn_j: Array  # what leaves the battery
+    charge_pct: Array  # after the task
+    spent: Array  # bool: the charge is below the floor
+    reward: Array  # of the task, or of its refusal; no terminal part
+
+
+def settle(
+    world: AigcStructure,
+    params: AigcParams,
+    state: AigcState,
+    x: AigcInputs,
+    service: Service,
+    over: Array,
+    active: Array | bool = True,
+) -> Settlement:
+    """Return what a service does to its device.
+
+    Args:
+        over: ``[M]`` bool, whether the task would overfill the server it is sent to.
+        active: ``[M]`` bool, whether the device has charge to act at all.
+    """
+    served = active & ~(over & (world.overflow == "reject"))
+    drawn_j = jnp.where(served, service.device_energy_j, 0.0) + params.idle_w * x.gap_s
+    charge = state.charge_pct - 100.0 * drawn_j / params.battery_j
+    reward = jnp.where(served, service.reward, params.rejected_reward)
+    spent = charge < params.charge_floor_pct
+    return Settlement(served=served, drawn_j=drawn_j, charge_pct=charge, spent=spent, reward=reward)
+
+
+def price_list(
+    world: AigcStructure, params: AigcParams, state: AigcState, x: AigcInputs
+) -> Service:
     """Return the price of every action, leaves ``[A, M]``, each device acting alone."""
 
     def of(action: Array) -> Service:
@@ -176,10 +210,10 @@ def for_device(
     Servers are left as they are, so this is not for a world whose devices are ``alone``.
     """
 
-    def cut(whole: Any, names: tuple[str, ...]) -> Any:
-        found = {name: jnp.asarray(getattr(whole, name)) for name in names}
+    def cut(record: Any, names: tuple[str, ...]) -> Any:
+        values = {name: jnp.asarray(getattr(record, name)) for name in names}
         return dataclasses.replace(
-            whole, **{n: v[device][None] for n, v in found.items() if v.ndim}
+            record, **{n: v[device][None] for n, v in values.items() if v.ndim}
         )
 
     table = () if params.neighbours is None else ("neighbours",)

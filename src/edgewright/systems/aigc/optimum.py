@@ -21,7 +21,7 @@ def solvable(problem: Problem) -> bool:
     return (
         world.devices == 1
         and world.servers == 1
-        and world.wait == "backlog"
+        and world.reading == "ours"
         and not _varying(problem.train_stream)
     )
 

@@ -31,6 +31,7 @@ from edgewright.specs.schema import (
     Share,
     Utilisations,
 )
+from edgewright.systems.aigc.records import OF_A_DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,29 +48,20 @@ class AigcStreams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AigcStructure:
-    """Sizes and switches of the AIGC world; see ``edgewright.systems.aigc.AigcWorld``."""
+class AigcTable:
+    """The table ``[world]``; see ``edgewright.systems.aigc.AigcStructure``."""
 
     kind: Literal["aigc"]
     devices: Count
     servers: Count
     qualities: Annotated[int, Field(ge=2)]
-    energy_account: Literal["system", "device", "literal"]
-    edge_energy: Literal["per_cycle", "cubic"]
-    obs: Literal["full", "device", "seed"]
+    reading: Literal["ours", "paper"]
+    obs: Literal["full", "device", "paper"]
     overflow: Literal["end", "reject"]
-    wait: Literal["backlog", "slots"]
-    work: Literal["total", "density"]
-    load_weighting: Literal["off", "high", "literal_low_load"]
     adaptive_weights: bool
     quality_action: bool
-    drain_during_upload: bool
     reach: Annotated[int, Field(ge=0)]
     alone: bool
-
-
-DEVICE_NUMBERS = ("device_ghz", "kappa", "transmit_w", "receive_w", "idle_w", "battery_j")
-"""Numbers that may list one value for each device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +106,7 @@ class AigcNumbers:
     placement: PlacementSpec | None = None
 
 
-AigcScenario: TypeAlias = Scenario[AigcStructure, AigcNumbers, AigcStreams]
+AigcScenario: TypeAlias = Scenario[AigcTable, AigcNumbers, AigcStreams]
 
 
 def inconsistencies(scenario: AigcScenario) -> list[Inconsistency]:
@@ -129,7 +121,7 @@ def inconsistencies(scenario: AigcScenario) -> list[Inconsistency]:
     sized = [
         ("server_ghz", world.servers, "world.servers"),
         ("background_utilisation", world.servers, "world.servers"),
-        *((name, world.devices, "world.devices") for name in DEVICE_NUMBERS),
+        *((name, world.devices, "world.devices") for name in OF_A_DEVICE),
         ("quality_multiplier", world.qualities, "world.qualities"),
         ("quality_score", world.qualities, "world.qualities"),
     ]
@@ -160,9 +152,9 @@ def _reach_problems(scenario: AigcScenario) -> list[Inconsistency]:
     if placed and not world.reach:
         message = "positions change nothing where every device reaches every server"
         found.append(("params.placement", message, "set world.reach, or remove the table"))
-    if world.edge_energy == "cubic" and isinstance(scenario.params.kappa, list):
-        message = "edge_energy = 'cubic' uses the same kappa for servers, and devices differ in it"
-        found.append(("params.kappa", message, "give one kappa, or use 'per_cycle'"))
+    if world.reading == "paper" and isinstance(scenario.params.kappa, list):
+        message = "reading = 'paper' uses the same kappa for servers, and devices differ in it"
+        found.append(("params.kappa", message, "give one kappa, or use reading = 'ours'"))
     return found
 
 

@@ -8,7 +8,6 @@ follow. Equations are those of the SE-PPO article; readings are in ``docs/concep
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import jax.numpy as jnp
 
@@ -23,8 +22,9 @@ from edgewright.streams.processes import (
     ReflectedWalk,
     Uniform,
 )
-from edgewright.systems.aigc.costs import Service, pick, price
+from edgewright.systems.aigc.costs import Service, pick, price, settle
 from edgewright.systems.aigc.records import AigcInputs, AigcMetrics, AigcParams, AigcState
+from edgewright.systems.aigc.structure import AigcStructure
 
 # Fixed ranges that bring the features of obs="full" near [0, 1]. They are constants of the
 # observation, not physics: changing the world must not rescale what a policy sees.
@@ -41,110 +41,11 @@ TRANSMIT_W_RANGE = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
-class AigcWorld:
+class AigcWorld(AigcStructure):
     """Joint location and quality offloading for ``devices`` devices and ``servers`` servers.
 
     Memory and time of a slot are O(M k + N) for ``k`` servers in reach of each device.
-
-    Attributes:
-        reach: how many servers each device may use, those of its row of ``params.neighbours``;
-            0 is all of them. An action, a feature and ``metrics.location`` then name the place in
-            that row (nearest first), not the server.
-        alone: every device has the servers, with the load of outsiders, for itself: what training
-            alone takes for the world. Others' work neither waits nor is waited for.
-        energy_account: ``system`` charges device + server, ``device`` the battery only, ``literal``
-            E_loc or E_edge as equation (16) reads (transmission is then free).
-        edge_energy: ``per_cycle`` (constant joules per cycle) or ``cubic`` (equation (14) on the
-            aggregate speed).
-        obs: ``full`` (scaled features and local backlog), ``device`` (the same and the device's
-            own numbers, for fleets of different devices) or ``seed`` (equation (18), raw units).
-        overflow: ``end`` ends the episode when own tasks overload a server (constraint C4);
-            ``reject`` refuses the task.
-        wait: ``backlog`` (continuous) or ``slots`` (equations (2), (7) to the letter).
-        work: ``total`` cycles per task or ``density`` (cycles per bit times bits).
-        load_weighting: ``off``, ``high`` (a loaded network saves energy) or ``literal_low_load``.
-        adaptive_weights: weights from mode and state, or all equal.
-        quality_action: choose the quality, or always take the middle level.
-        drain_during_upload: a server keeps working while the task is on the air.
     """
-
-    devices: int = 1
-    servers: int = 2
-    qualities: int = 3
-    energy_account: Literal["system", "device", "literal"] = "system"
-    edge_energy: Literal["per_cycle", "cubic"] = "per_cycle"
-    obs: Literal["full", "device", "seed"] = "full"
-    overflow: Literal["end", "reject"] = "end"
-    wait: Literal["backlog", "slots"] = "backlog"
-    work: Literal["total", "density"] = "total"
-    load_weighting: Literal["off", "high", "literal_low_load"] = "off"
-    adaptive_weights: bool = True
-    quality_action: bool = True
-    drain_during_upload: bool = False
-    reach: int = 0
-    alone: bool = False
-
-    @property
-    def choices(self) -> int:
-        """Number of servers that one device may use."""
-        return self.reach or self.servers
-
-    @property
-    def queue_count(self) -> int:
-        """Number of queues at servers: one for each server, or one for each device and choice."""
-        return self.devices * self.choices if self.alone else self.servers
-
-    @property
-    def actions(self) -> int:
-        """Number of choices of one device: ``(1 + N) K``, linear in both."""
-        return (1 + self.choices) * (self.qualities if self.quality_action else 1)
-
-    def decode(self, action: Array) -> tuple[Array, Array]:
-        """Return (location, level) of an action index. Equation (19)."""
-        if not self.quality_action:
-            return action, jnp.full_like(action, self.qualities // 2)
-        return action // self.qualities, action % self.qualities
-
-    def encode(self, location: Array, level: Array) -> Array:
-        """Return the action index of (location, level), the inverse of :meth:`decode`."""
-        return location * self.qualities + level if self.quality_action else location
-
-    def server(self, params: AigcParams, location: Array) -> Array:
-        """Return which server a location ``[M]`` of each device is; -1 is the device itself."""
-        if not self.reach:
-            return location - 1
-        place = jnp.maximum(location - 1, 0)[:, None]
-        found = jnp.take_along_axis(jnp.asarray(params.neighbours), place, axis=1)[:, 0]
-        return jnp.where(location > 0, found, -1)
-
-    def queue(self, params: AigcParams, location: Array) -> Array:
-        """Return which queue a location ``[M]`` of each device is; -1 is the device's own."""
-        if not self.alone:
-            return self.server(params, location)
-        mine = jnp.arange(self.devices) * self.choices + location - 1
-        return jnp.where(location > 0, mine, -1)
-
-    def at_queues(self, params: AigcParams, values: Array) -> Array:
-        """Return a number of each server ``[N]`` for each queue."""
-        if not self.alone:
-            return values
-        if not self.reach:
-            return jnp.tile(values, self.devices)
-        return values[jnp.asarray(params.neighbours)].reshape(-1)
-
-    def in_reach(self, params: AigcParams, values: Array) -> Array:
-        """Return a number of each queue for the servers that each device may use, ``[M, k]``."""
-        if self.alone:
-            return values.reshape(self.devices, self.choices)
-        if not self.reach:
-            return jnp.broadcast_to(values, (self.devices, self.servers))
-        return values[jnp.asarray(params.neighbours)]
-
-    def least_in_reach(self, params: AigcParams, values: Array) -> Array:
-        """Return the least over the servers that each device may use: ``[]`` or ``[M]``."""
-        if self.reach or self.alone:
-            return jnp.min(self.in_reach(params, values), axis=-1)
-        return jnp.min(values)
 
     def inputs(self, params: AigcParams) -> Composite:
         """Return the article's synthetic inputs, with compound Poisson load from other users."""
@@ -185,7 +86,7 @@ class AigcWorld:
         """Return ``[M, F]`` features; see :meth:`observation_space` for their names."""
         device = (self.devices,)
         backlogs = self.in_reach(params, state.server_backlog_gcycles)
-        if self.obs == "seed":
+        if self.obs == "paper":
             alone = [
                 jnp.broadcast_to(state.slot.astype(jnp.float32), device),
                 x.input_mb,
@@ -229,33 +130,28 @@ class AigcWorld:
         sent = self._sent(service, queue, active)
         full = state.server_backlog_gcycles + sent > params.load_limit_gcycles
         overflowing = full & (sent > 0)
+        over = (queue >= 0) & pick(overflowing, queue)
+        settled = settle(self, params, state, x, service, over, active)
+        overloaded = jnp.zeros((), bool)
         if self.overflow == "reject":
-            refused = (queue >= 0) & pick(overflowing, queue)
             sent = jnp.where(overflowing, 0.0, sent)
-            overloaded = jnp.zeros((), bool)
         else:
-            refused = jnp.zeros_like(active)
             overloaded = jnp.any(overflowing)
-        served = active & ~refused
+        served = settled.served
         kept = jnp.where(served & (location == 0), service.work_gcycles, 0.0)
-
-        drawn_j = jnp.where(served, service.device_energy_j, 0.0) + params.idle_w * x.gap_s
-        charge = state.charge_pct - 100.0 * drawn_j / params.battery_j
-        spent = charge < params.charge_floor_pct
         slot = state.slot + 1
-        terminated = overloaded | jnp.all(spent)
-        reward = jnp.where(served, service.reward, params.rejected_reward)
-        penalty = params.terminal_reward * (active & (spent | overloaded))
+        terminated = overloaded | jnp.all(settled.spent)
+        penalty = params.terminal_reward * (active & (settled.spent | overloaded))
         return Outcome(
-            state=self._after(params, state, x, kept, sent, charge, slot),
-            reward=reward * active + penalty,
+            state=self._after(params, state, x, kept, sent, settled.charge_pct, slot),
+            reward=settled.reward * active + penalty,
             terminated=terminated,
             truncated=(slot >= params.horizon_slots) & ~terminated,
             metrics=AigcMetrics(
-                reward=reward,
+                reward=settled.reward,
                 delay_s=service.delay_s * served,
                 energy_j=service.energy_j * served,
-                device_energy_j=drawn_j,
+                device_energy_j=settled.drawn_j,
                 edge_energy_j=service.edge_energy_j * served,
                 quality=service.quality * served,
                 served=served.astype(jnp.float32),
@@ -302,7 +198,7 @@ class AigcWorld:
         """Return the shape, range and names of the features."""
         place = "near" if self.reach else "server"
         backlogs = [f"{place}_{n + 1}_backlog" for n in range(self.choices)]
-        if self.obs == "seed":
+        if self.obs == "paper":
             speeds = [f"{place}_{n + 1}_ghz" for n in range(self.choices)]
             task = ["task_number", "input_mb", "work_gcycles", "mode"]
             names = [*task, "charge_pct", "device_ghz", "bandwidth_mbps", *speeds, *backlogs]

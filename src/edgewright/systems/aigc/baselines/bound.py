@@ -41,8 +41,7 @@ def no_self_congestion(
             could have charge for.
 
     Raises:
-        InputError: where the argument does not hold: weights that favour quality *because* a
-            server is loaded.
+        InputError: ``reading = "paper"``, where the argument does not hold.
     """
     prices = PRICES if battery else PRICES[:1]
     return _priced(world, params, inputs, jnp.float32(post_termination_reward), prices)[0]
@@ -79,7 +78,7 @@ def least_over_prices(
 ) -> tuple[Array, Array]:
     """Return the bound of one episode ``[]`` and the price ``[M]`` that gives it."""
     charge = best_charge(world, params, relaxed)
-    scarce = scarce_at(params, relaxed.load_need, charge)
+    scarce = scarce_at(params, charge)
     reward = relaxed.plenty - scarce[:, None] * relaxed.scarcity_cost
     prices = jnp.asarray(prices)
     totals = jax.lax.map(

@@ -110,8 +110,8 @@ def tabulate(
         InputError: the world has more than one device or server, leaves the lattice, or has too
             many states.
     """
-    if world.devices != 1 or world.servers != 1 or world.wait != "backlog":
-        message = "the dynamic program needs one device, one server and wait = 'backlog'"
+    if world.devices != 1 or world.servers != 1 or world.reading != "ours":
+        message = "the dynamic program needs one device, one server and reading = 'ours'"
         raise InputError(message, where="world", hint="see the scenario aigc-toy")
     lattice = _lattice(world, params, x, deepest_gcycles)
     size = math.prod(int(count) for count in lattice.count)

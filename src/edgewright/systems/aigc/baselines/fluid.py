@@ -103,7 +103,7 @@ def descend(
         prices = jax.tree.map(jnp.multiply, scaled, units)
         paid, credit = charges(world, params, one, prices)
         best = best_charge(world, params, one)
-        scarce = scarce_at(params, one.load_need, best)
+        scarce = scarce_at(params, best)
         reward = one.plenty - scarce[:, None] * one.scarcity_cost - paid
         total = priced_sum(params, one, best, reward, prices.joule, missed)
         return (jnp.sum(total) + credit) / (jnp.sum(one.counted) * world.devices)
@@ -165,10 +165,6 @@ def charges(
     # what other devices sent in the same slot may have filled a server; half of it is ahead
     share = 1.0 if world.devices == 1 or world.alone else 0.5
     ahead_s = jnp.where(local, behind, share * (server_depth[at] - work)) / speed_ghz
-    if world.drain_during_upload:
-        ahead_s = ahead_s - jnp.where(local, 0.0, relaxed.up_s[:, None])
-    if world.wait == "slots":
-        ahead_s = ahead_s - jnp.where(local, 0.0, params.slot_s)  # both waits are rounded up
     waited = relaxed.delay_cost[:, None] * jnp.maximum(0.0, ahead_s)
     asked = jnp.where(local, prices.local, prices.server[at]) * work
 

@@ -20,6 +20,7 @@ from edgewright.systems.aigc import (
     AigcWorld,
     pick,
     price_list,
+    settle,
 )
 
 
@@ -37,11 +38,9 @@ def immediate_rewards(
     queue = jax.vmap(lambda one: world.queue(params, one))(location)
     room = params.load_limit_gcycles - state.server_backlog_gcycles
     over = (queue >= 0) & (prices.work_gcycles > pick(room, queue))
-    refused = over & (world.overflow == "reject")
-    drawn_j = jnp.where(refused, 0.0, prices.device_energy_j) + params.idle_w * x.gap_s
-    spent = state.charge_pct - 100.0 * drawn_j / params.battery_j < params.charge_floor_pct
-    rewards = jnp.where(refused, params.rejected_reward, prices.reward)
-    return rewards + jnp.where(spent | (over & ~refused), params.terminal_reward, 0.0)
+    settled = settle(world, params, state, x, prices, over)
+    ended = settled.spent | (over & (world.overflow == "end"))
+    return settled.reward + jnp.where(ended, params.terminal_reward, 0.0)
 
 
 @record

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, record
+from edgewright.physics import preference
 from edgewright.systems.aigc import (
     AigcInputs,
     AigcParams,
     AigcState,
     AigcWorld,
-    need,
     price_list,
     weights,
 )
@@ -33,11 +33,9 @@ class Relaxed:
 
     plenty: Array  # [T, A, M] reward where energy is not scarce
     scarcity_cost: Array  # [T, A, M] what full scarcity takes from it, never negative
-    load_need: Array  # [T, M] scarcity that the load alone brings
     device_energy_j: Array  # [T, A, M]
     work_gcycles: Array  # [T, A, M]
     delay_cost: Array  # [T, M] reward that a second of delay costs
-    up_s: Array  # [T, M] time on the air
     idle_j: Array  # [T]
     gap_s: Array  # [T]
     spare_gcycles: Array  # [T, Q] what others leave of the capacity of each queue at a server
@@ -54,21 +52,22 @@ def relax(world: AigcWorld, params: AigcParams, inputs: AigcInputs) -> Relaxed:
         inputs: leaves ``[T + 1, E, ...]``, the same that policies are evaluated on.
 
     Raises:
-        InputError: where no bound holds: weights that favour quality *because* a server is loaded.
+        InputError: ``reading = "paper"``: its weights favour quality *because* a server is loaded,
+            so own load may pay.
     """
-    if world.load_weighting == "literal_low_load":
+    if world.reading == "paper":
         raise InputError(
-            "the no-self-congestion bound does not hold with load_weighting = 'literal_low_load'",
-            where="world.load_weighting",
-            hint="own load then raises the weight of quality; use 'off' or 'high' for a bound",
+            "no bound holds with reading = 'paper': own load raises the weight of quality",
+            where="world.reading",
+            hint="use reading = 'ours' for a bound",
         )
     return jax.vmap(lambda rows: _episode(world, params, rows), in_axes=1)(inputs)
 
 
-def _episode(world: AigcWorld, params: AigcParams, rows: AigcInputs) -> Relaxed:
-    played = jax.tree.map(lambda leaf: leaf[:-1], rows)
+def _episode(world: AigcWorld, params: AigcParams, inputs: AigcInputs) -> Relaxed:
+    played = jax.tree.map(lambda leaf: leaf[:-1], inputs)
     steps = played.gap_s.shape[0]
-    start = world.reset(params, jax.tree.map(lambda leaf: leaf[0], rows))
+    start = world.reset(params, jax.tree.map(lambda leaf: leaf[0], inputs))
     # a device below its floor sends nothing: the world itself moves the background-only queues
     out = jnp.broadcast_to(params.charge_floor_pct - 1.0, (world.devices,))
     idle = jnp.zeros(world.devices, jnp.int32)
@@ -77,9 +76,7 @@ def _episode(world: AigcWorld, params: AigcParams, rows: AigcInputs) -> Relaxed:
         full = dataclasses.replace(state, charge_pct=jnp.full(world.devices, FULL_PCT))
         empty = dataclasses.replace(state, charge_pct=jnp.full(world.devices, EMPTY_PCT))
         best, worst = price_list(world, params, full, x), price_list(world, params, empty, x)
-        load_need = jnp.broadcast_to(need(world, params, full), (world.devices,))
-        room = 1.0 - load_need  # what is left for charge to make scarce
-        cost = jnp.where(room > 0, (best.reward - worst.reward) / jnp.maximum(room, 1e-6), 0.0)
+        cost = best.reward - worst.reward
         after = world.step(params, dataclasses.replace(state, charge_pct=out), idle, x).state
         cap = params.background_cap * params.load_limit_gcycles
         before = state.server_backlog_gcycles
@@ -89,30 +86,27 @@ def _episode(world: AigcWorld, params: AigcParams, rows: AigcInputs) -> Relaxed:
         return after, {
             "plenty": worst.reward + cost,
             "scarcity_cost": cost,
-            "load_need": load_need,
             "device_energy_j": best.device_energy_j,
             "work_gcycles": best.work_gcycles,
             "delay_cost": params.reward_scale
             * weights(world, params, full, x.mode)[:, 1]
             / params.delay_norm_s,
-            "up_s": 8.0 * x.input_mb / x.bandwidth_mbps + params.network_delay_s,
             "idle_j": params.idle_w * x.gap_s,
             "gap_s": x.gap_s,
             "spare_gcycles": capacity - (before + admitted - after.server_backlog_gcycles),
             "busiest_gcycles": jnp.maximum(before + admitted, capacity),
         }
 
-    _, found = jax.lax.scan(slot, start, played)
-    found["busiest_gcycles"] = jnp.max(found["busiest_gcycles"], axis=0)
+    _, rows = jax.lax.scan(slot, start, played)
+    rows["busiest_gcycles"] = jnp.max(rows["busiest_gcycles"], axis=0)
     counted = jnp.arange(steps) < jnp.minimum(steps, params.horizon_slots)
     battery_j = jnp.broadcast_to(params.battery_j, (world.devices,))
-    return Relaxed(counted=counted, charge_pct=start.charge_pct, battery_j=battery_j, **found)
+    return Relaxed(counted=counted, charge_pct=start.charge_pct, battery_j=battery_j, **rows)
 
 
-def scarce_at(params: AigcParams, load_need: Array, charge_pct: Array) -> Array:
-    """Return how scarce energy is at a charge, in [0, 1]; the arguments broadcast."""
-    need_charge = (params.low_charge_pct - charge_pct) / params.low_charge_span_pct
-    return jnp.maximum(jnp.clip(need_charge, 0.0, 1.0), load_need)
+def scarce_at(params: AigcParams, charge_pct: Array) -> Array:
+    """Return how scarce energy is at a charge [%], in [0, 1]."""
+    return preference.scarcity(charge_pct, params.low_charge_pct, params.low_charge_span_pct)
 
 
 def best_charge(world: AigcWorld, params: AigcParams, relaxed: Relaxed) -> Array:

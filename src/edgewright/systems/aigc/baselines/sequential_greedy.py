@@ -52,7 +52,7 @@ def greedy_in_turn(
         location, level = one.decode(action)
         queue = one.queue(mine, location)
         sends = (queue >= 0) & (here.charge_pct >= mine.charge_floor_pct)
-        work = jnp.where(sends, task_work(one, mine, task, level), 0.0)
+        work = jnp.where(sends, task_work(mine, task, level), 0.0)
         return backlog.at[jnp.maximum(queue, 0)].add(work), action[0]
 
     return jax.lax.scan(turn, state.server_backlog_gcycles, jnp.arange(world.devices))[1]
