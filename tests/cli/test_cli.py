@@ -102,7 +102,7 @@ WRONG = [
     (["compare", "aigc-heavy", "--episodes", "1"], "too small"),
     (["tarin"], "No such command"),
     (
-        ["compare", "aigc-heavy", "--set", "evaluation.pinned={bandwidth_mbps=[-5]}"],
+        ["compare", "aigc-heavy", "--set", "evaluation.fixed_inputs={bandwidth_mbps=[-5]}"],
         "not a possible",
     ),
     (["train", "aigc-heavy", "--out", "b", "--set", "learner.num_envs=0"], "no size"),

@@ -44,7 +44,7 @@ def episode_inputs(
 
     Args:
         key: consumed; the same key gives the same episodes to every policy.
-        pinned: fields that are not drawn but go round a fixed grid, episode by episode, e.g.
+        fixed_inputs: fields that are not drawn but go round a fixed grid, episode by episode, e.g.
             ``{"initial_charge_pct": [100, 45, 25]}``.
     """
     rows = _draw(key, stream, episodes, horizon + 1)

@@ -24,11 +24,11 @@ def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Problem
     """
     system = system_of(scenario.world.kind)
     problem = system.build(scenario, data)
-    _check_pinned(scenario, system)
+    _check_fixed_inputs(scenario, system)
     return problem
 
 
-def _check_pinned(scenario: Scenario[Any, Any, Any], system: System) -> None:
+def _check_fixed_inputs(scenario: Scenario[Any, Any, Any], system: System) -> None:
     names = list(entries(scenario))
     for name, grid in scenario.evaluation.fixed_inputs.items():
         key = f"evaluation.fixed_inputs.{name}"
