@@ -17,7 +17,7 @@ import pytest
 from edgewright.agents.dqn import DQN, DQNState, action_values
 from edgewright.agents.ppo import PPO, PPOState
 from edgewright.core.records import Array
-from edgewright.loops.online import advance, begin
+from edgewright.loops.online import advance, init_training
 from edgewright.rules.normalise import standardise
 from edgewright.systems.probes import PROBES, ProbeState, ProbeWorld, probe
 
@@ -84,7 +84,7 @@ def trained(learner_name: str, probe_name: str) -> Any:
     learner, updates = LEARNERS[learner_name]
     params = probe(probe_name)
     stream = WORLD.inputs(params)
-    training = begin(jax.random.key(1), WORLD, params, stream, learner)
+    training = init_training(jax.random.key(1), WORLD, params, stream, learner)
     done = advance(WORLD, params, stream, learner, training, jnp.int32(updates), 2500)
     return done[0].learner
 

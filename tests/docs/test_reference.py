@@ -39,7 +39,7 @@ from edgewright.training.runs import evaluation_inputs
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
 TABLES = {
     "Top level": schema.Scenario,
-    "[world]": aigc.AigcStructure,
+    "[world]": aigc.AigcTable,
     "[params]": aigc.AigcNumbers,
     "[streams]": aigc.AigcStreams,
     "[world] of binary": binary.BinaryStructure,
@@ -55,7 +55,7 @@ PROCESSES = {
 
 
 # Without their jit: options of a compiler are refused where only shapes are asked for.
-begin, advance, play = map(inspect.unwrap, (online.begin, online.advance, evaluate.play))
+begin, advance, play = map(inspect.unwrap, (online.init_training, online.advance, evaluate.play))
 
 
 def section(page: str, title: str) -> str:
@@ -91,7 +91,7 @@ def test_every_key_of_a_table_has_a_row_and_no_row_is_stale(title: str) -> None:
 
 def test_every_switch_value_is_named() -> None:
     for title, table in (
-        ("[world]", aigc.AigcStructure),
+        ("[world]", aigc.AigcTable),
         ("[world] of binary", binary.BinaryStructure),
     ):
         found = rows(section("scenarios.md", title))

@@ -191,7 +191,7 @@ def measure_training(scenario: str) -> dict[str, Any]:
             games, _ = unroll(training.key, world, problem.params, policy, games, rows)
             return games, stream
 
-        return jax.lax.fori_loop(0, CHUNK, once, (training.games, training.stream))
+        return jax.lax.fori_loop(0, CHUNK, once, (training.envs, training.stream))
 
     steps = CHUNK * learner.num_envs * learner.rollout_steps
     one = _rate(lambda: compiled(*arguments, start[0], jnp.int32(CHUNK)), least_s=3.0)

@@ -28,7 +28,7 @@ SMALL = {
 
 @pytest.mark.parametrize("command", ["train", "compare"])
 @pytest.mark.parametrize(
-    ("setting", "where", "problem", "remedy"),
+    ("setting", "where", "message", "remedy"),
     [
         ("world.devices=0", "world.devices", "0", "1"),
         ("world.devices=-3", "world.devices", "-3", "1"),
