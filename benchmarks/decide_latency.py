@@ -6,7 +6,7 @@ Compared, with the same weights and in turns so that a busy machine meets all al
 
 - ``Bundle.decide``: named fields, checked and put into a row, then the graph in onnxruntime;
 - ``Bundle.engine.one``: the same with the row ready;
-- both with the graph for LiteRT beside (``edgewright export --lite``), where LiteRT is installed;
+- both with the graph for LiteRT beside (``edgewright export --litert``), where LiteRT is installed;
 - the same graph by a plain ``InferenceSession.run``;
 - a jitted JAX function of the same layers, row in, whole number out;
 - torch, eager, without gradients, row in, whole number out;

@@ -5,7 +5,7 @@ slots and proposals of a task batched; fine-tuning as DROO does it, one device a
 problem, network, quantiser, critic, losses and sizes are those of ``edgewright bench --scenario
 binary-hard``, which runs this file and prints the ratios:
 
-    edgewright bench --scenario binary-hard --peer benchmarks/mrl_torch.py
+    edgewright bench speed --scenario binary-hard --reference-script benchmarks/mrl_torch.py
 
 Sizes come as one JSON object on the command line; the result is one JSON object on stdout.
 """

@@ -335,7 +335,7 @@ def main() -> None:
         shutil.copy(fresh[0], place)
         serve = [
             *EDGEWRIGHT, "serve", str(place), "--port", "0", "--log", str(log),
-            "--patience", str(PATIENCE_S),
+            "--client-timeout", str(PATIENCE_S),
         ]  # fmt: skip
         with started(serve) as (process, url):
             found = uvloop.run(soak(given, place, fresh, process, url))

@@ -1,11 +1,11 @@
-"""``edgewright bracket`` as a user meets it."""
+"""``edgewright bounds`` as a user meets it."""
 
 import json
 
 import pytest
 from click.testing import CliRunner
-
 from edgewright.cli.bracket_command import command
+
 from edgewright.core.errors import InputError
 
 KINDS = ("feasible", "exact", "hindsight", "bound")

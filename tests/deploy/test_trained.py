@@ -46,7 +46,7 @@ def test_export_says_what_it_wrote_and_inspect_checks_it(exported, edgewright):
 
 
 def test_export_adds_a_graph_for_litert(run, exported, tmp_path, edgewright):
-    done = edgewright("export", run, "--out", tmp_path / "l.edge", "--lite", "--json")
+    done = edgewright("export", run, "--out", tmp_path / "l.edge", "--litert", "--json")
     said = json.loads(done.stdout)
     assert "litert" in said["runtimes_here"]
     assert said["graph"]["lite"]["bytes"] > 1000
@@ -77,7 +77,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
     path, _ = exported
     out = tmp_path / "small.edge"
     stages = ["compress", path, "--stages", "prune:0.25,int8", "--json", "--out", out]
-    figure = ["--figure", tmp_path / "fig", "--min-score-kept", "0.5"]
+    figure = ["--figure", tmp_path / "fig", "--min-score-ratio", "0.5"]
     found = json.loads(edgewright(*stages, *figure).stdout)
     parent, pruned, int8 = found["stages"]
     assert parent["score_ratio"] == 1.0
@@ -86,7 +86,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
     assert int8["bytes"] < pruned["bytes"] < parent["bytes"]
     assert int8["precision"] == "int8"
     for row in found["stages"]:
-        assert row["score_kept_low"] <= row["score_ratio"] <= row["score_kept_high"]
+        assert row["score_ratio_low"] <= row["score_ratio"] <= row["score_ratio_high"]
         assert 0 < row["p50_us"] <= row["p99_us"]
         assert row["batch_rows_per_s"] > 0
         assert 0 <= row["agreement"] <= 1
@@ -99,7 +99,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
     assert (tmp_path / "fig" / "pareto.png").exists()
 
     again = edgewright(
-        "compress", out, "--stages", "int8", "--json", "--min-score-kept", "1.9",
+        "compress", out, "--stages", "int8", "--json", "--min-score-ratio", "1.9",
         "--out", tmp_path / "none.edge", code=1,
     )  # fmt: skip
     refused = json.loads(again.stdout)
@@ -110,7 +110,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
 
 
 WRONG = [
-    (["export", "greedy", "--scenario", "aigc-heavy", "--lite", "--out", "x.edge"], "leave them"),
+    (["export", "greedy", "--scenario", "aigc-heavy", "--litert", "--out", "x.edge"], "leave them"),
     (["export", "nowhere", "--out", "x.edge"], "needs a scenario"),
     (["export", "greedy", "--scenario", "aigc-heavi", "--out", "x.edge"], "did you mean"),
     (["inspect", "nowhere.edge"], "cannot be read"),

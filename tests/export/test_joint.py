@@ -206,9 +206,9 @@ def test_a_joint_policy_is_pruned_and_quantised_like_any_other(made):
     assert small["precision"] == "int8"
     for row in done.rows:  # scored by what it answers, and by the best of what it proposes
         assert row["reward_priced"] > row["reward"]
-        assert row["score_kept_priced_low"] <= row["score_kept_priced"]
-    assert (parent["score_ratio"], parent["score_kept_priced"]) == (1.0, 1.0)
-    kept_low = min(small["score_kept_low"], small["score_kept_priced_low"])
+        assert row["score_ratio_priced_low"] <= row["score_ratio_priced"]
+    assert (parent["score_ratio"], parent["score_ratio_priced"]) == (1.0, 1.0)
+    kept_low = min(small["score_ratio_low"], small["score_ratio_priced_low"])
     assert compression.check_kept(done.rows, kept_low)["passed"]
     assert not compression.check_kept(done.rows, kept_low + 1e-6)["passed"]
     last = done.candidates[-1].bundle

@@ -199,6 +199,6 @@ def test_a_compressed_policy_keeps_it_until_it_is_in_8_bits():
 def test_what_is_not_written_is_refused(bundles):
     with pytest.raises(InputError, match="only networks in float32") as caught:
         with_lite(load(bundles["greedy"]))
-    assert "without --lite" in str(caught.value)
+    assert "without --litert" in str(caught.value)
     with pytest.raises(InputError, match="float32 does not hold exactly"):
         with_lite(made(NETWORKS["bare"], most=2**24))

@@ -85,8 +85,8 @@ def serve():
 def soon():
     """Return what waits until something is true, and gives up after a while."""
 
-    def wait(true, patience_s=20.0):
-        end = time.monotonic() + patience_s
+    def wait(true, client_timeout_s=20.0):
+        end = time.monotonic() + client_timeout_s
         while time.monotonic() < end:
             if found := true():
                 return found

@@ -144,7 +144,10 @@ def test_a_connection_is_kept_while_it_is_used_and_made_anew_where_it_was_closed
 
 
 def test_a_connection_that_the_service_closed_is_not_written_to(serve, bundles, observation):
-    with serve(bundles["se-ppo"], "--patience", "1") as service, Client(service.url) as client:
+    with (
+        serve(bundles["se-ppo"], "--client-timeout", "1") as service,
+        Client(service.url) as client,
+    ):
         client.decide(observation)
         local = client._connection.sock.getsockname()
         client._used = time.monotonic() + 60  # as if it had just been used

@@ -31,7 +31,7 @@ def service(bundles, tmp_path):
     log = tmp_path / "log.db"
     command = [
         sys.executable, "-m", "edgewright.cli.main", "serve", str(bundles["se-ppo"]), "--port", "0",
-        "--log", str(log), "--max-queue", str(QUEUE),
+        "--log", str(log), "--log-queue-size", str(QUEUE),
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         url = re.search(r"http://[\d.]+:\d+", process.stderr.readline())[0]

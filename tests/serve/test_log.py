@@ -150,9 +150,9 @@ def test_an_outcome_behind_a_backlog_is_refused_when_the_disk_fails(tmp_path, mo
     assert log.close() == 0
 
 
-def until(true, patience_s=10.0):
+def until(true, client_timeout_s=10.0):
     """Wait until something is true, or give up."""
-    for _ in range(round(patience_s / 0.01)):
+    for _ in range(round(client_timeout_s / 0.01)):
         if true():
             return
         threading.Event().wait(0.01)

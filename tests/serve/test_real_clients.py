@@ -31,7 +31,7 @@ def service(bundles, tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
     command = [
         sys.executable, "-m", "edgewright.cli.main", "serve", str(bundles["se-ppo"]), "--port", "0",
-        "--log", str(folder / "log.db"), "--patience", "2", "--max-body", "1e5",
+        "--log", str(folder / "log.db"), "--client-timeout", "2", "--max-body", "1e5",
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -20,7 +20,7 @@ linux = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def service(serve, bundles):
-    with serve(bundles["se-ppo"], "--patience", "1") as found:
+    with serve(bundles["se-ppo"], "--client-timeout", "1") as found:
         yield found
 
 

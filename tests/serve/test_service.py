@@ -146,7 +146,7 @@ FIELDS = [
 @pytest.mark.parametrize(("change", "field", "word"), FIELDS)
 def test_a_wrong_field_is_named_with_its_value_and_range(setup, observation, change, field, word):
     async def go():
-        async with living(dataclasses.replace(setup, beyond="refuse")) as service:
+        async with living(dataclasses.replace(setup, out_of_range="refuse")) as service:
             body = {"observations": [observation, {**observation, **change}]}
             status, answer, _ = await call(service, "POST", "/v1/decide", body)
             error = answer["error"]
@@ -449,7 +449,7 @@ def test_the_scrape_says_whether_the_log_is_written(setup):
 
 def test_the_document_states_fields_and_ranges(setup):
     async def go():
-        async with living(dataclasses.replace(setup, beyond="refuse")) as service:
+        async with living(dataclasses.replace(setup, out_of_range="refuse")) as service:
             bundle = service.decider.serving.bundle
             _, found, _ = await call(service, "GET", "/openapi.json")
             assert found == json.loads(

@@ -43,7 +43,7 @@ def measure_binary(
     """
     if peer and not Path(peer).is_file():
         hint = "e.g. benchmarks/mrl_torch.py of the source tree"
-        raise InputError("there is no such file", where=f"--peer {peer}", hint=hint)
+        raise InputError("there is no such file", where=f"--reference-script {peer}", hint=hint)
     chosen = load(scenario)
     problem = build(chosen)
     on_progress("meta-training")
@@ -120,7 +120,9 @@ def _peer(peer: str, problem: Problem, learner: Any, found: dict[str, Any]) -> d
     )
     if done.returncode:
         message = f"it failed: {done.stderr.strip().splitlines()[-1:] or 'no message'}"
-        raise InputError(message, where=f"--peer {peer}", hint="is its library installed?")
+        raise InputError(
+            message, where=f"--reference-script {peer}", hint="is its library installed?"
+        )
     try:
         theirs = json.loads(done.stdout)
         rounds = found["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
@@ -128,7 +130,7 @@ def _peer(peer: str, problem: Problem, learner: Any, found: dict[str, Any]) -> d
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         message = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
         hint = "print one JSON object with meta_rounds_per_s and fine_tuning_steps_per_s"
-        raise InputError(message, where=f"--peer {peer}", hint=hint) from None
+        raise InputError(message, where=f"--reference-script {peer}", hint=hint) from None
     return {
         **theirs,
         "seconds": round(time.perf_counter() - begun, 1),

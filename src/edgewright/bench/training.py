@@ -74,7 +74,9 @@ def bench(
     problem = build(chosen)
     if peer and problem.tasks is None:
         message = f"'{scenario}' is not measured beside another library"
-        raise InputError(message, where="--peer", hint="leave it out, or name binary-hard")
+        raise InputError(
+            message, where="--reference-script", hint="leave it out, or name binary-hard"
+        )
     found: dict[str, Any] = {
         "scenario": scenario,
         "machine": {

@@ -12,7 +12,7 @@ import numpy as np
 from edgewright.bundle import archive, manifest
 from edgewright.bundle.engine import Engine
 from edgewright.bundle.facts import Facts, printable
-from edgewright.bundle.interface import Beyond, Interface
+from edgewright.bundle.interface import Interface, OutOfRange
 from edgewright.bundle.manifest import PARITY_MEMBER, POLICY
 from edgewright.bundle.parity import check_parity
 from edgewright.core.errors import InputError, nearest
@@ -53,26 +53,28 @@ class Bundle:
         """Return the names of the rules packed beside the policy."""
         return [*self.beside]
 
-    def decide(self, observation: Mapping[str, Any], beyond: Beyond = "clamp") -> dict[str, Any]:
+    def decide(
+        self, observation: Mapping[str, Any], out_of_range: OutOfRange = "clamp"
+    ) -> dict[str, Any]:
         """Return the decision for one observation: its outputs by name.
 
         Args:
-            beyond: what to do with a number outside the trained range.
+            out_of_range: what to do with a number outside the trained range.
 
         Raises:
             BadField: a field is missing, unknown or impossible.
             EngineError: the model failed.
         """
-        row, _ = self.interface.encode(observation, beyond)
+        row, _ = self.interface.encode(observation, out_of_range)
         return dict(zip(self.engine.outputs, self.engine.one(row), strict=True))
 
     def decide_many(
-        self, observations: Sequence[Mapping[str, Any]], beyond: Beyond = "clamp"
+        self, observations: Sequence[Mapping[str, Any]], out_of_range: OutOfRange = "clamp"
     ) -> list[dict[str, Any]]:
         """Return the decisions for many observations in one run of the graph."""
         if not observations:
             return []
-        found = self.engine.many(self.interface.rows(observations, beyond))
+        found = self.engine.many(self.interface.rows(observations, out_of_range))
         columns = [found[name].tolist() for name in self.engine.outputs]
         return [
             dict(zip(self.engine.outputs, row, strict=True)) for row in zip(*columns, strict=True)

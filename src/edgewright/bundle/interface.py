@@ -17,7 +17,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError, nearest
 
-Beyond = Literal["clamp", "refuse"]
+OutOfRange = Literal["clamp", "refuse"]
 
 INPUT, SCORES = "observation", "scores"
 """Names in the graph: what goes in, and the values that the decision is made from."""
@@ -118,7 +118,7 @@ class Interface:
         return [(f.name, f.low, f.high, _codes(f), f) for f in self.fields]
 
     def encode(
-        self, observation: Mapping[str, Any], beyond: Beyond = "clamp"
+        self, observation: Mapping[str, Any], out_of_range: OutOfRange = "clamp"
     ) -> tuple[list[float], tuple[str, ...]]:
         """Return the row of an observation, and the names of fields that were clamped.
 
@@ -135,24 +135,24 @@ class Interface:
                 if low <= value <= high:
                     row.append(value)
                 else:
-                    row.append(_beyond(field, value, beyond))
+                    row.append(_beyond(field, value, out_of_range))
                     clamped += (name,)
             elif codes is not None and type(value) is str and value in codes:
                 row += codes[value]
             else:
                 plain = {key: _plain(one) for key, one in observation.items()}
                 if any(plain[key] is not observation[key] for key in plain):
-                    return self.encode(plain, beyond)
+                    return self.encode(plain, out_of_range)
                 raise _wrong(field, value, name in observation)
         if len(observation) != len(self.fields):
             self._unknown(observation)
         return row, clamped
 
     def rows(
-        self, observations: Sequence[Mapping[str, Any]], beyond: Beyond = "clamp"
+        self, observations: Sequence[Mapping[str, Any]], out_of_range: OutOfRange = "clamp"
     ) -> np.ndarray:
         """Return ``[observations, columns]`` float32."""
-        return np.array([self.encode(one, beyond)[0] for one in observations], np.float32)
+        return np.array([self.encode(one, out_of_range)[0] for one in observations], np.float32)
 
     def observation(self, row: Sequence[float]) -> dict[str, Any]:
         """Return the observation of a row: the inverse of :meth:`encode`."""
@@ -197,7 +197,7 @@ class Interface:
                 raise BadField(meant, "there is no such field", observation[name], offer)
 
 
-def _beyond(field: Field, value: Any, beyond: Beyond) -> float:
+def _beyond(field: Field, value: Any, out_of_range: OutOfRange) -> float:
     """Return a number brought into its range, or refuse it."""
     try:
         finite = math.isfinite(value)
@@ -205,7 +205,7 @@ def _beyond(field: Field, value: Any, beyond: Beyond) -> float:
         finite = True
     if not finite:
         raise BadField(field.name, f"{value} is not a number", str(value), field.allowed)
-    if beyond == "refuse":
+    if out_of_range == "refuse":
         shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
         raise BadField(field.name, f"{shown} is out of range", value, field.allowed)
     return field.low if value < field.low else field.high

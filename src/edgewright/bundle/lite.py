@@ -1,7 +1,7 @@
 """LiteRT, where it is installed: the same policy for a single row, sooner than onnxruntime.
 
-A bundle may hold a second graph (``edgewright export --lite``). It takes one row and gives one: the
-outputs of the decision in order, then the scores. Without LiteRT the bundle decides as before.
+A bundle may hold a second graph (``edgewright export --litert``). It takes one row and gives one:
+the outputs of the decision in order, then the scores. Without LiteRT the bundle decides as before.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def training(found: dict[str, Any]) -> Rows:
     return rows
 
 
-def hidden(found: dict[str, Any]) -> Rows:
+def of_tasks(found: dict[str, Any]) -> Rows:
     """Return what was measured where scenarios are hidden."""
     meta, tuning, exact = found["meta_training"], found["fine_tuning"], found["enumeration"]
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,7 +34,7 @@ COLUMNS = [
 )
 @click.option("--out", metavar="FILE", help="The compressed bundle; BUNDLE with -small if absent.")
 @click.option(
-    "--min-score-kept",
+    "--min-score-ratio",
     metavar="SHARE",
     help="Refuse (exit code 1) unless at least this share of the score is kept.",
 )
@@ -42,10 +43,7 @@ COLUMNS = [
 @episodes_option
 @data_option
 @json_option
-def command(
-    bundle: str, stages: str, out: str | None, min_score_kept: str | None, seed: str,
-    figure: str | None, episodes: str | None, data: str | None, as_json: bool,
-) -> None:  # fmt: skip
+def command(bundle: str, stages: str, out: str | None, as_json: bool, **options: Any) -> None:
     """Make the policy of BUNDLE smaller, stage by stage, and write it as a bundle of its own.
 
     Every stage is scored on the evaluation episodes of the bundle's scenario, the same for all, by
@@ -53,8 +51,9 @@ def command(
     """
     from edgewright.compress.stages import parse_stages
 
-    wanted, least = parse_stages(stages), _share(min_score_kept)
-    count, drawn = whole(episodes, "--episodes", 2), whole(seed, "--seed", 0) or 0
+    wanted, least = parse_stages(stages), _share(options["min_score_ratio"])
+    count = whole(options["episodes"], "--episodes", 2)
+    drawn = whole(options["seed"], "--seed", 0) or 0
     target = Path(out) if out else Path(bundle).with_name(f"{Path(bundle).stem}-small.edge")
     from edgewright.bundle import load
     from edgewright.bundle.bundle import save
@@ -65,13 +64,13 @@ def command(
     keep_compilations()
     parent = load(bundle)
     with counting_bar(f"compress {bundle}", len(wanted) + 2) as report:
-        setting = compression.setting_of(parent, data, count)
+        setting = compression.setting_of(parent, options["data"], count)
         done = compression.compress(parent, wanted, setting, seed=drawn, report=report)
     gate = None if least is None else compression.check_kept(done.rows, least)
     passed = gate is None or gate["passed"]
     if passed:
         save(target, done.content)
-    files = _draw(done.rows, figure)
+    files = _draw(done.rows, options["figure"])
     said = compression.verdicts(done.rows)
     found = {
         "bundle": bundle,
@@ -96,7 +95,7 @@ def command(
             click.echo(f"{target}, {target.stat().st_size:,} bytes")
     if gate is not None and not passed:
         raise CheckFailed(
-            f"the score kept is {gate['score_ratio']:.4f}, at least {gate['score_kept_low']:.4f} "
+            f"the score kept is {gate['score_ratio']:.4f}, at least {gate['score_ratio_low']:.4f} "
             f"with 95 % confidence, and {least:g} is asked for; nothing was written\n"
             "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
         )
@@ -111,7 +110,7 @@ def _share(text: str | None) -> float | None:
         share = -1.0
     if not 0.0 <= share <= 2.0:
         message = f"'{text}' is no share of the score"
-        raise InputError(message, where="--min-score-kept", hint="e.g. 0.98")
+        raise InputError(message, where="--min-score-ratio", hint="e.g. 0.98")
     return share
 
 

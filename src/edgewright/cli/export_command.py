@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,14 +24,16 @@ from edgewright.core.errors import InputError
 @click.option("--out", required=True, metavar="FILE", help="The bundle, e.g. p.edge.")
 @click.option("--seed", metavar="N", help="Which seed of the run; 0 if absent.")
 @click.option(
-    "--hidden",
+    "--task",
     metavar="N",
-    help="Whose network, where a run (droo) learned one in each hidden scenario; 0 if absent.",
+    help="Index of the task whose network is exported, for learners that train one network per "
+    "task (droo); default: 0.",
 )
 @click.option(
     "--device",
     metavar="N",
-    help="Whose policy, where a run (se-ppo-independent) learned one for each device; from 0.",
+    help="Index of the device whose policy is exported, for learners that train one per device "
+    "(se-ppo-independent).",
 )
 @click.option(
     "--rules",
@@ -38,7 +41,7 @@ from edgewright.core.errors import InputError
     help="Rules to pack beside a learned policy, for the service to fall back on.",
 )
 @click.option(
-    "--lite",
+    "--litert",
     is_flag=True,
     help="Add a graph for LiteRT, which answers single observations sooner (extra: lite).",
 )
@@ -46,49 +49,33 @@ from edgewright.core.errors import InputError
 @set_option
 @data_option
 @json_option
-def command(
-    policy: str,
-    out: str,
-    seed: str | None,
-    hidden: str | None,
-    device: str | None,
-    rules: str | None,
-    lite: bool,
-    scenario: str | None,
-    overrides: tuple[str, ...],
-    data: str | None,
-    as_json: bool,
-) -> None:
+def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
     """Write POLICY, the folder of a run or the name of a rule, as one file that decides.
 
     The file holds an ONNX graph with normalisation and decoding inside, named fields with units and
     ranges, where it comes from, and a record of decisions to be compared wherever it is loaded.
     """
     is_run = (Path(policy) / "run.json").exists()
-    number, lived = whole(seed, "--seed", 0) or 0, whole(hidden, "--hidden", 0)
-    whose = whole(device, "--device", 0)
-    if is_run and (scenario or overrides):
-        message = "a run has its own scenario"
-        raise InputError(message, where="--scenario", hint="leave --scenario and --set out")
-    if not is_run and scenario is None:
-        message = f"'{policy}' is no folder of a run, and a rule needs a scenario"
-        raise InputError(message, where="POLICY", hint="name a run, or add --scenario NAME")
-    if not is_run and (seed or rules or hidden or device or lite):
-        message = "a rule has no seeds, no scenario or device that it learned in, no graphs beside"
-        options = "--seed, --hidden, --device, --rules, --lite"
-        raise InputError(message, where=options, hint="leave them out")
+    _check(policy, is_run, options)
     from edgewright.core.compilation import keep_compilations
     from edgewright.deploy.export_run import export_rule, export_run
 
     keep_compilations()
     if is_run:
-        names = None if rules is None else [n.strip() for n in rules.split(",") if n.strip()]
+        rules = options["rules"]
         made = export_run(
-            Path(policy), Path(out), seed=number, hidden=lived, device=whose, rules=names,
-            lite=lite, data=data,
-        )  # fmt: skip
+            Path(policy),
+            Path(out),
+            seed=whole(options["seed"], "--seed", 0) or 0,
+            task=whole(options["task"], "--task", 0),
+            device=whole(options["device"], "--device", 0),
+            rules=None if rules is None else [n.strip() for n in rules.split(",") if n.strip()],
+            litert=options["litert"],
+            data=options["data"],
+        )
     else:
-        made = export_rule(policy, load_scenario(scenario or "", overrides), Path(out), data)
+        scenario = load_scenario(options["scenario"], options["overrides"])
+        made = export_rule(policy, scenario, Path(out), options["data"])
     size = Path(out).stat().st_size
     found = {
         "out": out,
@@ -106,3 +93,18 @@ def command(
     click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
     click.echo(parity_line(made.parity))
     click.echo(f"next: edgewright serve {out}")
+
+
+def _check(policy: str, is_run: bool, options: dict[str, Any]) -> None:
+    """Refuse options that do not go with a run, or with a rule."""
+    if is_run and (options["scenario"] or options["overrides"]):
+        message = "a run has its own scenario"
+        raise InputError(message, where="--scenario", hint="leave --scenario and --set out")
+    if not is_run and options["scenario"] is None:
+        message = f"'{policy}' must be the folder of a run, or a rule with its scenario"
+        raise InputError(message, where="POLICY", hint="name a run, or add --scenario NAME")
+    of_a_run = ("seed", "rules", "task", "device", "litert")
+    if not is_run and any(options[name] for name in of_a_run):
+        message = "a rule has no seeds, tasks, devices or graphs"
+        names = ", ".join(f"--{name}" for name in of_a_run)
+        raise InputError(message, where=names, hint="leave them out")

@@ -8,14 +8,16 @@ import sys
 import click
 
 from edgewright import __version__
+from edgewright.core import renamed
 from edgewright.core.errors import CheckFailed, EdgewrightError
 
 COMMANDS = {
-    "list": "What there is: scenarios, learners, policies.",
+    "list": "What there is: scenarios, learners, policies, studies.",
     "train": "Train a learner on a scenario.",
     "evaluate": "Score trained runs on a scenario.",
     "compare": "Compare policies on identical inputs.",
-    "bracket": "Bound the optimum from both sides.",
+    "bounds": "Bound the optimum from both sides.",
+    "sweep": "Train learners over a grid of settings.",
     "study": "Test what a paper claims.",
     "export": "Write a policy as one file that decides.",
     "inspect": "Check a bundle and show what is in it.",
@@ -39,6 +41,8 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in renamed.COMMANDS:
+            raise click.UsageError(renamed.command(cmd_name))
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"edgewright.cli.{cmd_name}_command")
@@ -74,6 +78,13 @@ def main() -> None:
         app(standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    except click.exceptions.NoSuchOption as error:
+        if error.option_name in renamed.OPTIONS:
+            message = renamed.option(error.option_name)
+            click.UsageError(message, error.ctx).show()
+        else:
+            error.show()
+        sys.exit(2)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

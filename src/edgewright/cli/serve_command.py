@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgewright.cli.options import whole
 from edgewright.core.errors import InputError
+from edgewright.serve.settings import Settings
 
 TOKEN = "EDGEWRIGHT_TOKEN"
 
@@ -28,7 +30,7 @@ TOKEN = "EDGEWRIGHT_TOKEN"
     "--fallback", metavar="RULE", help="Rule of the bundle, or a bundle, for when the model fails."
 )
 @click.option(
-    "--beyond",
+    "--out-of-range",
     type=click.Choice(["clamp", "refuse"]),
     default="clamp",
     show_default=True,
@@ -43,53 +45,60 @@ TOKEN = "EDGEWRIGHT_TOKEN"
 @click.option("--max-batch", default="1024", show_default=True, help="Most observations at once.")
 @click.option("--max-connections", default="512", show_default=True, help="Most connections.")
 @click.option(
-    "--max-queue", default="10000", show_default=True, help="Most rows that wait for the log."
+    "--log-queue-size", default="10000", show_default=True, help="Most rows that wait for the log."
 )
-@click.option("--patience", default="10", show_default=True, help="Seconds to wait for a client.")
+@click.option(
+    "--client-timeout", default="10", show_default=True, help="Seconds to wait for a client."
+)
 @click.option(
     "--drain",
     default="0",
     show_default=True,
     help="Seconds to go on when told to stop, while /readyz says 503.",
 )
-def command(
-    bundle: str, host: str, port: str, log: str | None, fallback: str | None, beyond: str,
-    token_file: str | None, max_body: str, max_batch: str, max_connections: str, max_queue: str,
-    patience: str, drain: str,
-) -> None:  # fmt: skip
+def command(bundle: str, **options: Any) -> None:
     """Decide with BUNDLE over HTTP until told to stop.
 
     SIGHUP, or a new file in the place of BUNDLE, lets the new one take over without losing a
     request, once it has passed the checks.
     """
-    numbers = {
-        "port": whole(port, "--port", 0) or 0,
-        "max_body_bytes": whole(max_body, "--max-body", 1) or 1,
-        "max_batch": whole(max_batch, "--max-batch", 1) or 1,
-        "max_connections": whole(max_connections, "--max-connections", 1) or 1,
-        "log_queue": whole(max_queue, "--max-queue", 1) or 1,
-    }
-    waiting, draining = whole(patience, "--patience", 1) or 1, whole(drain, "--drain", 0) or 0
-    token = _token(token_file)
+    settings = _settings(bundle, options)
     with contextlib.suppress(ValueError, AttributeError):  # a bundle not yet read is the new one
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from edgewright.serve.server import run
-    from edgewright.serve.settings import Settings
 
-    settings = Settings(
-        bundle=Path(bundle),
-        host=host,
-        fallback=fallback,
-        beyond="refuse" if beyond == "refuse" else "clamp",
-        log=Path(log) if log else None,
-        token=token,
-        patience_s=float(waiting),
-        drain_s=float(draining),
-        **numbers,
-    )
-    if token is None and host not in ("127.0.0.1", "::1", "localhost"):
-        click.echo(f"warning: {host} is no loopback address and no token is asked for", err=True)
+    if settings.token is None and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        message = f"warning: {settings.host} is reachable from outside, and no token is set"
+        click.echo(message, err=True)
     run(settings, _say)
+
+
+def _settings(bundle: str, options: dict[str, Any]) -> Settings:
+    """Return the checked settings of the service.
+
+    Raises:
+        InputError: a number is wrong, or the token cannot be read or sent.
+    """
+
+    def number(name: str, least: int) -> int:
+        option = "--" + name.replace("_", "-")
+        return whole(options[name], option, least) or least
+
+    return Settings(
+        bundle=Path(bundle),
+        host=options["host"],
+        port=number("port", 0),
+        fallback=options["fallback"],
+        out_of_range="refuse" if options["out_of_range"] == "refuse" else "clamp",
+        log=Path(options["log"]) if options["log"] else None,
+        token=_token(options["token_file"]),
+        max_body_bytes=number("max_body", 1),
+        max_batch=number("max_batch", 1),
+        max_connections=number("max_connections", 1),
+        log_queue_size=number("log_queue_size", 1),
+        client_timeout_s=float(number("client_timeout", 1)),
+        drain_s=float(number("drain", 0)),
+    )
 
 
 def _say(text: str) -> None:

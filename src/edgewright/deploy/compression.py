@@ -77,10 +77,10 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
     if episodes is not None:
         plan = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=plan)
-    if facts.get("hidden") is None:
+    if facts.get("task") is None:
         problem = build(scenario, data)
     else:  # the number counts the scenarios of the training, however many are asked for here
-        problem = build(whole, data).only(facts["hidden"], episodes)
+        problem = build(whole, data).only(facts["task"], episodes)
     world = problem.world
     if "learner" in facts:
         world = world_of_learner(facts["learner"], problem.world, problem.kind)
@@ -186,7 +186,7 @@ def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float
             continue
         rewards = [setting.rewards(policy(bundle)) for bundle in bundles]
         for row, reward in zip(found, rewards, strict=True):
-            kept = _score_kept(reward, random, rewards[0], setting)
+            kept = _score_ratio(reward, random, rewards[0], setting)
             change = paired_difference(reward, rewards[0])
             row[f"reward{ending}"] = float(np.mean(reward))
             for name, interval in (("score_ratio", kept), ("reward_change", change)):
@@ -196,7 +196,7 @@ def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float
     return found
 
 
-def _score_kept(
+def _score_ratio(
     reward: np.ndarray, random: np.ndarray, parent: np.ndarray, setting: Setting
 ) -> Interval:
     """Return (reward - random) / (parent - random), the ratio of the two scores."""
@@ -258,9 +258,9 @@ def check_kept(rows: Sequence[dict[str, Any]], least: float) -> dict[str, Any]:
     """
     kept = judged(rows[-1])
     return {
-        "min_score_kept": least,
+        "min_score_ratio": least,
         "score_ratio": kept["estimate"],
-        "score_kept_low": kept["low"],
+        "score_ratio_low": kept["low"],
         "passed": bool(kept["low"] >= least),
     }
 

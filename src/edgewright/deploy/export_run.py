@@ -33,33 +33,33 @@ def export_run(
     out: Path,
     *,
     seed: int = 0,
-    hidden: int | None = None,
+    task: int | None = None,
     device: int | None = None,
     rules: Sequence[str] | None = None,
-    lite: bool = False,
+    litert: bool = False,
     data: str | None = None,
 ) -> Bundle:
     """Write the greedy policy of one seed of a run as a bundle.
 
     Args:
-        hidden: which scenario's network, where a run learned one for each hidden scenario.
+        task: index of the task whose network is exported, where a run learned one for each.
         device: whose policy, where a run learned one for each device.
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
-        lite: whether to add a graph for LiteRT, see :mod:`edgewright.export.lite`.
+        litert: whether to add a graph for LiteRT, see :mod:`edgewright.export.lite`.
 
     Raises:
-        InputError: there is no such seed, hidden scenario or device, or the policy or a rule cannot
+        InputError: there is no such seed, task or device, or the policy or a rule cannot
             be exported.
     """
-    if lite:
-        required("--lite")
+    if litert:
+        required("--litert")
     run = load_run(folder, data)
     if not 0 <= seed < run.request.seeds:
         message = f"the run has no seed {seed}"
         hint = f"its seeds are 0 to {run.request.seeds - 1}"
         raise InputError(message, where=str(folder), hint=hint)
     problem = dataclasses.replace(run.problem, world=run.plan.world)
-    policy, explorer, own = _policies(run, seed, hidden)
+    policy, explorer, own = _policies(run, seed, task)
     if isinstance(policy, EachPolicy) or device is not None:
         policy = _of_device(policy, device)
     if own is not None:
@@ -75,27 +75,27 @@ def export_run(
         "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}{whose}",
         "kind": "learned",
         "scenario": resolved(run.request.scenario),
-        "provenance": _provenance(run, seed, hidden=own, device=device),
+        "provenance": _provenance(run, seed, task=own, device=device),
         "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
         "lineage": [],
     }
-    return export_policy(out, policy, problem, interface, facts, rules, lite)
+    return export_policy(out, policy, problem, interface, facts, rules, litert)
 
 
-def _policies(run: Run, seed: int, hidden: int | None) -> tuple[Any, Any, int | None]:
-    """Return the policy of a seed, the exploring one, and which hidden scenario it lives in.
+def _policies(run: Run, seed: int, task: int | None) -> tuple[Any, Any, int | None]:
+    """Return the policy of a seed, the exploring one, and the index of its task.
 
     Raises:
-        InputError: a hidden scenario is named, and the run has one network for all.
+        InputError: a task is named, and the run has one network for all.
     """
     found = run.trainer.policy_entry(run.trainings[seed])[0]
     if isinstance(found, Start) and not found.shared:
-        own = hidden or 0
+        own = task or 0
         policy = found.policy(own)
         return policy, policy, own
-    if hidden is not None:
-        message = "the run learned one network, not one for each hidden scenario"
-        raise InputError(message, where="--hidden", hint="leave the option out")
+    if task is not None:
+        message = "the run learned one network, not one for each task"
+        raise InputError(message, where="--task", hint="leave the option out")
     if isinstance(found, Start):
         policy = found.policy(0)
         return policy, policy, None
@@ -176,7 +176,7 @@ def export_policy(
     interface: Interface,
     facts: dict[str, Any],
     rules: Sequence[str] | None,
-    lite: bool = False,
+    litert: bool = False,
 ) -> Bundle:
     """Write any policy that can be deployed as a bundle.
 
@@ -184,7 +184,7 @@ def export_policy(
         built: the scenario with the policy's own world.
         facts: ``name``, ``kind``, ``scenario``, ``provenance``, ``scores``, ``lineage``.
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
-        lite: whether to add a graph for LiteRT.
+        litert: whether to add a graph for LiteRT.
     """
     params = problem.params
     head = head_for(policy, vocabulary(problem.world, params).head)
@@ -199,7 +199,7 @@ def export_policy(
         beside[name] = write_graph(rule, head, interface, name)
     layers = layers_of(policy, params, interface)
     content, bundle = make_bundle(layers, head, interface, beside, facts, str(out))
-    if lite:
+    if litert:
         content, bundle = with_lite(bundle)
     save(out, content)
     return bundle

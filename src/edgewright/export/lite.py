@@ -167,7 +167,7 @@ class _Writer:
 
 def refuse(message: str, where: str) -> NoReturn:
     """Raise what says that a policy cannot be written."""
-    raise InputError(message, where=where, hint="export the policy without --lite")
+    raise InputError(message, where=where, hint="export the policy without --litert")
 
 
 Write = Callable[[_Writer, list[str]], int]

@@ -42,7 +42,7 @@ BOUNDS: dict[str, Callable[..., Any]] = {
 """What nobody can pass, loosest first."""
 
 PRESETS = ("aigc-light", "aigc-heavy", "aigc-lowpower", "aigc-scaling", "aigc-trace", "aigc-toy")
-"""The scenarios of one device that ``edgewright bracket`` draws when none is named."""
+"""The scenarios of one device that ``edgewright bounds`` draws when none is named."""
 
 ENTRIES = len(FEASIBLE) + len(HINDSIGHT) + len(BOUNDS)
 """How many a scenario of one device has, unless its optimum is known as well."""
@@ -157,7 +157,7 @@ def bracket(
 
 
 def summary(rows: Sequence[Bracket]) -> dict[str, Any]:
-    """Return what ``result.json`` of ``edgewright bracket`` holds."""
+    """Return what ``result.json`` of ``edgewright bounds`` holds."""
 
     def entry(one: Entry) -> dict[str, Any]:
         numbers = {"mean": one.mean, "low": one.low, "high": one.high}

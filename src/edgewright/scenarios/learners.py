@@ -14,6 +14,7 @@ from edgewright.agents.droo import Droo
 from edgewright.agents.independent import Independent
 from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
+from edgewright.core import renamed
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Learner, World
 from edgewright.specs.schema import Scenario
@@ -193,7 +194,7 @@ def _check_settings(name: str, make: type | Around, settings: dict[str, Any], de
         where = f"learner.{key}"
         if key not in fields:
             raise InputError(
-                f"'{name}' has no such setting", where=where, hint=nearest(key, fields)
+                f"'{name}' has no such setting", where=where, hint=renamed.hint(key, fields)
             )
         default, hint = fields[key]
         wanted = list if isinstance(default, tuple) else type(default)

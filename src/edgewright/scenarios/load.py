@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from edgewright.core import renamed
 from edgewright.core.errors import InputError, nearest
 from edgewright.specs.placement import PlacementSpec
 from edgewright.specs.processes import ProcessSpec
@@ -160,7 +161,9 @@ def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str,
         return files[name_or_path].read_text(), name_or_path, None
     if not name_or_path.endswith(".toml"):
         message = f"there is no scenario '{name_or_path}'"
-        hint = nearest(name_or_path, known) + "; a file of your own ends in .toml"
+        now = renamed.SCENARIOS.get(name_or_path)
+        hint = f"it is called '{now}' now" if now else nearest(name_or_path, known)
+        hint += "; a file of your own ends in .toml"
         raise InputError(message, hint=hint)
     path = Path(name_or_path)
     if beside is not None and not path.is_absolute():
@@ -203,7 +206,8 @@ def _refuse_unknown(tree: dict[str, Any], schema: Any, where: str, path: str) ->
     hints = _hints(schema)
     for key, value in tree.items():
         if key not in hints:
-            raise InputError(f"unknown key '{path}{key}'", where=where, hint=nearest(key, hints))
+            hint = renamed.hint(key, hints)
+            raise InputError(f"unknown key '{path}{key}'", where=where, hint=hint)
         inner = _table_type(hints[key], value)
         if isinstance(value, dict) and inner is not None:
             _refuse_unknown(value, inner, where, f"{path}{key}.")

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edgewright.core.errors import InputError, nearest
+from edgewright.core.protocols import Policy
+from edgewright.loops.evaluate import full_information
 from edgewright.systems.registry import system_of
 from edgewright.systems.system import Group, PolicyEntry, Problem
+
+Make = Callable[[Problem], Policy]
+"""From a built scenario to a policy of yours."""
+
+_added: dict[str, dict[str, tuple[Make, bool]]] = {}
+
+
+def register_policy(kind: str, name: str, make: Make, *, informed: bool = False) -> None:
+    """Add a policy of your own to a system, known to every command of this process.
+
+    Name the file that calls this with ``--plugin``.
+
+    Args:
+        kind: of the system, e.g. ``"aigc"``.
+        name: in tables and for ``--policies``.
+        make: from the built scenario to the policy.
+        informed: give ``act`` the state, the numbers and the inputs of the slot
+            (``full_information``) instead of what a learner observes.
+
+    Raises:
+        InputError: there is no such system.
+    """
+    system_of(kind, "register_policy")
+    _added.setdefault(kind, {})[name] = make, informed
 
 
 def baseline_names(problem: Problem) -> list[str]:
     """Return the names of all policies that need no training, in the order of tables."""
-    return system_of(problem.kind).policy_names(problem)
+    return [*system_of(problem.kind).policy_names(problem), *_added.get(problem.kind, {})]
 
 
 def baseline(name: str, problem: Problem) -> PolicyEntry:
@@ -18,12 +46,16 @@ def baseline(name: str, problem: Problem) -> PolicyEntry:
     Raises:
         InputError: no policy has that name; the nearest is offered.
     """
-    found = system_of(problem.kind).policy(name, problem)
-    if found is None:
+    if name in _added.get(problem.kind, {}):
+        make, informed = _added[problem.kind][name]
+        observe_fn = full_information if informed else None
+        return PolicyEntry(name, "rule", make(problem), observe_fn, problem.world)
+    entry = system_of(problem.kind).policy(name, problem)
+    if entry is None:
         message = f"there is no policy '{name}'"
         hint = nearest(name, baseline_names(problem)) + "; or name the folder of a run"
         raise InputError(message, hint=hint)
-    return found
+    return entry
 
 
-__all__ = ["Group", "PolicyEntry", "baseline", "baseline_names"]
+__all__ = ["Group", "PolicyEntry", "baseline", "baseline_names", "register_policy"]

@@ -48,7 +48,7 @@ class Service:
         self.settings, self.tell = settings, tell
         self.counters = Counters()
         serving = prepare(settings)
-        self.log = DecisionLog(settings.log, settings.log_queue) if settings.log else None
+        self.log = DecisionLog(settings.log, settings.log_queue_size) if settings.log else None
         self.decider = Decider(serving, settings, self.counters, self.log)
         self.reloader = Reloader(self.decider, settings, self.counters, tell)
         self.stopping = False

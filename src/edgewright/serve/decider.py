@@ -157,7 +157,7 @@ class Decider:
             message = f"{where} is not an object of named fields"
             raise HTTPError(422, message, field=where)
         try:
-            row, clamped = serving.bundle.interface.encode(observation, self.settings.beyond)
+            row, clamped = serving.bundle.interface.encode(observation, self.settings.out_of_range)
         except BadField as error:
             raise HTTPError(
                 422,

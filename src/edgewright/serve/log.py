@@ -74,11 +74,11 @@ class DecisionLog:
         self._reports.append((self._taken, report))
         self._wake.set()
 
-    def close(self, patience_s: float = 10.0) -> int:
+    def close(self, client_timeout_s: float = 10.0) -> int:
         """Write what waits, stop, and return how many decisions could not be written."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(patience_s)
+        self._thread.join(client_timeout_s)
         return self.waiting
 
     def _work(self) -> None:

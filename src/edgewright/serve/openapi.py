@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright import __version__
-from edgewright.bundle.interface import Beyond, Field, Interface, Output
+from edgewright.bundle.interface import Field, Interface, OutOfRange, Output
 from edgewright.serve.settings import Settings
 
 ID_PATTERN = "^[0-9a-f]{12}-[0-9a-f]{1,16}$"
@@ -15,7 +15,9 @@ def document(interface: Interface, name: str, settings: Settings) -> dict[str, A
     """Return the OpenAPI 3.1 document of a service with this bundle."""
     observation = {
         "type": "object",
-        "properties": {field.name: _field(field, settings.beyond) for field in interface.fields},
+        "properties": {
+            field.name: _field(field, settings.out_of_range) for field in interface.fields
+        },
         "required": [field.name for field in interface.fields],
         "additionalProperties": False,
     }
@@ -124,11 +126,11 @@ _ERROR: dict[str, Any] = {
 }
 
 
-def _field(field: Field, beyond: Beyond) -> dict[str, Any]:
+def _field(field: Field, out_of_range: OutOfRange) -> dict[str, Any]:
     if field.choices:
         return {"enum": list(field.choices), "description": field.meaning}
     ends: dict[str, Any] = {}
-    if beyond == "refuse":
+    if out_of_range == "refuse":
         ends = {"minimum": field.low, "maximum": field.high}
     unit = f" [{field.unit}]" if field.unit else ""
     trained = f"trained on {field.low:.7g} to {field.high:.7g}"

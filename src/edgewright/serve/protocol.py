@@ -34,7 +34,7 @@ class Limits:
     """What all connections of a service share."""
 
     def __init__(self, settings: Settings, counters: Counters, tell: Callable[[str], None]) -> None:
-        self.patience_s, self.grace_s = settings.patience_s, settings.grace_s
+        self.client_timeout_s, self.grace_s = settings.client_timeout_s, settings.grace_s
         self.most, self.counters, self._tell = settings.max_connections, counters, tell
         self._said = -SAY_EVERY_S
 
@@ -69,7 +69,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         self._unproductive, self._moved = 0, False
         self._queued: deque[Any] = deque(maxlen=MAX_PIPELINED + 2)
         self._last: Any = self
-        self._look = self.loop.call_later(self.limits.patience_s, self._check)
+        self._look = self.loop.call_later(self.limits.client_timeout_s, self._check)
         self._spare = len(self.connections) > self.limits.most
         if self._spare:
             self.limits.crowded()
@@ -86,7 +86,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         super().shutdown()
         self._last = self.cycle
         self._look.cancel()
-        soon = min(self.limits.patience_s, self.limits.grace_s) / 2
+        soon = min(self.limits.client_timeout_s, self.limits.grace_s) / 2
         self._look = self.loop.call_later(soon, self._check)
 
     def _check(self) -> None:
@@ -97,7 +97,7 @@ class TimeoutProtocol(HttpToolsProtocol):
             self.transport.abort()  # close() would wait for what the client does not read
             return
         self._last = cycle
-        self._look = self.loop.call_later(self.limits.patience_s, self._check)
+        self._look = self.loop.call_later(self.limits.client_timeout_s, self._check)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()

@@ -96,7 +96,7 @@ def configuration(
         server_header=False,
         date_header=False,
         backlog=BACKLOG,
-        timeout_keep_alive=max(1, round(settings.patience_s)),
+        timeout_keep_alive=max(1, round(settings.client_timeout_s)),
         timeout_graceful_shutdown=max(1, round(settings.grace_s)),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from edgewright.bundle.interface import Beyond
+from edgewright.bundle.interface import OutOfRange
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,13 +14,13 @@ class Settings:
 
     Attributes:
         fallback: name of a rule in the bundle, or a bundle, that decides when the model fails.
-        beyond: what to do with a number outside the trained range.
+        out_of_range: what to do with a number outside the trained range.
         log: the SQLite file of decisions and outcomes; None keeps none.
         token: what clients must bear; None asks for nothing.
         max_body_bytes, max_batch: larger requests are refused.
         max_connections: connections beyond these are told to come again, except by probes.
-        log_queue: decisions that wait to be written; more are dropped and counted.
-        patience_s: how long a request may take to arrive, its answer to be read, and an idle
+        log_queue_size: decisions that wait to be written; more are dropped and counted.
+        client_timeout_s: how long a request may take to arrive, its answer to be read, and an idle
             connection to say something.
         watch_s: how often the bundle's file is looked at; 0 never.
         drain_s: how long all is answered as before, but ``/readyz``, when told to stop.
@@ -31,14 +31,14 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     fallback: str | None = None
-    beyond: Beyond = "clamp"
+    out_of_range: OutOfRange = "clamp"
     log: Path | None = None
     token: str | None = dataclasses.field(default=None, repr=False)
     max_body_bytes: int = 1_000_000
     max_batch: int = 1024
     max_connections: int = 512
-    log_queue: int = 10_000
-    patience_s: float = 10.0
+    log_queue_size: int = 10_000
+    client_timeout_s: float = 10.0
     watch_s: float = 1.0
     drain_s: float = 0.0
     grace_s: float = 10.0

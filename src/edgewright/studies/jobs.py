@@ -55,7 +55,16 @@ def episodes(
     policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
 ) -> dict[str, np.ndarray]:
     """Measure all metrics of the scenario's evaluation episodes: a probe for any system."""
-    return per_episode(plays(policy_entries, scenario, data)[1], scenario)
+    problem = build(scenario, data)
+    inputs, system = evaluation_inputs(scenario, problem), system_of(problem.kind)
+    missed = scenario.evaluation.post_termination_reward
+    rows = [
+        system.play(entry, problem, inputs, seed, missed)[0]
+        for seed, entry in enumerate(policy_entries)
+    ]
+    return {
+        f"episodes/{name}": np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]
+    }
 
 
 @dataclasses.dataclass(frozen=True)

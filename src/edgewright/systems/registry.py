@@ -14,7 +14,7 @@ from edgewright.systems.system import System
 _systems: dict[str, System] = {}
 
 
-def register(system: System) -> None:
+def register_system(system: System) -> None:
     """Make a system known to every command of this process.
 
     Raises:
@@ -22,7 +22,7 @@ def register(system: System) -> None:
     """
     if system.kind in shipped_kinds():
         message = f"there is a system of kind '{system.kind}' already"
-        raise InputError(message, where="register", hint="choose another kind")
+        raise InputError(message, where="register_system", hint="choose another kind")
     _systems[system.kind] = system
 
 
@@ -75,4 +75,4 @@ def load_plugin(name: str) -> None:
         ) from None
 
 
-__all__ = ["load_plugin", "register", "system_of", "systems"]
+__all__ = ["load_plugin", "register_system", "system_of", "systems"]

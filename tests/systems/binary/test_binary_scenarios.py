@@ -68,7 +68,7 @@ def test_a_wrong_number_is_named_with_its_value_and_the_remedy(
         (["train", "binary-hard", "--learner", "se-ppo", "--out", "r"], "se-ppo"),
         (["train", "binary-hard", "--data", "nowhere", "--out", "r"], "nowhere"),
         (["evaluate", "nowhere", "--adapt-steps", "0,1"], "nowhere"),
-        (["bench", "--scenario", "binary-hard", "--peer", "nowhere.py"], "nowhere.py"),
+        (["bench", "speed", "--scenario", "binary-hard", "--reference-script", "no.py"], "no.py"),
     ],
 )  # fmt: skip
 def test_a_wrong_name_is_refused(arguments, message, edgewright, tmp_path):

@@ -18,4 +18,6 @@ def require() -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         message = f"{missing[0]} is not installed"
-        raise InputError(message, where="--peers", hint="pip install 'edgewright[peers]'")
+        raise InputError(
+            message, where="edgewright bench libraries", hint="pip install 'edgewright[peers]'"
+        )

@@ -1,4 +1,4 @@
-"""``edgewright bracket``: how near to the optimum anything is known to be."""
+"""``edgewright bounds``: how near to the optimum anything is known to be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = [
 ]
 
 
-@click.command(name="bracket")
+@click.command(name="bounds")
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIOS]...")
 @click.option("--out", metavar="FOLDER", help="Write the figure and result.json there.")
 @episodes_option
@@ -30,7 +30,7 @@ def command(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Bracket the optimum of each of SCENARIOS: the best that is reached, the least that bounds it.
+    """Bound the optimum of each of SCENARIOS from both sides, on the same episodes.
 
     Policies, plans made with the whole episode known, and bounds, all on the same episodes; the
     presets of one device if no scenario is named. Plans take minutes for each scenario.
@@ -49,11 +49,11 @@ def command(
     if out:
         Path(out).mkdir(parents=True, exist_ok=True)
     rows = []
-    with counting_bar("bracket", len(names) * ENTRIES) as progress:
+    with counting_bar("bounds", len(names) * ENTRIES) as progress:
         for scenario, problem in chosen:
             rows.append(bracket(scenario, problem, episodes=count, report=progress))
             if out:  # after each scenario, so that what is done is not lost
-                save(bracket_figure(rows), Path(out), "bracket")
+                save(bracket_figure(rows), Path(out), "bounds")
                 write_json(Path(out) / "result.json", summary(rows))
     found = summary(rows)
     if as_json:

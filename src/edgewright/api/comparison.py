@@ -1,0 +1,138 @@
+"""Compare policies on identical inputs, with the bound beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgewright.api.problem import EdgeProblem, make
+from edgewright.api.table import Table, to_pandas
+from edgewright.api.training import TrainedRun
+from edgewright.core.compilation import keep_compilations
+from edgewright.evaluation.compare import compare as compare_policies
+from edgewright.evaluation.compare import table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = (
+    ("policy", "policy", ""),
+    ("reward", "reward/slot", "+.4f"),
+    ("reward_low", "low", "+.4f"),
+    ("reward_high", "high", "+.4f"),
+    ("score", "score", ".3f"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonTable:
+    """One row for each policy on the same episodes, and the bound.
+
+    Attributes:
+        result: all of it as plain data, as ``edgewright compare --json`` prints it.
+    """
+
+    result: dict[str, Any]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of the policies: reward, score, paired difference, metrics with 95 % intervals."""
+        return self.result["policies"]
+
+    @property
+    def bound(self) -> float | None:
+        """Upper bound on the mean reward per slot of any policy; None where none is known."""
+        bound = self.result["bound"]
+        return None if bound is None else bound["reward"]
+
+    def row(self, policy: str) -> dict[str, Any]:
+        """Return the row of a policy.
+
+        Raises:
+            KeyError: it was not compared.
+        """
+        return {row["policy"]: row for row in self.rows}[policy]
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a ``pandas.DataFrame``.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        return to_pandas(self.rows)
+
+    def plot(self) -> Figure:
+        """Return the figure: one dot and interval for each policy, and the bound."""
+        from edgewright.reporting import figures
+        from edgewright.reporting.comparison_page import REWARD, bound_row, comparison_rows
+
+        return figures.comparison(
+            comparison_rows(self.result), bound_row(self.result), xlabel=REWARD
+        )
+
+    def _table(self) -> Table:
+        metrics = self.result["metrics"][:3]
+        own = [
+            (m["name"], f"{m['heading']} [{m['unit']}]" if m["unit"] else m["heading"], m["format"])
+            for m in metrics
+        ]
+        bound = self.result["bound"]
+        notes = [f"score: 0 = random, 1 = {self.result['reference']}"]
+        if bound is None:
+            notes.append(f"no bound: {self.result['why_no_bound']}")
+        title = f"{self.result['scenario']}: {self.result['episodes']} identical episodes, 95 %"
+        rows = [*self.rows, *([bound] if bound else [])]
+        return Table(f"{title} intervals", rows, (*COLUMNS, *own), tuple(notes))
+
+    def __repr__(self) -> str:
+        """Return the table as text."""
+        return repr(self._table())
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        return self._table()._repr_html_()
+
+
+def compare(
+    problem: EdgeProblem | str,
+    policies: Sequence[str | TrainedRun] = (),
+    *,
+    episodes: int | None = None,
+) -> ComparisonTable:
+    """Play the same evaluation episodes with every policy and bound what any could earn.
+
+    Args:
+        problem: from :func:`edgewright.make`, or the name of a scenario.
+        policies: names of policies, runs, folders of runs and bundles; all policies that need no
+            training if empty. The scenario's baseline, its reference and ``random`` always play.
+        episodes: how many; as the scenario says if absent.
+
+    Raises:
+        InputError: an unknown policy, or a run that does not fit the scenario.
+    """
+    problem = make(problem) if isinstance(problem, str) else problem
+    names = [str(p.folder) if isinstance(p, TrainedRun) else p for p in policies]
+    keep_compilations()
+    found = compare_policies(problem.scenario, names, data=problem.data, episodes=episodes)
+    return ComparisonTable(table(found))
+
+
+def evaluate(
+    run: TrainedRun, problem: EdgeProblem | str | None = None, *, episodes: int | None = None
+) -> dict[str, Any]:
+    """Return the row of a run on a problem, its own if absent: reward, score and metrics.
+
+    Args:
+        run: from :func:`edgewright.train`.
+        problem: another scenario of the same sizes, or its name.
+        episodes: how many; as the scenario says if absent.
+
+    Raises:
+        InputError: the run observes or acts in another way than the scenario's world does.
+    """
+    compared = compare(run.problem if problem is None else problem, [run], episodes=episodes)
+    return next(row for row in compared.rows if row["group"] == "learned")
+
+
+__all__ = ["ComparisonTable", "compare", "evaluate"]

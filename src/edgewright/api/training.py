@@ -1,0 +1,142 @@
+"""Train a learner on a problem, and what comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgewright.api.problem import EdgeProblem, make
+from edgewright.api.table import Table
+from edgewright.bundle import Bundle
+from edgewright.core.compilation import keep_compilations
+from edgewright.evaluation.score_run import finish
+from edgewright.training.runs import Request
+from edgewright.training.runs import train as train_into
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OnProgress = Callable[[int, int, float, float], None]
+"""Called with (steps of all seeds, those taken now, seconds so far, latest evaluation reward)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A finished training: its folder, its score, its learning curve.
+
+    Attributes:
+        problem: what it was trained on.
+        learner: name of the learner.
+        folder: where it is kept; a temporary one is deleted with this object.
+        result: score and reward with 95 % intervals, steps per second, and more.
+    """
+
+    problem: EdgeProblem
+    learner: str
+    folder: Path
+    result: dict[str, Any]
+
+    @functools.cached_property
+    def history(self) -> Table:
+        """The greedy policy on the evaluation episodes while it learned: a row a seed and mark."""
+        rows: list[dict[str, Any]] = []
+        for seed in range(self.result["seeds"]):
+            file = self.folder / f"seed-{seed}" / "evaluation.jsonl"
+            rows += [{"seed": seed, **json.loads(line)} for line in file.read_text().splitlines()]
+        columns = (
+            ("seed", "seed", ""),
+            ("steps", "steps", ",d"),
+            ("reward", "reward/slot", "+.4f"),
+        )
+        return Table(f"{self.learner} on {self.problem.name}, evaluations", rows, columns)
+
+    def plot(self) -> Figure:
+        """Return the learning curve: the mean over seeds of the reward per slot, with its band."""
+        import numpy as np
+
+        from edgewright.reporting.figures import Curve, learning_curve
+
+        seeds = self.result["seeds"]
+        steps = [row["steps"] for row in self.history if row["seed"] == 0]
+        values = np.array([row["reward"] for row in self.history]).reshape(seeds, len(steps))
+        return learning_curve([Curve(self.learner, steps, values)], ylabel="reward per slot")
+
+    def export(self, file: str | Path, *, seed: int = 0, rules: list[str] | None = None) -> Bundle:
+        """Write the policy of one seed as a bundle and return it.
+
+        Args:
+            file: the bundle, e.g. ``"p.edge"``.
+            seed: which seed of the run.
+            rules: names of rules to pack beside it, for the service to fall back on.
+
+        Raises:
+            InputError: there is no such seed, or the policy or a rule cannot be exported.
+        """
+        from edgewright.deploy.export_run import export_run
+
+        return export_run(self.folder, Path(file), seed=seed, rules=rules, data=self.problem.data)
+
+    def __repr__(self) -> str:
+        """Return learner, scenario, reward with its interval, score and folder."""
+        reward, score = self.result["reward"], self.result["score"]
+        text = f"{self.learner} on {self.problem.name}, {self.result['seeds']} seeds: reward/slot "
+        text += f"{reward['mean']:+.4f} [{reward['low']:+.4f}, {reward['high']:+.4f}]"
+        if score["mean"] is not None:
+            text += f", score {score['mean']:.3f}"
+        return f"{text}\nin {self.folder}"
+
+
+def train(
+    problem: EdgeProblem | str,
+    learner: str | None = None,
+    *,
+    steps: float | None = None,
+    seeds: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> TrainedRun:
+    """Train a learner for several seeds and score it on the scenario's evaluation episodes.
+
+    Args:
+        problem: from :func:`edgewright.make`, or the name of a scenario.
+        learner: a name of :func:`edgewright.list_learners`; the scenario's own if absent.
+        steps: environment steps of each seed; as the scenario says if absent.
+        seeds: how many: 0, 1, ...
+        settings: of the learner, e.g. ``{"clip_eps": 0.1}``.
+        out: folder of the run. Interrupted or killed, the same call goes on there and ends with
+            the same weights. If absent, a temporary folder that lives as long as the result.
+        on_progress: called with the steps of all seeds, those taken now, seconds and reward.
+
+    Raises:
+        InputError: an unknown learner or setting, or a folder that holds another run.
+    """
+    problem = make(problem) if isinstance(problem, str) else problem
+    changes = {f"learner.{name}": value for name, value in (settings or {}).items()}
+    problem = make(problem.origin, {**problem.overrides, **changes}, data=problem.data)
+    scenario = problem.scenario
+    keep_compilations()
+    request = Request(
+        scenario=scenario,
+        learner=learner or scenario.training.learner,
+        steps=float(steps or scenario.training.steps),
+        seeds=seeds,
+        data=problem.data,
+    )
+    folder = Path(tempfile.mkdtemp(prefix="edgewright-run-") if out is None else out)
+    timing = train_into(request, folder, on_progress)
+    result = finish(request, folder, timing)
+    run = TrainedRun(problem, request.learner, folder, result)
+    if out is None:
+        weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
+    return run
+
+
+__all__ = ["TrainedRun", "train"]
