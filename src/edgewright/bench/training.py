@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright import __version__
 from edgewright.bench.meta import measure_binary
 from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
 from edgewright.core.records import Decision, record, static
+from edgewright.core.version import __version__
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
 from edgewright.scenarios.build import Problem, build, build_learner

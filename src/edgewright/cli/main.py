@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from edgewright import __version__
 from edgewright.core import renamed
 from edgewright.core.errors import CheckFailed, EdgewrightError
+from edgewright.core.version import __version__
 
 COMMANDS = {
     "list": "What there is: scenarios, learners, policies, studies.",

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgewright import __version__
 from edgewright.agents.independent import EachPolicy
 from edgewright.bundle import Bundle, Interface
 from edgewright.bundle.bundle import save
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
+from edgewright.core.version import __version__
 from edgewright.deploy.rollouts import AnyAction, Mixed, watch
 from edgewright.export.heads import Head, head_for
 from edgewright.export.lite import required, with_lite

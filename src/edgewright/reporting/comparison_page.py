@@ -10,8 +10,8 @@ from typing import Any
 
 import jax
 
-from edgewright import __version__
 from edgewright.core.compilation import cores
+from edgewright.core.version import __version__
 from edgewright.evaluation.compare import Comparison
 from edgewright.reporting import figures, html
 from edgewright.reporting.style import save, to_svg

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgewright import __version__
 from edgewright.bundle.interface import Field, Interface, OutOfRange, Output
+from edgewright.core.version import __version__
 from edgewright.serve.settings import Settings
 
 ID_PATTERN = "^[0-9a-f]{12}-[0-9a-f]{1,16}$"

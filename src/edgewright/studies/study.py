@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from edgewright import __version__
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.files import write_bytes
+from edgewright.core.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

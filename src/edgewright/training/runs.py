@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright import __version__
 from edgewright.core.compilation import cores
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.files import write_bytes
 from edgewright.core.protocols import World
+from edgewright.core.version import __version__
 from edgewright.scenarios.build import LearnerPlan, Problem, build, build_learner, fingerprint
 from edgewright.scenarios.load import check, resolved, training_identity
 from edgewright.scenarios.policies import baseline

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from edgewright import __version__
 from edgewright.adapters import weights
 from edgewright.adapters.gymnasium import WorldEnv, WorldVectorEnv
 from edgewright.bench.peers import jax_peers, require, sb3, settings
@@ -27,6 +26,7 @@ from edgewright.bench.peers.transcription import TranscribedEnv, check_transcrib
 from edgewright.bench.training import measure_world
 from edgewright.core.compilation import cores
 from edgewright.core.protocols import Learner, Policy
+from edgewright.core.version import __version__
 from edgewright.evaluation import statistics
 from edgewright.loops.evaluate import evaluate
 from edgewright.loops.online import advance, init_training
