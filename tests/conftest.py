@@ -276,8 +276,8 @@ def deployable() -> dict[str, Any]:
 
     import jax
 
-    from edgewright.export.observation import interface_of, vocabulary
-    from edgewright.rules.normalise import merge
+    from edgewright.deploy.export_run import head_in
+    from edgewright.export.observation import interface_of
     from edgewright.scenarios.build import build, build_learner
     from edgewright.scenarios.load import load
     from edgewright.scenarios.policies import baseline
@@ -286,13 +286,14 @@ def deployable() -> dict[str, Any]:
     problem = build(scenario)
     hidden = {"se-ppo": [16, 16], "a2c": [16], "dqn": [24, 16], "dqn-plain": [8]}
     policies: dict[str, Any] = {}
+    space = problem.world.observation_space(problem.params)
     for number, (name, widths) in enumerate(hidden.items()):
         settings = dataclasses.replace(scenario, learner={"hidden_sizes": widths})
         learner: Any = build_learner(name, settings, problem.world, 1e3).learner
-        rows = jax.random.uniform(jax.random.key(number), (64, 11))
         actions = problem.world.action_space(problem.params)
-        state = learner.init(jax.random.key(number), rows[:1], actions)
-        state = dataclasses.replace(state, observations=merge(state.observations, rows))
+        state = learner.init(jax.random.key(number), space, actions)
+        rows = jax.random.uniform(jax.random.key(number), (64, 11)) * state.inputs.scale
+        state = dataclasses.replace(state, inputs=state.inputs.merged(rows))
         if hasattr(state, "networks"):  # scores of a fresh actor are all nearly zero
             actor = jax.tree.map(lambda leaf: 3.0 * leaf + 0.01, state.networks[0])
             last = 30.0 * actor.weights[-1]
@@ -300,11 +301,9 @@ def deployable() -> dict[str, Any]:
             state = dataclasses.replace(state, networks=(actor, state.networks[1]))
         policies[name] = learner.policy(state, explore=False)
     rules = {n: baseline(n, problem).policy for n in ("greedy", "shortest-2", "local-0")}
-    low = np.array([0.4, 0.375, 0, 0, 0, 0.1, 1 / 3, 0, 0, 0, 0], np.float32)
-    high = np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1], np.float32)
-    words = vocabulary(problem.world, problem.params)
-    names = tuple(problem.world.observation_space(problem.params).names)
-    interface = interface_of(words, words.head, names, np.stack([low, high]))
+    low = np.array([10, 3, 0, 0, 0, 10, 50, 0, 0, 0, 0], np.float32)
+    high = np.array([25, 8, 1, 1, 1, 100, 150, 40, 1, 160, 160], np.float32)
+    interface = interface_of(space, head_in(problem), np.stack([low, high]))
     return {
         "scenario": scenario,
         "built": problem,

@@ -48,7 +48,7 @@ def begin(params: ProbeParams) -> Any:
 
     @jax.jit
     def start(learner: Any, key: Any) -> Any:
-        return learner.init(key, jnp.zeros(2), WORLD.action_space(params))
+        return learner.init(key, WORLD.observation_space(params), WORLD.action_space(params))
 
     return lambda learner, seed=0: start(learner, jax.random.key(seed))
 

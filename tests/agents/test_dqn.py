@@ -167,7 +167,7 @@ def test_observations_are_stored_raw_and_normalised_when_used(begin, play, updat
     )
     policy = learner.policy(state, explore=False)
     seen = jnp.array([1.0, 2.0])
-    values = state.network(normalise.standardise(state.observations, seen))
+    values = state.network(normalise.standardise(state.inputs.moments, seen))
     assert int(policy.act(jax.random.key(0), (), seen)[1].action) == int(jnp.argmax(values))
 
 

@@ -13,10 +13,11 @@ import pytest
 from edgewright.agents.droo import Droo
 from edgewright.agents.maml import Initial, Maml
 from edgewright.core.records import Labelled, record
+from edgewright.core.spaces import Box
 from edgewright.rules import quantiser
 
 N = 4
-SEEN = jnp.zeros((N, 1))
+SEEN = Box(-1.0, 1.0, (N, 1))
 BASE = Droo(hidden_sizes=(8,), num_candidates=N, batch_size=16, buffer_size=32, rollout_steps=4)
 
 
@@ -105,7 +106,7 @@ def test_what_adapts_is_what_was_asked(adapt: Any, moves: bool) -> None:
 def test_an_empty_place_is_never_offloaded_and_teaches_nothing() -> None:
     learner = dataclasses.replace(BASE, masked=True)
     seen = jnp.zeros((N, 2)).at[:2, 1].set(1.0)
-    network = learner.network(jax.random.key(0), seen)
+    network = learner.network(jax.random.key(0), Box(0.0, 1.0, (N, 2)))
     proposed = learner.proposer(network).propose(jax.random.key(0), seen)
     assert np.all(np.asarray(proposed)[:2, 2:] == 0), "empty places flip last"
     samples = batch(0, features=2)

@@ -14,7 +14,7 @@ import pytest
 from edgewright.agents.independent import Independent
 from edgewright.agents.ppo import PPO
 from edgewright.core.records import Trajectory
-from edgewright.core.spaces import Discrete
+from edgewright.core.spaces import Box, Discrete
 from edgewright.systems.aigc import AigcWorld
 from edgewright.testing import check_learner
 
@@ -27,7 +27,7 @@ LEARNER = Independent(inner=INNER)
 
 @pytest.fixture(scope="module")
 def start() -> Any:
-    init = jax.jit(lambda key: LEARNER.init(key, jnp.zeros((M, F)), Discrete(ACTIONS, (M,))))
+    init = jax.jit(lambda key: LEARNER.init(key, Box(-1.0, 1.0, (M, F)), Discrete(ACTIONS, (M,))))
     return init(jax.random.key(0))
 
 

@@ -83,7 +83,11 @@ def test_another_number_does_not_recompile(begin, play, update):
     batch = play(PLAIN, state)
     first, _ = update(PLAIN, 0, state, batch)
     count = len(update.traces)
-    for change in ({"gamma": 0.5}, {"actor_learning_rate": 0.1}, {"clip": 0.1, "entropy": 0.0}):
+    for change in (
+        {"gamma": 0.5},
+        {"actor_learning_rate": 0.1},
+        {"clip_eps": 0.1, "entropy_coef": 0.0},
+    ):
         other, _ = update(dataclasses.replace(PLAIN, **change), 0, state, batch)
         assert not np.array_equal(weights(other), weights(first))
     assert len(update.traces) == count
@@ -142,9 +146,9 @@ def test_statistics_are_those_of_everything_seen(begin, play, update):
         seen.append(np.asarray(batch.observation).reshape(-1, 2))
         state, _ = update(learner, seed, state, batch)
     seen = np.concatenate(seen)
-    assert float(state.steps) == float(state.observations.count) == len(seen) == 64
-    np.testing.assert_allclose(state.observations.mean, seen.mean(axis=0), atol=1e-5)
-    np.testing.assert_allclose(state.observations.variance, seen.var(axis=0), atol=1e-5)
+    assert float(state.steps) == float(state.inputs.moments.count) == len(seen) == 64
+    np.testing.assert_allclose(state.inputs.moments.mean, seen.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(state.inputs.moments.variance, seen.var(axis=0), atol=1e-5)
 
 
 def test_learning_rates_warm_up_and_decay():

@@ -18,7 +18,6 @@ from edgewright.agents.dqn import DQN, DQNState, action_values
 from edgewright.agents.ppo import PPO, PPOState
 from edgewright.core.records import Array
 from edgewright.loops.online import advance, init_training
-from edgewright.rules.normalise import standardise
 from edgewright.systems.probes import PROBES, ProbeState, ProbeWorld, probe
 
 WORLD = ProbeWorld()
@@ -90,11 +89,7 @@ def trained(learner_name: str, probe_name: str) -> Any:
 
 
 def learned_value(learner: Any, state: Any, observation: Array) -> float:
-    seen = (
-        standardise(state.observations, observation)
-        if learner.normalize_observations
-        else observation
-    )
+    seen = state.inputs(observation)
     if isinstance(state, PPOState):
         return float(state.networks[1](seen)[0])
     assert isinstance(state, DQNState)
@@ -144,7 +139,7 @@ def test_the_known_value_is_the_discounted_reward_of_the_best_action(name):
     params = probe(name)
     for cue in (0, 1):
         x = type(
-            WORLD.inputs(params).next_rows(WORLD.inputs(params).start(jax.random.key(0)), 1)[1]
+            WORLD.inputs(params).next_rows(WORLD.inputs(params).init_carry(jax.random.key(0)), 1)[1]
         )(cue=jnp.int32(cue))
         state, total, over = WORLD.reset(params, x), 0.0, False
         action = WORLD.best_action(params, state.cue)

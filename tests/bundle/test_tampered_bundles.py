@@ -191,10 +191,7 @@ VALUES = [
     (put("parity", "tolerance", True), "parity.tolerance"),
     (put("parity", "tolerance", 1e30), "parity.tolerance"),
     (put("parity", "tolerance", -1.0), "parity.tolerance"),
-    (put("interface", "scales", 0, 10**400), "interface.scales"),
-    (put("interface", "scales", 0, 0.0), "interface.scales"),
-    (put("interface", "offsets", []), "columns of the fields"),
-    (put("interface", "features", [1]), "interface.features"),
+    (put("interface", "scales", [1.0]), "interface.scales"),  # of schema 2
     (put("interface", "fields", []), "interface.fields"),
     (put(*FIELD, []), "interface.fields"),
     (put(*FIELD, "low", "a"), r"interface.fields\[0\].low"),

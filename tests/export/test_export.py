@@ -20,7 +20,7 @@ from edgewright.evaluation.compare import bundled
 from edgewright.export.heads import CategoricalHead
 from edgewright.export.layers import Dense, Program, Standardise, run
 from edgewright.export.networks import layers_of
-from edgewright.export.observation import interface_of, vocabulary
+from edgewright.export.observation import head_of, interface_of
 from edgewright.export.record import NEAR, make_record
 from edgewright.export.write import make_bundle, reference_of, write_graph
 from edgewright.loops.evaluate import evaluate
@@ -34,7 +34,7 @@ HEAD = CategoricalHead((Output("action", ""),))
 
 def plain_interface(columns, low=-2.0, high=2.0):
     fields = tuple(Field(f"x{n}", "", "", low, high) for n in range(columns))
-    return Interface(fields, HEAD.outputs, (1.0,) * columns, (0.0,) * columns, ("x",) * columns)
+    return Interface(fields, HEAD.outputs)
 
 
 LEARNED = ["se-ppo", "a2c", "dqn", "dqn-plain"]
@@ -46,8 +46,7 @@ def test_scores_and_decisions_are_those_of_the_trained_policy(name, deployable, 
     low, high = bundle.interface.bounds()
     rows = np.random.default_rng(1).uniform(low, high, (500, len(low))).astype(np.float32)
     found = bundle.engine.many(rows)
-    features = jnp.asarray(rows / np.asarray(bundle.interface.scales, np.float32))
-    _, wanted = deployable["learned"][name].act(jax.random.key(0), (), features)
+    _, wanted = deployable["learned"][name].act(jax.random.key(0), (), jnp.asarray(rows))
     gaps = np.sort(found["scores"], axis=1)
     clear = gaps[:, -1] - gaps[:, -2] > 1e-3
     assert clear.mean() > 0.5
@@ -86,7 +85,7 @@ def test_a_bundle_of_other_sizes_does_not_compete(bundles):
     with pytest.raises(InputError, match="same sizes"):
         bundled(str(bundles["dqn"]), build(load_scenario("aigc-heavy", sizes)))
     # The sizes of its training, too many for a city, say nothing of where it may play.
-    with pytest.raises(InputError, match="takes 11 numbers.* the scenario has 12"):
+    with pytest.raises(InputError, match="takes the 9 fields .*the scenario has 10"):
         bundled(str(bundles["se-ppo"]), build(load_scenario("aigc-city")))
 
 
@@ -94,8 +93,8 @@ def test_the_raw_observation_takes_the_mode_by_name_and_bears_no_rules(deployabl
     problem = deployable["built"]
     world = dataclasses.replace(problem.world, obs="paper")
     seen = np.ones((4, 11), np.float32)
-    words = vocabulary(world, problem.params)
-    interface = interface_of(words, words.head, ("x",) * 11, seen)
+    head, space = head_of(world, problem.params), world.observation_space(problem.params)
+    interface = interface_of(space, head, seen)
     assert sum(field.columns for field in interface.fields) == interface.columns == 11
     sample = {field.name: 1.0 for field in interface.fields} | {"mode": "best"}
     assert interface.encode(sample)[0][3] == 2.0
@@ -131,7 +130,9 @@ def test_a_world_with_one_quality_gets_only_rules_that_fit(deployable):
     world = dataclasses.replace(problem.world, quality_action=False)
     smaller = dataclasses.replace(problem, world=world)
     assert usual_rules(smaller) == ["heuristic-fair"]
-    tables = vocabulary(world, problem.params).head.tables
+    head = head_of(world, problem.params)
+    assert isinstance(head, CategoricalHead)
+    tables = head.tables
     np.testing.assert_array_equal(tables["location"], [0, 1, 2])
     np.testing.assert_array_equal(tables["level"], [1, 1, 1])
 

@@ -11,9 +11,10 @@ from edgewright.agents.independent import EachPolicy
 from edgewright.bundle import load
 from edgewright.core.errors import InputError
 from edgewright.evaluation.compare import bundled
-from edgewright.export.observation import interface_of, row_insight, vocabulary
+from edgewright.export.observation import head_of, interface_of
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load as load_scenario
+from edgewright.systems.aigc.export import row_insight
 from edgewright.training.runs import Request, load_run, train
 
 PAIR = {
@@ -63,7 +64,7 @@ def test_the_policy_of_one_device_is_what_is_exported(pair, device, edgewright):
     assert bundled(str(path), run.problem).group == "learned"
     each = run.plan.learner.policy(run.trainings[0].learner, explore=False)
     rows = seen_rows(bundle, 200)
-    features = jnp.asarray(rows / np.float32(bundle.interface.scales))
+    features = jnp.asarray(rows)
     both = jnp.stack([features, features], axis=1)
     key = jax.random.key(0)
     wanted = jax.vmap(lambda x: each.act(key, each.init_carry(key), x)[1].action)(both)[:, device]
@@ -101,7 +102,7 @@ def test_a_shared_policy_is_no_devices_own(deployable):
 WORLDS = {
     "aigc-fleet": {},
     "aigc-city": {"world.devices": 3, "world.servers": 4, "world.reach": 2},
-    "aigc-heavy": {"world.obs": "seed"},
+    "aigc-heavy": {"world.obs": "paper"},
 }
 
 
@@ -109,17 +110,17 @@ WORLDS = {
 def test_fields_are_the_features_of_the_world_in_their_units(preset):
     problem = build(load_scenario(preset, WORLDS[preset]))
     world, params = problem.world, problem.params
-    words, names = vocabulary(world, params), world.observation_space(params).names
-    assert words.columns == len(names)
-    assert len(words.head.outputs[1].labels) == 1 + world.choices
+    head, space = head_of(world, params), world.observation_space(params)
+    assert len(head.outputs[1].labels) == 1 + world.choices
     key = jax.random.key(0)
     _, row = problem.train_stream.next_rows(problem.train_stream.init_carry(key), 1)
     x = jax.tree.map(lambda leaf: leaf[0], row)
     state = world.reset(params, x)
     features = np.asarray(world.observe(params, state, x))
-    interface = interface_of(words, words.head, names, features)
+    interface = interface_of(space, head, features)
+    assert interface.columns == space.shape[-1] == len(space.names)
     device = world.devices - 1
-    told = interface.observation(interface.rows_of(features[device]))
+    told = interface.observation(features[device])
     assert told["bandwidth_mbps"] == pytest.approx(float(x.bandwidth_mbps[device]), rel=1e-5)
     assert told["mode"] == ("preview", "balanced", "best")[int(x.mode[device])]
     for name in {"device_ghz", "battery_j", "transmit_w"} & set(told):
@@ -158,8 +159,7 @@ def test_a_network_that_is_told_the_hidden_numbers_takes_them_as_fields(tmp_path
     start = run.trainer.policy_entry(run.trainings[0])[0]
     policy = start.policy(0)
     rows = seen_rows(bundle, 200)
-    scales, offsets = np.float32(bundle.interface.scales), np.float32(bundle.interface.offsets)
-    features = jnp.asarray((rows - offsets) / scales).reshape(len(rows), 3, -1)
+    features = jnp.asarray(rows).reshape(len(rows), 3, -1)
     key = jax.random.key(0)
     wanted = jax.vmap(lambda x: policy.act(key, (), x)[1].action)(features)
     found = bundle.engine.many(rows)

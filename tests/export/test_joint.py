@@ -15,12 +15,12 @@ from edgewright.bundle.interface import Field, Interface
 from edgewright.compress.stages import parse_stages
 from edgewright.core.errors import InputError
 from edgewright.deploy import compression
-from edgewright.deploy.export_run import export_policy, interface_in
+from edgewright.deploy.export_run import export_policy, head_in, interface_in
 from edgewright.evaluation.compare import bundled
 from edgewright.export.bits import BinaryVectorHead
 from edgewright.export.heads import head_for
 from edgewright.export.layers import Dense
-from edgewright.export.observation import interface_of, vocabulary
+from edgewright.export.observation import interface_of
 from edgewright.export.write import write_graph
 from edgewright.loops import adapt
 from edgewright.rules.quantiser import nearest_neighbours, order_preserving
@@ -50,13 +50,13 @@ def made(tmp_path_factory):
         problem = build(scenario)
         learner = Droo(**{"num_candidates": DEVICES, **settings})
         space = problem.world.observation_space(problem.params)
-        network = learner.network(jax.random.key(number), jnp.zeros(space.shape))
+        learner = learner.fitted(space)
+        network = learner.network(jax.random.key(number), space)
         network = jax.tree.map(lambda leaf: 1.5 * leaf, network)
         local = (*network.biases[:-1], network.biases[-1] - 1.5)  # mostly local beats random
         network = dataclasses.replace(network, biases=local)
         policy = learner.proposer(network)
-        words = vocabulary(problem.world, problem.params)
-        head = head_for(policy, words.head)
+        head = head_for(policy, head_in(problem))
         facts = {
             "name": kind,
             "kind": "learned",
@@ -66,8 +66,12 @@ def made(tmp_path_factory):
             "lineage": [],
         }
         path = folder / f"{kind}.edge"
-        ends = np.array([[-2.5, 0.0], [2.5, 1.0]], np.float32)[:, : space.shape[-1]]
-        interface = interface_of(words, head, tuple(space.names), np.tile(ends, DEVICES))
+        gain = space.features[0]
+        ends = [[gain.offset + s * gain.scale, max(s, 0.0)] for s in (-2.5, 2.5)]
+        rows = np.array(ends, np.float32)[:, : space.shape[-1]].clip(
+            max=[np.inf, 1.0][: space.shape[-1]]
+        )
+        interface = interface_of(space, head, np.tile(rows, DEVICES))
         bundle = export_policy(path, policy, problem, interface, facts, None)
         found[kind] = {"built": problem, "policy": policy, "bundle": bundle, "path": path}
     return found
@@ -89,11 +93,11 @@ def test_actions_and_proposals_are_those_of_the_trained_policy(kind, made):
     one = made[kind]
     bundle, policy, world = one["bundle"], one["policy"], one["built"].world
     rows = seen_rows(bundle, 400)
-    features = jnp.asarray(
-        (rows - np.float32(bundle.interface.offsets)) / np.float32(bundle.interface.scales)
-    ).reshape(len(rows), DEVICES, -1)
+    features = jnp.asarray(rows).reshape(len(rows), DEVICES, -1)
     if world.masked:  # what the world shows of an empty place
-        features = features.at[..., 0].multiply(features[..., -1])
+        mean = policy.inputs.offset[0]
+        shown = jnp.where(features[..., -1] > 0, features[..., 0], mean)
+        features = features.at[..., 0].set(shown)
     key = jax.random.key(0)
     action = jax.vmap(lambda x: policy.act(key, (), x)[1].action)(features)
     wanted = jax.vmap(lambda x: policy.propose(key, x))(features)
@@ -111,8 +115,7 @@ def test_quantisers_are_written_to_the_letter_ties_included(kind, count, present
     head = BinaryVectorHead(DEVICES, count, kind, present)
     columns = 2 * DEVICES
     fields = tuple(Field(f"x{n}", "", "", 0.0, 1.0) for n in range(columns))
-    plain = ((1.0,) * columns, (0.0,) * columns, ("x",) * columns)
-    interface = Interface(fields, head.outputs, *plain)
+    interface = Interface(fields, head.outputs)
     scores = Dense(weight=jnp.eye(columns, DEVICES), bias=jnp.zeros(DEVICES))
     engine = Engine(write_graph((scores,), head, interface, "p").model, interface, "p")
     rng = np.random.default_rng(4)
@@ -152,7 +155,7 @@ def test_fields_are_in_decibels_and_an_empty_place_is_told_in_words(made):
 
 def test_the_range_of_a_field_is_what_was_met_in_many_scenarios(made):
     one = made["order"]
-    head = head_for(one["policy"], vocabulary(one["built"].world, one["built"].params).head)
+    head = head_for(one["policy"], head_in(one["built"]))
     spans = []
     for problem in (one["built"], one["built"].only(0)):
         fields = interface_in(problem, one["policy"], head).fields
@@ -192,7 +195,7 @@ def test_a_quantiser_that_draws_is_refused(made):
     one = made["order"]
     noisy = dataclasses.replace(one["policy"], quantiser="noisy")
     with pytest.raises(InputError, match="draws") as caught:
-        head_for(noisy, vocabulary(one["built"].world, one["built"].params).head)
+        head_for(noisy, head_in(one["built"]))
     assert "order" in caught.value.hint
 
 

@@ -20,7 +20,7 @@ from edgewright.export.write import make_bundle
 
 OUTPUTS = (Output("action", ""), Output("level", ""))
 FIELDS = tuple(Field(f"x{n}", "", "", -2.0, 2.0) for n in range(4))
-FACE = Interface(FIELDS, OUTPUTS, (1.0,) * 4, (0.0,) * 4, ("x",) * 4)
+FACE = Interface(FIELDS, OUTPUTS)
 FACTS = {"name": "n", "kind": "learned", "scenario": {}, "provenance": {}, "scores": {}}
 
 

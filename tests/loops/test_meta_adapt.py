@@ -52,7 +52,7 @@ def tasks(binary_sampler: Any) -> Tasks:
 def exams(tasks: Tasks) -> adapt.HeldOutSet:
     @jax.jit
     def drawn(key: Any, params: Any) -> Any:
-        rows = meta.init_carry(tasks.stream(params), key, SLOTS)
+        rows = meta.start(tasks.stream(params), key, SLOTS)
         return adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
 
     return jax.vmap(drawn)(jax.random.split(jax.random.key(1), SCENARIOS), tasks.params)
@@ -60,7 +60,7 @@ def exams(tasks: Tasks) -> adapt.HeldOutSet:
 
 def test_prices_are_those_of_the_world_and_the_search_takes_the_least(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
-    rows = meta.init_carry(tasks.stream(params), jax.random.key(2), 8)
+    rows = meta.start(tasks.stream(params), jax.random.key(2), 8)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
     searching = BestOfCandidates(proposer=BASE.proposer(network), world=WORLD)
     found, index = jax.jit(lambda: label(jax.random.key(4), WORLD, params, searching, rows))()
@@ -76,7 +76,7 @@ def test_prices_are_those_of_the_world_and_the_search_takes_the_least(tasks: Tas
 
 def test_a_proposal_that_is_not_tried_cannot_win(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
-    rows = meta.init_carry(tasks.stream(params), jax.random.key(2), 8)
+    rows = meta.start(tasks.stream(params), jax.random.key(2), 8)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
     first = jnp.arange(DEVICES) < 1
     searching = BestOfCandidates(proposer=BASE.proposer(network), tried=first, world=WORLD)
@@ -139,7 +139,7 @@ def test_living_on_is_what_adapting_does(tasks: Tasks) -> None:
     two = adapt.train_devices(WORLD, tasks, BASE, two, jnp.int32(1), 4)[0]
     for a, b in zip(jax.tree.leaves(one.learner), jax.tree.leaves(two.learner), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    assert np.asarray(one.learner.buffer_size.filled).tolist() == [15] * SCENARIOS
+    assert np.asarray(one.learner.replay.filled).tolist() == [15] * SCENARIOS
 
 
 def test_few_shots_are_seen_once(tasks: Tasks) -> None:
@@ -149,10 +149,10 @@ def test_few_shots_are_seen_once(tasks: Tasks) -> None:
     life = adapt.init_device(
         jax.random.key(0), stream, BASE.start_from(network, jnp.zeros((DEVICES, 1)))
     )
-    rows = meta.init_carry(stream, jax.random.key(1), 10)
+    rows = meta.start(stream, jax.random.key(1), 10)
     exam = adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
     after, marks = adapt.adapt(WORLD, params, stream, BASE, life, jnp.asarray([4]), exam, shots=10)
-    assert int(after.learner.buffer_size.filled) == 10
+    assert int(after.learner.replay.filled) == 10
     assert marks.q_hat.shape == (2, 2)
 
 

@@ -171,11 +171,9 @@ def test_every_shipped_learner_builds_and_starts(name):
     scenario = load("aigc-heavy")
     plan = build_learner(name, scenario, build(scenario).world, 1e5)
     assert plan.learner.num_envs >= 1
-    space = plan.train_world.action_space(None)
-    state = jax.eval_shape(
-        lambda key: plan.learner.init(key, np.zeros((1, 11), np.float32), space),
-        jax.random.key(0),
-    )
+    world = plan.train_world
+    spaces = world.observation_space(None), world.action_space(None)
+    state = jax.eval_shape(lambda key: plan.learner.init(key, *spaces), jax.random.key(0))
     assert jax.tree.leaves(state)
 
 

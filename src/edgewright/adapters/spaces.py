@@ -21,8 +21,8 @@ def agents(world: World, params: Any) -> tuple[int, ...]:
 
 def observations(world: World, params: Any) -> spaces.Box:
     """Return what one decision maker sees."""
-    space = world.observation_space(params)
-    return _box(space, space.shape[-1:])
+    low, high = (np.clip(end, -LARGEST, LARGEST) for end in world.observation_space(params).bounds)
+    return spaces.Box(low, high, dtype=np.float32)
 
 
 def actions(world: World, params: Any) -> spaces.Discrete | spaces.MultiDiscrete | spaces.Box:

@@ -13,6 +13,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
 from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
+from edgewright.rules.scaling import InputScaler
 
 Arrays = dict[str, np.ndarray]
 
@@ -36,22 +37,20 @@ def policy_of(
         hint = "use torch.nn.Tanh or torch.nn.ReLU"
         raise InputError(f"activation '{activation}' is not known here", where=where, hint=hint)
     act = cast("Literal['tanh', 'relu']", activation)
-    moments = _moments(observations)
+    inputs = _inputs(observations)
     if "action_net.weight" in arrays and not any(name == "log_std" for name in arrays):
         layers = [*_layers(arrays, "mlp_extractor.policy_net."), "action_net"]
         return ActorPolicy(
             actor=_mlp(arrays, layers, act),
-            observations=moments,
-            normalize_observations=observations is not None,
+            inputs=inputs,
             explore=False,
         )
     if layers := _layers(arrays, "q_net.q_net."):
         return ValuePolicy(
             network=_mlp(arrays, layers, act),
-            observations=moments,
+            inputs=inputs,
             epsilon=jnp.zeros(()),
             dueling=False,
-            normalize_observations=observations is not None,
             explore=False,
         )
     hint = "PPO, A2C and DQN with an MlpPolicy and discrete actions are understood"
@@ -73,12 +72,16 @@ def _mlp(arrays: Arrays, layers: list[str], activation: Literal["tanh", "relu"])
     )
 
 
-def _moments(observations: tuple[Any, Any, float] | None) -> normalise.Moments:
+def _inputs(observations: tuple[Any, Any, float] | None) -> InputScaler:
+    """Return what the model does with observations, which are in the units of the world."""
+    one = jnp.ones(())
     if observations is None:
-        return normalise.no_moments((1,))
+        moments = normalise.no_moments(())
+        return InputScaler(offset=0 * one, scale=one, moments=moments)
     mean, variance, count = observations
-    return normalise.Moments(
+    moments = normalise.Moments(
         count=jnp.float32(count),
         mean=jnp.asarray(mean, jnp.float32),
         deviation=jnp.asarray(np.asarray(variance) * count, jnp.float32),
     )
+    return InputScaler(offset=0 * one, scale=one, moments=moments, standardise=True)

@@ -15,12 +15,12 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from edgewright.core.records import Array, Decision, Trajectory, record, static
-from edgewright.core.spaces import Discrete
+from edgewright.core.spaces import Box, Discrete
 from edgewright.nets.heads import dueling_values
 from edgewright.nets.mlp import MLP, init_mlp
-from edgewright.rules import batches, normalise, schedule
+from edgewright.rules import batches, schedule
 from edgewright.rules.replay import Replay, add, draw, empty
-from edgewright.rules.returns import running_returns
+from edgewright.rules.scaling import InputScaler, RewardScaler
 from edgewright.rules.value import double_target, huber, plain_target, value_of
 
 
@@ -35,10 +35,9 @@ class ValuePolicy:
     """Decide by action values: the best, or any with probability ``epsilon`` while exploring."""
 
     network: MLP
-    observations: normalise.Moments
+    inputs: InputScaler
     epsilon: Array
     dueling: bool = static()
-    normalize_observations: bool = static()
     explore: bool = static()
 
     def init_carry(self, key: Array) -> tuple[()]:
@@ -47,10 +46,7 @@ class ValuePolicy:
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``; agents explore independently."""
-        seen = normalise.standardise(self.observations, observation)
-        values = action_values(
-            self.network, seen if self.normalize_observations else observation, self.dueling
-        )
+        values = action_values(self.network, self.inputs(observation), self.dueling)
         action = jnp.argmax(values, axis=-1).astype(jnp.int32)
         if self.explore:
             chance_key, choice_key = jax.random.split(key)
@@ -71,6 +67,17 @@ class Transition:
     next_observation: Array
 
 
+def _normalised(part: Transition, inputs: InputScaler, rewards: RewardScaler) -> Transition:
+    """Return samples as the network sees them. (21), (22)."""
+    return Transition(
+        observation=inputs(part.observation),
+        action=part.action,
+        reward=rewards(part.reward),
+        terminated=part.terminated,
+        next_observation=inputs(part.next_observation),
+    )
+
+
 @record
 class DQNState:
     """Everything that changes while DQN learns."""
@@ -79,9 +86,8 @@ class DQNState:
     target: MLP
     optimiser: Any
     replay: Replay
-    observations: normalise.Moments
-    returns: normalise.Moments
-    running_return: Array  # [envs, *agents]
+    inputs: InputScaler
+    rewards: RewardScaler
     steps: Array  # environment steps so far
 
 
@@ -112,9 +118,9 @@ class DQN:
     train_freq: int = static(default=4)  # (B) environment steps per gradient step
     batch_size: int = static(default=64)
 
-    def init(self, key: Array, observation: Array, actions: Discrete) -> DQNState:
+    def init(self, key: Array, observations: Box, actions: Discrete) -> DQNState:
         """Return a fresh network, its copy and an empty replay. Consumes ``key``."""
-        features, agents = observation.shape[-1], observation.shape[:-1]
+        *agents, features = observations.shape
         # With a last layer of gain 1 the first values are noise as large as a return, and learning
         # begins by forgetting it.
         network = init_mlp(
@@ -133,9 +139,8 @@ class DQN:
             target=network,
             optimiser=self._optimiser().init(ravel_pytree(network)[0]),
             replay=empty(example, self.buffer_size),
-            observations=normalise.no_moments((features,)),
-            returns=normalise.no_moments(()),
-            running_return=jnp.zeros((self.num_envs, *agents)),
+            inputs=InputScaler.of(observations, self.normalize_observations),
+            rewards=RewardScaler.of((self.num_envs, *agents), self.normalize_rewards),
             steps=jnp.zeros(()),
         )
 
@@ -143,10 +148,9 @@ class DQN:
         """Return the network with a snapshot of the running statistics."""
         return ValuePolicy(
             network=state.network,
-            observations=state.observations,
+            inputs=state.inputs,
             epsilon=self._epsilon(state.steps),
             dueling=self.dueling,
-            normalize_observations=self.normalize_observations,
             explore=explore,
         )
 
@@ -160,16 +164,11 @@ class DQN:
         played = batch.terminated.size
         steps = state.steps + played
         replay = add(state.replay, self._transitions(batch))
-        running, totals = running_returns(
-            batch.reward,
-            batches.over_agents(batch.done, batch.reward),
-            state.running_return,
-            self.gamma,
-        )
-        returns = normalise.merge(state.returns, totals)
+        done = batches.over_agents(batch.done, batch.reward)
+        rewards = state.rewards.merged(batch.reward, done, self.gamma)
 
         shape = (max(1, played // self.train_freq), self.batch_size)
-        part = self._normalised(draw(key, replay, shape), state.observations, returns)
+        part = _normalised(draw(key, replay, shape), state.inputs, rewards)
         learn = (state.network, state.optimiser)
         (network, optimiser), log = jax.lax.cond(
             steps > self.learning_starts,
@@ -184,9 +183,8 @@ class DQN:
             target=jax.tree.map(lambda new, old: jnp.where(turn, new, old), network, state.target),
             optimiser=optimiser,
             replay=replay,
-            observations=normalise.merge(state.observations, batch.observation),
-            returns=returns,
-            running_return=running,
+            inputs=state.inputs.merged(batch.observation),
+            rewards=rewards,
             steps=steps,
         )
         return after, {**log, "epsilon": self._epsilon(state.steps)}
@@ -210,26 +208,6 @@ class DQN:
             reward=batches.samples(batch.reward),
             terminated=batches.samples(batches.over_agents(batch.terminated, batch.reward)),
             next_observation=batches.samples(batch.next_observation, 1),
-        )
-
-    def _normalised(
-        self, part: Transition, observations: normalise.Moments, returns: normalise.Moments
-    ) -> Transition:
-        """Return samples as the network sees them: both switches applied. (21), (22)."""
-
-        def seen(values: Array) -> Array:
-            return (
-                normalise.standardise(observations, values)
-                if self.normalize_observations
-                else values
-            )
-
-        return Transition(
-            observation=seen(part.observation),
-            action=part.action,
-            reward=normalise.scale(returns, part.reward) if self.normalize_rewards else part.reward,
-            terminated=part.terminated,
-            next_observation=seen(part.next_observation),
         )
 
     def _learn(

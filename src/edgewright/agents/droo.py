@@ -8,6 +8,7 @@ labels (the optimum) the same record is a supervised network.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal
 
 import jax
@@ -16,10 +17,11 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from edgewright.core.records import Array, Decision, Labelled, Trajectory, record, static
-from edgewright.core.spaces import Discrete
+from edgewright.core.spaces import Box, Discrete
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, quantiser
 from edgewright.rules.replay import Replay, add, draw, empty
+from edgewright.rules.scaling import InputScaler
 
 
 @record
@@ -31,6 +33,7 @@ class RelaxedPolicy:
     """
 
     network: MLP
+    inputs: InputScaler | None = None
     num_candidates: int = static(default=10)
     quantiser: Literal["order", "nearest", "noisy"] = static(default="order")
     masked: bool = static(default=False)
@@ -54,12 +57,13 @@ class RelaxedPolicy:
 
     def relaxed(self, observation: Array) -> Array:
         """Return the relaxed action ``[N]`` in (0, 1)."""
-        chances = jax.nn.sigmoid(logits(self.network, observation))
+        chances = jax.nn.sigmoid(logits(self.network, self.inputs, observation))
         return chances * observation[..., -1] if self.masked else chances
 
 
-def logits(network: MLP, observation: Array) -> Array:
-    """Return ``[..., N]`` from observations ``[..., N, F]``."""
+def logits(network: MLP, inputs: InputScaler | None, observation: Array) -> Array:
+    """Return ``[..., N]`` from observations ``[..., N, F]``, scaled first if there is a scaler."""
+    observation = observation if inputs is None else inputs(observation)
     return network(observation.reshape(*observation.shape[:-2], -1))
 
 
@@ -81,6 +85,9 @@ class Droo:
 
     ``adapt = "bias"`` moves the biases of the last layer only: a control that shows how much of an
     adaptation is nothing but N constants. ``"none"`` learns nothing more.
+
+    Attributes:
+        inputs: how observations are scaled; :meth:`fitted` takes it from an observation space.
     """
 
     learning_rate: Array | float = 0.01  # (S) Adam, with its moments kept from step to step
@@ -95,27 +102,32 @@ class Droo:
     adaptive_count: bool = static(default=False)  # (D) optional
     window: int = static(default=32)  # (D) slots after which the count is set anew
     masked: bool = static(default=False)
+    inputs: InputScaler | None = dataclasses.field(default=None, metadata={"setting": False})
+
+    def fitted(self, observations: Box) -> Droo:
+        """Return the learner with the constants of a world's observations."""
+        return dataclasses.replace(self, inputs=InputScaler.of(observations))
 
     @property
     def num_envs(self) -> int:
         """Copies of the world between two updates: the learner lives in one."""
         return 1
 
-    def network(self, key: Array, observation: Array) -> MLP:
+    def network(self, key: Array, observations: Box) -> MLP:
         """Return an untrained network for observations ``[N, F]``. Consumes ``key``."""
-        return init_mlp(
-            key, (observation.size, *self.hidden_sizes, observation.shape[0]), activation="relu"
-        )
+        devices, features = observations.shape
+        sizes = (devices * features, *self.hidden_sizes, devices)
+        return init_mlp(key, sizes, activation="relu")
 
-    def init(self, key: Array, observation: Array, actions: Discrete) -> DrooState:
+    def init(self, key: Array, observations: Box, actions: Discrete) -> DrooState:
         """Return a fresh network and an empty memory. Consumes ``key``."""
-        return self.start_from(self.network(key, observation), observation)
+        return self.start_from(self.network(key, observations), observations)
 
-    def start_from(self, network: MLP, observation: Array) -> DrooState:
+    def start_from(self, network: MLP, observations: Box) -> DrooState:
         """Return the state of a device that begins with a given network and knows nothing else."""
         example = Labelled(
-            observation=jnp.zeros(observation.shape),
-            action=jnp.zeros(observation.shape[:1], jnp.int32),
+            observation=jnp.zeros(observations.shape),
+            action=jnp.zeros(observations.shape[:1], jnp.int32),
         )
         return DrooState(
             network=network,
@@ -134,6 +146,7 @@ class Droo:
         """Return a network as a policy with this learner's quantiser."""
         return RelaxedPolicy(
             network=network,
+            inputs=self.inputs,
             num_candidates=self.num_candidates,
             quantiser=self.quantiser,
             masked=self.masked,
@@ -146,7 +159,7 @@ class Droo:
     def loss(self, network: MLP, batch: Labelled) -> Array:
         """Return the mean loss over samples and devices; labels carry no gradient."""
         label = jax.lax.stop_gradient(batch.action).astype(jnp.float32)
-        given = logits(network, batch.observation)
+        given = logits(network, self.inputs, batch.observation)
         if self.loss_kind == "bce":
             cost = optax.sigmoid_binary_cross_entropy(given, label)
         else:

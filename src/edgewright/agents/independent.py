@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Decision, Trajectory, record
-from edgewright.core.spaces import Discrete
+from edgewright.core.spaces import Box, Discrete
 
 
 @record
@@ -69,11 +69,12 @@ class Independent:
         """Number of steps of each copy between two updates."""
         return self.inner.rollout_steps
 
-    def init(self, key: Array, observation: Array, actions: Discrete) -> Any:
-        """Return one fresh state for each row of ``observation`` ``[M, F]``. Consumes ``key``."""
+    def init(self, key: Array, observations: Box, actions: Discrete) -> Any:
+        """Return one fresh state for each of the ``M`` devices. Consumes ``key``."""
+        seen = dataclasses.replace(observations, shape=observations.shape[1:])
         own = dataclasses.replace(actions, shape=actions.shape[1:])
-        keys = jax.random.split(key, observation.shape[0])
-        return jax.vmap(lambda one, row: self.inner.init(one, row, own))(keys, observation)
+        keys = jax.random.split(key, observations.shape[0])
+        return jax.vmap(lambda one: self.inner.init(one, seen, own))(keys)
 
     def policy(self, state: Any, explore: bool) -> Policy:
         """Return the policies of all devices."""

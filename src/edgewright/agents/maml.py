@@ -13,6 +13,7 @@ and ``loss``.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ import jax.numpy as jnp
 import optax
 
 from edgewright.core.records import Array, Labelled, record, static
+from edgewright.core.spaces import Box
 
 Label = Callable[[Array, Any, Any], Labelled]
 """(key, network, rows of inputs) to labelled slots: plays on the device."""
@@ -65,9 +67,13 @@ class Maml:
         """Slots that one device plays in a round."""
         return self.support + self.query
 
-    def init(self, key: Array, observation: Array) -> MetaState:
+    def fitted(self, observations: Box) -> Maml:
+        """Return the learner with the constants of a world's observations."""
+        return dataclasses.replace(self, base=self.base.fitted(observations))
+
+    def init(self, key: Array, observations: Box) -> MetaState:
         """Return the server before its first round. Consumes ``key``."""
-        network = self.base.network(key, observation)
+        network = self.base.network(key, observations)
         start = jnp.log(jnp.asarray(self.inner_learning_rate, jnp.float32))
         initial = Initial(network=network, log_rates=jax.tree.map(lambda leaf: start, network))
         params: Any = initial

@@ -15,13 +15,14 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from edgewright.core.records import Array, Decision, Trajectory, record, static
-from edgewright.core.spaces import Discrete
+from edgewright.core.spaces import Box, Discrete
 from edgewright.nets.heads import categorical_entropy, log_probability, sample_categorical
 from edgewright.nets.mlp import MLP, init_mlp
-from edgewright.rules import batches, normalise, schedule
+from edgewright.rules import batches, schedule
 from edgewright.rules.minibatch import affine_order
 from edgewright.rules.policy_gradient import clipped_share, clipped_surrogate
-from edgewright.rules.returns import generalised_advantages, running_returns
+from edgewright.rules.returns import generalised_advantages
+from edgewright.rules.scaling import InputScaler, RewardScaler
 
 _ADAM = optax.scale_by_adam(eps=1e-5)
 _settled = jax.lax.optimization_barrier
@@ -32,8 +33,7 @@ class ActorPolicy:
     """Decide by a categorical actor: sample while exploring, else take the likeliest action."""
 
     actor: MLP
-    observations: normalise.Moments
-    normalize_observations: bool = static()
+    inputs: InputScaler
     explore: bool = static()
 
     def init_carry(self, key: Array) -> tuple[()]:
@@ -42,8 +42,7 @@ class ActorPolicy:
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action and its log-probability, both ``[*agents]``."""
-        seen = normalise.standardise(self.observations, observation)
-        logits = self.actor(seen if self.normalize_observations else observation)
+        logits = self.actor(self.inputs(observation))
         if not self.explore:
             return carry, Decision(action=jnp.argmax(logits, axis=-1).astype(jnp.int32), aux=())
         action = sample_categorical(key, logits)
@@ -56,9 +55,8 @@ class PPOState:
 
     networks: tuple[MLP, MLP]  # actor, critic
     optimiser: Any
-    observations: normalise.Moments
-    returns: normalise.Moments
-    running_return: Array  # [envs, *agents]
+    inputs: InputScaler
+    rewards: RewardScaler
     steps: Array  # environment steps so far
 
 
@@ -101,35 +99,29 @@ class PPO:
     epochs: int = static(default=10)
     batch_size: int = static(default=64)
 
-    def init(self, key: Array, observation: Array, actions: Discrete) -> PPOState:
+    def init(self, key: Array, observations: Box, actions: Discrete) -> PPOState:
         """Return fresh networks and no statistics. Consumes ``key``."""
         actor_key, critic_key = jax.random.split(key)
-        features, agents = observation.shape[-1], observation.shape[:-1]
+        *agents, features = observations.shape
         actor = init_mlp(actor_key, (features, *self.hidden_sizes, actions.n), last_gain=0.01)
         critic = init_mlp(critic_key, (features, *self.hidden_sizes, 1), last_gain=1.0)
         return PPOState(
             networks=(actor, critic),
             optimiser=_ADAM.init(ravel_pytree((actor, critic))[0]),
-            observations=normalise.no_moments((features,)),
-            returns=normalise.no_moments(()),
-            running_return=jnp.zeros((self.num_envs, *agents)),
+            inputs=InputScaler.of(observations, self.normalize_observations),
+            rewards=RewardScaler.of((self.num_envs, *agents), self.normalize_rewards),
             steps=jnp.zeros(()),
         )
 
     def policy(self, state: PPOState, explore: bool) -> ActorPolicy:
         """Return the actor with a snapshot of the running statistics."""
-        return ActorPolicy(
-            actor=state.networks[0],
-            observations=state.observations,
-            normalize_observations=self.normalize_observations,
-            explore=explore,
-        )
+        return ActorPolicy(actor=state.networks[0], inputs=state.inputs, explore=explore)
 
     def update(
         self, key: Array, state: PPOState, batch: Trajectory
     ) -> tuple[PPOState, dict[str, Array]]:
         """Run all epochs on one trajectory ``[T, N, ...]``. Algorithm 1 of the article."""
-        samples, state_after = self._samples(state, batch)
+        samples, rewards = self._samples(state, batch)
         rates = self._rates(state.steps)
 
         # One vector for both networks: a step of Adam is then a few operations, not a few dozen.
@@ -158,9 +150,8 @@ class PPO:
         after = PPOState(
             networks=restore(flat),
             optimiser=optimiser,
-            observations=state_after.observations,
-            returns=state_after.returns,
-            running_return=state_after.running_return,
+            inputs=state.inputs.merged(batch.observation),
+            rewards=rewards,
             steps=state.steps + batch.terminated.size,
         )
         # Logged once, on all samples and with the new networks: in every minibatch the four numbers
@@ -187,23 +178,17 @@ class PPO:
             factor = factor * schedule.linear_decay(steps, warm, self.total_steps)
         return self.actor_learning_rate * factor, self.critic_learning_rate * factor
 
-    def _samples(self, state: PPOState, batch: Trajectory) -> tuple[Samples, PPOState]:
-        """Return normalised samples with advantages, and the state with new statistics."""
-        see = state.observations
-        observation, following = batch.observation, batch.next_observation
-        if self.normalize_observations:
-            observation = normalise.standardise(see, observation)
-            following = normalise.standardise(see, following)
+    def _samples(self, state: PPOState, batch: Trajectory) -> tuple[Samples, RewardScaler]:
+        """Return normalised samples with advantages, and the new statistics of rewards."""
+        observation = state.inputs(batch.observation)
+        following = state.inputs(batch.next_observation)
         done = batches.over_agents(batch.done, batch.reward)
         terminated = batches.over_agents(batch.terminated, batch.reward)
-        running, totals = running_returns(batch.reward, done, state.running_return, self.gamma)
-        returns = normalise.merge(state.returns, totals)
-        rewards = normalise.scale(returns, batch.reward) if self.normalize_rewards else batch.reward
-
+        rewards = state.rewards.merged(batch.reward, done, self.gamma)
         critic = state.networks[1]
         values = critic(observation)[..., 0]
         advantages = generalised_advantages(
-            rewards, values, critic(following)[..., 0], terminated, done,
+            rewards(batch.reward), values, critic(following)[..., 0], terminated, done,
             self.gamma, self.gae_lambda,
         )  # fmt: skip
         samples = Samples(
@@ -213,15 +198,7 @@ class PPO:
             advantage=batches.samples(advantages),
             target=batches.samples(advantages + values),
         )
-        after = PPOState(
-            networks=state.networks,
-            optimiser=state.optimiser,
-            observations=normalise.merge(see, batch.observation),
-            returns=returns,
-            running_return=running,
-            steps=state.steps,
-        )
-        return samples, after
+        return samples, rewards
 
     def _loss(self, networks: tuple[MLP, MLP], part: Samples) -> tuple[Array, dict[str, Array]]:
         """Return ``-L_CLIP + L_critic - c2 S`` of a minibatch. (30), with one critic."""

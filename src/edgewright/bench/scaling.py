@@ -123,9 +123,8 @@ def measure(devices: int, servers: int, *, play: bool = True) -> dict[str, Any]:
     def begin(params: Any) -> Any:
         carry, rows = next_rows(stream, jax.vmap(stream.init_carry)(key[None]), 1)
         first = jax.tree.map(lambda leaf: leaf[0], rows)
-        one = jax.tree.map(lambda leaf: leaf[0], first)
-        seen = world.observe(params, world.reset(params, one), one)
-        policy = learner.policy(learner.init(key, seen, world.action_space(params)), explore=True)
+        spaces = world.observation_space(params), world.action_space(params)
+        policy = learner.policy(learner.init(key, *spaces), explore=True)
         return carry, policy, init_rollout(key, world, params, policy, first)
 
     @jax.jit

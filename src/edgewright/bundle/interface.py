@@ -1,8 +1,7 @@
 """What goes into a bundle and what comes out: named fields with units and ranges.
 
 A *row* is what the graph takes: numbers in their units, a choice as one column for each possibility
-(``one-hot``) or as its index. The world's own features are ``(row - offset) / scale``, column by
-column.
+(``one-hot``) or as its index: an observation of the world.
 """
 
 from __future__ import annotations
@@ -84,33 +83,20 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """The whole contract of a policy with its callers.
-
-    Attributes:
-        scales, offsets: ``[columns]``; the world's features are ``(row - offset) / scale``.
-        features: names that the world gives its features, of one agent.
-    """
+    """The whole contract of a policy with its callers."""
 
     fields: tuple[Field, ...]
     outputs: tuple[Output, ...]
-    scales: tuple[float, ...]
-    offsets: tuple[float, ...]
-    features: tuple[str, ...]
 
-    @property
+    @functools.cached_property
     def columns(self) -> int:
         """Return the width of a row."""
-        return len(self.scales)
+        return sum(field.columns for field in self.fields)
 
     @property
     def joint(self) -> bool:
         """Say whether one row holds all agents of the world, and one decision serves them all."""
         return bool(self.outputs[0].shape)
-
-    def rows_of(self, features: Any) -> Any:
-        """Return rows ``[..., columns]`` in units from the world's features."""
-        scales, offsets = (np.asarray(x, np.float32) for x in (self.scales, self.offsets))
-        return features * scales + offsets
 
     @functools.cached_property
     def _plan(self) -> list[tuple[str, float, float, dict[str, list[float]] | None, Field]]:

@@ -1,7 +1,7 @@
 """The manifest: what a bundle says of itself, checked key by key.
 
-schema, name, kind            2; what it is called; "learned" or "rule"
-interface                     fields, outputs, scales, offsets, features
+schema, name, kind            3; what it is called; "learned" or "rule"
+interface                     fields, outputs
 graphs                        by name ("policy" and rules): file, layers, head, precision, sizes,
                               lite (the file for LiteRT, if any)
 scenario, provenance, scores  where it comes from and how it did
@@ -25,7 +25,7 @@ from edgewright.bundle.facts import Facts
 from edgewright.bundle.interface import INPUT, SCORES, Field, Interface, Output
 from edgewright.core.errors import InputError
 
-SCHEMA = 2
+SCHEMA = 3
 MEMBER = "manifest.json"
 
 POLICY = "policy"
@@ -82,7 +82,7 @@ def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
         message = f"the bundle has schema {found!r}, this version reads {SCHEMA}"
-        hint = "install the version of edgewright that wrote it, or export the policy again"
+        hint = "export the policy again: edgewright export RUN --out FILE"
         raise InputError(message, where=where, hint=hint)
     if content.get("sha256") != _own_digest(content):
         raise InputError("the manifest does not match its hash", where=where, hint=AGAIN)
@@ -126,16 +126,12 @@ def read_interface(facts: Mapping[str, Any], where: str) -> Interface:
     said = Facts(facts, "interface", where)
     fields = tuple(_field(one) for one in said.tables("fields"))
     outputs = tuple(_output(one) for one in said.tables("outputs"))
-    scales, offsets = said.numbers("scales"), said.numbers("offsets")
+    _only(said, Interface)
     for key, named in (("fields", fields), ("outputs", outputs)):
         names = [one.name for one in named]
         if not names or len(set(names)) < len(names):
             said.refuse(key, "a name is there twice" if names else "there is none")
-    if not sum(field.columns for field in fields) == len(scales) == len(offsets):
-        said.refuse("scales", "the columns of the fields do not add up")
-    if 0.0 in scales:
-        said.refuse("scales", "0.0 is no scale")
-    return Interface(fields, outputs, scales, offsets, said.texts("features"))
+    return Interface(fields, outputs)
 
 
 def _field(said: Facts) -> Field:

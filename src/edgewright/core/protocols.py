@@ -143,8 +143,12 @@ class Learner(Protocol):
         """Number of steps of each copy between two updates."""
         ...
 
-    def init(self, key: Key, observation: Array, actions: Any) -> Any:
-        """Return the state before learning, given one example ``[*agents, features]``."""
+    def init(self, key: Key, observations: Box, actions: Any) -> Any:
+        """Return the state before learning, given the two spaces of the world.
+
+        Observations have the shape ``[*agents, features]`` and come in physical units: their
+        scales are in ``observations.features``.
+        """
         ...
 
     def policy(self, state: Any, explore: bool) -> Policy:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.core.features import Feature, column_names
 from edgewright.core.records import Array
 
 
@@ -38,6 +39,21 @@ class Box:
     high: float
     shape: tuple[int, ...]
     names: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+
+    @classmethod
+    def of(cls, features: tuple[Feature, ...], agents: tuple[int, ...] = ()) -> Box:
+        """Return the space of observations ``[*agents, columns]`` that a table describes."""
+        low, high = zip(*(feature.bounds for feature in features), strict=True)
+        names = column_names(features)
+        return cls(min(low), max(high), (*agents, len(names)), names, features)
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest value of each column, float32 ``[shape[-1]]``."""
+        ends = [one.bounds for one in self.features for _ in one.columns]
+        ends = ends or [(self.low, self.high)] * self.shape[-1]
+        return np.array(ends, np.float32)[:, 0], np.array(ends, np.float32)[:, 1]
 
     def sample(self, key: Array) -> Array:
         """Draw uniformly between finite bounds, normally otherwise. Consumes ``key``."""
@@ -47,9 +63,9 @@ class Box:
 
     def contains(self, value: object) -> bool:
         """Say whether ``value`` has the right shape, is finite and lies within the bounds."""
-        array = np.asarray(value)
+        array, (low, high) = np.asarray(value), self.bounds if self.shape else (self.low, self.high)
         return bool(
             array.shape == self.shape
             and np.all(np.isfinite(array))
-            and np.all((array >= self.low) & (array <= self.high))
+            and np.all((array >= low) & (array <= high))
         )

@@ -141,8 +141,7 @@ def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> 
         )
         columns = interface.columns
         seen.append(watch(setting.world, setting.problem, player, columns, seed + place))
-    rows = interface.rows_of(np.concatenate(seen))
-    return np.random.default_rng(seed).permutation(rows)
+    return np.random.default_rng(seed).permutation(np.concatenate(seen))
 
 
 def _table(

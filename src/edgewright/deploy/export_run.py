@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,14 @@ from edgewright.deploy.rollouts import AnyAction, Mixed, watch
 from edgewright.export.heads import Head, head_for
 from edgewright.export.lite import required, with_lite
 from edgewright.export.networks import layers_of
-from edgewright.export.observation import interface_of, vocabulary
+from edgewright.export.observation import head_of, interface_of
 from edgewright.export.write import make_bundle, write_graph
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
 from edgewright.systems.binary.trainer import Start
+from edgewright.systems.registry import system_of
 from edgewright.training import store
 from edgewright.training.runs import Run, load_run
 
@@ -64,7 +67,7 @@ def export_run(
         policy = _of_device(policy, device)
     if own is not None:
         problem = problem.only(own)
-    head = head_for(policy, vocabulary(problem.world, problem.params).head)
+    head = head_for(policy, head_in(problem))
     interface = interface_in(problem, explorer, head, device)
     result = folder / "result.json"
     scores = store.read_json(result, "result") if result.exists() else {}
@@ -129,7 +132,7 @@ def export_rule(
     """
     problem = build(scenario, data)
     found = baseline(name, problem)
-    head = vocabulary(problem.world, problem.params).head
+    head = head_in(problem)
     interface = interface_in(problem, None, head)
     facts = {
         "name": f"{name} on {scenario.name}",
@@ -163,10 +166,18 @@ def interface_in(
     player = (
         AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
     )
-    names = tuple(world.observation_space(params).names)
-    words = vocabulary(world, params)
-    seen = watch(world, problem, player, words.columns, 0, device)
-    return interface_of(words, head, names, seen)
+    space = world.observation_space(params)
+    columns = math.prod(space.shape) if head.outputs[0].shape else space.shape[-1]
+    rows = watch(world, problem, player, columns, 0, device)
+    return interface_of(space, head, rows)
+
+
+def head_in(problem: Problem) -> Head:
+    """Return the head of a problem's world, once its system has registered its exports."""
+    module = system_of(problem.kind).export
+    if module:
+        importlib.import_module(module)
+    return head_of(problem.world, problem.params)
 
 
 def export_policy(
@@ -187,7 +198,7 @@ def export_policy(
         litert: whether to add a graph for LiteRT.
     """
     params = problem.params
-    head = head_for(policy, vocabulary(problem.world, params).head)
+    head = head_for(policy, head_in(problem))
     beside = {}
     for name in usual_rules(problem) if rules is None else rules:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -138,7 +137,7 @@ def bundled(file: str, problem: Problem) -> PolicyEntry:
         InputError: it cannot be loaded, or takes other features than the scenario's world gives.
     """
     from edgewright.bundle import load
-    from edgewright.export.observation import seen_as, vocabulary
+    from edgewright.export.observation import field_names
     from edgewright.export.policy import whole_policy
 
     bundle = load(file)
@@ -147,16 +146,14 @@ def bundled(file: str, problem: Problem) -> PolicyEntry:
     if same and "learner" in facts:
         played = world_of_learner(facts["learner"], problem.world, problem.kind)
         world = system_of(problem.kind).transfer_world(played, problem)
-    space = world.observation_space(problem.params)
-    names = tuple(space.names)
-    columns = math.prod(space.shape) if bundle.interface.joint else len(names)
-    if (names, columns) != (bundle.interface.features, bundle.interface.columns):
-        message = f"the bundle takes {bundle.interface.columns} numbers of the kinds "
-        message += f"{bundle.interface.features}, the scenario has {columns} of {names}"
+    asked = [field.name for field in bundle.interface.fields]
+    given = field_names(world.observation_space(problem.params), bundle.interface.joint)
+    if asked != given:
+        message = f"the bundle takes the {len(asked)} fields {', '.join(asked)}; "
+        message += f"the scenario has {len(given)}: {', '.join(given)}"
         raise InputError(message, where=file, hint="compare it on a scenario of the same sizes")
     group = "learned" if bundle.facts["kind"] == "learned" else "rule"
-    seen = seen_as(vocabulary(world, problem.params), bundle.interface)
-    return PolicyEntry(file, group, whole_policy(bundle, seen), None, world)
+    return PolicyEntry(file, group, whole_policy(bundle), None, world)
 
 
 def looks_like_run(name: str, problem: Problem) -> bool:

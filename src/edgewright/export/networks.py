@@ -18,7 +18,6 @@ from edgewright.agents.droo import RelaxedPolicy
 from edgewright.agents.ppo import ActorPolicy
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
-from edgewright.core.records import Array
 from edgewright.export.bits import BinaryVectorHead, check_quantiser
 from edgewright.export.heads import Head, head_for
 from edgewright.export.layers import (
@@ -26,18 +25,15 @@ from edgewright.export.layers import (
     Dueling,
     Gate,
     Layer,
-    Program,
     Relu,
     Scale,
     Shift,
     Standardise,
     Tanh,
 )
-from edgewright.export.observation import row_insight
 from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
-from edgewright.systems.aigc.baselines import AigcHeuristic, Greedy, Random, Rollout, Rule
-from edgewright.systems.binary import baselines as binary_baselines
+from edgewright.rules.scaling import InputScaler
 
 HIDDEN = {"tanh": Tanh, "relu": Relu}
 
@@ -56,94 +52,52 @@ def layers_of(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ..
 
 @layers_of.register
 def _(policy: ActorPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    seen = _entry(policy.observations if policy.normalize_observations else None, interface)
-    return (*seen, *_dense(policy.actor))
+    return (*_entry(policy.inputs), *_dense(policy.actor))
 
 
 @layers_of.register
 def _(policy: ValuePolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    seen = _entry(policy.observations if policy.normalize_observations else None, interface)
-    return (*seen, *_dense(policy.network), *([Dueling()] if policy.dueling else []))
+    dueling = [Dueling()] if policy.dueling else []
+    return (*_entry(policy.inputs), *_dense(policy.network), *dueling)
 
 
 @layers_of.register
 def _(policy: RelaxedPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    offset = jnp.asarray(interface.offsets, jnp.float32)
-    gates = [_gate(interface)] if policy.masked else []
-    return (Shift(offset=offset), *_entry(None, interface), *gates, *_dense(policy.network))
+    columns = 1 if policy.inputs is None else policy.inputs.scale.size
+    gates = [_gate(interface.columns, columns)] if policy.masked else []
+    entry = () if policy.inputs is None else _entry(policy.inputs, interface.columns // columns)
+    return (*entry, *gates, *_dense(policy.network))
 
 
 @head_for.register
 def _(policy: RelaxedPolicy, usual: Head) -> Head:
     if not isinstance(usual, BinaryVectorHead):
         message = "a network of one bit for each device is exported from worlds with such actions"
-        hint = "register a vocabulary with the head Bits for this world"
+        hint = "register a BinaryVectorHead for this world with head_of"
         raise InputError(message, where="export", hint=hint)
     kind = check_quantiser(policy.quantiser, usual.devices)
     return dataclasses.replace(usual, proposals=policy.num_candidates, quantiser=kind)
 
 
-@layers_of.register
-def _(policy: Rollout, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    message = "a planner plays the simulator to decide, so it cannot be exported"
-    hint = "export a trained run, or a rule such as greedy or heuristic-fair"
-    raise InputError(message, where="export", hint=hint)
-
-
-@layers_of.register
-def _(policy: Random, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    message = "a bundle decides the same way twice, so chance cannot be exported"
-    raise InputError(message, where="export", hint="export a rule such as local-1 or shortest-1")
-
-
-@layers_of.register
-def _(policy: binary_baselines.Fixed, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    bits = jnp.full(policy.world.devices, policy.bit, jnp.int32)
-    return (Program(function=lambda row: bits, columns=interface.columns),)
-
-
-@layers_of.register(binary_baselines.Greedy)
-@layers_of.register(binary_baselines.OneFlip)
-@layers_of.register(binary_baselines.Optimum)
-@layers_of.register(binary_baselines.Prefix)
-@layers_of.register(binary_baselines.RandomActions)
-def _(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    message = "it is told the hidden numbers of the scenario, which no observation tells"
-    raise InputError(message, where="export", hint="export a trained run, all-local or all-offload")
-
-
-@layers_of.register(Rule)
-@layers_of.register(Greedy)
-@layers_of.register(AigcHeuristic)
-def _(
-    policy: Rule | Greedy | AigcHeuristic, params: Any, interface: Interface
-) -> tuple[Layer, ...]:
-    alone = dataclasses.replace(policy, world=dataclasses.replace(policy.world, devices=1))
-    row_insight(alone.world, params, jnp.zeros(interface.columns))  # refuses what cannot be told
-
-    def decide(row: Array) -> Array:
-        key = jnp.zeros(2, jnp.uint32)  # rules draw nothing
-        insight = row_insight(alone.world, params, row)
-        return alone.act(key, (), insight)[1].action[0]
-
-    return (Program(function=decide, columns=interface.columns),)
-
-
-def _entry(moments: normalise.Moments | None, interface: Interface) -> tuple[Layer, ...]:
+def _entry(inputs: InputScaler, agents: int = 1) -> tuple[Layer, ...]:
     """Return what comes before the network: from units to what it was trained on."""
-    scales = jnp.asarray(interface.scales, jnp.float32)
-    if moments is None:
-        plain = bool(np.all(np.asarray(scales) == 1.0))
-        return () if plain else (Scale(scale=scales),)
-    deviation = jnp.sqrt(moments.variance + normalise.EPSILON)
-    return (Standardise(mean=moments.mean * scales, deviation=deviation * scales),)
+    offset, scale = (jnp.tile(part, agents) for part in (inputs.offset, inputs.scale))
+    if inputs.standardise:
+        deviation = jnp.sqrt(inputs.moments.variance + normalise.EPSILON)
+        mean = inputs.moments.mean * inputs.scale + inputs.offset
+        return (Standardise(mean=mean, deviation=deviation * inputs.scale),)
+    shift = (Shift(offset=offset),) if np.any(np.asarray(offset)) else ()
+    return (*shift, Scale(scale=scale)) if np.any(np.asarray(scale) != 1.0) else shift
 
 
-def _gate(interface: Interface) -> Gate:
-    """Return what makes the gain of an empty place 0, as the world shows it."""
-    pick, base = np.zeros((interface.columns, interface.columns)), np.ones(interface.columns)
-    features = len(interface.features)
-    for first in range(0, interface.columns, features):
+def _gate(columns: int, features: int) -> Gate:
+    """Return what makes the gain of an empty place 0, as the world shows it.
+
+    Args:
+        features: columns of one agent; the last says whether it is there.
+    """
+    pick, base = np.zeros((columns, columns)), np.ones(columns)
+    for first in range(0, columns, features):
         pick[first + features - 1, first], base[first] = 1.0, 0.0
     return Gate(pick=jnp.asarray(pick, jnp.float32), base=jnp.asarray(base, jnp.float32))
 

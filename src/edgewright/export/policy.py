@@ -21,15 +21,9 @@ from edgewright.export.layers import run
 
 @record
 class BundlePolicy:
-    """Decide by the graph of a bundle, from the world's own features.
-
-    Attributes:
-        seen: how *this* world's features become units; the bundle's own interface if None. Worlds
-            that standardise with numbers of their scenario differ here.
-    """
+    """Decide by the graph of a bundle, from the world's own observations."""
 
     bundle: Bundle = static()
-    seen: Interface | None = static(default=None)
 
     def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
@@ -42,7 +36,7 @@ class BundlePolicy:
     def ask(self, name: str, observation: Array) -> Array:
         """Return an output of the graph for one observation ``[*agents, features]``."""
         interface, engine = self.bundle.interface, self.bundle.engine
-        rows = (self.seen or interface).rows_of(_wide(interface, observation))
+        rows = _wide(interface, observation)
         tail = next(one.shape for one in interface.outputs if one.name == name)
 
         def decide(rows: Any) -> np.ndarray:
@@ -72,9 +66,9 @@ class BundleProposer:
         return self.alone.ask("proposals", observation)
 
 
-def whole_policy(bundle: Bundle, seen: Interface | None = None) -> BundlePolicy | BundleProposer:
+def whole_policy(bundle: Bundle) -> BundlePolicy | BundleProposer:
     """Return a bundle as it is meant to be used: its proposals priced where it has some."""
-    alone = BundlePolicy(bundle=bundle, seen=seen)
+    alone = BundlePolicy(bundle=bundle)
     return BundleProposer(alone=alone) if bundle.interface.joint else alone
 
 
@@ -93,7 +87,7 @@ class LayerPolicy:
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``."""
-        rows = self.interface.rows_of(_wide(self.interface, observation))
+        rows = _wide(self.interface, observation)
         flat = rows.reshape(-1, rows.shape[-1])
         scores = run(self.layers, flat)
         best = self.head(scores, flat)["action"].reshape(observation.shape[:-1])

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
-from edgewright.loops.meta import Tasks, repeated, start
+from edgewright.loops.meta import Tasks, repeated
 from edgewright.loops.search import BestOfCandidates, label, prices
 
 
@@ -116,6 +116,7 @@ def observe(
 ) -> DeviceState:
     """Let a device see ``count`` slots, label them with the best of its proposals, store them."""
     see_key, key = jax.random.split(life.key)
+    learner = learner.fitted(world.observation_space(params))
     carry, rows = stream.next_rows(life.stream, count)
     policy = learner.policy(life.learner, explore=True)
     teacher = BestOfCandidates(proposer=policy, world=world, tried=learner.tried(life.learner))
@@ -123,8 +124,11 @@ def observe(
     return DeviceState(learner=learner.store(life.learner, batch, winners), stream=carry, key=key)
 
 
-def learn(learner: Any, life: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
+def learn(
+    world: World, params: Any, learner: Any, life: DeviceState
+) -> tuple[DeviceState, dict[str, Array]]:
     """Let a device take one gradient step from its memory."""
+    learner = learner.fitted(world.observation_space(params))
     learn_key, key = jax.random.split(life.key)
     state, log = learner.learn(learn_key, life.learner)
     return DeviceState(learner=state, stream=life.stream, key=key), log
@@ -158,10 +162,11 @@ def adapt(
     def step(_: Array, life: DeviceState) -> DeviceState:
         if not shots:
             life = observe(world, params, stream, learner, life, learner.rollout_steps)
-        return learn(learner, life)[0]
+        return learn(world, params, learner, life)[0]
 
     def examined(life: DeviceState) -> Scores:
-        policy = learner.policy(life.learner, explore=False)
+        fitted = learner.fitted(world.observation_space(params))
+        policy = fitted.policy(life.learner, explore=False)
         return both_ways(jax.random.key(0), world, params, policy, exam)
 
     def stretch(life: DeviceState, gap: Array) -> tuple[DeviceState, Scores]:
@@ -197,10 +202,8 @@ def adapt_all(
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
     def one(key: Array, params: Any, network: Any, exam: HeldOutSet) -> Scores:
-        row = jax.tree.map(lambda leaf: leaf[0], exam.rows)
-        seen = world.observe(params, world.reset(params, row), row)
-        stream = tasks.stream(params)
-        life = init_device(key, stream, learner.start_from(network, seen))
+        space, stream = world.observation_space(params), tasks.stream(params)
+        life = init_device(key, stream, learner.start_from(network, space))
         return adapt(world, params, stream, learner, life, gaps, exam, shots)[1]
 
     return jax.vmap(one)(jax.random.split(key, count), tasks.params, networks, exams)
@@ -243,12 +246,10 @@ def init_devices(key: Array, world: World, tasks: Tasks, learner: Any) -> Device
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
     def one(key: Array, params: Any) -> DeviceState:
-        network_key, life_key, row_key = jax.random.split(key, 3)
-        stream = tasks.stream(params)
-        row = jax.tree.map(lambda leaf: leaf[0], start(stream, row_key, 1))
-        seen = world.observe(params, world.reset(params, row), row)
-        state = learner.start_from(learner.network(network_key, seen), seen)
-        return init_device(life_key, stream, state)
+        network_key, life_key, _ = jax.random.split(key, 3)
+        space = world.observation_space(params)
+        state = learner.start_from(learner.network(network_key, space), space)
+        return init_device(life_key, tasks.stream(params), state)
 
     return jax.vmap(one)(jax.random.split(key, count), tasks.params)
 
@@ -265,7 +266,8 @@ def train_devices(
 
     def one(params: Any, life: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
         stream = tasks.stream(params)
-        return learn(learner, observe(world, params, stream, learner, life, learner.rollout_steps))
+        life = observe(world, params, stream, learner, life, learner.rollout_steps)
+        return learn(world, params, learner, life)
 
     def once(lives: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
         lives, logs = jax.vmap(one)(tasks.params, lives)

@@ -45,18 +45,13 @@ def start(stream: Stream[Any], key: Array, length: int) -> Any:
     return stream.next_rows(stream.init_carry(key), length)[1]
 
 
-def first_observation(world: World, tasks: Tasks) -> Array:
-    """Return one observation of the first scenario: an example of their shape."""
-    params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
-    row = jax.tree.map(lambda leaf: leaf[0], start(tasks.stream(params), jax.random.key(0), 1))
-    return world.observe(params, world.reset(params, row), row)
-
-
 @functools.partial(jax.jit, static_argnames=("world",))
 def init_training(key: Array, world: World, tasks: Tasks, learner: Any) -> MetaTraining:
     """Return the training before its first round. Consumes ``key``."""
     init_key, key = jax.random.split(key)
-    return MetaTraining(server=learner.init(init_key, first_observation(world, tasks)), key=key)
+    params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
+    space = world.observation_space(params)
+    return MetaTraining(server=learner.init(init_key, space), key=key)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "chunk"))
@@ -84,15 +79,16 @@ def advance(
         params = jax.tree.map(lambda leaf: leaf[index], tasks.params)
         stream_key, device_key = jax.random.split(key)
         rows = start(tasks.stream(params), stream_key, learner.slots)
+        fitted = learner.fitted(world.observation_space(params))
 
         def labelled(key: Array, network: Any, rows: Any) -> Labelled:
             if learner.labels == "optimum":
                 assert teacher is not None
                 return label(key, world, params, teacher, rows)[0]
-            own = BestOfCandidates(proposer=learner.base.proposer(network), world=world)
+            own = BestOfCandidates(proposer=fitted.base.proposer(network), world=world)
             return label(key, world, params, own, rows)[0]
 
-        return learner.device(device_key, initial, labelled, rows)
+        return fitted.device(device_key, initial, labelled, rows)
 
     def once(training: MetaTraining) -> tuple[MetaTraining, dict[str, Array]]:
         choice_key, round_key, key = jax.random.split(training.key, 3)

@@ -32,9 +32,7 @@ def init_training(
     carry = jax.vmap(stream.init_carry)(jax.random.split(stream_key, learner.num_envs))
     carry, rows = next_rows(stream, carry, 1)
     first = jax.tree.map(lambda leaf: leaf[0], rows)
-    one = jax.tree.map(lambda leaf: leaf[0], first)
-    observation = world.observe(params, world.reset(params, one), one)
-    state = learner.init(init_key, observation, world.action_space(params))
+    state = learner.init(init_key, world.observation_space(params), world.action_space(params))
     policy = learner.policy(state, explore=True)
     return Training(
         learner=state,

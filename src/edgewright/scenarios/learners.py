@@ -171,6 +171,7 @@ def _own(make: type) -> dict[str, tuple[Any, Any]]:
     hints = typing.get_type_hints(make)
     fields = dataclasses.fields(make)
     missing = dataclasses.MISSING
+    fields = [f for f in fields if f.metadata.get("setting", True)]
     return {f.name: (f.default, hints[f.name]) for f in fields if f.default is not missing}
 
 

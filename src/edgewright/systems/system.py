@@ -166,6 +166,9 @@ class System:
         trains: learners that a comparison trains itself when no policies are named.
         recordings: inputs that ``train --data FOLDER`` plays back instead of drawing them, as
             entries of the ``[streams]`` table, in scenarios that have no recordings themselves.
+        export: module whose import registers how its actions and rules are exported, with
+            ``export.observation.head_of`` and ``export.networks.layers_of``; None for worlds whose
+            action is one index.
         appendix: (scenario, data folder) to what the result of a training says beside its score.
     """
 
@@ -190,6 +193,7 @@ class System:
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     extra_results: Callable[[Any, str | None], dict[str, Any]] = _nothing
+    export: str | None = None
 
 
 __all__ = ["Group", "Metric", "PolicyEntry", "Problem", "System", "same_game"]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.records import Array
-from edgewright.testing.play import first_input, play_games
+from edgewright.testing.play import play_games
 from edgewright.testing.policy import check_policy
 from edgewright.testing.verdicts import attempt, demand, difference, plain, same, shapes
 
@@ -35,14 +35,15 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
             repr(value), f"declare {size}: int = static(default=16)",
         )  # fmt: skip
     check_numbers(learner)
-    x = first_input(world.inputs(params), init_key)
-    example = world.observe(params, world.reset(params, x), x)
+    space = world.observation_space(params)
 
     @jax.jit
     def begin(learner: Any, key: Array) -> Any:
-        return learner.init(key, example, world.action_space(params))
+        return learner.init(key, space, world.action_space(params))
 
-    law = "takes (key, observation, actions) and works under jit; a learner is a pytree"
+    law = (
+        "takes (key, observations, actions), two spaces, and works under jit; a learner is a pytree"
+    )
     state = attempt(lambda: begin(learner, init_key), f"{name}.init", law)
     demand(
         same(begin(learner, init_key), state) and not same(begin(learner, other_key), state),

@@ -255,12 +255,11 @@ def test_a_device_sees_its_own_numbers_and_the_servers_in_reach(
     seen = world.observe(params, aigc_state(2, 3, server=[16.0, 32.0, 80.0]), aigc_inputs(2, 3))
     names = world.observation_space(params).names
     assert names[-6:] == (
-        "device_speed", "device_energy", "battery", "transmit_power",
-        "near_1_backlog", "near_2_backlog",
+        "device_ghz", "device_j_per_gcycle", "battery_j", "transmit_w",
+        "near_1_backlog_gcycles", "near_2_backlog_gcycles",
     )  # fmt: skip
-    # GHz / 4, J per G-cycle / 10, J / 20 000, W / 4, G-cycle / 160
-    np.testing.assert_allclose(seen[0, -6:], [0.5, 0.4, 0.5, 0.5, 0.5, 0.1], rtol=1e-5)
-    np.testing.assert_allclose(seen[1, -6:], [0.25, 0.2, 0.25, 0.5, 0.2, 0.5], rtol=1e-5)
+    np.testing.assert_allclose(seen[0, -6:], [2, 4, 1e4, 2, 80, 16], rtol=1e-5)
+    np.testing.assert_allclose(seen[1, -6:], [1, 2, 5e3, 2, 32, 80], rtol=1e-5)
     raw = dataclasses.replace(world, obs="paper")
     seen = raw.observe(params, aigc_state(2, 3, server=[16.0, 32.0, 80.0]), aigc_inputs(2, 3))
     assert raw.observation_space(params).names[-4:-2] == ("near_1_ghz", "near_2_ghz")

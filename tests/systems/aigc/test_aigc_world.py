@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewright.core.records import Outcome
+from edgewright.rules.scaling import InputScaler
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, weights
 
 Build = Callable[..., Any]
@@ -75,19 +76,21 @@ def test_full_observation_columns(
     )  # fmt: skip
     columns = named(AigcWorld(devices=2, servers=3), params, state, x)
     expected = {
-        "input": [0.5, 0.8],  # / 25
-        "work": [0.5, 0.75],  # / 8
+        "input_mb": [12.5, 20.0],
+        "work_gcycles": [4.0, 6.0],
         "mode_preview": [0, 1],
         "mode_balanced": [0, 0],
         "mode_best": [1, 0],
-        "charge": [0.8, 0.2],
-        "bandwidth": [0.5, 1.0],  # / 150
-        "local_backlog": [0.25, 0.5],  # / 20
+        "charge_pct": [80.0, 20.0],
+        "bandwidth_mbps": [75.0, 150.0],
+        "local_backlog_gcycles": [5.0, 10.0],
         "phase": [0.25, 0.25],  # 50 / 200
-        "server_1_backlog": [0.1, 0.1],  # / 160
-        "server_2_backlog": [0.2, 0.2],
-        "server_3_backlog": [0.5, 0.5],
+        "server_1_backlog_gcycles": [16.0, 16.0],
+        "server_2_backlog_gcycles": [32.0, 32.0],
+        "server_3_backlog_gcycles": [80.0, 80.0],
     }
+    scales = InputScaler.of(AigcWorld(devices=2, servers=3).observation_space(params)).scale
+    np.testing.assert_array_equal(scales, [25, 8, 1, 1, 1, 100, 150, 20, 1, 160, 160, 160])
     assert set(columns) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(columns[name], values, rtol=1e-6, err_msg=name)
@@ -104,7 +107,7 @@ def test_paper_observation_is_equation_18_in_raw_units(
     expected = {
         "task_number": 7, "input_mb": 12.5, "work_gcycles": 4, "mode": 2, "charge_pct": 43,
         "device_ghz": 2.5, "server_1_ghz": 16, "server_2_ghz": 12, "bandwidth_mbps": 75,
-        "server_1_backlog": 16, "server_2_backlog": 32,
+        "server_1_backlog_gcycles": 16, "server_2_backlog_gcycles": 32,
     }  # fmt: skip
     assert {name: float(values[0]) for name, values in columns.items()} == expected
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgewright.physics.sharing import equal_shares, square_root_shares
+from edgewright.rules.scaling import InputScaler
 from edgewright.systems.binary import BinaryInputs, BinaryParams, BinaryWorld, delay
 from edgewright.testing import check_world
 
@@ -102,8 +103,21 @@ def test_features_of_a_known_scenario_have_names(params: BinaryParams) -> None:
     seen = world.observe(params, world.reset(params, None), BinaryInputs(gain=jnp.full(5, 1e-10)))
     names = world.observation_space(params).names
     assert seen.shape == (5, len(names))
-    column = names.index("input")
-    np.testing.assert_allclose(seen[:, column] * 8.0, params.input_mbit, rtol=1e-6)
+    np.testing.assert_allclose(seen[:, names.index("input_mbit")], params.input_mbit, rtol=1e-6)
+    np.testing.assert_allclose(seen[:, names.index("gain_db")], -100.0, rtol=1e-6)
+
+
+def test_a_network_takes_standardised_gains_and_nothing_of_an_empty_place(
+    params: BinaryParams,
+) -> None:
+    known = {"gain_log10_mean": jnp.float32(-9.5), "gain_log10_std": jnp.float32(0.25)}
+    fewer = dataclasses.replace(params, present=jnp.array([1.0, 1, 1, 0, 0]), **known)
+    world = BinaryWorld(devices=5, masked=True)
+    seen = world.observe(fewer, world.reset(fewer, None), BinaryInputs(gain=jnp.full(5, 1e-10)))
+    scaled = InputScaler.of(world.observation_space(fewer))(seen)
+    # (log10 1e-10 + 9.5) / 0.25 = -2, and the mask as it is
+    np.testing.assert_allclose(scaled[:, 0], [-2, -2, -2, 0, 0], atol=1e-4)
+    np.testing.assert_array_equal(scaled[:, 1], [1, 1, 1, 0, 0])
 
 
 def test_the_sampler_keeps_to_its_law(binary_sampler: Any) -> None:

@@ -159,16 +159,16 @@ class TranscribedEnv(gymnasium.Env):
         input_mb, work, mode, bandwidth = self.x[:4]
         return np.array(
             [
-                input_mb / 25.0,
-                work / 8.0,
+                input_mb,
+                work,
                 mode == 0,
                 mode == 1,
                 mode == 2,
-                self.charge / 100.0,
-                bandwidth / 150.0,
-                self.local / 20.0,
+                self.charge,
+                bandwidth,
+                self.local,
                 self.slot / self.params.horizon_slots,
-                *[load / 160.0 for load in self.backlog],
+                *self.backlog,
             ],
             np.float32,
         )

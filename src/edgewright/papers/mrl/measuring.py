@@ -119,8 +119,8 @@ def kept(
     plan = build_learner(learner, scenario, problem.world, 1.0)
     base: Any = getattr(plan.learner, "base", plan.learner)
     shared = hasattr(plan.learner, "base")
-    row = problem.world.observation_space(problem.params).shape
-    one = jax.eval_shape(base.network, jax.random.key(0), jnp.zeros(row))
+    space = problem.world.observation_space(problem.params)
+    one = jax.eval_shape(lambda key: base.network(key, space), jax.random.key(0))
     places = (seeds,) if shared else (seeds, problem.tasks.test.count)
     like = jax.tree.map(lambda leaf: jnp.zeros((*places, *leaf.shape)), one)
     networks, _ = store.load_tree(folder / STARTS, like)
@@ -156,8 +156,9 @@ def speed(desk: JobContext, preset: str) -> JobResult:
     learner: Any = build_learner("droo", scenario, problem.world, 1.0).learner
     world, params = problem.world, problem.tasks.test.one(0)
     rows = jax.tree.map(lambda leaf: leaf[0], exams.rows)
-    shape = world.observation_space(params).shape
-    proposer = learner.proposer(learner.network(jax.random.key(0), jnp.zeros(shape)))
+    space = world.observation_space(params)
+    learner = learner.fitted(space)
+    proposer = learner.proposer(learner.network(jax.random.key(0), space))
 
     @jax.jit
     def alone(rows: Any) -> Any:

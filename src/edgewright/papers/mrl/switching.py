@@ -54,12 +54,11 @@ def journeys(
 
     def one(key: Array, params: Any, exam: HeldOutSet, networks: Any) -> Scores:
         first = jax.tree.map(lambda leaf: leaf[0], (params, exam.rows, networks))
-        row = jax.tree.map(lambda leaf: leaf[0], first[1])
-        seen = world.observe(first[0], world.reset(first[0], row), row)
+        space = world.observation_space(first[0])
 
         def arrive(state: Any, place: Any) -> tuple[Any, Scores]:
             key, params, exam, network = place
-            fresh = learner.start_from(network, seen)
+            fresh = learner.start_from(network, space)
             state = jax.tree.map(lambda new, old: jnp.where(restart, new, old), fresh, state)
             stream = tasks.stream(params)
             life = init_device(key, stream, state)
@@ -67,7 +66,7 @@ def journeys(
             return life.learner, marks
 
         keys = jax.random.split(key, IN_A_ROW)
-        begin = learner.start_from(first[2], seen)
+        begin = learner.start_from(first[2], space)
         return jax.lax.scan(arrive, begin, (keys, params, exam, networks))[1]
 
     keys = jax.random.split(key, count)

@@ -34,4 +34,5 @@ SYSTEM = System(
     ),
     inconsistencies=inconsistencies,
     transfer_world=game,
+    export="edgewright.systems.aigc.export",
 )

@@ -11,9 +11,10 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from edgewright.core.features import stacked
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Box, Discrete
-from edgewright.physics import energy, queues
+from edgewright.physics import queues
 from edgewright.streams.compose import Composite
 from edgewright.streams.processes import (
     Categorical,
@@ -23,21 +24,9 @@ from edgewright.streams.processes import (
     Uniform,
 )
 from edgewright.systems.aigc.costs import Service, pick, price, settle
+from edgewright.systems.aigc.features import features
 from edgewright.systems.aigc.records import AigcInputs, AigcMetrics, AigcParams, AigcState
 from edgewright.systems.aigc.structure import AigcStructure
-
-# Fixed ranges that bring the features of obs="full" near [0, 1]. They are constants of the
-# observation, not physics: changing the world must not rescale what a policy sees.
-INPUT_MB_RANGE = 25.0
-WORK_GCYCLES_RANGE = 8.0
-CHARGE_PCT_RANGE = 100.0
-BANDWIDTH_MBPS_RANGE = 150.0
-LOCAL_GCYCLES_RANGE = 20.0
-SERVER_GCYCLES_RANGE = 160.0
-DEVICE_GHZ_RANGE = 4.0
-DEVICE_J_PER_GCYCLE_RANGE = 10.0
-BATTERY_J_RANGE = 20_000.0
-TRANSMIT_W_RANGE = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,43 +72,8 @@ class AigcWorld(AigcStructure):
         )
 
     def observe(self, params: AigcParams, state: AigcState, x: AigcInputs) -> Array:
-        """Return ``[M, F]`` features; see :meth:`observation_space` for their names."""
-        device = (self.devices,)
-        backlogs = self.in_reach(params, state.server_backlog_gcycles)
-        if self.obs == "paper":
-            alone = [
-                jnp.broadcast_to(state.slot.astype(jnp.float32), device),
-                x.input_mb,
-                x.work_gcycles,
-                x.mode.astype(jnp.float32),
-                state.charge_pct,
-                jnp.broadcast_to(params.device_ghz, device),
-                x.bandwidth_mbps,
-            ]
-            speeds = self.in_reach(params, self.at_queues(params, params.server_ghz))
-            shared = [speeds, backlogs]
-        else:
-            phase = state.slot / params.horizon_slots
-            alone = [
-                x.input_mb / INPUT_MB_RANGE,
-                x.work_gcycles / WORK_GCYCLES_RANGE,
-                *[(x.mode == mode).astype(jnp.float32) for mode in range(3)],
-                state.charge_pct / CHARGE_PCT_RANGE,
-                x.bandwidth_mbps / BANDWIDTH_MBPS_RANGE,
-                state.local_backlog_gcycles / LOCAL_GCYCLES_RANGE,
-                jnp.broadcast_to(phase, device),
-            ]
-            if self.obs == "device":
-                one_gcycle_j = energy.dvfs_j(jnp.ones(()), params.device_ghz, params.kappa)
-                own = [
-                    params.device_ghz / DEVICE_GHZ_RANGE,
-                    one_gcycle_j / DEVICE_J_PER_GCYCLE_RANGE,
-                    params.battery_j / BATTERY_J_RANGE,
-                    params.transmit_w / TRANSMIT_W_RANGE,
-                ]
-                alone += [jnp.broadcast_to(value, device) for value in own]
-            shared = [backlogs / SERVER_GCYCLES_RANGE]
-        return jnp.concatenate([jnp.stack(alone, axis=-1), *shared], axis=-1)
+        """Return ``[M, F]`` in physical units; see ``systems.aigc.features``."""
+        return stacked(features(self), (self.devices,), self, params, state, x)
 
     def step(self, params: AigcParams, state: AigcState, action: Array, x: AigcInputs) -> Outcome:
         """Serve one task of every device. ``action`` is ``[M]`` int."""
@@ -195,20 +149,8 @@ class AigcWorld(AigcStructure):
         )
 
     def observation_space(self, params: AigcParams) -> Box:
-        """Return the shape, range and names of the features."""
-        place = "near" if self.reach else "server"
-        backlogs = [f"{place}_{n + 1}_backlog" for n in range(self.choices)]
-        if self.obs == "paper":
-            speeds = [f"{place}_{n + 1}_ghz" for n in range(self.choices)]
-            task = ["task_number", "input_mb", "work_gcycles", "mode"]
-            names = [*task, "charge_pct", "device_ghz", "bandwidth_mbps", *speeds, *backlogs]
-        else:
-            modes = ["mode_preview", "mode_balanced", "mode_best"]
-            names = ["input", "work", *modes, "charge", "bandwidth", "local_backlog", "phase"]
-            if self.obs == "device":
-                names += ["device_speed", "device_energy", "battery", "transmit_power"]
-            names += backlogs
-        return Box(-jnp.inf, jnp.inf, (self.devices, len(names)), tuple(names))
+        """Return the features of every device: names, units, scales and bounds."""
+        return Box.of(features(self), (self.devices,))
 
     def action_space(self, params: AigcParams) -> Discrete:
         """Return one index per device, location-major: ``location * K + level``."""

@@ -10,11 +10,13 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from edgewright.core.features import stacked
 from edgewright.core.records import Array, Outcome, record
 from edgewright.core.spaces import Box, Discrete
 from edgewright.physics.harvest import best_rates_mbps
 from edgewright.streams.channel import Fading
 from edgewright.streams.compose import Composite
+from edgewright.systems.binary.features import gain_db
 from edgewright.systems.binary.records import BinaryInputs, BinaryState
 
 
@@ -54,9 +56,8 @@ class PoweredWorld:
         return BinaryState(slot=jnp.zeros((), jnp.int32))
 
     def observe(self, params: PoweredParams, state: BinaryState, x: BinaryInputs) -> Array:
-        """Return ``[N, 1]``: the standardised decades of the gains."""
-        decades = (jnp.log10(x.gain) - params.gain_log10_mean) / params.gain_log10_std
-        return decades[:, None].astype(jnp.float32)
+        """Return ``[N, 1]``: the gains [dB]."""
+        return stacked((gain_db(params),), (self.devices,), self, params, state, x)
 
     def step(
         self, params: PoweredParams, state: BinaryState, action: Array, x: BinaryInputs
@@ -76,8 +77,8 @@ class PoweredWorld:
         )
 
     def observation_space(self, params: PoweredParams) -> Box:
-        """Return the shape, range and names of the features."""
-        return Box(-jnp.inf, jnp.inf, (self.devices, 1), ("gain",))
+        """Return the gain of every device."""
+        return Box.of((gain_db(params),), (self.devices,))
 
     def action_space(self, params: PoweredParams) -> Discrete:
         """Return one bit per device."""

@@ -45,6 +45,7 @@ SYSTEM = System(
     ),
     inconsistencies=inconsistencies,
     transfer_world=game,
+    export="edgewright.systems.binary.export",
     trainer=trainer,
     recordings={"gain": {"kind": "recorded_gains", "file": "channel/droo_10_devices.mat"}},
     extra_results=extra_results,

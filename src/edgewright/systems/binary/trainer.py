@@ -21,6 +21,7 @@ from edgewright.agents.maml import Maml
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
 from edgewright.core.records import Array, record, static
+from edgewright.core.spaces import Box
 from edgewright.loops import adapt, meta
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.binary.baselines import Optimum
@@ -113,6 +114,11 @@ def trainer(problem: Problem, plan: Any, evaluation: Evaluation) -> Trainer:
     return (MetaTrainer if meta_learner else PerTaskTrainer)(problem, plan, evaluation)
 
 
+def _space(world: World, problem: Problem) -> Box:
+    """Return the observation space of the tasks: all of a problem scale alike."""
+    return world.observation_space(problem.params)
+
+
 def _check_sizes(base: Droo, devices: int) -> None:
     """Refuse more proposals than the quantiser has, and a memory that one step overfills."""
     most = {"order": devices + 1, "noisy": 2 * devices + 2, "nearest": 2**devices}[base.quantiser]
@@ -191,7 +197,8 @@ class MetaTrainer:
     def policy_entry(self, training: Any) -> tuple[Start, World]:
         """Return the start that the server has now."""
         network = training.server.initial.network
-        return Start(network=network, learner=self.plan.learner.base, shared=True), self.plan.world
+        base = self.plan.learner.base.fitted(_space(self.plan.world, self.problem))
+        return Start(network=network, learner=base, shared=True), self.plan.world
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,5 +254,6 @@ class PerTaskTrainer:
     def policy_entry(self, training: Any) -> tuple[Start, World]:
         """Return the networks that the devices have now."""
         network = training.learner.network
-        start = Start(network=network, learner=self.plan.learner, shared=False)
+        learner = self.plan.learner.fitted(_space(self.plan.world, self.problem))
+        start = Start(network=network, learner=learner, shared=False)
         return start, self.plan.world

@@ -13,20 +13,15 @@ from typing import Literal
 
 import jax.numpy as jnp
 
+from edgewright.core.features import stacked
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Box, Discrete
 from edgewright.physics import radio
 from edgewright.streams.channel import Fading
 from edgewright.streams.compose import Composite
 from edgewright.systems.binary import delay
+from edgewright.systems.binary.features import features
 from edgewright.systems.binary.records import BinaryInputs, BinaryMetrics, BinaryParams, BinaryState
-
-# Fixed ranges that bring the features of obs="scenario" near [0, 1].
-WEIGHT_RANGE = 2.0
-INPUT_MBIT_RANGE = 8.0
-WORK_GCYCLES_RANGE = 1.32  # 165 cycles per bit of 8 Mbit
-BANDWIDTH_MHZ_RANGE = 40.0
-EDGE_GHZ_RANGE = 100.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,24 +59,8 @@ class BinaryWorld:
         return BinaryState(slot=jnp.zeros((), jnp.int32))
 
     def observe(self, params: BinaryParams, state: BinaryState, x: BinaryInputs) -> Array:
-        """Return ``[N, F]`` features; see :meth:`observation_space` for their names."""
-        decades = (jnp.log10(x.gain) - params.gain_log10_mean) / params.gain_log10_std
-        columns = [decades * params.present]
-        if self.obs == "scenario":
-
-            def everywhere(value: Array) -> Array:
-                return jnp.broadcast_to(value, (self.devices,))
-
-            columns += [
-                params.weight / WEIGHT_RANGE,
-                params.input_mbit / INPUT_MBIT_RANGE,
-                delay.work_gcycles(params) / WORK_GCYCLES_RANGE,
-                everywhere(params.bandwidth_mhz / BANDWIDTH_MHZ_RANGE),
-                everywhere(params.edge_ghz / EDGE_GHZ_RANGE),
-            ]
-        if self.masked:
-            columns.append(params.present)
-        return jnp.stack(columns, axis=-1).astype(jnp.float32)
+        """Return ``[N, F]`` in physical units; see ``systems.binary.features``."""
+        return stacked(features(self, params), (self.devices,), self, params, state, x)
 
     def step(
         self, params: BinaryParams, state: BinaryState, action: Array, x: BinaryInputs
@@ -107,13 +86,8 @@ class BinaryWorld:
         )
 
     def observation_space(self, params: BinaryParams) -> Box:
-        """Return the shape, range and names of the features."""
-        names = ["gain"]
-        if self.obs == "scenario":
-            names += ["weight", "input", "work", "bandwidth", "edge"]
-        if self.masked:
-            names.append("present")
-        return Box(-jnp.inf, jnp.inf, (self.devices, len(names)), tuple(names))
+        """Return the features of every device: names, units, scales and bounds."""
+        return Box.of(features(self, params), (self.devices,))
 
     def action_space(self, params: BinaryParams) -> Discrete:
         """Return one bit per device."""
