@@ -211,7 +211,7 @@ def test_each_output_of_a_rule_is_settled_by_itself():
     head = CategoricalHead(tuple(Output(name, "") for name in ("action", "place", "level")), tables)
     ends = ((0.5, 0.5), (0.0, 1.0))
     fields = tuple(Field(f"x{n}", "", "", *pair) for n, pair in enumerate(ends))
-    interface = Interface(fields, head.outputs, (1.0,) * 2, (0.0,) * 2, ("x",) * 2)
+    interface = Interface(fields, head.outputs)
 
     def rule(x):
         return 2 * (x[0] > 0.5).astype(jnp.int32) + (x[1] > 0.3).astype(jnp.int32)
