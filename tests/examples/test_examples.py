@@ -1,0 +1,82 @@
+"""Every script and notebook of ``examples/`` runs as printed, in an empty folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import runpy
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+from edgewright.scenarios import learners
+from edgewright.systems import registry
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOK = EXAMPLES / "first_steps.ipynb"
+EXPECTED = {
+    "train_and_compare.py": ["se-ppo", "greedy", "bound", "no policy can earn more"],
+    "own_world.py": ["threshold", "se-ppo", "bound"],
+    "own_learner.py": ["reinforce", "se-ppo", "greedy"],
+    "own_recordings.py": ["aigc-trace", "battery-price", "greedy"],
+    "deploy_and_ask.py": ["from the file: ", "from the service: "],
+}
+SB3 = "gymnasium_sb3.py"
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Run in an empty folder, without recordings; forget what the example registers or draws."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
+    monkeypatch.setattr(registry, "_systems", dict(registry._systems))
+    monkeypatch.setattr(learners, "_ADDED", {})
+    monkeypatch.setattr(sys, "argv", ["example"])
+    yield tmp_path
+    plt.close("all")
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*EXPECTED, SB3}
+    assert list(EXAMPLES.glob("*.ipynb")) == [NOTEBOOK]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_script_prints_what_it_promises(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    printed = capsys.readouterr().out
+    for text in EXPECTED[name]:
+        assert text in printed
+
+
+def test_stable_baselines3_is_scored_beside_the_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("stable_baselines3", reason="needs pip install 'edgewright[peers]'")
+    runpy.run_path(str(EXAMPLES / SB3), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "Stable-Baselines3 PPO: " in printed
+    assert "greedy" in printed
+
+
+def test_without_stable_baselines3_the_example_names_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"pip install 'edgewright\[peers\]'"):
+        runpy.run_path(str(EXAMPLES / SB3), run_name="__main__")
+    assert "through Gymnasium" in capsys.readouterr().out
+
+
+def test_the_notebook_runs_and_holds_no_outputs(empty_folder: Path) -> None:
+    notebook = json.loads(NOTEBOOK.read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert notebook["nbformat"] == 4
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+    module = types.ModuleType("notebook")
+    for number, cell in enumerate(cells):
+        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), module.__dict__)
+    assert (empty_folder / "p.edge").exists()
+    assert "greedy" in repr(module.__dict__["table"])
