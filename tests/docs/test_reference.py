@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import click
 import jax
 import jax.numpy as jnp
 import pytest
@@ -185,9 +186,11 @@ def test_every_option_of_a_command_has_a_row(name: str) -> None:
     command = importlib.import_module(f"edgewright.cli.{name}_command").command
     shown = {option.split()[0] for option in rows(text)}
     shown = {option for option in shown if option.startswith("-")}
-    options = {o for p in command.params for o in p.opts if o.startswith("--")}
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    parameters = [parameter for one in commands for parameter in one.params]
+    options = {o for p in parameters for o in p.opts if o.startswith("--")}
     assert shown == options
-    for parameter in command.params:
+    for parameter in parameters:
         if parameter.param_type_name == "argument":
             assert str(parameter.name).upper() in text
 
@@ -206,7 +209,7 @@ def test_policies_and_metrics_of_binary_have_rows() -> None:
 
 
 def test_every_learner_has_a_row() -> None:
-    text = (resources.files("edgewright.scenarios") / "data" / "learners.toml").read_text()
+    text = (resources.files("edgewright.systems") / "learners.toml").read_text()
     table = tomllib.loads(text)
     page = (PAGES / "learners.md").read_text().split("\n## ")[0]
     found = rows(page)

@@ -63,4 +63,4 @@ def command(
         title = f"{row['scenario']}: from {row['reached']:.4f} to {row['limit']:.4f}"
         print_table(title, COLUMNS, row["entries"])
     if out:
-        click.echo(f"figure: {Path(out) / 'bracket.png'}")
+        click.echo(f"figure: {Path(out) / 'bounds.png'}")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from edgewright.cli.bracket_command import command
 
+from edgewright.cli.bounds_command import command
 from edgewright.core.errors import InputError
 
 KINDS = ("feasible", "exact", "hindsight", "bound")
@@ -28,7 +28,7 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
     above = [e["mean"] for e in row["entries"] if e["kind"] == "bound"]
     assert row["reached"] == max(below) <= min(above) == row["limit"]
     for ending in ("svg", "png", "pdf"):
-        assert (tmp_path / f"b/bracket.{ending}").stat().st_size > 1000
+        assert (tmp_path / f"b/bounds.{ending}").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
