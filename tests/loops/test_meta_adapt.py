@@ -52,7 +52,7 @@ def tasks(binary_sampler: Any) -> Tasks:
 def exams(tasks: Tasks) -> adapt.HeldOutSet:
     @jax.jit
     def drawn(key: Any, params: Any) -> Any:
-        rows = meta.start(tasks.stream(params), key, SLOTS)
+        rows = meta.first_rows(tasks.stream(params), key, SLOTS)
         return adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
 
     return jax.vmap(drawn)(jax.random.split(jax.random.key(1), SCENARIOS), tasks.params)
@@ -60,7 +60,7 @@ def exams(tasks: Tasks) -> adapt.HeldOutSet:
 
 def test_prices_are_those_of_the_world_and_the_search_takes_the_least(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
-    rows = meta.start(tasks.stream(params), jax.random.key(2), 8)
+    rows = meta.first_rows(tasks.stream(params), jax.random.key(2), 8)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
     searching = BestOfCandidates(proposer=BASE.proposer(network), world=WORLD)
     found, index = jax.jit(lambda: label(jax.random.key(4), WORLD, params, searching, rows))()
@@ -76,7 +76,7 @@ def test_prices_are_those_of_the_world_and_the_search_takes_the_least(tasks: Tas
 
 def test_a_proposal_that_is_not_tried_cannot_win(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
-    rows = meta.start(tasks.stream(params), jax.random.key(2), 8)
+    rows = meta.first_rows(tasks.stream(params), jax.random.key(2), 8)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
     first = jnp.arange(DEVICES) < 1
     searching = BestOfCandidates(proposer=BASE.proposer(network), tried=first, world=WORLD)
@@ -149,7 +149,7 @@ def test_few_shots_are_seen_once(tasks: Tasks) -> None:
     life = adapt.init_device(
         jax.random.key(0), stream, BASE.start_from(network, jnp.zeros((DEVICES, 1)))
     )
-    rows = meta.start(stream, jax.random.key(1), 10)
+    rows = meta.first_rows(stream, jax.random.key(1), 10)
     exam = adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
     after, marks = adapt.adapt(WORLD, params, stream, BASE, life, jnp.asarray([4]), exam, shots=10)
     assert int(after.learner.replay.filled) == 10

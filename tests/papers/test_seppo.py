@@ -330,7 +330,7 @@ def test_the_settings_differ_in_what_they_say_they_do():
     by_key = {job.key: job for job in jobs(SEPPO.full)}
     for name in ("se-ppo", "ppo", "a2c", "dqn"):
         raw, fair = by_key[f"document/{name}"], by_key[f"fair/{name}"]
-        assert raw.setup.load().world.obs == "seed"
+        assert raw.setup.load().world.obs == "paper"
         assert fair.setup.load().world.obs == "full"
         assert fair.setup.changes["learner.normalize_observations"]
         assert (raw.rates_from, fair.rates_from) == ("", f"tuning/{name}")
@@ -411,7 +411,7 @@ def test_a_life_ends_at_the_floor(greedy, monkeypatch):
 
 def test_the_clock_of_a_long_life_starts_anew(aigc_params, aigc_inputs, aigc_state):
     world = build(load("aigc-heavy")).world
-    for obs in ("full", "seed"):
+    for obs in ("full", "paper"):
         usual = dataclasses.replace(world, obs=obs)
         long = probes.LongLife(usual, 500)
         params, x = aigc_params(), aigc_inputs()

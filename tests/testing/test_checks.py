@@ -149,16 +149,20 @@ def taken(change: Any) -> Any:
 
 
 BROKEN_STREAMS = {
-    "keeps its structure": walk(take=taken(lambda carry, rows: ((carry, carry), rows))),
+    "keeps its structure": walk(next_rows=taken(lambda carry, rows: ((carry, carry), rows))),
     "returns leaves [n, ...]": walk(
-        take=taken(lambda carry, rows: (carry, ProbeInputs(cue=rows.cue[:2])))
+        next_rows=taken(lambda carry, rows: (carry, ProbeInputs(cue=rows.cue[:2])))
     ),
-    "same rows": walk(take=taken(lambda carry, rows: (carry, ProbeInputs(cue=rows.cue + count())))),
+    "same rows": walk(
+        next_rows=taken(lambda carry, rows: (carry, ProbeInputs(cue=rows.cue + count())))
+    ),
     "how many are taken": walk(
-        take=taken(lambda carry, rows: (carry, ProbeInputs(cue=rows.cue[:, None] * rows.cue[None])))
+        next_rows=taken(
+            lambda carry, rows: (carry, ProbeInputs(cue=rows.cue[:, None] * rows.cue[None]))
+        )
     ),
     "another key gives another record": walk(
-        start=lambda self, key: Composite.init_carry(self, jax.random.key(0))
+        init_carry=lambda self, key: Composite.init_carry(self, jax.random.key(0))
     ),
     "resume returns a carry": walk(resume=lambda self, key, x: x),
 }

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
 from edgewright.loops import adapt, meta
-from edgewright.loops.meta import start
+from edgewright.loops.meta import first_rows
 from edgewright.scenarios.build import Problem, build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.systems.binary import BinaryWorld, Needs, needs
@@ -90,7 +90,7 @@ def _enumeration(chosen: Any, rate: Callable[..., float]) -> dict[str, Any]:
     @jax.jit
     def slots_of(key: Any) -> Needs:
         params = law.draw(key)
-        rows = start(world.inputs(params), key, slots)
+        rows = first_rows(world.inputs(params), key, slots)
         return jax.vmap(functools.partial(needs, params))(rows.gain)
 
     need = slots_of(jax.random.key(0))

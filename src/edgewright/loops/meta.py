@@ -40,7 +40,7 @@ class MetaTraining:
     key: Array
 
 
-def start(stream: Stream[Any], key: Array, length: int) -> Any:
+def first_rows(stream: Stream[Any], key: Array, length: int) -> Any:
     """Return ``length`` rows of a stream from a random phase. Consumes ``key``."""
     return stream.next_rows(stream.init_carry(key), length)[1]
 
@@ -78,7 +78,7 @@ def advance(
     def device(key: Array, index: Array, initial: Any) -> Any:
         params = jax.tree.map(lambda leaf: leaf[index], tasks.params)
         stream_key, device_key = jax.random.split(key)
-        rows = start(tasks.stream(params), stream_key, learner.slots)
+        rows = first_rows(tasks.stream(params), stream_key, learner.slots)
         fitted = learner.fitted(world.observation_space(params))
 
         def labelled(key: Array, network: Any, rows: Any) -> Labelled:

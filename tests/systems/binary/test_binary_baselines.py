@@ -153,7 +153,7 @@ def test_rules_keep_their_order(slots: Any) -> None:
             "local": Fixed(world=world),
             "away": Fixed(world=world, bit=1),
             "random": RandomActions(world=world),
-            "random-8": RandomActions(world=world, num_candidates=8),
+            "random-8": RandomActions(world=world, candidates=8),
             "selfish": Greedy(world=world, kind="selfish"),
             "equal": Greedy(world=world, kind="equal"),
             "sequential": Greedy(world=world),

@@ -12,7 +12,7 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Process, World
 from edgewright.core.records import Array, record, static
-from edgewright.loops.meta import start
+from edgewright.loops.meta import first_rows
 from edgewright.specs.inputs import composed
 from edgewright.streams.compose import Composite
 from edgewright.systems.binary import BinaryParams, BinarySampler, BinaryWorld
@@ -170,7 +170,7 @@ def _recorded(
 @jax.jit
 def _gains(tasks: Scenarios) -> Array:
     keys = jax.random.split(jax.random.key(TRAIN_SEED + 1), tasks.count)
-    rows = jax.vmap(lambda p, k: start(tasks.stream(p), k, MEASURE_SLOTS))(tasks.params, keys)
+    rows = jax.vmap(lambda p, k: first_rows(tasks.stream(p), k, MEASURE_SLOTS))(tasks.params, keys)
     return rows.gain
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from edgewright.core.records import Array
 from edgewright.loops.adapt import HeldOutSet
-from edgewright.loops.meta import start
+from edgewright.loops.meta import first_rows
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.binary import BinaryWorld, needs
 from edgewright.systems.binary.baselines import MAX_DEVICES, lower_bound, optimum
@@ -35,7 +35,7 @@ def draw_exams(plan: Evaluation, problem: Problem) -> HeldOutSet:
 def _drawn(key: Array, world: BinaryWorld, tasks: Any, slots: int) -> HeldOutSet:
     def one(both: tuple[Array, Any]) -> HeldOutSet:
         key, params = both
-        rows = start(tasks.stream(params), key, slots)
+        rows = first_rows(tasks.stream(params), key, slots)
         if is_exact(world):
             return HeldOutSet(rows=rows, optimum=optimum(world, params, rows.gain))
         bound = functools.partial(lower_bound, world.objective)
