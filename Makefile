@@ -12,7 +12,7 @@ DEMO_OUT ?= demo
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint bench docs clean
+.PHONY: help demo test test-peers lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-peers   tests beside Stable-Baselines3, which is installed for them"
 	@echo "make lint   format, lint, types, import contracts"
 	@echo "make bench  speed, as ratios in one run"
+	@echo "make wheel  build the wheel, install it in a fresh environment and decide with it"
 	@echo "make docs   the documentation as a site in build/site"
 
 $(BIN)/python:
@@ -60,6 +61,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.user
 	$(BIN)/edgewright bench
+
+wheel: $(VENV)/.user
+	.ci/wheel
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --site-dir build/site
