@@ -60,7 +60,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.user
-	$(BIN)/edgewright bench
+	$(BIN)/edgewright bench speed
 
 wheel: $(VENV)/.user
 	.ci/wheel

@@ -16,10 +16,10 @@ class EdgewrightError(Exception):
 
 
 class InputError(EdgewrightError):
-    """The input was wrong. One message: where, what was given, and how to mend it.
+    """The input was wrong. One message: where, what was given, and the remedy.
 
     Args:
-        problem: what is wrong, naming the value.
+        message: what is wrong, naming the value.
         where: the file, key or option at fault, e.g. ``"my.toml: params.slot_s"``.
         hint: the remedy, e.g. the nearest valid name.
     """

@@ -2,7 +2,7 @@
 
 Everything above the worlds is written against this record, so a system of your own gets training,
 comparison, statistics, figures and the command line by filling it in (see
-``docs/guides/own-world.md``).
+``docs/guides/custom-environment.md``).
 """
 
 from __future__ import annotations

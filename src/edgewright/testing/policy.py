@@ -29,7 +29,8 @@ def check_policy(
         world: one that passes :func:`check_world`.
         params: its numbers.
         key: consumed.
-        reveal: ``(params, state, x) -> observation`` for a policy that is told more.
+        observe_fn: ``(params, state, x) -> observation`` for a policy that observes more than
+            ``world.observe`` gives; ``world.observe`` if absent.
     """
     name = type(policy).__name__
     stream_key, start_key, act_key = jax.random.split(jax.random.key(0) if key is None else key, 3)

@@ -1,4 +1,4 @@
-"""The guides' own world and learner work on the command line, from the files that they show."""
+"""The guides' custom environment and learner work on the command line, from the files that they show."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TITLED = re.compile(r'^```\w+ title="(?P<name>[^"]+)"\n(?P<code>.*?)^```$', re.M
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the files of both guides."""
     made = tmp_path_factory.mktemp("own")
-    for guide in ("own-world.md", "own-learner.md"):
+    for guide in ("custom-environment.md", "custom-learner.md"):
         for found in TITLED.finditer((GUIDES / guide).read_text()):
             (made / found["name"]).write_text(found["code"])
     assert {path.name for path in made.iterdir()} == {"sensor.py", "sensor.toml", "reinforce.py"}
