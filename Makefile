@@ -51,7 +51,8 @@ $(VENV)/.peers: $(VENV)/.dev
 	@touch $@
 
 test-peers: $(VENV)/.peers
-	$(BIN)/python -m pytest tests/adapters tests/studies/peers tests/docs
+	$(BIN)/python -m pytest tests/adapters tests/bench/peers tests/docs \
+	  tests/examples/test_examples.py::test_stable_baselines3_is_scored_beside_the_rules
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks examples
