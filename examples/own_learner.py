@@ -15,6 +15,7 @@ import optax
 import edgewright as ew
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.rules.batches import over_agents
+from edgewright.rules.scaling import InputScaler
 
 STEPS = 2e4
 ADAM = optax.scale_by_adam()
@@ -33,13 +34,14 @@ class LinearPolicy:
     """A softmax over linear scores; the best action where it does not explore."""
 
     weights: Array  # [features, actions]
+    inputs: InputScaler  # from physical units to numbers of about 1
     explore: bool = static()
 
     def init_carry(self, key):
         return ()
 
     def act(self, key, carry, observation):
-        scores = features(observation) @ self.weights
+        scores = features(self.inputs(observation)) @ self.weights
         action = jax.random.categorical(key, scores) if self.explore else jnp.argmax(scores, -1)
         return carry, Decision(action=action.astype(jnp.int32), aux=())
 
@@ -49,6 +51,7 @@ class ReinforceState:
     """Everything that changes while learning; a checkpoint holds it."""
 
     weights: Array
+    inputs: InputScaler
     optimiser: Any
     baseline: Array  # running mean of the returns
     updates: Array
@@ -63,16 +66,20 @@ class Reinforce:
     num_envs: int = static(default=32)
     rollout_steps: int = static(default=64)
 
-    def init(self, key, observation, actions):
-        shape = (features(observation).shape[-1], actions.n)
+    def init(self, key, observations, actions):
+        shape = (features(jnp.zeros(observations.shape)).shape[-1], actions.n)
         weights = 0.01 * jax.random.normal(key, shape)
         zero = jnp.zeros(())
         return ReinforceState(
-            weights=weights, optimiser=ADAM.init(weights), baseline=zero, updates=zero
+            weights=weights,
+            inputs=InputScaler.of(observations),
+            optimiser=ADAM.init(weights),
+            baseline=zero,
+            updates=zero,
         )
 
     def policy(self, state, explore):
-        return LinearPolicy(weights=state.weights, explore=explore)
+        return LinearPolicy(weights=state.weights, inputs=state.inputs, explore=explore)
 
     def update(self, key, state, batch):
         def back(later, row):
@@ -84,7 +91,7 @@ class Reinforce:
         after_cut = jnp.broadcast_to(state.baseline, batch.reward.shape[1:])
         _, returns = jax.lax.scan(back, after_cut, (batch.reward, done), reverse=True)
         advantage = returns - state.baseline
-        inputs = features(batch.observation)
+        inputs = features(state.inputs(batch.observation))
 
         def loss(weights):
             log_p = jax.nn.log_softmax(inputs @ weights)
@@ -96,6 +103,7 @@ class Reinforce:
         rate = jnp.where(state.updates == 0, 1.0, 0.05)
         state = ReinforceState(
             weights=state.weights - self.learning_rate * step,
+            inputs=state.inputs,
             optimiser=optimiser,
             baseline=state.baseline + rate * (jnp.mean(returns) - state.baseline),
             updates=state.updates + 1,

@@ -78,7 +78,8 @@ def rows(text: str) -> dict[str, str]:
 
 
 def names(kind: type) -> set[str]:
-    return {field.name for field in dataclasses.fields(kind)}
+    fields = dataclasses.fields(kind)
+    return {field.name for field in fields if field.metadata.get("setting", True)}
 
 
 @pytest.mark.parametrize("title", TABLES)
