@@ -1,4 +1,4 @@
-"""The guides' custom environment and learner work on the command line, from the files that they show."""
+"""The files that the guides show for a custom environment and learner work on the command line."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ComparisonTable:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of the policies: reward, score, paired difference, metrics with 95 % intervals."""
+        """One row for each policy with reward, score and metrics and their 95 % intervals."""
         return self.result["policies"]
 
     @property

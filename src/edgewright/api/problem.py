@@ -18,7 +18,7 @@ from edgewright.systems.system import PolicyEntry, Problem
 
 @dataclasses.dataclass(frozen=True)
 class EdgeProblem:
-    """A decision problem: its scenario, and the world, numbers and inputs that come of it.
+    """A decision problem with its scenario, world, numbers and inputs.
 
     Attributes:
         origin: name of a shipped scenario, or the path of a TOML file.
@@ -47,7 +47,7 @@ class EdgeProblem:
 
     @property
     def world(self) -> World:
-        """The physics: pure functions over arrays, sizes as attributes."""
+        """The physics as pure functions over arrays; sizes are attributes."""
         return self.built.world
 
     @property

@@ -1,4 +1,4 @@
-"""A sweep over learners, settings and seeds: one tidy table, one figure, resumable."""
+"""Sweep over learners, settings and seeds: one tidy table, one figure, resumable."""
 
 from __future__ import annotations
 

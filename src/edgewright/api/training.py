@@ -29,7 +29,7 @@ OnProgress = Callable[[int, int, float, float], None]
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
-    """A finished training: its folder, its score, its learning curve.
+    """A finished training with its folder, score and learning curve.
 
     Attributes:
         problem: what it was trained on.
