@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import edgewright
 from edgewright import __version__
 from edgewright.agents.dqn import DQN
 from edgewright.agents.droo import Droo
@@ -238,3 +239,9 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
 @pytest.mark.parametrize("kind", [PPO, DQN, Independent, Droo, Maml])
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)
+
+
+def test_every_public_name_is_in_the_api_reference() -> None:
+    text = (PAGES / "api.md").read_text()
+    listed = set(re.findall(r"^::: edgewright\.[\w.]+\.(\w+)$", text, re.M))
+    assert listed == set(edgewright.__all__) - {"__version__"}
