@@ -22,6 +22,7 @@ from edgewright.evaluation.statistics import paired_difference
 from edgewright.scenarios.build import build, build_learner
 from edgewright.studies.jobs import Setup, TrainingJob
 from edgewright.studies.runner import Progress, run_jobs
+from edgewright.studies.study import JobResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,6 +146,18 @@ def sweep(
     results = run_jobs(
         jobs, Path(out), data=problem.data, processes=processes, progress=on_progress
     )
+    table = _table(problem.name, jobs, settings, results)
+    table.save(Path(out))
+    return table
+
+
+def _table(
+    name: str,
+    jobs: Sequence[TrainingJob],
+    settings: Sequence[dict[str, Any]],
+    results: Mapping[str, JobResult],
+) -> SweepTable:
+    """Return one row and one curve for each training."""
     rows, curves = [], []
     for job, row in zip(jobs, settings, strict=True):
         arrays = results[job.key].arrays
@@ -153,7 +166,7 @@ def sweep(
         rows.append(
             {
                 **row,
-                "seeds": seeds,
+                "seeds": job.seeds,
                 "steps": job.steps,
                 "reward": interval.estimate,
                 "reward_low": interval.low,
@@ -161,9 +174,7 @@ def sweep(
             }
         )
         curves.append((arrays["curves/steps"][0], arrays["curves/reward"]))
-    table = SweepTable(problem.name, rows, curves)
-    table.save(Path(out))
-    return table
+    return SweepTable(name, rows, curves)
 
 
 def check_jobs(jobs: Sequence[TrainingJob], data: str | None) -> None:

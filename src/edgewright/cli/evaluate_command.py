@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,56 +37,27 @@ from edgewright.core.errors import InputError
 @data_option
 @set_option
 @json_option
-def command(
-    run: str,
-    scenario: str | None,
-    adapt_steps: str | None,
-    shots: str | None,
-    episodes: str | None,
-    data: str | None,
-    overrides: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> None:
     """Play the evaluation episodes of a scenario with the policies of RUN (a folder of train).
 
     The anchors of the score (random, the reference planner) and the baseline play them too.
     """
-    folder = existing_run(run)
-    count = whole(episodes, "--episodes", 2)
-    parts = [] if adapt_steps is None else adapt_steps.split(",")
-    asked = [whole(part.strip(), "--adapt-steps", 0) for part in parts]
-    reused = whole(shots, "--shots", 1)
-    if reused and not asked:
-        message = "it says how a run adapts, and no --adapt-steps are given"
-        raise InputError(message, where="--shots", hint="e.g. --adapt-steps 0,1,5 --shots 10")
-    from edgewright.cli.terminal import counting_bar
+    existing_run(run)
+    steps, shots = _adaptation(options["adapt_steps"], options["shots"])
+    count, data = whole(options["episodes"], "--episodes", 2), options["data"]
     from edgewright.core.compilation import keep_compilations
-    from edgewright.evaluation.compare import compare, table
-    from edgewright.scenarios.load import check
-    from edgewright.training.store import read_json
 
     keep_compilations()
-    if scenario is None and overrides:
-        raise InputError(
-            "--set changes a scenario, and none is named",
-            where="--set",
-            hint="name one with --scenario, e.g. the one the run was trained on",
-        )
-    if scenario is None:
-        facts = read_json(folder / "run.json", "run")
-        chosen = check(facts.get("scenario", {}), f"{run}/run.json")
-    else:
-        chosen = load_scenario(scenario, overrides)
-    if asked:
+    chosen = _scenario(run, scenario, options["overrides"])
+    if steps:
         from edgewright.evaluation.adaptation import evaluate_run
 
-        steps = [step for step in asked if step is not None]
-        content = evaluate_run(run, chosen, steps, reused or 0, data, count)
-        if as_json:
-            print_json(content)
-            return
-        _show(content)
+        content = evaluate_run(run, chosen, steps, shots, data, count)
+        print_json(content) if as_json else _show(content)
         return
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.evaluation.compare import compare, table
+
     with counting_bar(f"evaluate on {chosen.name}", 5) as report:
         result = compare(chosen, [run], data=data, episodes=count, report=report)
     found = table(result)
@@ -106,6 +78,38 @@ def command(
     from edgewright.cli.comparison import show
 
     show(found)
+
+
+def _adaptation(adapt_steps: str | None, shots: str | None) -> tuple[list[int], int]:
+    """Return the gradient steps after which to score, and the slots that are reused; 0 for none.
+
+    Raises:
+        InputError: a number is wrong, or there are shots and no steps.
+    """
+    parts = [] if adapt_steps is None else adapt_steps.split(",")
+    steps = [whole(part.strip(), "--adapt-steps", 0) or 0 for part in parts]
+    reused = whole(shots, "--shots", 1) or 0
+    if reused and not steps:
+        message = "--shots must go with --adapt-steps; got --shots alone"
+        raise InputError(message, where="--shots", hint="e.g. --adapt-steps 0,1,5 --shots 10")
+    return steps, reused
+
+
+def _scenario(run: str, scenario: str | None, overrides: tuple[str, ...]) -> Any:
+    """Return the scenario that is named, or the run's own."""
+    from edgewright.scenarios.load import check
+    from edgewright.training.store import read_json
+
+    if scenario is not None:
+        return load_scenario(scenario, overrides)
+    if overrides:
+        raise InputError(
+            "--set changes a scenario, and none is named",
+            where="--set",
+            hint="name one with --scenario, e.g. the one the run was trained on",
+        )
+    facts = read_json(Path(run) / "run.json", "run")
+    return check(facts.get("scenario", {}), f"{run}/run.json")
 
 
 def _show(content: dict[str, Any]) -> None:

@@ -145,9 +145,7 @@ class _Writer:
         elif name == "concatenate":
             made = node("Concat", self._same_batch(rows), axis=params["dimension"] + 1)
         elif name == "stack":
-            apart = (*shape[: params["axis"]], 1, *shape[params["axis"] + 1 :])
-            parts = [self._reshape(part, apart) for part in self._same_batch(rows)]
-            made = node("Concat", parts, axis=params["axis"] + 1)
+            made = self._stack(rows, shape, params["axis"])
         elif name == "slice":
             made = self._slice(names[0], params)
         elif name == "gather":
@@ -165,6 +163,11 @@ class _Writer:
             hint = "deploy a rule made of arithmetic, comparisons and selections"
             raise InputError(message, where="export", hint=hint)
         return _Row(made, shape, np.dtype(aval.dtype))
+
+    def _stack(self, rows: list[_Row], shape: tuple[int, ...], axis: int) -> str:
+        apart = (*shape[:axis], 1, *shape[axis + 1 :])
+        parts = [self._reshape(part, apart) for part in self._same_batch(rows)]
+        return self.graph.node("Concat", parts, axis=axis + 1)
 
     def _reduce(self, name: str, row: _Row, axes: tuple[int, ...]) -> str:
         places = self.graph.constant([axis + 1 for axis in axes], dtype=np.int64)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgewright.papers.bounds import Bracket
+from edgewright.papers.bounds import Bracket, Entry
 from edgewright.reporting.style import (
     BLACK,
     BLUE,
@@ -23,6 +23,7 @@ from edgewright.reporting.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS = {"feasible": BLUE, "hindsight": GREEN, "exact": ORANGE, "bound": BLACK}
@@ -42,13 +43,7 @@ def bracket_figure(
         xlabel: with unit.
     """
     some(rows, "rows")
-    names = list(dict.fromkeys((e.kind, e.name) for row in rows for e in row.entries.values()))
-    names.sort(key=lambda pair: list(COLOURS).index(pair[0]))
-    markers: dict[tuple[str, str], str] = {}
-    for kind in COLOURS:
-        shapes = BOUND_MARKERS if kind == "bound" else MARKERS
-        mine = [pair for pair in names if pair[0] == kind]
-        markers |= {pair: shapes[i % len(shapes)] for i, pair in enumerate(mine)}
+    markers = _markers(rows)
     with style():
         figure, (axes,) = canvas(WIDE, 1.3 + 0.36 * len(rows))
         axes.grid(False, axis="y")
@@ -57,18 +52,7 @@ def bracket_figure(
             reached, limit = row.reached, row.limit
             axes.barh(y, limit - reached, left=reached, height=0.62, color="#D9D9D9", zorder=0.8)
             for entry in row.entries.values():
-                look = {"color": COLOURS[entry.kind], "ls": "", "zorder": 3.0}
-                size = 8.0 if entry.kind == "bound" else 4.5
-                label = entry.name if entry.name not in axes.get_legend_handles_labels()[1] else ""
-                axes.plot(
-                    entry.mean,
-                    y,
-                    marker=markers[entry.kind, entry.name],
-                    markersize=size,
-                    fillstyle="none" if entry.kind == "hindsight" else "full",
-                    label=label or "_",
-                    **look,
-                )
+                _draw_entry(axes, y, entry, markers[entry.kind, entry.name])
             axes.text(
                 1.01,
                 y,
@@ -87,13 +71,40 @@ def bracket_figure(
             color=GREY,
             fontsize=SMALL,
         )
-        order = {name: i for i, (_, name) in enumerate(names)}
+        order = {name: i for i, (_, name) in enumerate(markers)}
         handles, labels = axes.get_legend_handles_labels()
         pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: order[pair[1]])
         handles, labels = zip(*pairs, strict=True)
         columns = int(np.ceil(len(labels) / 2))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.2)
     return figure
+
+
+def _markers(rows: Sequence[Bracket]) -> dict[tuple[str, str], str]:
+    """Return the marker of every (kind, name), in the order of the legend."""
+    names = list(dict.fromkeys((e.kind, e.name) for row in rows for e in row.entries.values()))
+    markers: dict[tuple[str, str], str] = {}
+    for kind in COLOURS:
+        shapes = BOUND_MARKERS if kind == "bound" else MARKERS
+        of_kind = [pair for pair in names if pair[0] == kind]
+        markers |= {pair: shapes[i % len(shapes)] for i, pair in enumerate(of_kind)}
+    return markers
+
+
+def _draw_entry(axes: Axes, y: int, entry: Entry, marker: str) -> None:
+    """Draw one policy, plan or bound on the line ``y``; label it where it is the first."""
+    labelled = entry.name in axes.get_legend_handles_labels()[1]
+    axes.plot(
+        entry.mean,
+        y,
+        color=COLOURS[entry.kind],
+        ls="",
+        zorder=3.0,
+        marker=marker,
+        markersize=8.0 if entry.kind == "bound" else 4.5,
+        fillstyle="none" if entry.kind == "hindsight" else "full",
+        label="_" if labelled else entry.name,
+    )
 
 
 def _digits(rows: Sequence[Bracket]) -> int:

@@ -158,23 +158,43 @@ def _draw(
 def _write(
     plan: Plan, found: dict[str, Any], drawn: dict[str, str], scenarios: list[Scenario]
 ) -> None:
+    """Write the self-contained page ``report.html``."""
+    subtitle = "Where generative tasks run and at what quality: learned, compared, bounded"
+    sections = _sections(found, drawn)
+    sections[-1] = dataclasses.replace(
+        sections[-1],
+        code=json.dumps([resolved(s) for s in scenarios], indent=1),
+        code_title="Resolved scenarios",
+    )
+    facts = {
+        "command": plan.command,
+        "training": f"{plan.steps:.0f} steps, {plan.seeds} seeds for each learner",
+        "speed": "; ".join(
+            f"{name} {timing['steps_per_s']:,} steps/s"
+            for name, timing in found["timings"].items()
+            if timing["steps_per_s"]
+        )
+        or "trained before",
+        "duration": f"{found['seconds']} s",
+        **machine_facts(),
+    }
+    page = html.render("AIGC offloading by SE-PPO", subtitle, facts, sections)
+    html.write(plan.out / "report.html", page)
+
+
+def _sections(found: dict[str, Any], drawn: dict[str, str]) -> list[html.Section]:
+    """Return the sections of the page, from what was measured and the figures as SVG."""
     main, inputs = found["main"], found["inputs"]
     driven = "recorded" if found["recorded"] else "calibrated synthetic"
 
     def shown(name: str, caption: str) -> html.FigureItem:
         return html.FigureItem(caption, drawn[name])
 
-    score = (
-        f"Score: 0 is the random policy, 1 the planner {main['reference']}. Intervals are 95 %, "
-        "from resampling episodes and seeds; differences are paired. With three seeds an interval "
-        "says more about inputs than about seeds, and is rather too narrow. Slots after an early "
-        "end count as the worst so far, and at most -1."
-    )
-    sections = [
+    return [
         html.Section(
             "What came out",
             verdicts(main),
-            table=page_table(main, f"{main['episodes']} identical episodes of 500 slots. {score}"),
+            table=page_table(main, _score_note(main)),
             figures=[
                 shown("comparison", "Every policy on the same episodes, and what none can pass."),
                 shown("learning", "Greedy policy of each learner on the evaluation episodes."),
@@ -214,25 +234,18 @@ def _write(
                 "learners see the observation only. Greedy knows the queues and compares all "
                 "actions for the present task.",
             ],
-            code=json.dumps([resolved(s) for s in scenarios], indent=1),
-            code_title="Resolved scenarios",
         ),
     ]
-    facts = {
-        "command": plan.command,
-        "training": f"{plan.steps:.0f} steps, {plan.seeds} seeds for each learner",
-        "speed": "; ".join(
-            f"{name} {timing['steps_per_s']:,} steps/s"
-            for name, timing in found["timings"].items()
-            if timing["steps_per_s"]
-        )
-        or "trained before",
-        "duration": f"{found['seconds']} s",
-        **machine_facts(),
-    }
-    subtitle = "Where generative tasks run and at what quality: learned, compared, bounded"
-    page = html.render("AIGC offloading by SE-PPO", subtitle, facts, sections)
-    html.write(plan.out / "report.html", page)
+
+
+def _score_note(main: dict[str, Any]) -> str:
+    return (
+        f"{main['episodes']} identical episodes of 500 slots. Score: 0 is the random policy, 1 the "
+        f"planner {main['reference']}. Intervals are 95 %, from resampling episodes and seeds; "
+        "differences are paired. With three seeds an interval says more about inputs than about "
+        "seeds, and is rather too narrow. Slots after an early end count as the worst so far, and "
+        "at most -1."
+    )
 
 
 def _sources(recorded: bool) -> str:

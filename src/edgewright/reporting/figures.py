@@ -74,12 +74,7 @@ def learning_curve(
         figure, (axes,) = canvas(WIDTH, 2.9)
         extremes, seeds = [], set()
         for i, curve in enumerate(curves):
-            steps, values = np.asarray(curve.steps, float), np.asarray(curve.values, float)
-            if values.ndim != 2 or steps.shape != values.shape[1:]:
-                raise InputError(
-                    f"curve '{curve.label}' has steps {steps.shape} and values {values.shape}",
-                    hint="steps [k] and values [seeds, k] are needed",
-                )
+            steps, values = _checked(curve)
             band = pointwise_band(values, statistic, confidence=confidence)
             colour = PALETTE[i % len(PALETTE)]
             axes.plot(
@@ -107,13 +102,33 @@ def learning_curve(
         reference_lines(axes, references, middle)
         axes.xaxis.set_major_formatter(EngFormatter(sep="\N{NO-BREAK SPACE}"))
         axes.set(xlabel=xlabel, ylabel=ylabel)
-        names = {"mean": "mean", "median": "median", "interquartile_mean": "interquartile mean"}
-        name = names.get(getattr(statistic, "__name__", ""), "statistic")
-        count = "/".join(str(n) for n in sorted(seeds))
-        over = f"{name}, {percent(confidence)} band over {count} seeds"
-        over = over if max(seeds) > 1 else "one seed"
-        legend(figure, over)
+        legend(figure, _over_seeds(statistic, confidence, seeds))
     return figure
+
+
+def _checked(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps ``[k]`` and values ``[seeds, k]`` of a curve.
+
+    Raises:
+        InputError: the shapes do not fit.
+    """
+    steps, values = np.asarray(curve.steps, float), np.asarray(curve.values, float)
+    if values.ndim != 2 or steps.shape != values.shape[1:]:
+        raise InputError(
+            f"curve '{curve.label}' has steps {steps.shape} and values {values.shape}",
+            hint="steps [k] and values [seeds, k] are needed",
+        )
+    return steps, values
+
+
+def _over_seeds(statistic: Statistic, confidence: float, seeds: set[int]) -> str:
+    """Return the title of the legend: the statistic, its band and the number of seeds."""
+    if max(seeds) == 1:
+        return "one seed"
+    names = {"mean": "mean", "median": "median", "interquartile_mean": "interquartile mean"}
+    name = names.get(getattr(statistic, "__name__", ""), "statistic")
+    count = "/".join(str(n) for n in sorted(seeds))
+    return f"{name}, {percent(confidence)} band over {count} seeds"
 
 
 def comparison(rows: Sequence[Row], bound: Row | None = None, *, xlabel: str) -> Figure:

@@ -13,90 +13,7 @@ ID_PATTERN = "^[0-9a-f]{12}-[0-9a-f]{1,16}$"
 
 def document(interface: Interface, name: str, settings: Settings) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a service with this bundle."""
-    observation = {
-        "type": "object",
-        "properties": {
-            field.name: _field(field, settings.out_of_range) for field in interface.fields
-        },
-        "required": [field.name for field in interface.fields],
-        "additionalProperties": False,
-    }
-    outputs = {output.name: _output(output) for output in interface.outputs}
-    decision = {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string", "pattern": ID_PATTERN},
-            **outputs,
-            "decided_by": {"type": "string", "description": "policy, or the rule that stood in"},
-            "clamped": {"type": "array", "items": {"type": "string"}},
-            "log": {"enum": ["queued", "dropped", "off"]},
-        },
-        "required": ["id", *outputs, "decided_by", "clamped", "log"],
-    }
-    many = {"type": "array", "minItems": 1, "maxItems": settings.max_batch}
-    asked = {
-        "oneOf": [
-            _only("observation", {"$ref": "#/components/schemas/Observation"}),
-            _only("observations", {**many, "items": {"$ref": "#/components/schemas/Observation"}}),
-        ]
-    }
-    answered = {
-        "type": "object",
-        "properties": {
-            "policy": {"type": "string"},
-            "decision": {"$ref": "#/components/schemas/Decision"},
-            "decisions": {"type": "array", "items": {"$ref": "#/components/schemas/Decision"}},
-        },
-        "required": ["policy"],
-    }
-    outcome = {
-        "type": "object",
-        "properties": {
-            "decision": {"type": "string", "pattern": ID_PATTERN},
-            "reward": {"type": "number"},
-            "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
-        },
-        "required": ["decision", "reward"],
-        "additionalProperties": False,
-    }
-    recorded = _only("recorded", {"const": True})
-    wrong = {
-        "400": "no JSON",
-        "413": "too large",
-        "415": "not said to be plain JSON",
-        "422": "a field is wrong",
-    }
-    bare: dict[str, Any] = {"type": "object"}
-    paths = {
-        "/v1/decide": {
-            "post": _operation(
-                "decide",
-                "Decide for observations.",
-                answered,
-                {**wrong, "503": "the model failed"},
-                asked,
-            )
-        },
-        "/v1/outcome": {
-            "post": _operation(
-                "outcome",
-                "Report what came of a decision; answered when it is on the disk.",
-                recorded,
-                {
-                    **wrong,
-                    "404": "no such decision",
-                    "409": "reported before, or no log is kept",
-                    "503": "the log cannot be written now",
-                },
-                outcome,
-            )
-        },
-        "/v1/policy": {"get": _operation("policy", "The manifest of the policy.", bare, {})},
-        "/healthz": {"get": _operation("alive", "The process answers.", bare, {})},
-        "/readyz": {
-            "get": _operation("ready", "Decisions can be asked for.", bare, {"503": "stopping"})
-        },
-    }
+    paths = _paths(settings.max_batch)
     if settings.token is not None:
         for path in ("/v1/decide", "/v1/outcome", "/v1/policy"):
             for operation in paths[path].values():
@@ -107,11 +24,99 @@ def document(interface: Interface, name: str, settings: Settings) -> dict[str, A
         "info": {"title": f"Edgewright: {name}", "version": __version__},
         "paths": paths,
         "components": {
-            "schemas": {"Observation": observation, "Decision": decision},
+            "schemas": {
+                "Observation": _observation(interface, settings.out_of_range),
+                "Decision": _decision(interface),
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
+
+def _observation(interface: Interface, out_of_range: OutOfRange) -> dict[str, Any]:
+    """Return the schema of an observation: the fields of the policy, all required."""
+    return {
+        "type": "object",
+        "properties": {field.name: _field(field, out_of_range) for field in interface.fields},
+        "required": [field.name for field in interface.fields],
+        "additionalProperties": False,
+    }
+
+
+def _decision(interface: Interface) -> dict[str, Any]:
+    """Return the schema of a decision: the outputs of the policy, and what was done for it."""
+    outputs = {output.name: _output(output) for output in interface.outputs}
+    return {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": ID_PATTERN},
+            **outputs,
+            "decided_by": {"type": "string", "description": "policy, or the fallback rule"},
+            "clamped": {"type": "array", "items": {"type": "string"}},
+            "log": {"enum": ["queued", "dropped", "off"]},
+        },
+        "required": ["id", *outputs, "decided_by", "clamped", "log"],
+    }
+
+
+def _paths(max_batch: int) -> dict[str, Any]:
+    """Return the operations by path."""
+    bare: dict[str, Any] = {"type": "object"}
+    stopping = {"503": "stopping"}
+    return {
+        "/v1/decide": {"post": _decide(max_batch)},
+        "/v1/outcome": {"post": _outcome()},
+        "/v1/policy": {"get": _operation("policy", "The manifest of the policy.", bare, {})},
+        "/healthz": {"get": _operation("alive", "The process answers.", bare, {})},
+        "/readyz": {"get": _operation("ready", "Decisions can be asked for.", bare, stopping)},
+    }
+
+
+def _decide(max_batch: int) -> dict[str, Any]:
+    one = {"$ref": "#/components/schemas/Observation"}
+    many = {"type": "array", "minItems": 1, "maxItems": max_batch, "items": one}
+    request = {"oneOf": [_only("observation", one), _only("observations", many)]}
+    decision = {"$ref": "#/components/schemas/Decision"}
+    answer = {
+        "type": "object",
+        "properties": {
+            "policy": {"type": "string"},
+            "decision": decision,
+            "decisions": {"type": "array", "items": decision},
+        },
+        "required": ["policy"],
+    }
+    errors = {**_WRONG, "503": "the model failed"}
+    return _operation("decide", "Decide for observations.", answer, errors, request)
+
+
+def _outcome() -> dict[str, Any]:
+    request = {
+        "type": "object",
+        "properties": {
+            "decision": {"type": "string", "pattern": ID_PATTERN},
+            "reward": {"type": "number"},
+            "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+        "required": ["decision", "reward"],
+        "additionalProperties": False,
+    }
+    errors = {
+        **_WRONG,
+        "404": "no such decision",
+        "409": "reported before, or no log is kept",
+        "503": "the log cannot be written now",
+    }
+    about = "Report what came of a decision; answered when it is on the disk."
+    return _operation("outcome", about, _only("recorded", {"const": True}), errors, request)
+
+
+_WRONG = {
+    "400": "not JSON",
+    "413": "too large",
+    "415": "Content-Type is not application/json",
+    "422": "a field is wrong",
+}
 
 _ERROR: dict[str, Any] = {
     "type": "object",

@@ -49,13 +49,7 @@ def plain_system(
     Raises:
         InputError: ``params`` has no ``horizon_slots``, or no policy is called ``random``.
     """
-    numbers = [field.name for field in dataclasses.fields(params)]
-    if "horizon_slots" not in numbers:
-        hint = "give it that field: the slots of an episode"
-        raise InputError("there is no 'horizon_slots'", where=params.__name__, hint=hint)
-    if "random" not in policies:
-        hint = "add one that draws every action: it is the zero of the score"
-        raise InputError("no policy is called 'random'", where=f"system '{kind}'", hint=hint)
+    numbers = _named_numbers(kind, params, policies)
 
     def build(scenario: Any, data: str | None) -> Problem:
         sizes = {f.name: getattr(scenario.world, f.name) for f in dataclasses.fields(world)}
@@ -89,6 +83,22 @@ def plain_system(
         metrics=metrics,
         inconsistencies=_inconsistencies,
     )
+
+
+def _named_numbers(kind: str, params: type, policies: Mapping[str, Entry]) -> list[str]:
+    """Return the names of the numbers.
+
+    Raises:
+        InputError: ``params`` has no ``horizon_slots``, or no policy is called ``random``.
+    """
+    numbers = [field.name for field in dataclasses.fields(params)]
+    if "horizon_slots" not in numbers:
+        hint = "give it that field: the slots of an episode"
+        raise InputError("there is no 'horizon_slots'", where=params.__name__, hint=hint)
+    if "random" not in policies:
+        hint = "add one that draws every action: it is the zero of the score"
+        raise InputError("no policy is called 'random'", where=f"system '{kind}'", hint=hint)
+    return numbers
 
 
 def _inconsistencies(scenario: Any) -> list[Inconsistency]:

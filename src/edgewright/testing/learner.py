@@ -28,12 +28,6 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
     init_key, other_key, play_key, learn_key = jax.random.split(
         jax.random.key(0) if key is None else key, 4
     )
-    for size in ("num_envs", "rollout_steps"):
-        value = getattr(learner, size, None)
-        demand(
-            isinstance(value, int) and value > 0, name, f"{size} is a positive whole number",
-            repr(value), f"declare {size}: int = static(default=16)",
-        )  # fmt: skip
     check_numbers(learner)
     space = world.observation_space(params)
 
@@ -61,6 +55,16 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
         "the state differs after act", "let the policy hold a copy of what it needs",
     )  # fmt: skip
 
+    _check_update(learner, world, params, state, jnp.stack([play_key, learn_key]))
+
+
+def _check_update(learner: Any, world: Any, params: Any, state: Any, keys: Array) -> None:
+    """Check that ``update`` keeps the structure, needs its key, and compiles once for all numbers.
+
+    Args:
+        keys: ``[2]``, of playing and of learning.
+    """
+    name = type(learner).__name__
     traces = []
 
     @jax.jit
@@ -71,7 +75,6 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
         batch = play_games(world, params, policy, keys[0], sizes)
         return learner.update(keys[1], state, batch)
 
-    keys = jnp.stack([play_key, learn_key])
     first = attempt(lambda: learn(learner, params, state, keys), f"{name}.update",
                  "takes (key, state, batch) and works under jit")  # fmt: skip
     after, log = first
@@ -103,8 +106,14 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
 
 
 def check_numbers(learner: Any) -> None:
-    """Check that no number of a learner is part of its structure."""
+    """Check that sizes are whole numbers and that no other number is part of the structure."""
     name = type(learner).__name__
+    for size in ("num_envs", "rollout_steps"):
+        value = getattr(learner, size, None)
+        demand(
+            isinstance(value, int) and value > 0, name, f"{size} is a positive whole number",
+            repr(value), f"declare {size}: int = static(default=16)",
+        )  # fmt: skip
     fields = dataclasses.fields(learner) if dataclasses.is_dataclass(learner) else ()
     for field in fields:
         value = getattr(learner, field.name)

@@ -111,16 +111,8 @@ class TranscribedEnv(gymnasium.Env):
             device_j = p.transmit_w * up + p.receive_w * down
             edge_j = p.edge_j_per_gcycle * work
 
-        need = (p.low_charge_pct - self.charge) / p.low_charge_span_pct
-        w_quality, w_delay, w_energy = p.mode_weights[mode]
-        moved = p.shift_fraction * min(max(need, 0.0), 1.0) * w_quality
-        energy = device_j + edge_j
-        quality = p.quality_score[level]
-        reward = p.reward_scale * (
-            (w_quality - moved) * quality
-            - w_delay * delay / p.delay_norm_s
-            - (w_energy + moved) * energy / p.energy_norm_j
-        )
+        energy, quality = device_j + edge_j, p.quality_score[level]
+        reward = self._reward(mode, quality, delay, energy)
 
         backlog = self.backlog
         overloaded = False
@@ -154,6 +146,18 @@ class TranscribedEnv(gymnasium.Env):
             "quality": quality if active else 0.0,
         }
         return self._observe(), earned, terminated, truncated, info
+
+    def _reward(self, mode: int, quality: float, delay_s: float, energy_j: float) -> float:
+        """Return the reward of a task that is served at the present charge."""
+        p = self.params
+        need = (p.low_charge_pct - self.charge) / p.low_charge_span_pct
+        w_quality, w_delay, w_energy = p.mode_weights[mode]
+        moved = p.shift_fraction * min(max(need, 0.0), 1.0) * w_quality
+        return p.reward_scale * (
+            (w_quality - moved) * quality
+            - w_delay * delay_s / p.delay_norm_s
+            - (w_energy + moved) * energy_j / p.energy_norm_j
+        )
 
     def _observe(self) -> np.ndarray:
         input_mb, work, mode, bandwidth = self.x[:4]

@@ -125,7 +125,6 @@ def _again(
     arguments = {
         "preset": preset,
         "changes": size.changes,
-        "start": f"{preset}/{start}",
         "learner": start,
         "settings": settings or {},
         "seeds": plan.seeds,

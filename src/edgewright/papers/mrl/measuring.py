@@ -91,7 +91,6 @@ def again(
     desk: JobContext,
     preset: str,
     changes: dict[str, Any],
-    start: str,
     learner: str,
     settings: dict[str, Any],
     seeds: int,
@@ -100,7 +99,9 @@ def again(
 ) -> JobResult:
     """Let the starts of another job adapt in another way."""
     _, problem, exams = scene(preset, changes)
-    policy_entries = kept(desk.folders[start], learner, preset, changes, seeds, settings)
+    policy_entries = kept(
+        desk.folders[f"{preset}/{learner}"], learner, preset, changes, seeds, settings
+    )
     return _adapted(
         adaptation.curves(policy_entries, problem, exams, steps, shots), preset, learner, {}
     )

@@ -72,6 +72,24 @@ def task_work(params: AigcParams, x: AigcInputs, level: Array) -> Array:
     return compute.actual_work_gcycles(x.work_gcycles, pick(params.quality_multiplier, level))
 
 
+def _transfers_s(params: AigcParams, x: AigcInputs) -> tuple[Array, Array]:
+    """Return the times to send each task's input and to get its output back, ``[M]``."""
+    output_mb = jnp.broadcast_to(params.output_mb, x.input_mb.shape)
+    up_s, down_s = (
+        radio.transmission_s(size_mb, x.bandwidth_mbps, params.network_delay_s)
+        for size_mb in (x.input_mb, output_mb)
+    )
+    return up_s, down_s
+
+
+def _ahead_gcycles(world: AigcStructure, work: Array, queue: Array, sending: Array) -> Array:
+    """Return the expected work of others in the same slot that each task waits behind ``[M]``."""
+    sent = queues.arrivals_by_server(
+        jnp.where(sending, work, 0.0), jnp.where(sending, queue, -1), world.queue_count
+    )
+    return queues.same_slot_wait_gcycles(work, pick(sent, queue))
+
+
 def price(
     world: AigcStructure,
     params: AigcParams,
@@ -91,22 +109,14 @@ def price(
     """
     local = location == 0
     queue = world.queue(params, location)
-    sending = ~local & (state.charge_pct >= params.charge_floor_pct)
     work = task_work(params, x, level)
     device_ghz = jnp.broadcast_to(params.device_ghz, work.shape)
     server_ghz = pick(world.at_queues(params, params.server_ghz), queue)
-    output_mb = jnp.broadcast_to(params.output_mb, x.input_mb.shape)
-    up_s, down_s = (
-        radio.transmission_s(size_mb, x.bandwidth_mbps, params.network_delay_s)
-        for size_mb in (x.input_mb, output_mb)
-    )
-
+    up_s, down_s = _transfers_s(params, x)
     backlog = pick(state.server_backlog_gcycles, queue)
     if together and world.devices > 1:
-        sent = queues.arrivals_by_server(
-            jnp.where(sending, work, 0.0), jnp.where(sending, queue, -1), world.queue_count
-        )
-        backlog = backlog + queues.same_slot_wait_gcycles(work, pick(sent, queue))
+        sending = ~local & (state.charge_pct >= params.charge_floor_pct)
+        backlog = backlog + _ahead_gcycles(world, work, queue, sending)
     idle = pick(state.server_idle_slots, queue)
     own = (state.local_backlog_gcycles, device_ghz, state.local_idle_slots)
     delay_s = jnp.where(
