@@ -23,6 +23,7 @@ from hypothesis import settings
 
 from edgewright.core.compilation import keep_compilations
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState
+from edgewright.systems.plugins import INHERITED
 
 CACHE = "EDGEWRIGHT_CACHE"
 KEPT = "EDGEWRIGHT_TEST_CACHE"
@@ -134,6 +135,7 @@ def edgewright() -> Callable[..., Said]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["edgewright", *map(str, arguments)])
             patch.delenv("EDGEWRIGHT_DATA", raising=False)
+            patch.setenv(INHERITED, "")  # plug-ins of one command are not those of the next
             if cwd is not None:
                 patch.chdir(cwd)
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

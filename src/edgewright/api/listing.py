@@ -7,9 +7,9 @@ from edgewright.bundle import Bundle, load
 
 def list_scenarios() -> list[str]:
     """Return the names of all scenarios, sorted: those shipped and those of plug-ins."""
-    from edgewright.systems.presets import scenario_names
+    from edgewright.scenarios.load import shipped
 
-    return scenario_names()
+    return shipped()
 
 
 def list_learners(scenario: str | None = None) -> list[str]:

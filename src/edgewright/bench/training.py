@@ -134,7 +134,8 @@ def measure_world(problem: Problem) -> dict[str, Any]:
     loop does; the ratios are to that.
     """
     world, params, stream = problem.world, problem.params, problem.train_stream
-    policy = Fixed(action=world.actions - 1)
+    space = world.action_space(params)
+    policy = Fixed(action=space.n - 1)
     key = jax.random.key(0)
     carry = jax.jit(jax.vmap(stream.init_carry))(jax.random.split(key, COPIES))
     carry, rows = jax.jit(lambda c: next_rows(stream, c, ROWS))(carry)
@@ -154,7 +155,7 @@ def measure_world(problem: Problem) -> dict[str, Any]:
     step = jax.jit(functools.partial(world.step, params))
     row = jax.tree.map(lambda leaf: leaf[0, 0], rows)
     state = world.reset(params, row)
-    action = jnp.zeros(world.devices, jnp.int32)
+    action = jnp.zeros(space.shape, jnp.int32)
     steps = COPIES * ROWS
     rates = {
         "given": steps * _rate(lambda: given(games, rows)),

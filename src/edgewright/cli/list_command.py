@@ -11,7 +11,7 @@ from edgewright.cli.options import json_option, print_json
 @json_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of scenario files.")
 def command(as_json: bool, schema: bool) -> None:
-    """List the scenarios, learners and policies, or print the schema of scenario files."""
+    """List the scenarios, studies, learners and policies, or print the schema of scenario files."""
     from edgewright.scenarios.load import identity, json_schema, load, shipped
 
     if schema:
@@ -34,8 +34,11 @@ def command(as_json: bool, schema: bool) -> None:
             }
         )
     usual = {kind: list(system.default_policies) for kind, system in systems().items()}
+    from edgewright.papers import study_names
+
     found = {
         "scenarios": scenarios,
+        "studies": study_names(),
         "learners": learner_names(),
         "policies": [*dict.fromkeys(name for names in usual.values() for name in names)],
         "systems": usual,
@@ -46,6 +49,7 @@ def command(as_json: bool, schema: bool) -> None:
     from edgewright.cli.terminal import print_table
 
     print_table("Scenarios", [("name", "name", ""), ("title", "title", "")], scenarios)
+    click.echo("Studies: " + ", ".join(found["studies"]))
     click.echo("Learners: " + ", ".join(found["learners"]))
     for kind, names in usual.items():
         click.echo(f"Policies of {kind}: " + ", ".join(names))

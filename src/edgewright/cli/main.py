@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 def app(plugins: tuple[str, ...]) -> None:
     """Train, prove and deploy learned decisions at the network edge."""
     if plugins:
-        from edgewright.systems.registry import load_plugin
+        from edgewright.systems.plugins import load_plugin
 
         for name in plugins:
             load_plugin(name)

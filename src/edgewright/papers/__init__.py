@@ -7,6 +7,7 @@ import pkgutil
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.studies.study import Study
+from edgewright.systems.plugins import load_plugins
 
 _added: dict[str, Study] = {}
 
@@ -25,6 +26,7 @@ def register_study(study: Study) -> None:
 
 def study_names() -> list[str]:
     """Return the names of all studies, sorted; those of plug-ins last."""
+    load_plugins()
     return [*_folders(), *_added]
 
 
@@ -34,6 +36,7 @@ def study_named(name: str) -> Study:
     Raises:
         InputError: there is none of that name; the nearest is offered.
     """
+    load_plugins()
     if name in _added:
         return _added[name]
     folders = _folders()

@@ -18,6 +18,7 @@ from edgewright.core.errors import InputError, nearest
 from edgewright.specs.placement import PlacementSpec
 from edgewright.specs.processes import ProcessSpec
 from edgewright.specs.schema import Scenario
+from edgewright.systems.plugins import load_plugins
 from edgewright.systems.presets import preset_files, scenario_names
 from edgewright.systems.registry import system_of, systems
 
@@ -29,6 +30,7 @@ _DEEPEST = 8
 
 def shipped() -> list[str]:
     """Return the names of the scenarios that come with the package, sorted."""
+    load_plugins()
     return scenario_names()
 
 
@@ -155,6 +157,7 @@ def _read(name_or_path: str, depth: int, beside: Path | None = None) -> tuple[di
 
 
 def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str, Path | None]:
+    load_plugins()
     files = preset_files()
     known = list(files) if depth else shipped()
     if name_or_path in known:

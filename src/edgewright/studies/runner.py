@@ -27,6 +27,7 @@ from typing import Any
 from edgewright.core.compilation import cores, keep_compilations
 from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
 from edgewright.studies.study import Job, JobContext, JobResult, Plan, Study, Table, fingerprints
+from edgewright.systems.plugins import load_plugins
 from edgewright.training import store
 
 SECONDS_TO_STOP = 20.0
@@ -321,6 +322,7 @@ def _serve(pipe: Connection, ground: Ground, number: int, count: int) -> None:
         mine = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, set(mine[number % len(mine) :: count]))
     keep_compilations(ground.short)
+    load_plugins()  # before a job of theirs is unpickled
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while (job := pipe.recv()) is not None:
             pipe.send(_outcome(job, ground, _Teller(pipe)))

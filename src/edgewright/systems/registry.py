@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from pathlib import Path
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.systems.presets import shipped_kinds
+from edgewright.systems.plugins import load_plugins
+from edgewright.systems.presets import add_folder, shipped_kinds
 from edgewright.systems.system import System
 
 _systems: dict[str, System] = {}
@@ -23,11 +22,14 @@ def register_system(system: System) -> None:
     if system.kind in shipped_kinds():
         message = f"there is a system of kind '{system.kind}' already"
         raise InputError(message, where="register_system", hint="choose another kind")
+    if system.presets is not None:
+        add_folder(system.kind, Path(system.presets))
     _systems[system.kind] = system
 
 
 def systems() -> dict[str, System]:
     """Return all systems by their kind."""
+    load_plugins()
     for kind in shipped_kinds():
         if kind not in _systems:
             _systems[kind] = importlib.import_module(f"edgewright.systems.{kind}.system").SYSTEM
@@ -48,31 +50,4 @@ def system_of(kind: object, where: str = "world.kind") -> System:
     return known[kind]
 
 
-def load_plugin(name: str) -> None:
-    """Import a module, or run a Python file, that registers systems and learners.
-
-    Raises:
-        InputError: it cannot be found or imported.
-    """
-    try:
-        if not name.endswith(".py"):
-            importlib.import_module(name)
-            return
-        path = Path(name)
-        if not path.is_file():
-            raise InputError("there is no such file", where=f"--plugin {name}", hint="see the path")
-        module_name = f"edgewright_plugin_{path.stem}"
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
-        hint = "name a module that can be imported, or a file that ends in .py"
-        raise InputError(
-            f"cannot be imported: {error}", where=f"--plugin {name}", hint=hint
-        ) from None
-
-
-__all__ = ["load_plugin", "register_system", "system_of", "systems"]
+__all__ = ["register_system", "system_of", "systems"]

@@ -32,6 +32,7 @@ def plain_system(
     *,
     bound: Callable[[Problem, Any, float], Array] | None = None,
     metrics: tuple[Metric, ...] = (),
+    presets: str | None = None,
 ) -> System:
     """Return a system whose scenario tables are read off a world and its numbers.
 
@@ -45,6 +46,8 @@ def plain_system(
             scenario. All are told the state and the present inputs. One is called ``random``: the
             zero of the score.
         bound: (built, inputs, missed reward) to an upper bound on the mean reward of each episode.
+        metrics: what tables show beside the reward.
+        presets: folder of scenario files that are known by name then.
 
     Raises:
         InputError: ``params`` has no ``horizon_slots``, or no policy is called ``random``.
@@ -81,6 +84,7 @@ def plain_system(
         policy=policy,
         bound=bound,
         metrics=metrics,
+        presets=presets,
         inconsistencies=_inconsistencies,
     )
 

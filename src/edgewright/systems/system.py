@@ -148,28 +148,36 @@ class System:
         kind: ``world.kind`` of its scenario files.
         scenario: ``Scenario[Structure, Numbers, Streams]`` with the dataclasses of its tables.
         build: (scenario, data folder) to the physics and its inputs.
-        usual: names of policies that need no training, for scenarios of the usual sizes.
+        default_policies: names of policies that need no training, for scenarios of the usual sizes.
         policy_names: names of all policies that need no training here, in the order of tables.
-        policy: (name, built) to a contender, or None where no policy has that name.
-        bound: (built, inputs, missed reward) to an upper bound on the mean reward of each episode
-            ``[E]``; None where there is none. It raises InputError where it does not hold.
+        policy: (name, problem) to a policy entry, or None where no policy has that name.
+        bound: (problem, inputs, post-termination reward) to an upper bound on the mean reward of
+            each episode ``[E]``; None where there is none. It raises InputError where it does not
+            hold.
         ranges: what an evaluation may pin an input to.
         metrics: what tables show beside the reward.
         inconsistencies: what single fields of a scenario cannot see.
-        transfer_world: (world a run was trained in, built) to the world it plays in, or InputError.
-        course: (built, learner plan, evaluation) to how a learner is trained and judged.
-        inputs: (evaluation, built) to what every policy is evaluated on.
-        play: (contender, built, those inputs, seed, missed reward) to metrics ``[E]`` of episodes,
-            ``reward`` among them, and the plays where there are some to look at.
-        kinds: kinds of shipped learners that can learn it; a learner of yours may try any system.
-        ends: metrics of how episodes ended, shown beside the reward and the system's own.
+        transfer_world: (world a run was trained in, problem) to the world it plays in, or
+            InputError.
+        trainer: (problem, learner plan, evaluation) to how a learner is trained and judged.
+        inputs: (evaluation, problem) to what every policy is evaluated on.
+        play: (policy entry, problem, those inputs, seed, post-termination reward) to metrics
+            ``[E]`` of episodes, ``reward`` among them, and the episodes where there are some to
+            look at.
+        learner_kinds: kinds of shipped learners that can learn it; a learner of yours may try any
+            system.
+        termination_metrics: metrics of how episodes ended, shown beside the reward and the system's
+            own.
         trains: learners that a comparison trains itself when no policies are named.
         recordings: inputs that ``train --data FOLDER`` plays back instead of drawing them, as
             entries of the ``[streams]`` table, in scenarios that have no recordings themselves.
         export: module whose import registers how its actions and rules are exported, with
             ``export.observation.head_of`` and ``export.networks.layers_of``; None for worlds whose
             action is one index.
-        appendix: (scenario, data folder) to what the result of a training says beside its score.
+        presets: folder of the scenario files that a plug-in brings; those of a system in this
+            package lie in its folder.
+        extra_results: (scenario, data folder) to what the result of a training says beside its
+            score.
     """
 
     kind: str
@@ -194,6 +202,7 @@ class System:
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     extra_results: Callable[[Any, str | None], dict[str, Any]] = _nothing
     export: str | None = None
+    presets: str | None = None
 
 
 __all__ = ["Group", "Metric", "PolicyEntry", "Problem", "System", "same_game"]
