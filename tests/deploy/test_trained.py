@@ -111,7 +111,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
 
 WRONG = [
     (["export", "greedy", "--scenario", "aigc-heavy", "--litert", "--out", "x.edge"], "leave them"),
-    (["export", "nowhere", "--out", "x.edge"], "needs a scenario"),
+    (["export", "nowhere", "--out", "x.edge"], "with its scenario"),
     (["export", "greedy", "--scenario", "aigc-heavi", "--out", "x.edge"], "did you mean"),
     (["inspect", "nowhere.edge"], "cannot be read"),
     (["serve", "nowhere.edge"], "cannot be read"),

@@ -30,11 +30,11 @@ def place():
     scenario = load("binary-hard", SMALL)
     problem = build(scenario)
     exams = draw_exams(scenario.evaluation, problem)
-    shape = problem.world.observation_space(problem.params).shape
+    space = problem.world.observation_space(problem.params)
 
     def policy_entry(seed=0, **settings):
-        learner = Droo(num_candidates=3, **settings)
-        network = learner.network(jax.random.key(seed), jnp.zeros(shape))
+        learner = Droo(num_candidates=3, **settings).fitted(space)
+        network = learner.network(jax.random.key(seed), space)
         start = Start(network=network, learner=learner, shared=True)
         return PolicyEntry("droo", "learned", start, None, problem.world)
 

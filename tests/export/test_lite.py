@@ -169,7 +169,7 @@ def test_without_litert_nothing_is_compressed_that_has_a_graph_for_it(monkeypatc
     bundle = with_lite(made(NETWORKS["scaled"]))[1]
     monkeypatch.setattr("edgewright.export.lite.lite_schema", lambda: None)
     with pytest.raises(InputError, match="LiteRT is not installed"):
-        pipeline.init_training(bundle)
+        pipeline.begin(bundle)
 
 
 def test_a_foreign_operator_is_refused(monkeypatch):
@@ -186,7 +186,7 @@ def test_scores_that_are_not_finite_are_an_error():
 
 
 def test_a_compressed_policy_keeps_it_until_it_is_in_8_bits():
-    first = pipeline.init_training(with_lite(made(NETWORKS["scaled"]))[1])
+    first = pipeline.begin(with_lite(made(NETWORKS["scaled"]))[1])
     rows = np.random.default_rng(0).uniform(-2, 2, (64, 4)).astype(np.float32)
     prune, int8 = parse_stages("prune:0.5,int8")
     pruned = pipeline.apply(prune, first, rows, 0)
