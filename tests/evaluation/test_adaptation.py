@@ -1,7 +1,6 @@
 """How adaptation is measured: budgets, when a level is reached, what is refused, what is paired."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
