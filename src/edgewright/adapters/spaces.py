@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
 from edgewright.core.spaces import Box, Discrete
 
@@ -28,6 +29,10 @@ def observations(world: World, params: Any) -> spaces.Box:
 def actions(world: World, params: Any) -> spaces.Discrete | spaces.MultiDiscrete | spaces.Box:
     """Return what one decision maker may do."""
     space = world.action_space(params)
+    if not isinstance(space, Discrete | Box):
+        message = f"the action must be an index or an array of numbers; got {space}"
+        hint = "play this world with edgewright's own loops: Gymnasium cannot see it yet"
+        raise InputError(message, where="action_space", hint=hint)
     rest = space.shape[len(agents(world, params)) :]
     if isinstance(space, Discrete):
         return spaces.MultiDiscrete(np.full(rest, space.n)) if rest else spaces.Discrete(space.n)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 
 from edgewright.core.records import Array, Decision, Outcome, Trajectory
-from edgewright.core.spaces import Box, Discrete
+from edgewright.core.spaces import Box, Space
 
 Key = Array
 C = TypeVar("C")
@@ -105,7 +105,7 @@ class World(Protocol):
         """Return the shape and the usual range of an observation."""
         ...
 
-    def action_space(self, params: Any) -> Discrete | Box:
+    def action_space(self, params: Any) -> Space:
         """Return what an action may be."""
         ...
 

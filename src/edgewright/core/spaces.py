@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
@@ -11,6 +12,9 @@ import numpy as np
 
 from edgewright.core.features import Feature, column_names
 from edgewright.core.records import Array
+
+SHARE_TOLERANCE = 1e-5
+"""How far shares in float32 may sum from one."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +73,76 @@ class Box:
             and np.all(np.isfinite(array))
             and np.all((array >= low) & (array <= high))
         )
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Zeros and ones of shape ``shape``, int32: what a server caches, which devices offload."""
+
+    shape: tuple[int, ...]
+
+    def sample(self, key: Array) -> Array:
+        """Draw every bit with a fair coin. Consumes ``key``."""
+        return jax.random.bernoulli(key, shape=self.shape).astype(jnp.int32)
+
+    def contains(self, value: object) -> bool:
+        """Say whether ``value`` has the right shape and holds zeros and ones only."""
+        array = np.asarray(value)
+        whole = np.issubdtype(array.dtype, np.integer)
+        return bool(array.shape == self.shape and whole and np.all((array == 0) | (array == 1)))
+
+
+@dataclass(frozen=True)
+class Simplex:
+    """Shares of shape ``shape``, none negative; the last axis sums to one, or to at most one.
+
+    Attributes:
+        shape: the last axis is shared out.
+        at_most: whether something may be left over.
+    """
+
+    shape: tuple[int, ...]
+    at_most: bool = False
+
+    def sample(self, key: Array) -> Array:
+        """Draw uniformly over the simplex (a flat Dirichlet law). Consumes ``key``."""
+        *rest, shares = self.shape
+        drawn = jax.random.dirichlet(key, jnp.ones(shares + self.at_most), tuple(rest))
+        return drawn[..., :shares]
+
+    def contains(self, value: object) -> bool:
+        """Say whether ``value`` has the right shape and shares out no more than there is."""
+        array = np.asarray(value)
+        if array.shape != self.shape or not np.all(np.isfinite(array)) or np.any(array < 0):
+            return False
+        total = array.sum(axis=-1)
+        upper = np.all(total <= 1 + SHARE_TOLERANCE)
+        return bool(upper and (self.at_most or np.all(total >= 1 - SHARE_TOLERANCE)))
+
+
+@dataclass(frozen=True)
+class Record:
+    """An action of several parts, each with a name and a space: a dictionary of arrays.
+
+    Attributes:
+        parts: (name, space), e.g. ``(("cache", Bits((8,))), ("share", Simplex((3,))))``.
+    """
+
+    parts: tuple[tuple[str, Discrete | Box | Bits | Simplex], ...]
+
+    def sample(self, key: Array) -> dict[str, Array]:
+        """Draw every part by itself. Consumes ``key``."""
+        keys = jax.random.split(key, len(self.parts))
+        return {
+            name: space.sample(one) for one, (name, space) in zip(keys, self.parts, strict=True)
+        }
+
+    def contains(self, value: object) -> bool:
+        """Say whether ``value`` is a dictionary of just these parts, each legal."""
+        if not isinstance(value, Mapping) or set(value) != {name for name, _ in self.parts}:
+            return False
+        return all(space.contains(value[name]) for name, space in self.parts)
+
+
+Space = Discrete | Box | Bits | Simplex | Record
+"""What an action may be."""

@@ -49,9 +49,10 @@ def check_world(world: Any, params: Any, *, key: Array | None = None, steps: int
                 "takes (params, state, x)")  # fmt: skip
     agents = check_observation(world, params, seen)
     action = world.action_space(params).sample(action_key)
+    leads = {leaf.shape[: len(agents)] for leaf in jax.tree.leaves(action)}
     demand(
-        action.shape[: len(agents)] == agents, name,
-        "an action starts with the axes of the agents", f"{action.shape} for agents {agents}",
+        leads == {agents}, name, "an action starts with the axes of the agents",
+        f"{jax.tree.map(jnp.shape, action)} for agents {agents}",
         "let action_space(params).shape begin with the agents axis of the observation",
     )  # fmt: skip
     outcome = attempt(lambda: world.step(params, state, action, x), f"{name}.step",
@@ -86,8 +87,10 @@ def check_action(name: str, space: Any, action: Any) -> None:
     """Check that one action is legal."""
     demand(
         space.contains(action), name, "an action lies in action_space",
-        f"{np.asarray(action)} of dtype {np.asarray(action).dtype} and shape "
-        f"{np.shape(action)} is not in {space}",
+        ", ".join(
+            f"{np.asarray(leaf)} of dtype {np.asarray(leaf).dtype} and shape {np.shape(leaf)}"
+            for leaf in jax.tree.leaves(action)
+        ) + f" is not in {space}",
         "return one action per agent; an index is int32" if isinstance(space, Discrete)
         else "clip the action to the bounds of the space",
     )  # fmt: skip
