@@ -17,10 +17,24 @@ if TYPE_CHECKING:
     from edgewright.reporting.plot_data import Line, Row
 
 
+LETTERS_PER_INCH = 13
+"""About how many letters of a legend fit into an inch, at the font size of figures."""
+
+LEGEND_KEY_LETTERS = 8
+"""Letters that the key of a line and the gap behind its name take."""
+
+
 def legend(figure: Figure, title: str) -> None:
-    """Name the drawn lines above the axes, four to a line, under what line and band mean."""
+    """Name the drawn lines above the axes, as many to a line as fit, under the title.
+
+    Args:
+        title: what line and band mean.
+    """
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    order = {"ncols": min(4, len(labels)), "title": title, "title_fontsize": SMALL}
+    longest = max(map(len, labels), default=0) + LEGEND_KEY_LETTERS
+    fitting = int(figure.get_figwidth() * LETTERS_PER_INCH // longest)
+    columns = max(1, min(4, len(labels), fitting))
+    order = {"ncols": columns, "title": title, "title_fontsize": SMALL}
     figure.legend(handles, labels, loc="outside upper left", alignment="left", **order)
 
 
