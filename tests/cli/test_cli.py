@@ -106,7 +106,10 @@ WRONG = [
         ["compare", "aigc-heavy", "--set", "evaluation.fixed_inputs={bandwidth_mbps=[-5]}"],
         "not a possible",
     ),
-    (["train", "aigc-heavy", "--out", "b", "--set", "learner.num_envs=0"], "no size"),
+    (
+        ["train", "aigc-heavy", "--out", "b", "--set", "learner.num_envs=0"],
+        "must be a whole number from 1",
+    ),
     (["train", "aigc-heavy", "--out", "b", "--set", "learner.gamma=2.0"], "above 1"),
     (["train", "aigc-heavy", "--out", "/proc/nowhere/b"], "is the path right"),
     (["evaluate", "runs/a", "--set", "params.slot_s=1"], "there is no run"),

@@ -81,7 +81,7 @@ def test_whose_policy_must_be_said_where_there_are_several(pair, edgewright, tmp
     assert "a policy for each of 2 devices" in said
     assert "--device N, 0 to 1" in said
     said = edgewright("export", pair, "--device", 2, *out, code=2).stderr
-    assert "--device: the run learned for 2 devices, there is no number 2" in said
+    assert "--device: the device must be from 0 to 1; got 2" in said
     assert "--device" in edgewright("export", pair, "--device", "-1", *out, code=2).stderr
     rule = ["export", "greedy", "--scenario", "aigc-heavy", "--device", 0, *out]
     assert "leave them out" in edgewright(*rule, code=2).stderr

@@ -214,8 +214,8 @@ def test_learner_settings_are_checked():
         ("clip_eps", -0.1, "negative"),
         ("clip_eps", float("nan"), "not finite"),
         ("gamma", 2.0, "above 1"),
-        ("epochs", 0, "no size"),
-        ("hidden_sizes", [0], "no size"),
+        ("epochs", 0, "must be a whole number from 1"),
+        ("hidden_sizes", [0], "must be a whole number from 1"),
         ("rollout_steps", 2**20, "is above"),
         ("normalize_observations", 1, "not of the kind"),
     ]:

@@ -203,8 +203,8 @@ def _number(generator: np.random.Generator) -> int:
 def _actions(given: np.ndarray, space: gymnasium.Space, agents: tuple[int, ...]) -> np.ndarray:
     """Return ``[N, *agents, ...]`` as the world wants it."""
     if not space.contains(given):
-        hint = f"they are {space}"
-        raise InputError(f"{given!r} are no actions", where="step", hint=hint)
+        hint = "draw one with action_space.sample() to see its form"
+        raise InputError(f"the action must be in {space}; got {given!r}", where="step", hint=hint)
     kind = np.int32 if np.issubdtype(given.dtype, np.integer) else np.float32
     return given.astype(kind).reshape(given.shape[0], *agents, *given.shape[1:])
 

@@ -122,10 +122,13 @@ class WorldParallelEnv(ParallelEnv):
         """Return ``[1, M, ...]`` of every agent's action, in order."""
         for agent in self.agents:
             if agent not in actions:
-                raise InputError(f"there is no action of '{agent}'", where="step")
+                hint = "give one action for every name in env.agents"
+                raise InputError(f"the action of '{agent}' is missing", where="step", hint=hint)
             if not self.action_spaces[agent].contains(actions[agent]):
-                message = f"{actions[agent]!r} is no action of '{agent}'"
-                raise InputError(message, where="step", hint=f"it is {self.action_spaces[agent]}")
+                space = self.action_spaces[agent]
+                message = f"the action of '{agent}' must be in {space}; got {actions[agent]!r}"
+                hint = "draw one with action_space(agent).sample() to see its form"
+                raise InputError(message, where="step", hint=hint)
         joint = np.stack([np.asarray(actions[agent]) for agent in self.agents])
         kind = np.int32 if np.issubdtype(joint.dtype, np.integer) else np.float32
         return joint.astype(kind)[None]

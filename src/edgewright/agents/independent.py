@@ -41,8 +41,8 @@ class EachPolicy:
             InputError: there is no device of that number.
         """
         if not 0 <= device < self.devices:
-            message = f"the run learned for {self.devices} devices, there is no number {device}"
-            raise InputError(message, where="--device", hint=f"give 0 to {self.devices - 1}")
+            message = f"the device must be from 0 to {self.devices - 1}; got {device}"
+            raise InputError(message, where="--device", hint="devices are counted from 0")
         return jax.tree.map(lambda leaf: leaf[device], self.policies)
 
     def _keyed(self, key: Array) -> tuple[Any, Array]:

@@ -48,7 +48,7 @@ def read_file(path: str | Path) -> bytes:
         message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise InputError(message, where=where, hint=hint) from None
     if not regular:
-        raise InputError("cannot be read: it is no regular file", where=where, hint=hint)
+        raise InputError("cannot be read: it must be a regular file", where=where, hint=hint)
     if len(content) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES // 2**20} MB"
         raise InputError(message, where=where, hint=hint)
@@ -134,7 +134,7 @@ def _array(member: bytes) -> np.ndarray:
     if columns_first or kind.kind not in "biuf":
         raise ValueError(f"an array of {kind} is none of plain numbers")
     if math.prod(shape) * kind.itemsize != len(content):
-        raise ValueError(f"{len(content)} bytes are no array {shape} of {kind}")
+        raise ValueError(f"{len(content)} bytes do not make an array {shape} of {kind}")
     return np.frombuffer(content, kind).reshape(shape)
 
 

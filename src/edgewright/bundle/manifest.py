@@ -77,7 +77,7 @@ def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
     try:
         content = json.loads(members[MEMBER], parse_constant=_no_number, parse_float=_finite)
     except (KeyError, ValueError, RecursionError) as error:
-        message = f"the file has no readable manifest, so it is no bundle ({error})"
+        message = f"a bundle must have a readable manifest ({error})"
         raise InputError(message, where=where, hint=AGAIN) from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else None
@@ -104,7 +104,7 @@ def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
 
 def _no_number(text: str) -> float:
     """Refuse NaN and infinities, which JSON does not have."""
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"a number must be finite; got {text}")
 
 
 def _finite(text: str) -> float:

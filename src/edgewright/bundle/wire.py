@@ -70,7 +70,7 @@ _REFUSED = {
 
 _DOMAINS = ("", "ai.onnx")
 _OTHER_FORMAT = b"ORTM"
-"""Bytes 4 to 8 of a file in the runtime's own format, which is no protobuf at all."""
+"""Bytes 4 to 8 of a file in the runtime's own format, which is not protobuf."""
 
 _Message = dict[int, list[Any]]
 

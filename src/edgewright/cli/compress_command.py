@@ -109,7 +109,7 @@ def _share(text: str | None) -> float | None:
     except ValueError:
         share = -1.0
     if not 0.0 <= share <= 2.0:
-        message = f"'{text}' is no share of the score"
+        message = f"the share must be a number from 0 to 2; got '{text}'"
         raise InputError(message, where="--min-score-ratio", hint="e.g. 0.98")
     return share
 

@@ -217,7 +217,7 @@ def read_layers(
     for place, entry in enumerate(described):
         make = KINDS.get(entry["kind"])
         if make is None:
-            message = f"a '{entry['kind']}' is no network, so there is nothing to compress"
+            message = f"only a network can be compressed; got '{entry['kind']}'"
             hint = "rules are small as they are; compress the policy of a trained run"
             raise InputError(message, where=where, hint=hint)
         fields = {f.name: jnp.asarray(arrays[f"{place}.{f.name}"]) for f in _arrays(make)}

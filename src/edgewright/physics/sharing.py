@@ -19,7 +19,7 @@ def root_need(weight: Number, alone_s: Number) -> Number:
 
 
 def square_root_shares(need: Float[Array, " n"], member: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Return ``s_n = need_n / sum of the members' needs``; 0 for who is no member.
+    """Return ``s_n = need_n / sum of the members' needs``; 0 for all others.
 
     The minimiser of ``sum w_n t_n / s_n`` over shares that sum to at most 1.
     """

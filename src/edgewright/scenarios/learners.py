@@ -208,7 +208,9 @@ def _check_settings(name: str, make: type | Around, settings: dict[str, Any], de
             raise InputError(message, where=where, hint="give a positive value")
         sizes = value if isinstance(value, list) else [value] if wanted is int else []
         if any(not isinstance(size, int) or size < 1 for size in sizes):
-            raise InputError(f"{value!r} is no size", where=where, hint="give whole numbers from 1")
+            raise InputError(
+                f"a size must be a whole number from 1; got {value!r}", where=where, hint="e.g. 64"
+            )
         choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
         if choices and value not in choices:
             raise InputError(

@@ -98,7 +98,7 @@ def load_gains(path: PathLike) -> dict[str, np.ndarray]:
         raise InputError(message, where=str(path), hint="give a file of DROO's form")
     gain = np.asarray(content["input_h"], float)
     if gain.ndim != 2 or gain.size == 0 or not np.all(np.isfinite(gain) & (gain > 0)):
-        message = f"'input_h' of shape {gain.shape} is no matrix of positive numbers"
+        message = f"'input_h' must be a matrix of positive numbers; got shape {gain.shape}"
         raise InputError(message, where=str(path), hint="one row a slot, one column a device")
     found = {"gain": gain}
     for name, key in (("mode", "output_mode"), ("rate", "output_obj")):
@@ -139,7 +139,9 @@ def _arrays(path: PathLike) -> dict[str, Any]:
     from scipy.io import loadmat
 
     if not Path(path).is_file():
-        raise InputError("there is no such file", where=str(path), hint="see the path")
+        raise InputError(
+            "there is no such file", where=str(path), hint="give the path of an existing file"
+        )
     try:
         content = loadmat(str(path), appendmat=False)
     except Exception as error:  # scipy raises whatever it stumbles over in a damaged file

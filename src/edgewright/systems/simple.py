@@ -117,7 +117,7 @@ def _structure(kind: str, world: type) -> Any:
     for field in dataclasses.fields(world):
         hint = hints[field.name]
         if hint not in _SIZES and typing.get_origin(hint) is not Literal:
-            message = f"{field.name}: {hint} is no size or switch"
+            message = f"'{field.name}' must be a size or a switch; got {hint}"
             hint_text = "numbers and arrays belong to the params; sizes are int, bool, str, Literal"
             raise InputError(message, where=world.__name__, hint=hint_text)
         default = field.default

@@ -92,7 +92,7 @@ def inconsistencies(scenario: BinaryScenario) -> list[Inconsistency]:
         message = f"{numbers.nearest_m:g} is not below params.radius_m = {numbers.radius_m:g}"
         found.append(("params.nearest_m", message, "lower it"))
     if scenario.streams.gain.kind not in ("fading", "recorded_gains"):
-        message = f"kind = '{scenario.streams.gain.kind}' is no channel"
+        message = f"kind must be that of a channel; got '{scenario.streams.gain.kind}'"
         found.append(("streams.gain", message, "use kind = 'fading' or 'recorded_gains'"))
     exact = "optimum" in (scenario.evaluation.baseline, scenario.evaluation.reference)
     if exact and world.objective != "separable" and world.devices > MAX_DEVICES:

@@ -51,7 +51,7 @@ class Start:
             return self.learner.proposer(self.network)
         own = jax.tree.leaves(self.network)[0].shape[0]
         if not 0 <= index < own:
-            message = f"the run learned in {own} scenarios of its own, there is no number {index}"
+            message = f"the task must be from 0 to {own - 1}; got {index}"
             raise InputError(message, where="--task", hint=f"give 0 to {own - 1}")
         return self.learner.proposer(jax.tree.map(lambda leaf: leaf[index], self.network))
 
