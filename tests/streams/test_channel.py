@@ -73,7 +73,7 @@ def test_recorded_rows_stay_together_and_in_order(tmp_path: Path):
     ("content", "message"),
     [
         ({"h": np.ones((3, 2))}, "no matrix 'input_h'"),
-        ({"input_h": -np.ones((3, 2))}, "no matrix of positive numbers"),
+        ({"input_h": -np.ones((3, 2))}, "must be a matrix of positive numbers"),
         ({"input_h": np.ones((3, 2)), "output_mode": np.zeros((4, 2))}, "belong together"),
     ],
 )
