@@ -1,8 +1,10 @@
 """The public API, as a newcomer types it."""
 
+import gc
 import json
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -75,6 +77,21 @@ def test_a_run_is_kept_where_it_is_asked_for(problem, tmp_path):
     again = ew.train(problem, "dqn", steps=128, settings={"buffer_size": 256}, out=tmp_path / "r")
     assert kept.result["reward"] == again.result["reward"]
     assert json.loads((tmp_path / "r" / "run.json").read_text())["learner"] == "dqn"
+
+
+def test_a_temporary_folder_goes_with_its_run_and_where_training_fails(
+    problem, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ew.InputError, match="no learner 'nothing'"):
+        ew.train(problem, "nothing", steps=64)
+    assert not list(tmp_path.iterdir())
+    made = ew.train(problem, "se-ppo", steps=64)
+    assert made.folder.parent == tmp_path and made.folder.is_dir()
+    folder = made.folder
+    del made
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_a_comparison_prints_rows_and_the_bound(problem, run):

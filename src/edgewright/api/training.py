@@ -131,9 +131,13 @@ def train(
         data=problem.data,
     )
     folder = Path(tempfile.mkdtemp(prefix="edgewright-run-") if out is None else out)
-    timing = train_into(request, folder, on_progress)
-    result = finish(request, folder, timing)
-    run = TrainedRun(problem, request.learner, folder, result)
+    try:
+        timing = train_into(request, folder, on_progress)
+        run = TrainedRun(problem, request.learner, folder, finish(request, folder, timing))
+    except BaseException:
+        if out is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     if out is None:
         weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
     return run
