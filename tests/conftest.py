@@ -291,7 +291,7 @@ def deployable() -> dict[str, Any]:
     space = problem.world.observation_space(problem.params)
     for number, (name, widths) in enumerate(hidden.items()):
         settings = dataclasses.replace(scenario, learner={"hidden_sizes": widths})
-        learner: Any = build_learner(name, settings, problem.world, 1e3).learner
+        learner: Any = build_learner(name, settings, problem, 1e3).learner
         actions = problem.world.action_space(problem.params)
         state = learner.init(jax.random.key(number), space, actions)
         rows = jax.random.uniform(jax.random.key(number), (64, 11)) * state.inputs.scale

@@ -14,6 +14,7 @@ from edgewright.agents.droo import Droo
 from edgewright.agents.maml import Initial, Maml
 from edgewright.core.records import Labelled, record
 from edgewright.core.spaces import Box
+from edgewright.loops.meta import DeviceSlots
 from edgewright.rules import quantiser
 
 N = 4
@@ -45,7 +46,11 @@ def label_with(rows_to: Any = batch) -> Any:
 
 
 def gradient(learner: Maml, initial: Initial, rows: Labelled) -> Any:
-    go = jax.jit(lambda one: learner.device(jax.random.key(0), one, label_with(), rows)[0])
+    go = jax.jit(
+        lambda one: learner.update(
+            jax.random.key(0), one, DeviceSlots(label=label_with(), rows=rows)
+        )[0]
+    )
     return go(initial)
 
 
@@ -198,7 +203,9 @@ def test_labels_carry_no_gradient(initial: Initial) -> None:
         )
 
     def go(label: Any) -> Any:
-        return learner.device(jax.random.key(0), initial, label, rows)[0].network
+        return learner.update(jax.random.key(0), initial, DeviceSlots(label=label, rows=rows))[
+            0
+        ].network
 
     np.testing.assert_allclose(flat(go(leaky)), flat(go(label_with())), rtol=1e-3, atol=1e-5)
 
@@ -227,7 +234,7 @@ def test_rates_are_learned_only_where_asked() -> None:
         state = learner.init(jax.random.key(1), SEEN)
         upload = gradient(learner, state.initial, rows)
         both = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), upload)
-        after = learner.outer(state, both)
+        after = learner.aggregate(state, both)
         moved = flat(after.initial.log_rates) != flat(state.initial.log_rates)
         assert np.all(moved) == learn
         assert np.any(moved) == learn
@@ -242,7 +249,7 @@ def test_the_server_averages_and_takes_one_adam_step() -> None:
     state = learner.init(jax.random.key(1), SEEN)
     one = jax.tree.map(jnp.ones_like, state.initial)
     uploads = jax.tree.map(lambda leaf: jnp.stack([leaf, 3 * leaf]), one)
-    after = learner.outer(state, uploads)
+    after = learner.aggregate(state, uploads)
     np.testing.assert_allclose(
         flat(after.initial.network), flat(state.initial.network) - 0.1, rtol=1e-4, atol=1e-5
     )

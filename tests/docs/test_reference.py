@@ -6,9 +6,7 @@ import dataclasses
 import inspect
 import json
 import re
-import tomllib
 import typing
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from edgewright.agents.ppo import PPO
 from edgewright.cli.main import COMMANDS, app
 from edgewright.loops import evaluate, online
 from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
+from edgewright.scenarios.learners import learner_class, learner_names
 from edgewright.scenarios.load import json_schema, load, shipped
 from edgewright.specs import placement, processes, schema
 from edgewright.systems.aigc import AigcMetrics
@@ -137,7 +136,7 @@ def test_every_metric_of_a_slot_has_a_row_and_no_row_is_stale() -> None:
 def test_every_metric_of_an_episode_has_a_row_and_no_row_is_stale() -> None:
     scenario = load("aigc-heavy", {"params.horizon_slots": 2, "evaluation.episodes": 2})
     problem = build(scenario)
-    plan = build_learner("se-ppo", scenario, problem.world, 1)
+    plan = build_learner("se-ppo", scenario, problem, 1)
 
     def metrics(key: Any) -> Any:
         parts = (problem.params, problem.train_stream, plan.learner)
@@ -154,7 +153,7 @@ def test_every_metric_of_an_episode_has_a_row_and_no_row_is_stale() -> None:
 def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind: str) -> None:
     scenario = load("aigc-heavy")
     problem = build(scenario)
-    plan = build_learner(learner, scenario, problem.world, 1e3)
+    plan = build_learner(learner, scenario, problem, 1e3)
 
     def logs(key: Any) -> Any:
         parts = (problem.params, problem.train_stream, plan.learner)
@@ -219,13 +218,12 @@ def test_policies_and_metrics_of_binary_have_rows() -> None:
 
 
 def test_every_learner_has_a_row() -> None:
-    text = (resources.files("edgewright.systems") / "learners.toml").read_text()
-    table = tomllib.loads(text)
     page = (PAGES / "learners.md").read_text().split("\n## ")[0]
-    found = rows(page)
-    assert set(found) == set(table)
-    for name, settings in table.items():
-        assert f"| {settings['kind']} |" in found[name]
+    described = rows(page)
+    assert set(described) == set(learner_names())
+    for kind, scenario in (("aigc", "aigc-fleet"), ("binary", "binary-hard")):
+        for name in learner_names(build(load(scenario))):
+            assert f"| {learner_class(name, kind).__name__.lower()} |" in described[name]
 
 
 def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> None:

@@ -8,11 +8,11 @@ from edgewright.agents.droo import Droo
 from edgewright.core.errors import InputError
 from edgewright.evaluation.adaptation import curves, reached, reached_rows, rows
 from edgewright.loops import adapt
+from edgewright.loops.initialisation import Initialisation
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.systems.binary.held_out import draw_exams
-from edgewright.systems.binary.trainer import Start
 from edgewright.systems.system import PolicyEntry
 
 SMALL = {
@@ -34,7 +34,7 @@ def place():
     def policy_entry(seed=0, **settings):
         learner = Droo(num_candidates=3, **settings).fitted(space)
         network = learner.network(jax.random.key(seed), space)
-        start = Start(network=network, learner=learner, shared=True)
+        start = Initialisation(network=network, learner=learner, shared=True)
         return PolicyEntry("droo", "learned", start, None, problem.world)
 
     return problem, exams, policy_entry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ class CountingInputs:
 
 @record
 class CountingMetrics:
+    WEIGHT: ClassVar[str] = "served"
     reward: Any
     served: Any
     delay_s: Any

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from edgewright.agents.droo import Droo
+from edgewright.loops.initialisation import Initialisation
 from edgewright.papers import study_named
 from edgewright.papers.mrl import measures, measuring, switching
 from edgewright.papers.mrl.jobs import LEARNERS, PRESETS, RULES, SWEEPS, jobs, size_of
 from edgewright.papers.mrl.measures import LAST, SETTINGS, View
 from edgewright.studies.study import STATUSES, FunctionJob, JobContext, JobResult, Table
 from edgewright.studies.study_output import occasion, write_outcome
-from edgewright.systems.binary.trainer import Start
 from edgewright.training.store import save_tree
 
 MRL = study_named("mrl")
@@ -178,7 +178,7 @@ def test_a_start_is_kept_and_goes_on_as_itself(tmp_path):
     kept = measuring.kept(tmp_path, "droo", "hard", TINY, 2, {"learning_rate": 0.1})
     assert [one.policy.learner.learning_rate for one in kept] == [0.1, 0.1]
     for seed, one in enumerate(kept):
-        assert isinstance(one.policy, Start)
+        assert isinstance(one.policy, Initialisation)
         for got, put in zip(
             jax.tree.leaves(one.policy.network), jax.tree.leaves(networks), strict=True
         ):

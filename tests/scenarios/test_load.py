@@ -166,10 +166,10 @@ def test_pinned_inputs_must_exist():
         build(load("aigc-heavy", {"evaluation.fixed_inputs.charge": [1.0]}))
 
 
-@pytest.mark.parametrize("name", learner_names(build(load("aigc-heavy")).world, "aigc"))
+@pytest.mark.parametrize("name", learner_names(build(load("aigc-heavy"))))
 def test_every_shipped_learner_builds_and_starts(name):
     scenario = load("aigc-heavy")
-    plan = build_learner(name, scenario, build(scenario).world, 1e5)
+    plan = build_learner(name, scenario, build(scenario), 1e5)
     assert plan.learner.num_envs >= 1
     world = plan.train_world
     spaces = world.observation_space(None), world.action_space(None)
@@ -178,9 +178,9 @@ def test_every_shipped_learner_builds_and_starts(name):
 
 
 def test_every_shipped_learner_belongs_to_a_system():
-    aigc, binary = build(load("aigc-heavy")).world, build(load("binary-hard")).world
-    of_binary = learner_names(binary, "binary")
-    assert {*learner_names(aigc, "aigc"), *of_binary} == set(learner_names())
+    aigc, binary = build(load("aigc-heavy")), build(load("binary-hard"))
+    of_binary = learner_names(binary)
+    assert {*learner_names(aigc), *of_binary} == set(learner_names())
     for name in of_binary:
         assert build_learner(name, load("binary-hard"), binary, 1e4).name == name
     with pytest.raises(InputError, match="no learner 'maml' for the system 'aigc'"):
@@ -189,22 +189,23 @@ def test_every_shipped_learner_belongs_to_a_system():
 
 def test_variants_train_where_they_say_and_are_scored_on_the_same_reward():
     scenario = load("aigc-heavy")
-    world = build(scenario).world
-    weights = build_learner("se-ppo-fixed-weights", scenario, world, 1e5)
+    problem = build(scenario)
+    world = problem.world
+    weights = build_learner("se-ppo-fixed-weights", scenario, problem, 1e5)
     assert not weights.train_world.adaptive_weights
     assert weights.world == world
-    quality = build_learner("se-ppo-fixed-quality", scenario, world, 1e5)
+    quality = build_learner("se-ppo-fixed-quality", scenario, problem, 1e5)
     assert quality.world.actions == quality.train_world.actions == 3
 
 
 def test_learner_settings_are_checked():
     scenario = load("aigc-heavy")
-    world = build(scenario).world
+    problem = build(scenario)
     with pytest.raises(InputError, match=r"no learner 'se-pp'\nhint: .*'se-ppo'"):
-        build_learner("se-pp", scenario, world, 1e5)
+        build_learner("se-pp", scenario, problem, 1e5)
 
     def with_setting(key, value):
-        return build_learner("se-ppo", load("aigc-heavy", {f"learner.{key}": value}), world, 1e5)
+        return build_learner("se-ppo", load("aigc-heavy", {f"learner.{key}": value}), problem, 1e5)
 
     assert with_setting("gamma", 0.9).learner.gamma == 0.9
     for key, value, message in [

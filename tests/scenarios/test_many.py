@@ -126,29 +126,30 @@ def test_without_a_stand_in_the_recording_must_be_there(monkeypatch: pytest.Monk
 
 def test_learners_for_each_device_and_alone() -> None:
     scenario = load("aigc-fleet")
-    world = build(scenario).world
-    each = build_learner("se-ppo-independent", scenario, world, 1e4)
+    problem = build(scenario)
+    world = problem.world
+    each = build_learner("se-ppo-independent", scenario, problem, 1e4)
     assert isinstance(each.learner, Independent)
     assert isinstance(each.learner.inner, PPO)
     assert each.train_world == each.world == world
-    alone = build_learner("se-ppo-alone", scenario, world, 1e4)
+    alone = build_learner("se-ppo-alone", scenario, problem, 1e4)
     assert alone.train_world.alone
     assert alone.world == world
 
 
 def test_samples_of_all_devices_count() -> None:
     """8 x 64 slots of 16 devices are 8192 samples of a shared network, 512 of each own."""
-    world = build(load("aigc-fleet")).world
+    problem = build(load("aigc-fleet"))
     wide = load("aigc-fleet", {"learner.batch_size": 1024})
-    build_learner("se-ppo", wide, world, 1e4)
+    build_learner("se-ppo", wide, problem, 1e4)
     with pytest.raises(InputError, match=r"1024 does not divide num_envs \* rollout_steps = 512"):
-        build_learner("se-ppo-independent", wide, world, 1e4)
+        build_learner("se-ppo-independent", wide, problem, 1e4)
     odd = load("aigc-fleet", {"learner.batch_size": 3})
     with pytest.raises(InputError, match=r"num_envs \* rollout_steps \* devices = 8192"):
-        build_learner("se-ppo", odd, world, 1e4)
+        build_learner("se-ppo", odd, problem, 1e4)
     long = load("aigc-fleet", {"learner.rollout_steps": 2**14})
     with pytest.raises(InputError, match=r"devices = 2097152 is above 1048576"):
-        build_learner("se-ppo", long, world, 1e4)
+        build_learner("se-ppo", long, problem, 1e4)
 
 
 def test_the_planner_is_named_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from edgewright.core.records import Array, Decision, Trajectory, record, static
-from edgewright.core.spaces import Box, Discrete
+from edgewright.core.settings import Share, check_samples
+from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.heads import dueling_values
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
@@ -100,9 +101,9 @@ class DQN:
     """
 
     learning_rate: Array | float = 2.5e-4  # (C) Adam; SB3 has 1e-4 for images
-    gamma: Array | float = 0.95  # as PPO here
-    final_epsilon: Array | float = 0.05  # (C), (B)
-    exploration_fraction: Array | float = 0.2  # of total_steps, from epsilon 1 to final_epsilon
+    gamma: Share = 0.95  # as PPO here
+    final_epsilon: Share = 0.05  # (C), (B)
+    exploration_fraction: Share = 0.2  # of total_steps, from epsilon 1 to final_epsilon
     total_steps: Array | float = 1e6  # K_max, in environment steps
     learning_starts: Array | float = 1000.0  # (B) environment steps
     target_update_interval: Array | float = 1000.0  # (B) environment steps; (C) 500
@@ -117,6 +118,18 @@ class DQN:
     buffer_size: int = static(default=100_000)  # samples: one per agent and environment step
     train_freq: int = static(default=4)  # (B) environment steps per gradient step
     batch_size: int = static(default=64)
+
+    def misfit(self, observations: Box, actions: Space) -> str:
+        """Return why DQN cannot learn with these spaces; empty if it can."""
+        return "" if isinstance(actions, Discrete) else "its actions must be Discrete"
+
+    def check_sizes(self, observations: Box, actions: Space) -> None:
+        """Check the number of samples between two updates.
+
+        Raises:
+            InputError: there are too many.
+        """
+        check_samples(self, observations.shape[:-1])
 
     def init(self, key: Array, observations: Box, actions: Discrete) -> DQNState:
         """Return a fresh network, its copy and an empty replay. Consumes ``key``."""

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, Labelled, Trajectory, record, static
-from edgewright.core.spaces import Box, Discrete
+from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, quantiser
 from edgewright.rules.replay import Replay, add, draw, empty
@@ -103,6 +104,24 @@ class Droo:
     window: int = static(default=32)  # (D) slots after which the count is set anew
     masked: bool = static(default=False)
     inputs: InputScaler | None = dataclasses.field(default=None, metadata={"setting": False})
+
+    def check_sizes(self, observations: Box, actions: Space) -> None:
+        """Check that the quantiser has as many proposals, and that the replay holds one rollout.
+
+        Raises:
+            InputError: it has fewer, or the replay is smaller.
+        """
+        devices = observations.shape[0]
+        proposals = {"order": devices + 1, "noisy": 2 * devices + 2, "nearest": 2**devices}
+        most = proposals[self.quantiser]
+        if self.num_candidates > most:
+            message = f"must be at most {most}; got {self.num_candidates}"
+            hint = f"{devices} devices and quantiser = '{self.quantiser}' have no more proposals"
+            raise InputError(message, where="learner.num_candidates", hint=hint)
+        if self.rollout_steps > self.buffer_size:
+            message = f"must hold the {self.rollout_steps} slots of a step; got {self.buffer_size}"
+            hint = "raise it, or lower learner.rollout_steps"
+            raise InputError(message, where="learner.buffer_size", hint=hint)
 
     def fitted(self, observations: Box) -> Droo:
         """Return the learner with the constants of a world's observations."""

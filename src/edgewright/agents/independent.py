@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Decision, Trajectory, record
-from edgewright.core.spaces import Box, Discrete
+from edgewright.core.spaces import Box, Discrete, Space
 
 
 @record
@@ -59,6 +59,23 @@ class Independent:
 
     inner: Learner
 
+    def misfit(self, observations: Box, actions: Space) -> str:
+        """Return why it cannot learn with these spaces; empty if it can."""
+        if len(observations.shape) != 2 or not isinstance(actions, Discrete):
+            return "its world must have an axis of agents, with one discrete action each"
+        return ""
+
+    def check_sizes(self, observations: Box, actions: Space) -> None:
+        """Check the sizes of the inner learner for the samples of one agent.
+
+        Raises:
+            InputError: they do not fit each other.
+        """
+        assert isinstance(actions, Discrete)
+        check = getattr(self.inner, "check_sizes", None)
+        if check is not None:
+            check(*_of_one(observations, actions))
+
     @property
     def num_envs(self) -> int:
         """Number of copies of the world played side by side between two updates."""
@@ -71,10 +88,9 @@ class Independent:
 
     def init(self, key: Array, observations: Box, actions: Discrete) -> Any:
         """Return one fresh state for each of the ``M`` devices. Consumes ``key``."""
-        seen = dataclasses.replace(observations, shape=observations.shape[1:])
-        own = dataclasses.replace(actions, shape=actions.shape[1:])
+        spaces = _of_one(observations, actions)
         keys = jax.random.split(key, observations.shape[0])
-        return jax.vmap(lambda one: self.inner.init(one, seen, own))(keys)
+        return jax.vmap(lambda one: self.inner.init(one, *spaces))(keys)
 
     def policy(self, state: Any, explore: bool) -> Policy:
         """Return the policies of all devices."""
@@ -87,6 +103,12 @@ class Independent:
         update = jax.vmap(self.inner.update, in_axes=(0, 0, axes))
         after, logs = update(keys, state, parts)
         return after, jax.tree.map(jnp.mean, logs)
+
+
+def _of_one(observations: Box, actions: Discrete) -> tuple[Box, Discrete]:
+    """Return the spaces of one agent."""
+    own = dataclasses.replace(observations, shape=observations.shape[1:])
+    return own, dataclasses.replace(actions, shape=actions.shape[1:])
 
 
 def _by_device(batch: Trajectory) -> tuple[Trajectory, Trajectory]:

@@ -7,25 +7,23 @@ is no inner step, and the same loop trains one network on all scenarios.
 
 One round: a device downloads an :class:`Initial`, trains on its own slots and uploads one
 :class:`Initial` of the same size, a gradient; the server averages and takes one Adam step. A
-device's labels stay on the device. No learner is imported: the base is anything with ``network``
-and ``loss``.
+device's labels stay on the device. The record is client and server (``core.protocols``). No learner
+is imported: the base is anything with ``network`` and ``loss``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from edgewright.core.protocols import Policy
 from edgewright.core.records import Array, Labelled, record, static
-from edgewright.core.spaces import Box
-
-Label = Callable[[Array, Any, Any], Labelled]
-"""(key, network, rows of inputs) to labelled slots: plays on the device."""
+from edgewright.core.spaces import Box, Space
+from edgewright.loops.meta import DeviceSlots
 
 Order = Literal["second", "first", "reptile", "pooled"]
 
@@ -67,6 +65,14 @@ class Maml:
         """Slots that one device plays in a round."""
         return self.support + self.query
 
+    def check_sizes(self, observations: Box, actions: Space) -> None:
+        """Check the sizes of the base learner.
+
+        Raises:
+            InputError: they do not fit each other.
+        """
+        self.base.check_sizes(observations, actions)
+
     def fitted(self, observations: Box) -> Maml:
         """Return the learner with the constants of a world's observations."""
         return dataclasses.replace(self, base=self.base.fitted(observations))
@@ -100,16 +106,16 @@ class Maml:
 
         return jax.lax.scan(step, initial.network, None, length=self.inner_steps)[0]
 
-    def device(
-        self, key: Array, initial: Initial, label: Label, rows: Any
+    def update(
+        self, key: Array, model: Initial, examples: DeviceSlots
     ) -> tuple[Initial, dict[str, Array]]:
         """Train on one device and return what it uploads. Consumes ``key``.
 
         Args:
-            initial: what was downloaded.
-            label: plays and labels slots with a given network; nothing flows back through it.
-            rows: inputs ``[slots, ...]`` of this device's own slots.
+            model: what was downloaded.
+            examples: the slots of this device.
         """
+        initial, label, rows = model, examples.label, examples.rows
         first_key, second_key = jax.random.split(key)
         early = jax.tree.map(lambda leaf: leaf[: self.support], rows)
         late = jax.tree.map(lambda leaf: leaf[self.support :], rows)
@@ -151,7 +157,15 @@ class Maml:
 
     # --- on the server ---------------------------------------------------------------------------
 
-    def outer(self, state: MetaState, uploads: Initial) -> MetaState:
+    def model(self, state: MetaState) -> Initial:
+        """Return what devices download."""
+        return state.initial
+
+    def proposer(self, network: Any) -> Policy:
+        """Return a network as a policy with the base learner's quantiser."""
+        return self.base.proposer(network)
+
+    def aggregate(self, state: MetaState, uploads: Initial) -> MetaState:
         """Average what the devices sent, leaves ``[tasks, ...]``, and step. MRL equation (10)."""
         gradient = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), uploads)
         change, optimiser = optax.scale_by_adam().update(gradient, state.optimiser)
@@ -160,8 +174,8 @@ class Maml:
             initial = Initial(network=initial.network, log_rates=state.initial.log_rates)
         return MetaState(initial=initial, optimiser=optimiser, rounds=state.rounds + 1)
 
-    def traffic_bytes(self, initial: Initial) -> int:
+    def traffic_bytes(self, model: Initial) -> int:
         """Return what one round moves: a download and an upload for each of its devices."""
-        sent = initial if self.learn_rates else initial.network
+        sent = model if self.learn_rates else model.network
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(sent))
         return 2 * size * self.tasks

@@ -2,7 +2,7 @@
 
 SE-PPO is PPO with observation normalisation (21), reward normalisation (22), a warmed-up (23) and
 decayed (24) learning rate, and separate rates for actor and critic. Each part is a field, so
-PPO-Norm, PPO-LR, plain PPO and A2C are settings of one learner (see ``scenarios/learners.toml``).
+PPO-Norm, PPO-LR, plain PPO and A2C are settings of one learner (see ``agents/learners.toml``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from edgewright.core.records import Array, Decision, Trajectory, record, static
-from edgewright.core.spaces import Box, Discrete
+from edgewright.core.settings import Share, check_samples
+from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.heads import categorical_entropy, log_probability, sample_categorical
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
@@ -81,12 +82,12 @@ class PPO:
 
     actor_learning_rate: Array | float = 5e-4  # (S)
     critic_learning_rate: Array | float = 1.5e-3  # (S)
-    gamma: Array | float = 0.95  # (S)
-    gae_lambda: Array | float = 0.9  # (S)
+    gamma: Share = 0.95  # (S)
+    gae_lambda: Share = 0.9  # (S)
     clip_eps: Array | float = 0.2  # (S)
     entropy_coef: Array | float = 0.01  # (R)
     max_grad_norm: Array | float = 0.5  # (R) norm, per network
-    warmup_fraction: Array | float = 0.05  # (R) K_warm / K_max
+    warmup_fraction: Share = 0.05  # (R) K_warm / K_max
     total_steps: Array | float = 1e6  # (S) K_max, in environment steps
     normalize_observations: bool = static(default=True)
     normalize_rewards: bool = static(default=True)
@@ -98,6 +99,18 @@ class PPO:
     rollout_steps: int = static(default=128)
     epochs: int = static(default=10)
     batch_size: int = static(default=64)
+
+    def misfit(self, observations: Box, actions: Space) -> str:
+        """Return why PPO cannot learn with these spaces; empty if it can."""
+        return "" if isinstance(actions, Discrete) else "its actions must be Discrete"
+
+    def check_sizes(self, observations: Box, actions: Space) -> None:
+        """Check that the minibatches divide the samples of an update, all agents counted.
+
+        Raises:
+            InputError: they do not, or there are too many samples.
+        """
+        check_samples(self, observations.shape[:-1], self.batch_size)
 
     def init(self, key: Array, observations: Box, actions: Discrete) -> PPOState:
         """Return fresh networks and no statistics. Consumes ``key``."""

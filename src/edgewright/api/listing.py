@@ -25,7 +25,7 @@ def list_learners(scenario: str | None = None) -> list[str]:
     from edgewright.api.problem import make
 
     problem = make(scenario)
-    return learner_names(problem.world, problem.built.kind)
+    return learner_names(problem.built)
 
 
 def list_policies(scenario: str) -> list[str]:

@@ -185,7 +185,7 @@ def check_jobs(jobs: Sequence[TrainingJob], data: str | None) -> None:
     """
     for job in jobs:
         scenario = job.setup.load()
-        build_learner(job.learner, scenario, build(scenario, data).world, job.steps)
+        build_learner(job.learner, scenario, build(scenario, data), job.steps)
 
 
 def label(row: Mapping[str, Any]) -> str:

@@ -17,15 +17,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.bench.meta import measure_binary
 from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
 from edgewright.core.records import Decision, record, static
 from edgewright.core.version import __version__
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
-from edgewright.scenarios.build import Problem, build, build_learner
+from edgewright.scenarios.build import LearnerPlan, Problem, build, build_learner
 from edgewright.scenarios.load import load
+from edgewright.specs.schema import Scenario
+from edgewright.systems.registry import system_of, systems
+from edgewright.systems.system import BenchContext
 from edgewright.training.runs import CHUNK, threads
 
 COPIES, ROWS = 1024, 128
@@ -61,23 +63,25 @@ def bench(
 ) -> dict[str, Any]:
     """Measure what matters to the scenario's system; return figures with units in their names.
 
-    Where scenarios are hidden that is meta-training, fine-tuning and enumeration; elsewhere
-    compiling, the world alone, and training.
+    That is what the system's own ``benchmark`` measures; where it has none, compiling, the world
+    alone, and training.
 
     Args:
-        peer: a program that measures the same sizes with another library; only for the former.
+        peer: a program that measures the same sizes with another library, for systems that have a
+            benchmark of their own.
 
     Raises:
         InputError: a peer is named where there is nothing to measure beside it.
     """
     chosen = load(scenario)
     problem = build(chosen)
-    if peer and problem.tasks is None:
+    benchmark = system_of(problem.kind).benchmark
+    if peer and benchmark is None:
         message = f"'{scenario}' is not measured beside another library"
-        raise InputError(
-            message, where="--reference-script", hint="leave it out, or name binary-hard"
-        )
-    found: dict[str, Any] = {
+        own = sorted(kind for kind, system in systems().items() if system.benchmark)
+        hint = f"leave it out, or name a scenario of the kind {' or '.join(own)}"
+        raise InputError(message, where="--reference-script", hint=hint)
+    result: dict[str, Any] = {
         "scenario": scenario,
         "machine": {
             "cores": cores(),
@@ -87,22 +91,29 @@ def bench(
             "edgewright": __version__,
         },
     }
-    if problem.tasks is not None:
-        return {**found, **measure_binary(scenario, _rate, on_progress, peer)}
+    if benchmark is not None:
+        plan = functools.partial(_plan, chosen, problem)
+        context = BenchContext(chosen, problem, plan, _rate, on_progress, peer)
+        return {**result, **benchmark(context)}
     on_progress("compile, cold and from the cache")
-    found["compile"] = measure_compile(scenario)
+    result["compile"] = measure_compile(scenario)
     on_progress("world alone")
-    found["world"] = measure_world(problem)
+    result["world"] = measure_world(problem)
     on_progress("training")
-    found["training"] = measure_training(scenario)
-    return found
+    result["training"] = measure_training(scenario)
+    return result
+
+
+def _plan(chosen: Scenario, problem: Problem, learner: str) -> LearnerPlan:
+    """Return a learner with the budget of a scenario."""
+    return build_learner(learner, chosen, problem, chosen.training.steps)
 
 
 def compile_training(scenario: str) -> dict[str, float]:
     """Return the seconds to have a training of the scenario's learner ready to run."""
     chosen = load(scenario)
     problem = build(chosen)
-    plan = build_learner(chosen.training.learner, chosen, problem.world, chosen.training.steps)
+    plan = _plan(chosen, problem, chosen.training.learner)
     arguments = (problem.params, problem.train_stream, plan.learner)
     started = time.perf_counter()
     training = init_training(jax.random.key(0), plan.train_world, *arguments)
@@ -179,7 +190,7 @@ def measure_training(scenario: str) -> dict[str, Any]:
     """
     chosen = load(scenario)
     problem = build(chosen)
-    plan = build_learner(chosen.training.learner, chosen, problem.world, chosen.training.steps)
+    plan = _plan(chosen, problem, chosen.training.learner)
     learner, world = plan.learner, plan.train_world
     arguments = (problem.params, problem.train_stream, learner)
     start = [init_training(jax.random.key(seed), world, *arguments) for seed in range(cores())]

@@ -8,7 +8,7 @@ absent for a single decision maker. ``check_world``, ``check_policy`` and ``chec
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from edgewright.core.records import Array, Decision, Outcome, Trajectory
 from edgewright.core.spaces import Box, Space
@@ -123,6 +123,87 @@ class Policy(Protocol):
 
     def act(self, key: Key, carry: Any, observation: Any, /) -> tuple[Any, Decision]:
         """Return the next memory and a decision of shape ``[*agents]``."""
+        ...
+
+
+@runtime_checkable
+class PerAgentPolicy(Protocol):
+    """A policy that holds one policy for each agent, each of which can be deployed by itself."""
+
+    @property
+    def devices(self) -> int:
+        """Number of agents, and of policies."""
+        ...
+
+    def alone(self, device: int) -> Policy:
+        """Return the policy of one agent, counted from 0."""
+        ...
+
+
+class Client(Protocol):
+    """What one of many clients does with the model that it downloads."""
+
+    def update(self, key: Key, model: Any, examples: Any) -> tuple[Any, dict[str, Array]]:
+        """Train on the client's own examples; they never leave it.
+
+        Args:
+            key: consumed.
+            model: what was downloaded, a pytree.
+            examples: the client's data, or what makes it.
+
+        Returns:
+            what is uploaded, of one structure for all clients, and scalars to log.
+        """
+        ...
+
+
+class Server(Protocol):
+    """What a server does with the uploads of its clients."""
+
+    def model(self, state: Any) -> Any:
+        """Return what clients download."""
+        ...
+
+    def aggregate(self, state: Any, uploads: Any) -> Any:
+        """Return the state after one round with uploads of leaves ``[clients, ...]``."""
+        ...
+
+    def traffic_bytes(self, model: Any) -> int:
+        """Return the bytes of one round: downloads and uploads of all its clients."""
+        ...
+
+
+class MetaLearner(Client, Server, Protocol):
+    """A learner of many tasks: each round, one client in each of some tasks, and a server.
+
+    The state that ``init`` returns is the server's; everything that changes lives in it.
+    """
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks in a round, one client in each."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """Slots that a client plays in a round."""
+        ...
+
+    @property
+    def labels(self) -> str:
+        """Who labels a slot: ``"critic"``, the best own proposal, or ``"optimum"``."""
+        ...
+
+    def fitted(self, observations: Box) -> MetaLearner:
+        """Return the learner with the constants of a world's observations."""
+        ...
+
+    def init(self, key: Key, observations: Box, /) -> Any:
+        """Return the server's state before its first round. Consumes ``key``."""
+        ...
+
+    def proposer(self, network: Any) -> Policy:
+        """Return a network as a policy that proposes actions."""
         ...
 
 

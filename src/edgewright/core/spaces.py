@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,10 +36,16 @@ class Discrete:
 
 @dataclass(frozen=True)
 class Box:
-    """Real numbers of shape ``shape``, usually between ``low`` and ``high`` (bounds may be inf)."""
+    """Real numbers of shape ``shape``, usually between ``low`` and ``high`` (bounds may be inf).
 
-    low: float
-    high: float
+    Attributes:
+        low, high: one bound for all entries, or a tuple with one for each entry of the last axis.
+        names: of the entries of the last axis, with their units.
+        features: the table that describes an observation; see :meth:`of`.
+    """
+
+    low: float | tuple[float, ...]
+    high: float | tuple[float, ...]
     shape: tuple[int, ...]
     names: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
@@ -54,20 +59,26 @@ class Box:
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest value of each column, float32 ``[shape[-1]]``."""
+        """Least and greatest value of each entry of the last axis, float32 ``[shape[-1]]``.
+
+        A space of shape ``()`` has bounds of shape ``()``.
+        """
         ends = [one.bounds for one in self.features for _ in one.columns]
-        ends = ends or [(self.low, self.high)] * self.shape[-1]
-        return np.array(ends, np.float32)[:, 0], np.array(ends, np.float32)[:, 1]
+        low, high = zip(*ends, strict=True) if ends else (self.low, self.high)
+        entries = self.shape[-1:]
+        low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
+        return np.broadcast_to(low, entries), np.broadcast_to(high, entries)
 
     def sample(self, key: Array) -> Array:
         """Draw uniformly between finite bounds, normally otherwise. Consumes ``key``."""
-        if math.isfinite(self.low) and math.isfinite(self.high):
-            return jax.random.uniform(key, self.shape, minval=self.low, maxval=self.high)
+        low, high = (np.asarray(bound, np.float32) for bound in (self.low, self.high))
+        if np.all(np.isfinite(low)) and np.all(np.isfinite(high)):
+            return jax.random.uniform(key, self.shape, minval=low, maxval=high)
         return jax.random.normal(key, self.shape)
 
     def contains(self, value: object) -> bool:
         """Say whether ``value`` has the right shape, is finite and lies within the bounds."""
-        array, (low, high) = np.asarray(value), self.bounds if self.shape else (self.low, self.high)
+        array, (low, high) = np.asarray(value), self.bounds
         return bool(
             array.shape == self.shape
             and np.all(np.isfinite(array))

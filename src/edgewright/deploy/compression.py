@@ -83,7 +83,7 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         problem = build(whole, data).only(facts["task"], episodes)
     world = problem.world
     if "learner" in facts:
-        world = world_of_learner(facts["learner"], problem.world, problem.kind)
+        world = world_of_learner(facts["learner"], problem)
     inputs = evaluation_inputs(scenario, problem)
     return Setting(scenario, problem, world, inputs, scenario.evaluation.episodes)
 

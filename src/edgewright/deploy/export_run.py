@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgewright.agents.independent import EachPolicy
 from edgewright.bundle import Bundle, Interface
 from edgewright.bundle.bundle import save
 from edgewright.core.errors import InputError
-from edgewright.core.protocols import Policy
+from edgewright.core.protocols import PerAgentPolicy, Policy
 from edgewright.core.version import __version__
 from edgewright.deploy.rollouts import AnyAction, Mixed, watch
 from edgewright.export.heads import Head, head_for
@@ -25,7 +24,6 @@ from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
-from edgewright.systems.binary.trainer import Start
 from edgewright.systems.registry import system_of
 from edgewright.training import store
 from edgewright.training.runs import Run, load_run
@@ -62,13 +60,14 @@ def export_run(
         hint = f"its seeds are 0 to {run.request.seeds - 1}"
         raise InputError(message, where=str(folder), hint=hint)
     problem = dataclasses.replace(run.problem, world=run.plan.world)
-    policy, explorer, own = _policies(run, seed, task)
-    if isinstance(policy, EachPolicy) or device is not None:
+    deployable = run.trainer.deployable(run.trainings[seed], task)
+    policy, own = deployable.greedy, deployable.task
+    if isinstance(policy, PerAgentPolicy) or device is not None:
         policy = _of_device(policy, device)
     if own is not None:
         problem = problem.only(own)
     head = head_for(policy, head_in(problem))
-    interface = interface_in(problem, explorer, head, device)
+    interface = interface_in(problem, deployable.exploring, head, device)
     result = folder / "result.json"
     scores = store.read_json(result, "result") if result.exists() else {}
     if problem.tasks is not None or device is not None:
@@ -85,34 +84,13 @@ def export_run(
     return export_policy(out, policy, problem, interface, facts, rules, litert)
 
 
-def _policies(run: Run, seed: int, task: int | None) -> tuple[Any, Any, int | None]:
-    """Return the policy of a seed, the exploring one, and the index of its task.
-
-    Raises:
-        InputError: a task is named, and the run has one network for all.
-    """
-    found = run.trainer.policy_entry(run.trainings[seed])[0]
-    if isinstance(found, Start) and not found.shared:
-        own = task or 0
-        policy = found.policy(own)
-        return policy, policy, own
-    if task is not None:
-        message = "the run learned one network, not one for each task"
-        raise InputError(message, where="--task", hint="leave the option out")
-    if isinstance(found, Start):
-        policy = found.policy(0)
-        return policy, policy, None
-    learner, state = run.plan.learner, run.trainings[seed].learner
-    return learner.policy(state, explore=False), learner.policy(state, explore=True), None
-
-
 def _of_device(policy: Any, device: int | None) -> Any:
     """Return the policy of one device of a run that learned one for each.
 
     Raises:
         InputError: none is named, or the run has one policy for all.
     """
-    if not isinstance(policy, EachPolicy):
+    if not isinstance(policy, PerAgentPolicy):
         message = "the run learned one policy for all devices, not one for each"
         raise InputError(message, where="--device", hint="leave the option out")
     if device is None:

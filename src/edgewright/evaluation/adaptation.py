@@ -16,11 +16,10 @@ from edgewright.core.errors import InputError
 from edgewright.evaluation import statistics
 from edgewright.evaluation.compare import seeds_of
 from edgewright.loops.adapt import Scores, adapt_all
+from edgewright.loops.initialisation import Initialisation, adaptation_key
 from edgewright.scenarios.build import build
-from edgewright.systems.binary.held_out import draw_exams, is_exact
-from edgewright.systems.binary.trainer import Start, adaptation_key
 from edgewright.systems.system import PolicyEntry, Problem
-from edgewright.training.runs import load_run
+from edgewright.training.runs import evaluation_inputs, load_run
 
 LEVEL = 0.99
 """What MRL wants to reach."""
@@ -67,7 +66,7 @@ def curves(
     found = []
     for seed, policy_entry in enumerate(policy_entries):
         start = policy_entry.policy
-        if not isinstance(start, Start):
+        if not isinstance(start, Initialisation):
             message = f"'{policy_entry.name}' does not adapt"
             raise InputError(message, where="--adapt-steps", hint="leave the option out")
         if shots > start.learner.buffer_size:
@@ -172,7 +171,7 @@ def evaluate_run(
         raise InputError(message, where="--adapt-steps", hint="leave the option out")
     run = load_run(Path(folder), data)
     policy_entries = seeds_of(run, problem)
-    exams = draw_exams(scenario.evaluation, problem)
+    exams = evaluation_inputs(scenario, problem)
     found = curves(policy_entries, problem, exams, steps, shots)
     return {
         "run": folder,
@@ -181,7 +180,7 @@ def evaluate_run(
         "seeds": len(policy_entries),
         "scenarios": problem.tasks.test.count,
         "exam_slots": problem.horizon,
-        "optimum": "exact optimum" if is_exact(problem.world) else "convex bound (at least)",
+        "optimum": "exact optimum" if exams.exact else "convex bound (at least)",
         "proposals": found.proposals,
         "shots": shots or None,
         "training_slots": run.request.steps,

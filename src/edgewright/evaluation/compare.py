@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.agents.independent import Independent
 from edgewright.core.errors import InputError, nearest
+from edgewright.core.protocols import PerAgentPolicy
 from edgewright.evaluation import statistics
 from edgewright.loops.evaluate import EpisodeBatch
 from edgewright.scenarios.build import Problem, build, learner_names
@@ -110,7 +110,7 @@ def gather(
     plan = scenario.evaluation
     needed = ["random", plan.baseline, plan.reference]
     system = system_of(problem.kind)
-    trained = learner_names(problem.world, problem.kind) if system.trains else []
+    trained = learner_names(problem) if system.trains else []
     names = policies or [*baseline_names(problem), *system.trains]
     names = [*dict.fromkeys([*names, *needed])]
     order = {name: place for place, name in enumerate(baseline_names(problem))}
@@ -144,7 +144,7 @@ def bundled(file: str, problem: Problem) -> PolicyEntry:
     trained, facts = bundle.facts["scenario"].get("world"), bundle.facts["provenance"]
     world, same = problem.world, isinstance(trained, dict) and trained.get("kind") == problem.kind
     if same and "learner" in facts:
-        played = world_of_learner(facts["learner"], problem.world, problem.kind)
+        played = world_of_learner(facts["learner"], problem)
         world = system_of(problem.kind).transfer_world(played, problem)
     asked = [field.name for field in bundle.interface.fields]
     given = field_names(world.observation_space(problem.params), bundle.interface.joint)
@@ -183,13 +183,13 @@ def seeds_of(run: Run, problem: Problem) -> list[PolicyEntry]:
         world = system_of(problem.kind).transfer_world(run.plan.world, problem)
     except InputError as error:
         raise InputError(error.message, where=run.request.learner, hint=error.hint) from None
-    learner = run.plan.learner
-    trained, asked = run.problem.world, problem.world
-    if isinstance(learner, Independent) and trained.devices != asked.devices:
-        message = f"the run holds a policy for each of {trained.devices} devices; the scenario has"
-        hint = "one policy for all devices, as of se-ppo, fits any number of them"
-        raise InputError(f"{message} {asked.devices}", where=run.request.learner, hint=hint)
     policies = [run.trainer.policy_entry(training)[0] for training in run.trainings]
+    agents = problem.world.observation_space(problem.params).shape[:-1]
+    for policy in policies:
+        if isinstance(policy, PerAgentPolicy) and (policy.devices,) != agents:
+            message = f"the run holds a policy for each of {policy.devices} devices; the scenario"
+            hint = "one policy for all devices, as of se-ppo, fits any number of them"
+            raise InputError(f"{message} has {agents[0]}", where=run.request.learner, hint=hint)
     return [PolicyEntry(run.request.learner, "learned", p, None, world) for p in policies]
 
 

@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.protocols import Stream, World
-from edgewright.core.records import Array, record
-from edgewright.loops.meta import Tasks, repeated
+from edgewright.core.records import Array, record, static
+from edgewright.loops.meta import Tasks
+from edgewright.loops.repeat import repeated
 from edgewright.loops.search import BestOfCandidates, label, prices
 
 
@@ -25,6 +26,7 @@ class HeldOutSet:
 
     rows: Any
     optimum: Array  # [S]
+    exact: bool = static(default=True)  # whether ``optimum`` is reached, or only a bound below
 
 
 @record

@@ -113,8 +113,9 @@ def summarise(played: EpisodeBatch, post_termination_reward: Array) -> dict[str,
 
     ``reward`` is the mean over the *whole* horizon, where every slot after an episode's end counts
     as its worst slot so far, and at most ``post_termination_reward``: dying early cannot pay.
-    All other metrics are means over the tasks served. ``slots`` and ``terminated`` say how long it
-    lasted and whether it ended badly.
+    All other metrics are means over slots and agents, weighted by the metric that the world's
+    metrics name in ``WEIGHT`` (e.g. tasks served); that one is a mean over slots. ``slots`` and
+    ``terminated`` say how long it lasted and whether it ended badly.
     """
 
     def over_agents(values: Array) -> Array:
@@ -131,18 +132,20 @@ def summarise(played: EpisodeBatch, post_termination_reward: Array) -> dict[str,
         "slots": slots.astype(jnp.float32),
         "terminated": jnp.any(played.terminated, axis=0).astype(jnp.float32),
     }
-    served = getattr(played.metrics, "served", jnp.ones_like(played.metrics.reward))
-    served = served * played.alive.reshape(*played.alive.shape, *[1] * (served.ndim - 2))
-    tasks = jnp.sum(over_agents(served), axis=0)
+    named = getattr(played.metrics, "WEIGHT", None)
+    weight = getattr(played.metrics, named) if named else jnp.ones_like(played.metrics.reward)
+    weight = weight * played.alive.reshape(*played.alive.shape, *[1] * (weight.ndim - 2))
+    total_weight = jnp.sum(over_agents(weight), axis=0)
     for field in dataclasses.fields(played.metrics):
         values = getattr(played.metrics, field.name)
         if values.dtype == bool:  # a flag becomes a share of the tasks
             values = values.astype(jnp.float32)
         if field.name in result or not jnp.issubdtype(values.dtype, jnp.floating):
             continue
-        total = jnp.sum(over_agents(values * served), axis=0)
-        result[field.name] = total / jnp.maximum(tasks, 1e-9)
-    result["served"] = tasks / jnp.maximum(slots, 1)
+        total = jnp.sum(over_agents(values * weight), axis=0)
+        result[field.name] = total / jnp.maximum(total_weight, 1e-9)
+    if named:
+        result[named] = total_weight / jnp.maximum(slots, 1)
     return result
 
 

@@ -1,6 +1,6 @@
-"""Meta-training: rounds between a server and devices that live in different hidden scenarios.
+"""Meta-training: rounds between a server and devices, each of which has a task of its own.
 
-The server keeps an initialisation; in each round some scenarios are drawn, one device in each
+The server keeps an initialisation; in each round some tasks are drawn, one device in each
 downloads it, plays and trains on its own slots, and uploads. What a device does and what a server
 does are methods of the learner; this loop knows protocols only. All devices of a round are one
 ``vmap``, all rounds one jit.
@@ -8,27 +8,46 @@ does are methods of the learner; this loop knows protocols only. All devices of 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.protocols import Policy, Stream, World
+from edgewright.core.protocols import MetaLearner, Policy, Stream, World
 from edgewright.core.records import Array, Labelled, record
+from edgewright.loops.repeat import repeated
 from edgewright.loops.search import BestOfCandidates, label
+
+Label = Callable[[Array, Any, Any], Labelled]
+"""(key, network, rows of inputs) to labelled slots: plays on the device."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceSlots:
+    """The slots of one device.
+
+    Attributes:
+        label: plays and labels slots with a given network; nothing flows back through it.
+        rows: inputs ``[slots, ...]`` of this device's own slots.
+    """
+
+    label: Label
+    rows: Any
 
 
 class Tasks(Protocol):
-    """Hidden scenarios. A pytree."""
+    """Tasks that share a world and differ in its numbers. A pytree."""
 
     @property
     def params(self) -> Any:
-        """Numbers of each scenario, leaves ``[count, ...]``."""
+        """Numbers of each task, leaves ``[count, ...]``."""
         ...
 
     def stream(self, params: Any) -> Stream[Any]:
-        """Return what arrives from outside in one scenario."""
+        """Return the inputs that arrive from outside in one task."""
         ...
 
 
@@ -46,7 +65,7 @@ def first_rows(stream: Stream[Any], key: Array, length: int) -> Any:
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
-def init_training(key: Array, world: World, tasks: Tasks, learner: Any) -> MetaTraining:
+def init_training(key: Array, world: World, tasks: Tasks, learner: MetaLearner) -> MetaTraining:
     """Return the training before its first round. Consumes ``key``."""
     init_key, key = jax.random.split(key)
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
@@ -58,7 +77,7 @@ def init_training(key: Array, world: World, tasks: Tasks, learner: Any) -> MetaT
 def advance(
     world: World,
     tasks: Tasks,
-    learner: Any,
+    learner: MetaLearner,
     teacher: Policy | None,
     training: MetaTraining,
     iterations: Array,
@@ -85,33 +104,20 @@ def advance(
             if learner.labels == "optimum":
                 assert teacher is not None
                 return label(key, world, params, teacher, rows)[0]
-            own = BestOfCandidates(proposer=fitted.base.proposer(network), world=world)
+            own = BestOfCandidates(proposer=fitted.proposer(network), world=world)
             return label(key, world, params, own, rows)[0]
 
-        return fitted.device(device_key, initial, labelled, rows)
+        return fitted.update(device_key, initial, DeviceSlots(label=labelled, rows=rows))
 
     def once(training: MetaTraining) -> tuple[MetaTraining, dict[str, Array]]:
         choice_key, round_key, key = jax.random.split(training.key, 3)
         chosen = jax.random.choice(choice_key, count, (learner.tasks,), replace=False)
-        initial = training.server.initial  # download
+        initial = learner.model(training.server)  # download
         keys = jax.random.split(round_key, learner.tasks)
         uploads, logs = jax.vmap(device, in_axes=(0, 0, None))(keys, chosen, initial)
-        server = learner.outer(training.server, uploads)
+        server = learner.aggregate(training.server, uploads)
         traffic = jnp.float32(learner.traffic_bytes(initial))
         log = {name: jnp.mean(leaf) for name, leaf in logs.items()}
         return MetaTraining(server=server, key=key), {**log, "traffic_bytes": traffic}
 
     return repeated(once, training, iterations, chunk)
-
-
-def repeated(once: Any, training: Any, iterations: Array, chunk: int) -> Any:
-    """Return ``once`` done ``iterations`` times, and its logs ``[chunk]``."""
-    shapes = jax.eval_shape(once, training)[1]
-    empty = {name: jnp.zeros(chunk, leaf.dtype) for name, leaf in shapes.items()}
-
-    def body(index: Array, carry: Any) -> Any:
-        training, logs = carry
-        training, log = once(training)
-        return training, {name: logs[name].at[index].set(log[name]) for name in logs}
-
-    return jax.lax.fori_loop(0, iterations, body, (training, empty))

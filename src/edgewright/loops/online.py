@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Learner, Stream, World
 from edgewright.core.records import Array, record
+from edgewright.loops.repeat import repeated
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
 
 
@@ -75,12 +76,4 @@ def advance(
         }
         return Training(learner=state, envs=envs, stream=carry, key=key), log
 
-    shapes = jax.eval_shape(once, training)[1]
-    empty = {name: jnp.zeros(chunk, leaf.dtype) for name, leaf in shapes.items()}
-
-    def body(index: Array, carry: Any) -> Any:
-        training, logs = carry
-        training, log = once(training)
-        return training, {name: logs[name].at[index].set(log[name]) for name in logs}
-
-    return jax.lax.fori_loop(0, iterations, body, (training, empty))
+    return repeated(once, training, iterations, chunk)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.scenarios.learners import LEARNER_KINDS, LearnerPlan, build_learner, learner_names
+from edgewright.scenarios.learners import build_learner, learner_names
 from edgewright.scenarios.load import identity
 from edgewright.specs.inputs import PROCESS_KINDS, entries, fingerprint, is_recorded
 from edgewright.specs.schema import Scenario
+from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.registry import system_of
-from edgewright.systems.system import Problem, System
+from edgewright.systems.system import System
 
 
 def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Problem:
@@ -43,7 +44,6 @@ def _check_fixed_inputs(scenario: Scenario[Any, Any, Any], system: System) -> No
 
 
 __all__ = [
-    "LEARNER_KINDS",
     "PROCESS_KINDS",
     "LearnerPlan",
     "Problem",

@@ -1,71 +1,31 @@
-"""Learners by name: settings from ``data/learners.toml``, with the scenario's own on top."""
+"""Learners by name: a class with settings from TOML, the scenario's ``[learner]`` table on top.
+
+General learners are in ``agents/learners.toml``, those of a system in ``learners.toml`` of its
+folder, those of a plug-in in the file that its system names or in :func:`register_learner`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import tomllib
-import typing
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
-from edgewright.agents.dqn import DQN
-from edgewright.agents.droo import Droo
-from edgewright.agents.independent import Independent
-from edgewright.agents.maml import Maml
-from edgewright.agents.ppo import PPO
-from edgewright.core import renamed
 from edgewright.core.errors import InputError, nearest
-from edgewright.core.protocols import Learner, World
+from edgewright.core.protocols import World
+from edgewright.core.settings import check_settings, settings_of
 from edgewright.specs.schema import Scenario
-from edgewright.systems.registry import system_of
+from edgewright.systems.problem import LearnerPlan, Problem
+from edgewright.systems.registry import system_of, systems
 
-SHARES = ("gamma", "gae_lambda", "warmup_fraction", "final_epsilon", "exploration_fraction")
-"""Settings of learners that lie between 0 and 1."""
+_OF_TABLE = ("learner", "extends", "around", "world", "train")
+"""Keys of an entry that are not settings of the learner."""
 
-MAX_SAMPLES = 2**20
-"""Samples of one update; the order of minibatches is computed in 32 bits."""
-
-_SIZES = ("num_envs", "rollout_steps", "batch_size")
-
-_FROM_WORLD = {"masked": "masked", "num_candidates": "devices"}
-"""Settings that are the world's own sizes and switches unless somebody sets them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Around:
-    """A learner around another one: a setting goes to whichever of the two has it."""
-
-    make: type
-    slot: str
-    inner: type
-
-    def __call__(self, **settings: Any) -> Any:
-        """Return the outer learner with the inner one in its slot."""
-        own = _own(self.make)
-        inner = {name: value for name, value in settings.items() if name not in own}
-        outer = {name: value for name, value in settings.items() if name in own}
-        return self.make(**{self.slot: self.inner(**inner)}, **outer)
-
-
-LEARNER_KINDS: dict[str, type | Around] = {
-    "ppo": PPO,
-    "dqn": DQN,
-    "droo": Droo,
-    "maml": Around(Maml, "base", Droo),
-}
-INDEPENDENT = "independent"
-"""The kind that gives every device an ``inner`` learner, of one of the kinds above, of its own."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LearnerPlan:
-    """A learner and the worlds it trains in and plays in."""
-
-    name: str
-    learner: Learner
-    train_world: World
-    world: World
+_registered: dict[str, dict[str, Any]] = {}
 
 
 def register_learner(name: str, make: type, **settings: Any) -> None:
@@ -77,154 +37,167 @@ def register_learner(name: str, make: type, **settings: Any) -> None:
     Raises:
         InputError: a shipped learner, or another class, has that name.
     """
-    if name in _shipped() or _ADDED.get(name, (make,))[0].__qualname__ != make.__qualname__:
+    known = _registered.get(name, {"learner": make})["learner"]
+    shipped = {one for kind in systems() for one in _table(kind)}
+    if name in shipped or known.__qualname__ != make.__qualname__:
         message = f"there is a learner '{name}' already"
         raise InputError(message, where="register_learner", hint="choose another name")
-    _ADDED[name] = (make, settings)
+    _registered[name] = {"learner": make, **settings}
 
 
-def learner_names(world: World | None = None, kind: str | None = None) -> list[str]:
-    """Return the names of all learners, or of those that can train in ``world`` of a system."""
-    table = _shipped()
-    if kind is not None:
-        kinds = system_of(kind).learner_kinds
-        table = {name: entry for name, entry in table.items() if entry["kind"] in kinds}
-    if world is not None:
-        sizes = _fields(world)
-        table = {
-            name: entry
-            for name, entry in table.items()
-            if {*entry.get("world", {}), *entry.get("train", {})} <= sizes
-            and (entry["kind"] != INDEPENDENT or "devices" in sizes)
-        }
-    return [*table, *_ADDED]
+def learner_names(problem: Problem | None = None) -> list[str]:
+    """Return the names of all learners, or of those that can learn a problem."""
+    if problem is None:
+        names = [name for kind in systems() for name in _table(kind)]
+        return [*dict.fromkeys([*names, *_registered])]
+    return [name for name in _entries(problem.kind) if not _misfit(name, problem)]
 
 
 def build_learner(
-    name: str, scenario: Scenario[Any, Any, Any], world: World, total_steps: float
+    name: str, scenario: Scenario[Any, Any, Any], problem: Problem, total_steps: float
 ) -> LearnerPlan:
     """Return a learner by name with the scenario's ``[learner]`` table on top.
 
     Raises:
-        InputError: no learner has that name (the nearest is offered), or a setting is unknown.
+        InputError: no learner has that name (the nearest is offered), it cannot learn the problem,
+            or a setting is unknown or does not fit the others.
     """
-    played = world_of_learner(name, world, scenario.world.kind)
-    make, settings, apart = _entry(name)
-    training = settings.pop("train", {})
-    settings.pop("world", None)
-    if "total_steps" in _settings(make):
+    world = world_of_learner(name, problem)
+    entry = _entry(name, problem.kind)
+    parts = _parts(name, problem.kind)
+    fields = {key: field for make in parts for key, field in settings_of(make).items()}
+    settings = _settings(name, problem.kind)
+    if "total_steps" in fields:
         settings["total_steps"] = float(total_steps)
-    for own, theirs in _FROM_WORLD.items():
-        if own in _settings(make) and theirs in _fields(world):
-            settings.setdefault(own, getattr(world, theirs))
+    defaults = system_of(problem.kind).learner_defaults(problem.world)
+    settings = {key: value for key, value in defaults.items() if key in fields} | settings
     settings |= scenario.learner
-    _check_settings(name, make, settings, 1 if apart else getattr(world, "devices", 1))
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    learner = make(**settings)
+    check_settings(name, fields, settings)
+    learner = _made(parts, settings)
+    check_sizes = getattr(learner, "check_sizes", None)
+    if check_sizes is not None:
+        check_sizes(world.observation_space(problem.params), world.action_space(problem.params))
     return LearnerPlan(
-        name=name,
-        learner=Independent(inner=learner) if apart else learner,
-        train_world=_changed(played, training),
-        world=played,
+        name=name, learner=learner, train_world=_changed(world, entry.get("train")), world=world
     )
 
 
-def world_of_learner(name: str, world: World, kind: str) -> World:
-    """Return a system's world as a learner by name plays in it, whatever the learner's sizes.
+def world_of_learner(name: str, problem: Problem) -> World:
+    """Return the world of a problem as a learner by name plays in it.
 
     Raises:
-        InputError: no learner of the system has that name; the nearest is offered.
+        InputError: no learner of the system has that name (the nearest is offered), or it cannot
+            learn the problem.
     """
-    names = learner_names(world, kind)
-    if name not in names:
-        of = f" for the system '{kind}'" if name in learner_names() else ""
-        raise InputError(f"there is no learner '{name}'{of}", hint=nearest(name, names))
-    return _changed(world, _entry(name)[1].get("world", {}))
+    entries = _entries(problem.kind)
+    if name not in entries:
+        of = f" for the system '{problem.kind}'" if name in learner_names() else ""
+        hint = nearest(name, learner_names(problem))
+        raise InputError(f"there is no learner '{name}'{of}", hint=hint)
+    reason = _misfit(name, problem)
+    if reason:
+        hint = f"learners that fit: {', '.join(learner_names(problem))}"
+        raise InputError(f"'{name}' cannot learn here: {reason}", where="learner", hint=hint)
+    return _changed(problem.world, _entry(name, problem.kind).get("world"))
 
 
-_ADDED: dict[str, tuple[type, dict[str, Any]]] = {}
+def learner_class(name: str, kind: str) -> type:
+    """Return the class of a learner of a system, the outer one of two."""
+    return _parts(name, kind)[0]
 
 
-def _entry(name: str) -> tuple[type | Around, dict[str, Any], bool]:
-    """Return the class, its settings, and whether every device has a learner of its own."""
-    if name in _ADDED:
-        return _ADDED[name][0], dict(_ADDED[name][1]), False
-    settings = dict(_shipped()[name])
-    kind = settings.pop("kind")
-    if kind == INDEPENDENT:
-        return LEARNER_KINDS[settings.pop("inner")], settings, True
-    return LEARNER_KINDS[kind], settings, False
+def _entries(kind: str) -> dict[str, dict[str, Any]]:
+    return {**_table(kind), **_registered}
 
 
 @functools.cache
-def _shipped() -> dict[str, dict[str, Any]]:
-    text = (resources.files("edgewright.systems") / "learners.toml").read_text()
-    return tomllib.loads(text)
+def _general() -> dict[str, dict[str, Any]]:
+    return tomllib.loads((resources.files("edgewright.agents") / "learners.toml").read_text())
 
 
-def _fields(thing: Any) -> set[str]:
-    return {field.name for field in dataclasses.fields(thing)}
+def _table(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the learners that come with a system, by name: general ones first."""
+    system = system_of(kind)
+    file: Traversable = resources.files("edgewright.systems") / kind / "learners.toml"
+    if system.learners is not None:
+        file = Path(system.learners)
+    own = tomllib.loads(file.read_text()) if file.is_file() else {}
+    return {**_general(), **own} if system.general_learners else own
 
 
-def _own(make: type) -> dict[str, tuple[Any, Any]]:
-    """Return default and type of every field of a learner that has a default."""
-    hints = typing.get_type_hints(make)
-    fields = dataclasses.fields(make)
-    missing = dataclasses.MISSING
-    fields = [f for f in fields if f.metadata.get("setting", True)]
-    return {f.name: (f.default, hints[f.name]) for f in fields if f.default is not missing}
+def _entry(name: str, kind: str) -> dict[str, Any]:
+    """Return the settings of a learner, those of what it extends below its own.
+
+    Raises:
+        InputError: it extends a learner that does not exist, or itself.
+    """
+    entries, chain = _entries(kind), [name]
+    while "extends" in entries[chain[-1]]:
+        above = entries[chain[-1]]["extends"]
+        if above not in entries or above in chain:
+            message = f"'{chain[-1]}' must extend another learner; got '{above}'"
+            hint = nearest(above, set(entries) - set(chain))
+            raise InputError(message, where=f"learners of '{kind}'", hint=hint)
+        chain.append(above)
+    return {key: value for one in reversed(chain) for key, value in entries[one].items()}
 
 
-def _settings(make: type | Around) -> dict[str, tuple[Any, Any]]:
-    """Return default and type of everything that may be set."""
-    return {**_own(make.inner), **_own(make.make)} if isinstance(make, Around) else _own(make)
+def _settings(name: str, kind: str) -> dict[str, Any]:
+    """Return the settings of a learner, those of an inner one below its own."""
+    entry = _entry(name, kind)
+    inner = _settings(entry["around"], kind) if "around" in entry else {}
+    return inner | {key: value for key, value in entry.items() if key not in _OF_TABLE}
 
 
-def _changed(world: Any, changes: dict[str, Any]) -> World:
+def _parts(name: str, kind: str) -> list[type]:
+    """Return the classes of a learner, the outer one first."""
+    entry = _entry(name, kind)
+    make = entry["learner"]
+    if isinstance(make, str):
+        module, _, attribute = make.partition(":")
+        make = getattr(importlib.import_module(module), attribute)
+    return [make, *(_parts(entry["around"], kind) if "around" in entry else [])]
+
+
+def _made(parts: list[type], settings: dict[str, Any]) -> Any:
+    """Return the learner; the field without a default of an outer class takes the inner one."""
+    outer, *inner = parts
+    own = {key: value for key, value in settings.items() if key in settings_of(outer)}
+    own = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
+    if inner:
+        rest = {key: value for key, value in settings.items() if key not in own}
+        own[_slot(outer)] = _made(inner, rest)
+    return outer(**own)
+
+
+def _slot(outer: Any) -> str:
+    fields = dataclasses.fields(outer)
+    return next(field.name for field in fields if field.default is dataclasses.MISSING)
+
+
+def _misfit(name: str, problem: Problem) -> str:
+    """Return why a learner with its default settings cannot learn a problem; empty if it can."""
+    entry = _entry(name, problem.kind)
+    known = {field.name for field in dataclasses.fields(problem.world)}
+    changed = {*entry.get("world", {}), *entry.get("train", {})}
+    if not changed <= known:
+        return f"its world has no {sorted(changed - known)[0]}"
+    learner = _made(_parts(name, problem.kind), _settings(name, problem.kind))
+    misfit = getattr(learner, "misfit", None)
+    if misfit is None:
+        return ""
+    world, params = problem.world, problem.params
+    return misfit(world.observation_space(params), world.action_space(params))
+
+
+def _changed(world: Any, changes: dict[str, Any] | None) -> World:
     return dataclasses.replace(world, **changes) if changes else world
 
 
-def _check_settings(name: str, make: type | Around, settings: dict[str, Any], devices: int) -> None:
-    """Refuse settings that the learner does not have, or that do not fit each other.
-
-    Args:
-        devices: whose samples go into one update of a network.
-    """
-    fields = _settings(make)
-    for key, value in settings.items():
-        where = f"learner.{key}"
-        if key not in fields:
-            raise InputError(
-                f"'{name}' has no such setting", where=where, hint=renamed.hint(key, fields)
-            )
-        default, hint = fields[key]
-        wanted = list if isinstance(default, tuple) else type(default)
-        fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
-        if not fits or (isinstance(value, bool) and wanted is not bool):
-            message = f"{value!r} is not of the kind of the default {default!r}"
-            raise InputError(message, where=where, hint="give a value of the same kind")
-        if wanted in (int, float) and not 0 <= value < float("inf"):
-            message = f"{value!r} is negative or not finite"
-            raise InputError(message, where=where, hint="give a positive value")
-        sizes = value if isinstance(value, list) else [value] if wanted is int else []
-        if any(not isinstance(size, int) or size < 1 for size in sizes):
-            raise InputError(
-                f"a size must be a whole number from 1; got {value!r}", where=where, hint="e.g. 64"
-            )
-        choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
-        if choices and value not in choices:
-            raise InputError(
-                f"there is no {value!r}", where=where, hint=nearest(str(value), choices)
-            )
-        if key in SHARES and not isinstance(value, list) and value > 1:
-            raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
-    sizes = {name: fields[name][0] if name in fields else 1 for name in _SIZES}
-    sizes |= {name: settings[name] for name in _SIZES if name in settings}
-    batch, size = sizes["num_envs"] * sizes["rollout_steps"] * devices, sizes["batch_size"]
-    samples = "num_envs * rollout_steps" + (" * devices" if devices > 1 else "")
-    if batch > MAX_SAMPLES:
-        message = f"{samples} = {batch} is above {MAX_SAMPLES}"
-        raise InputError(message, where="learner.rollout_steps", hint="lower one of them")
-    if make is PPO and (size < 1 or batch % size):
-        message = f"{size} does not divide {samples} = {batch}"
-        raise InputError(message, where="learner.batch_size", hint="choose a divisor")
+__all__ = [
+    "build_learner",
+    "learner_class",
+    "learner_names",
+    "register_learner",
+    "world_of_learner",
+]

@@ -155,7 +155,7 @@ class TrainingJob:
         run = load_run(desk.folder, desk.data)
         arrays = self.setup.measure(seeds_of(run, run.problem), scenario, desk.data)
         arrays |= learning_curves(desk.folder, request.numbers)
-        plan = build_learner(self.learner, scenario, run.problem.world, self.steps)
+        plan = build_learner(self.learner, scenario, run.problem, self.steps)
         kept = (
             "actor_learning_rate",
             "critic_learning_rate",

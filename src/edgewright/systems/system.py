@@ -15,49 +15,36 @@ import jax
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.core.protocols import Policy, Stream, World
-from edgewright.core.records import Array, record, static
+from edgewright.core.protocols import Policy, World
+from edgewright.core.records import Array
 from edgewright.loops.evaluate import EpisodeBatch, play, run_episodes_each, summarise
 from edgewright.loops.unroll import ObserveFn
 from edgewright.specs.schema import Evaluation, Inconsistency, Scenario
+from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.trainer import OnlineTrainer, Trainer, draw_inputs
 
 Group = Literal["rule", "oracle", "learned"]
 
 
-@record
-class Problem:
-    """A scenario come to life: the physics, its inputs for training and for evaluation.
+@dataclasses.dataclass(frozen=True)
+class BenchContext:
+    """What the benchmark of a system is given.
 
-    ``placement`` says where positions come from, ``"recorded"`` or ``"drawn"``; None without any.
-    Where a file describes a law of hidden scenarios instead of one, ``tasks`` holds those that
-    were drawn, and ``params`` and the streams are those of the first one of the evaluation.
+    Attributes:
+        scenario: the checked scenario file, and ``problem`` what was built from it.
+        plan: (name of a learner) to a learner of this scenario.
+        rate: (function of no arguments that returns arrays, ``least_s``) to its calls per second.
+        on_progress: called with the name of each part before it is measured.
+        reference_script: a program that measures the same sizes with another library: called with
+            a JSON object, it prints one. None if there is none.
     """
 
-    kind: str = static()
-    world: Any = static()  # the system's own class
-    horizon: int = static()
-    placement: str | None = static(default=None)
-    params: Any
-    train_stream: Stream[Any]
-    test_stream: Stream[Any]
-    tasks: Any = None
-
-    def only(self, index: int, count: int | None = None) -> Problem:
-        """Return the same with one hidden scenario of the evaluation in the place of all others.
-
-        Args:
-            count: copies of it to be evaluated in; as many as there were scenarios if None.
-        """
-        tasks = self.tasks.only(index, count)
-        params = tasks.test.one(0)
-        return dataclasses.replace(
-            self,
-            params=params,
-            train_stream=tasks.train.stream(params),
-            test_stream=tasks.test.stream(params),
-            tasks=tasks,
-        )
+    scenario: Any
+    problem: Problem
+    plan: Callable[[str], LearnerPlan]
+    rate: Callable[..., float]
+    on_progress: Callable[[str], None]
+    reference_script: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +92,10 @@ def _no_problems(scenario: Scenario[Any, Any, Any]) -> list[Inconsistency]:
 
 
 def _nothing(scenario: Any, data: str | None) -> dict[str, Any]:
+    return {}
+
+
+def _no_settings(world: Any) -> dict[str, Any]:
     return {}
 
 
@@ -164,8 +155,13 @@ class System:
         play: (policy entry, problem, those inputs, seed, post-termination reward) to metrics
             ``[E]`` of episodes, ``reward`` among them, and the episodes where there are some to
             look at.
-        learner_kinds: kinds of shipped learners that can learn it; a learner of yours may try any
-            system.
+        general_learners: whether the learners of ``agents/learners.toml`` are offered too, those
+            that fit its spaces.
+        learners: TOML file with the learners of a plug-in's system; a system in this package has
+            its own in ``learners.toml`` of its folder.
+        learner_defaults: (world) to settings that follow from its sizes, for learners that have
+            them; a scenario's ``[learner]`` table goes on top.
+        benchmark: what ``bench speed`` measures instead of compiling, the world and a training.
         termination_metrics: metrics of how episodes ended, shown beside the reward and the system's
             own.
         trains: learners that a comparison trains itself when no policies are named.
@@ -191,12 +187,15 @@ class System:
     metrics: tuple[Metric, ...] = ()
     inconsistencies: Callable[[Any], list[Inconsistency]] = _no_problems
     transfer_world: Callable[[World, Problem], World] = same_game
-    trainer: Callable[[Problem, Any, Evaluation], Trainer] = OnlineTrainer
+    trainer: Callable[[Problem, LearnerPlan, Evaluation], Trainer] = OnlineTrainer
     inputs: Callable[[Evaluation, Problem], Any] = draw_inputs
     play: Callable[
         [PolicyEntry, Problem, Any, int, float], tuple[dict[str, Array], EpisodeBatch | None]
     ] = evaluate_episodes
-    learner_kinds: tuple[str, ...] = ("ppo", "dqn", "independent")
+    general_learners: bool = True
+    learners: str | None = None
+    learner_defaults: Callable[[Any], dict[str, Any]] = _no_settings
+    benchmark: Callable[[BenchContext], dict[str, Any]] | None = None
     termination_metrics: tuple[str, ...] = ("slots", "terminated")
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
@@ -205,4 +204,13 @@ class System:
     presets: str | None = None
 
 
-__all__ = ["Group", "Metric", "PolicyEntry", "Problem", "System", "same_game"]
+__all__ = [
+    "BenchContext",
+    "Group",
+    "LearnerPlan",
+    "Metric",
+    "PolicyEntry",
+    "Problem",
+    "System",
+    "same_game",
+]

@@ -1,4 +1,4 @@
-"""Courses: how a learner of a system is trained, step by step, and how it is judged meanwhile.
+"""Trainers: how a learner of a system is trained, step by step, and how it is scored meanwhile.
 
 The run store, seeds side by side, resuming and logs (``training.runs``) are written against
 :class:`Trainer`. :class:`OnlineTrainer` is the usual one: one world, one set of numbers, episodes.
@@ -16,11 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
 from edgewright.core.records import Array
 from edgewright.loops.evaluate import episode_inputs, evaluate
 from edgewright.loops.online import advance, init_training
 from edgewright.specs.schema import Evaluation
+from edgewright.systems.problem import LearnerPlan, Problem
 
 Program = Callable[[Any, Array], tuple[Any, dict[str, Array]]]
 """(training, iterations) to the training after them and logs ``[chunk]``; compiled."""
@@ -58,13 +60,50 @@ class Trainer(Protocol):
         """Return the policy of a training as comparisons take it, and its world."""
         ...
 
+    def deployable(self, training: Any, task: int | None) -> Deployable:
+        """Return what is exported of a training.
+
+        Args:
+            task: index of the task whose network is asked for; None for the one there is.
+
+        Raises:
+            InputError: there is no such task, or there is one network for all.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployable:
+    """The policies of a training that an export needs.
+
+    Attributes:
+        greedy: what is exported.
+        exploring: what showed the training which observations there are.
+        task: index of the task that it was trained for; None if it serves all.
+    """
+
+    greedy: Any
+    exploring: Any
+    task: int | None = None
+
+
+def refuse_task(task: int | None) -> None:
+    """Refuse the index of a task where one network serves all tasks.
+
+    Raises:
+        InputError: one is given.
+    """
+    if task is not None:
+        message = "the run learned one network, not one for each task"
+        raise InputError(message, where="--task", hint="leave the option out")
+
 
 @dataclasses.dataclass(frozen=True)
 class OnlineTrainer:
     """Play and learn in one world: ``loops.online``."""
 
-    problem: Any
-    plan: Any
+    problem: Problem
+    plan: LearnerPlan
     evaluation: Evaluation
 
     @property
@@ -109,12 +148,22 @@ class OnlineTrainer:
         """Return the greedy policy."""
         return self.plan.learner.policy(training.learner, explore=False), self.plan.world
 
+    def deployable(self, training: Any, task: int | None) -> Deployable:
+        """Return the greedy and the exploring policy.
+
+        Raises:
+            InputError: a task is named.
+        """
+        refuse_task(task)
+        learner, state = self.plan.learner, training.learner
+        return Deployable(learner.policy(state, explore=False), learner.policy(state, explore=True))
+
     @property
     def _arguments(self) -> tuple[Any, Any, Any]:
         return self.problem.params, self.problem.train_stream, self.plan.learner
 
 
-def draw_inputs(plan: Evaluation, problem: Any) -> Any:
+def draw_inputs(plan: Evaluation, problem: Problem) -> Any:
     """Return the inputs of the scenario's evaluation episodes: the same for every policy."""
     return episode_inputs(
         jax.random.key(plan.seed),
@@ -125,4 +174,4 @@ def draw_inputs(plan: Evaluation, problem: Any) -> Any:
     )
 
 
-__all__ = ["OnlineTrainer", "Program", "Trainer", "draw_inputs"]
+__all__ = ["Deployable", "OnlineTrainer", "Program", "Trainer", "draw_inputs", "refuse_task"]

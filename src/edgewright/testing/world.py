@@ -170,7 +170,8 @@ def check_play(world: Any, params: Any, key: Array, steps: int) -> None:
         "truncated = (slot >= horizon) & ~terminated",
     )  # fmt: skip
     for what, values in (("observation", seen.observation), ("last one", seen.next_observation)):
-        inside = np.isfinite(values) & (values >= space.low) & (values <= space.high)
+        low, high = space.bounds
+        inside = np.isfinite(values) & (values >= low) & (values <= high)
         demand(
             inside.all(), f"{name}.observe", "every observation lies in observation_space",
             f"{int((~inside).sum())} numbers of the {what} outside [{space.low}, {space.high}] "

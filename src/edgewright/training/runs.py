@@ -98,7 +98,7 @@ def train(request: Request, out: Path, report: Report | None = None) -> dict[str
         InputError: the folder holds another run, or a checkpoint is not whole.
     """
     problem = build(request.scenario, request.data)
-    plan = build_learner(request.learner, request.scenario, problem.world, request.steps)
+    plan = build_learner(request.learner, request.scenario, problem, request.steps)
     for name in (request.scenario.evaluation.baseline, request.scenario.evaluation.reference):
         baseline(name, problem)  # a misspelt name is found before the training, not after
     trainer = course_of(request.scenario, problem, plan)
@@ -166,7 +166,7 @@ def load_run(folder: Path, data: str | None = None) -> Run:
         message = f"the run does not say its {error}"
         raise InputError(message, where=str(folder / "run.json")) from None
     problem = build(request.scenario, request.data)
-    plan = build_learner(request.learner, scenario, problem.world, request.steps)
+    plan = build_learner(request.learner, scenario, problem, request.steps)
     trainer = course_of(scenario, problem, plan)
     like = _empty(trainer.shapes())
     trainings = []
@@ -199,7 +199,7 @@ def train_here(
     Returns:
         for each seed a policy and its world, see :class:`edgewright.systems.trainer.Trainer`.
     """
-    plan = build_learner(name, scenario, problem.world, scenario.training.steps)
+    plan = build_learner(name, scenario, problem, scenario.training.steps)
     trainer = course_of(scenario, problem, plan)
     trainings = [trainer.init_training(jax.random.key(seed)) for seed in range(seeds)]
     needed = trainer.before_comparison(scenario.training.steps)

@@ -13,13 +13,13 @@ import numpy as np
 
 from edgewright.evaluation import adaptation
 from edgewright.loops.adapt import Scores, evaluate_informed_all
+from edgewright.loops.initialisation import Initialisation
 from edgewright.loops.search import BestOfCandidates, label
 from edgewright.scenarios.build import Problem, build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.studies.study import JobContext, JobResult
 from edgewright.systems.binary.held_out import draw_exams
-from edgewright.systems.binary.trainer import Start
 from edgewright.systems.system import PolicyEntry
 from edgewright.training import store
 from edgewright.training.runs import train_here
@@ -117,7 +117,7 @@ def kept(
 ) -> list[PolicyEntry]:
     """Return the starts that a job has kept, to adapt with other settings."""
     scenario, problem, _ = scene(preset, changes)
-    plan = build_learner(learner, scenario, problem.world, 1.0)
+    plan = build_learner(learner, scenario, problem, 1.0)
     base: Any = getattr(plan.learner, "base", plan.learner)
     shared = hasattr(plan.learner, "base")
     space = problem.world.observation_space(problem.params)
@@ -127,7 +127,7 @@ def kept(
     networks, _ = store.load_tree(folder / STARTS, like)
     base = dataclasses.replace(base, **(settings or {}))
     starts: list[Any] = [
-        Start(
+        Initialisation(
             network=jax.tree.map(lambda leaf, s=seed: leaf[s], networks),
             learner=base,
             shared=shared,
@@ -154,7 +154,7 @@ def _adapted(
 def speed(desk: JobContext, preset: str) -> JobResult:
     """Return microseconds per decision of a batch of slots: ``[policies, repeats]``."""
     scenario, problem, exams = scene(preset, {})
-    learner: Any = build_learner("droo", scenario, problem.world, 1.0).learner
+    learner: Any = build_learner("droo", scenario, problem, 1.0).learner
     world, params = problem.world, problem.tasks.test.one(0)
     rows = jax.tree.map(lambda leaf: leaf[0], exams.rows)
     space = world.observation_space(params)

@@ -17,10 +17,10 @@ import numpy as np
 from edgewright.core.protocols import World
 from edgewright.core.records import Array
 from edgewright.loops.adapt import HeldOutSet, Scores, adapt, init_device
+from edgewright.loops.initialisation import Initialisation, adaptation_key
 from edgewright.loops.meta import Tasks
 from edgewright.papers.mrl.measuring import columns, kept, scene
 from edgewright.studies.study import JobContext, JobResult
-from edgewright.systems.binary.trainer import Start, adaptation_key
 
 IN_A_ROW = 4
 """Scenarios that a device goes through: three switches."""
@@ -85,7 +85,7 @@ def switches(
         told = jnp.asarray(restart)
         for seed, one in enumerate(kept(desk.folders[start], learner, preset, changes, seeds)):
             own = one.policy
-            assert isinstance(own, Start)
+            assert isinstance(own, Initialisation)
             networks = own.networks(tasks.count)
             found.append(
                 journeys(adaptation_key(seed), one.world, tasks, own.learner, networks, exams, told)

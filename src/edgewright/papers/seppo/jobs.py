@@ -16,7 +16,7 @@ from edgewright.papers.seppo.view import (
     arm,
     rule,
 )
-from edgewright.scenarios.build import build_learner
+from edgewright.scenarios.build import build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.studies.jobs import (
     HyperparameterSelection,
@@ -27,7 +27,6 @@ from edgewright.studies.jobs import (
     episodes,
 )
 from edgewright.studies.study import Job, Plan
-from edgewright.systems.aigc import AigcWorld
 
 COMPARED = ("se-ppo", "ppo", "a2c", "dqn")
 """Learners of Figs 5 to 9."""
@@ -175,7 +174,8 @@ def rates(plan: Plan, size: Size, setting: str, name: str) -> TrainingJob:
 
 def default_rates(learner: str) -> dict[str, float]:
     """Return a learner's rates as ``learners.toml`` has them."""
-    made = build_learner(learner, load("aigc-heavy"), AigcWorld(), 1e6).learner
+    scenario = load("aigc-heavy")
+    made = build_learner(learner, scenario, build(scenario), 1e6).learner
     names = ("actor_learning_rate", "critic_learning_rate", "learning_rate")
     return {name: float(getattr(made, name)) for name in names if hasattr(made, name)}
 

@@ -7,6 +7,8 @@ in ``docs/concepts/aigc.md``. Axes: ``M`` devices, ``N`` servers, ``k`` servers 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from edgewright.core.records import Array, record
 
 
@@ -77,7 +79,9 @@ class AigcState:
 
 @record
 class AigcMetrics:
-    """What happened in one slot, per device ``[M]``. Task averages weigh by ``served``."""
+    """What happened in one slot, per device ``[M]``. Averages over tasks weigh by ``served``."""
+
+    WEIGHT: ClassVar[str] = "served"
 
     reward: Array  # alpha (w_q quality - w_t delay / norm - w_e energy / norm), no terminal part
     delay_s: Array

@@ -40,7 +40,7 @@ def _drawn(key: Array, world: BinaryWorld, tasks: Any, slots: int) -> HeldOutSet
             return HeldOutSet(rows=rows, optimum=optimum(world, params, rows.gain))
         bound = functools.partial(lower_bound, world.objective)
         least = jax.vmap(lambda gain: bound(needs(params, gain)))(rows.gain)
-        return HeldOutSet(rows=rows, optimum=least)
+        return HeldOutSet(rows=rows, optimum=least, exact=False)
 
     keys = jax.random.split(key, tasks.count)
     return jax.lax.map(one, (keys, tasks.params))  # one by one: 2^N costs a slot are held at once

@@ -12,6 +12,7 @@ from edgewright.core.protocols import Policy
 from edgewright.core.records import Array
 from edgewright.loops import adapt
 from edgewright.loops.evaluate import full_information
+from edgewright.loops.initialisation import Initialisation, adaptation_key
 from edgewright.systems.binary import BinaryWorld
 from edgewright.systems.binary.baselines import (
     Fixed,
@@ -23,7 +24,7 @@ from edgewright.systems.binary.baselines import (
     check_size,
 )
 from edgewright.systems.binary.held_out import is_exact
-from edgewright.systems.binary.trainer import ADAPT_STEPS, Start, adaptation_key, judged
+from edgewright.systems.binary.trainer import ADAPT_STEPS, judged
 from edgewright.systems.system import Group, PolicyEntry, Problem
 
 USUAL = (
@@ -93,7 +94,7 @@ def play(
     A start adapts in each of them for 20 gradient steps first; a bundle decides as it is.
     """
     tasks, devices = problem.tasks.test, problem.world.devices
-    if isinstance(policy_entry.policy, Start):
+    if isinstance(policy_entry.policy, Initialisation):
         start: Any = policy_entry.policy
         found = adapt.adapt_all(
             adaptation_key(seed),

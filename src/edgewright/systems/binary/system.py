@@ -1,7 +1,8 @@
-"""Meta-learned binary offloading (MRL) as a system: hidden scenarios, starts, exams."""
+"""Meta-learned binary offloading (MRL) as a system: tasks, initialisations, held-out sets."""
 
 from __future__ import annotations
 
+from edgewright.systems.binary.bench import measure
 from edgewright.systems.binary.build import build, game
 from edgewright.systems.binary.held_out import bound, draw_exams
 from edgewright.systems.binary.policies import USUAL, play, policy, policy_names
@@ -52,6 +53,8 @@ SYSTEM = System(
     inputs=draw_exams,
     play=play,
     termination_metrics=(),
-    learner_kinds=("droo", "maml"),
+    general_learners=False,
+    learner_defaults=lambda world: {"masked": world.masked, "num_candidates": world.devices},
+    benchmark=measure,
     trains=TRAINED,
 )

@@ -1,8 +1,8 @@
-"""How a learner of the binary system is trained, and what comes of it.
+"""Two trainers of the binary system, for learners with and without meta-training.
 
-Two courses. A meta-learner trains its start in the training scenarios (``loops.meta``) and is
-judged by what that start becomes in scenarios it never saw. A plain learner (DROO) has no start to
-train: it lives in the scenarios of the evaluation from the first slot on.
+A meta-learner trains an initialisation on the training tasks (``loops.meta``); it is scored on
+tasks that the training never used, after it has adapted there. DROO has no meta-training phase: it
+trains online in each evaluation task, from random weights.
 """
 
 from __future__ import annotations
@@ -16,65 +16,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.agents.droo import Droo, RelaxedPolicy
 from edgewright.agents.maml import Maml
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
-from edgewright.core.records import Array, record, static
+from edgewright.core.records import Array
 from edgewright.core.spaces import Box
 from edgewright.loops import adapt, meta
+from edgewright.loops.initialisation import Initialisation, adaptation_key
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.binary.baselines import Optimum
 from edgewright.systems.binary.held_out import draw_exams
-from edgewright.systems.system import Problem
-from edgewright.systems.trainer import Program, Trainer
+from edgewright.systems.problem import LearnerPlan, Problem
+from edgewright.systems.trainer import Deployable, Program, Trainer, refuse_task
 
 ADAPT_STEPS = 20
 """Gradient steps in a new scenario before a start is scored: MRL's "within 20 steps"."""
-
-
-@record
-class Start:
-    """What a device begins with: the same network everywhere, or one for each scenario ``[E]``."""
-
-    network: Any
-    learner: Droo
-    shared: bool = static()
-
-    def policy(self, index: int) -> RelaxedPolicy:
-        """Return what a device of one scenario decides with, before it adapts any further.
-
-        Raises:
-            InputError: each scenario has its own network, and there is none of that number.
-        """
-        if self.shared:
-            return self.learner.proposer(self.network)
-        own = jax.tree.leaves(self.network)[0].shape[0]
-        if not 0 <= index < own:
-            message = f"the task must be from 0 to {own - 1}; got {index}"
-            raise InputError(message, where="--task", hint=f"give 0 to {own - 1}")
-        return self.learner.proposer(jax.tree.map(lambda leaf: leaf[index], self.network))
-
-    def networks(self, count: int) -> Any:
-        """Return a network for each of ``count`` scenarios, leaves ``[count, ...]``.
-
-        Raises:
-            InputError: each has its own, of another number of scenarios.
-        """
-        if self.shared:
-            return jax.tree.map(
-                lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), self.network
-            )
-        own = jax.tree.leaves(self.network)[0].shape[0]
-        if own != count:
-            message = f"the run learned in {own} scenarios of its own, and {count} are played here"
-            raise InputError(message, where="evaluation.episodes", hint=f"play {own} of them")
-        return self.network
-
-
-def adaptation_key(seed: int) -> Array:
-    """Return the key of the slots that devices adapt on: the same for every learner."""
-    return jax.random.fold_in(jax.random.key(90_001), seed)
 
 
 def judged(found: adapt.Scores, devices: int) -> dict[str, Array]:
@@ -96,21 +52,18 @@ def _means(found: dict[str, Array]) -> dict[str, float]:
     return {name: float(np.mean(np.asarray(value))) for name, value in found.items()}
 
 
-def trainer(problem: Problem, plan: Any, evaluation: Evaluation) -> Trainer:
+def trainer(problem: Problem, plan: LearnerPlan, evaluation: Evaluation) -> Trainer:
     """Return the course of a learner: by what it is.
 
     Raises:
         InputError: a size of the learner does not fit the scenario, or another of its sizes.
     """
     meta_learner = isinstance(plan.learner, Maml)
-    base = plan.learner.base if meta_learner else plan.learner
     if meta_learner and plan.learner.tasks > problem.tasks.train.count:
         count = problem.tasks.train.count
         message = f"{plan.learner.tasks} scenarios in a round, and {count} to train in"
         hint = "lower it, or raise params.train_scenarios"
         raise InputError(message, where="learner.tasks", hint=hint)
-    if isinstance(base, Droo):
-        _check_sizes(base, problem.world.devices)
     return (MetaTrainer if meta_learner else PerTaskTrainer)(problem, plan, evaluation)
 
 
@@ -119,28 +72,12 @@ def _space(world: World, problem: Problem) -> Box:
     return world.observation_space(problem.params)
 
 
-def _check_sizes(base: Droo, devices: int) -> None:
-    """Refuse more proposals than the quantiser has, and a memory that one step overfills."""
-    most = {"order": devices + 1, "noisy": 2 * devices + 2, "nearest": 2**devices}[base.quantiser]
-    if base.num_candidates > most:
-        message = f"{base.num_candidates} proposals are asked for"
-        hint = f"{devices} devices and quantiser = '{base.quantiser}' give {most} at most"
-        raise InputError(message, where="learner.num_candidates", hint=hint)
-    if base.rollout_steps > base.buffer_size:
-        message = (
-            f"{base.rollout_steps} slots of a step do not fit into a memory of {base.buffer_size}"
-        )
-        raise InputError(
-            message, where="learner.buffer_size", hint="raise it, or lower learner.rollout_steps"
-        )
-
-
 @dataclasses.dataclass(frozen=True)
 class MetaTrainer:
     """Rounds between a server and the devices of the training scenarios."""
 
     problem: Problem
-    plan: Any
+    plan: LearnerPlan
     evaluation: Evaluation
 
     @property
@@ -194,11 +131,21 @@ class MetaTrainer:
         """Return the rounds of ``steps``, rounded up."""
         return math.ceil(steps / self.steps)
 
-    def policy_entry(self, training: Any) -> tuple[Start, World]:
+    def policy_entry(self, training: Any) -> tuple[Initialisation, World]:
         """Return the start that the server has now."""
         network = training.server.initial.network
         base = self.plan.learner.base.fitted(_space(self.plan.world, self.problem))
-        return Start(network=network, learner=base, shared=True), self.plan.world
+        return Initialisation(network=network, learner=base, shared=True), self.plan.world
+
+    def deployable(self, training: Any, task: int | None) -> Deployable:
+        """Return the initialisation as a policy; it is its own exploring policy.
+
+        Raises:
+            InputError: a task is named.
+        """
+        refuse_task(task)
+        policy = self.policy_entry(training)[0].policy(0)
+        return Deployable(policy, policy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +153,7 @@ class PerTaskTrainer:
     """Devices that learn in the scenarios of the evaluation, from nothing."""
 
     problem: Problem
-    plan: Any
+    plan: LearnerPlan
     evaluation: Evaluation
 
     @property
@@ -251,9 +198,19 @@ class PerTaskTrainer:
         """Return none: what it can do in its first steps from nothing is compared."""
         return 0
 
-    def policy_entry(self, training: Any) -> tuple[Start, World]:
+    def policy_entry(self, training: Any) -> tuple[Initialisation, World]:
         """Return the networks that the devices have now."""
         network = training.learner.network
         learner = self.plan.learner.fitted(_space(self.plan.world, self.problem))
-        start = Start(network=network, learner=learner, shared=False)
+        start = Initialisation(network=network, learner=learner, shared=False)
         return start, self.plan.world
+
+    def deployable(self, training: Any, task: int | None) -> Deployable:
+        """Return the network of one task, the first one if ``task`` is None, as a policy.
+
+        Raises:
+            InputError: there is no such task.
+        """
+        index = task or 0
+        policy = self.policy_entry(training)[0].policy(index)
+        return Deployable(policy, policy, index)

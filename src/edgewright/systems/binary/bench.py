@@ -18,11 +18,11 @@ from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
 from edgewright.loops import adapt, meta
 from edgewright.loops.meta import first_rows
-from edgewright.scenarios.build import Problem, build, build_learner
-from edgewright.scenarios.load import load
 from edgewright.systems.binary import BinaryWorld, Needs, needs
 from edgewright.systems.binary.baselines import enumerate_actions
 from edgewright.systems.binary.build import sampler
+from edgewright.systems.problem import Problem
+from edgewright.systems.system import BenchContext
 
 DEVICES, STEPS = 1000, 20
 """Hidden scenarios that adapt side by side in one call, and gradient steps of each."""
@@ -31,32 +31,29 @@ ENUMERATED = 15
 """Devices of the enumeration that is timed: 2^15 actions in each of 1000 slots."""
 
 
-def measure_binary(
-    scenario: str, rate: Callable[..., float], on_progress: Callable[[str], None], peer: str | None
-) -> dict[str, Any]:
+def measure(context: BenchContext) -> dict[str, Any]:
     """Return rounds and gradient steps per second, enumeration time, and ratios to a peer.
 
-    Args:
-        rate: calls per second of a function that returns arrays.
-        peer: a program that measures the same sizes with another library, e.g.
-            ``benchmarks/mrl_torch.py``: called with a JSON object, it prints one.
+    The reference script is e.g. ``benchmarks/mrl_torch.py``.
+
+    Raises:
+        InputError: the reference script does not exist, fails or prints something else.
     """
+    problem, rate, peer = context.problem, context.rate, context.reference_script
     if peer and not Path(peer).is_file():
         hint = "e.g. benchmarks/mrl_torch.py of the source tree"
         raise InputError("there is no such file", where=f"--reference-script {peer}", hint=hint)
-    chosen = load(scenario)
-    problem = build(chosen)
-    on_progress("meta-training")
-    plan = build_learner("maml", chosen, problem.world, chosen.training.steps)
-    found: dict[str, Any] = {"meta_training": _meta(problem, plan, rate)}
-    on_progress("fine-tuning")
-    found["fine_tuning"] = _tuning(problem, plan.learner, rate)
-    on_progress("enumeration")
-    found["enumeration"] = _enumeration(chosen, rate)
+    context.on_progress("meta-training")
+    plan = context.plan("maml")
+    result: dict[str, Any] = {"meta_training": _meta(problem, plan, rate)}
+    context.on_progress("fine-tuning")
+    result["fine_tuning"] = _tuning(problem, plan.learner, rate)
+    context.on_progress("enumeration")
+    result["enumeration"] = _enumeration(context.scenario, rate)
     if peer:
-        on_progress(Path(peer).name)
-        found["peer"] = _peer(peer, problem, plan.learner, found)
-    return found
+        context.on_progress(Path(peer).name)
+        result["peer"] = _peer(peer, problem, plan.learner, result)
+    return result
 
 
 def _meta(problem: Problem, plan: Any, rate: Callable[..., float]) -> dict[str, Any]:

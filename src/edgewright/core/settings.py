@@ -1,0 +1,92 @@
+"""Settings of learners: which fields may be set from a file, their types and their limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Annotated, Any
+
+from edgewright.core import renamed
+from edgewright.core.errors import InputError, nearest
+from edgewright.core.records import Array
+
+Share = Annotated[Array | float, "share"]
+"""A number from 0 to 1."""
+
+MAX_SAMPLES = 2**20
+"""Samples of one update; the order of minibatches is computed in 32 bits."""
+
+
+def settings_of(make: type) -> dict[str, tuple[Any, Any]]:
+    """Return default and type of every field of ``make`` that may be set.
+
+    Those are the fields with a default, unless their metadata says ``setting = False``.
+    """
+    hints = typing.get_type_hints(make, include_extras=True)
+    return {
+        field.name: (field.default, hints[field.name])
+        for field in dataclasses.fields(make)
+        if field.default is not dataclasses.MISSING and field.metadata.get("setting", True)
+    }
+
+
+def check_settings(name: str, fields: dict[str, tuple[Any, Any]], given: dict[str, Any]) -> None:
+    """Check the settings of a learner one by one against the types of its fields.
+
+    Args:
+        name: of the learner, for messages.
+        fields: see :func:`settings_of`.
+
+    Raises:
+        InputError: a setting does not exist, or its value has another type or is out of range.
+    """
+    for key, value in given.items():
+        if key not in fields:
+            message, hint = f"'{name}' has no such setting", renamed.hint(key, fields)
+            raise InputError(message, where=f"learner.{key}", hint=hint)
+        _check(f"learner.{key}", value, *fields[key])
+
+
+def _check(where: str, value: Any, default: Any, hint: Any) -> None:
+    wanted = list if isinstance(default, tuple) else type(default)
+    fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
+    if not fits or (isinstance(value, bool) and wanted is not bool):
+        message = f"{value!r} is not of the kind of the default {default!r}"
+        raise InputError(message, where=where, hint="give a value of the same kind")
+    if wanted in (int, float) and not 0 <= value < float("inf"):
+        message = f"{value!r} is negative or not finite"
+        raise InputError(message, where=where, hint="give a positive value")
+    sizes = value if isinstance(value, list) else [value] if wanted is int else []
+    if any(not isinstance(size, int) or size < 1 for size in sizes):
+        message = f"a size must be a whole number from 1; got {value!r}"
+        raise InputError(message, where=where, hint="e.g. 64")
+    choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+    if choices and value not in choices:
+        raise InputError(f"there is no {value!r}", where=where, hint=nearest(str(value), choices))
+    if "share" in getattr(hint, "__metadata__", ()) and not isinstance(value, list) and value > 1:
+        raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
+
+
+def check_samples(learner: Any, agents: tuple[int, ...], batch_size: int | None = None) -> None:
+    """Check how many samples one update of a learner takes.
+
+    Args:
+        learner: with ``num_envs`` and ``rollout_steps``.
+        agents: the axes of the agents whose samples go into one network; ``()`` for one agent.
+        batch_size: samples of a minibatch, where it must divide all of them.
+
+    Raises:
+        InputError: there are more than :data:`MAX_SAMPLES`, or ``batch_size`` does not divide them.
+    """
+    devices = agents[0] if agents else 1
+    samples = learner.num_envs * learner.rollout_steps * devices
+    product = "num_envs * rollout_steps" + (" * devices" if devices > 1 else "")
+    if samples > MAX_SAMPLES:
+        message = f"{product} = {samples} is above {MAX_SAMPLES}"
+        raise InputError(message, where="learner.rollout_steps", hint="lower one of them")
+    if batch_size is not None and samples % batch_size:
+        message = f"{batch_size} does not divide {product} = {samples}"
+        raise InputError(message, where="learner.batch_size", hint="choose a divisor")
+
+
+__all__ = ["Share", "check_samples", "check_settings", "settings_of"]
