@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from edgewright.core.errors import CheckFailed, InputError
+from edgewright.core.errors import CheckFailed
 from edgewright.core.records import Array, Decision, Outcome, record
 from edgewright.core.spaces import Bits, Box, Discrete, Record, Simplex
 from edgewright.loops.unroll import init_rollout, next_rows, unroll
@@ -111,12 +111,3 @@ class Wrong:
 def test_a_part_that_is_not_legal_is_refused():
     with pytest.raises(CheckFailed, match="an action lies in action_space"):
         check_policy(Wrong(), CacheProbe(), PARAMS)
-
-
-def test_gymnasium_refuses_it_in_words():
-    gymnasium = pytest.importorskip("gymnasium")
-    assert gymnasium
-    from edgewright.adapters import spaces
-
-    with pytest.raises(InputError, match="must be an index or an array"):
-        spaces.actions(CacheProbe(), PARAMS)

@@ -80,8 +80,12 @@ class VectorStepper:
             self._next_row()
         return self._reset()
 
-    def step(self, actions: np.ndarray) -> StepResult:
-        """Step every copy with ``[N, *agents, ...]`` and reset those whose episode ended."""
+    def step(self, actions: Any) -> StepResult:
+        """Step every copy, and reset those whose episode ended.
+
+        Args:
+            actions: ``[N, *agents, ...]``, or a record of that.
+        """
         self._state, words = _advance(
             self.world,
             self._layouts,

@@ -87,8 +87,8 @@ class WorldEnv(gymnasium.Env):
             raise gymnasium.error.ResetNeeded(
                 "the episode is over, or none has begun: call reset()"
             )
-        batch = _actions(np.asarray(action)[None], batch_space(self.action_space, 1), self._agents)
-        seen = self._games.step(batch)
+        given = spaces.stacked([spaces.checked(action, self.action_space)])
+        seen = self._games.step(spaces.for_world(given, self._agents))
         terminated, truncated = bool(seen.terminated[0]), bool(seen.truncated[0])
         self._over = terminated or truncated
         metrics = _metrics(seen, self._agents)
@@ -153,8 +153,8 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         """Serve one slot in every copy."""
         if not self._games.started:
             raise gymnasium.error.ResetNeeded("no episode has begun: call reset()")
-        batch = _actions(np.asarray(actions), self.action_space, self._agents)
-        seen = self._games.step(batch)
+        given = spaces.checked(actions, self.action_space, "the actions")
+        seen = self._games.step(spaces.for_world(given, self._agents))
         return (
             _squeezed(seen.observation, self._agents).copy(),
             _squeezed(seen.reward, self._agents).copy(),
@@ -198,15 +198,6 @@ def _single(world: World, params: Any) -> tuple[int, ...]:
 
 def _number(generator: np.random.Generator) -> int:
     return int(generator.integers(NUMBERS))
-
-
-def _actions(given: np.ndarray, space: gymnasium.Space, agents: tuple[int, ...]) -> np.ndarray:
-    """Return ``[N, *agents, ...]`` as the world wants it."""
-    if not space.contains(given):
-        hint = "draw one with action_space.sample() to see its form"
-        raise InputError(f"the action must be in {space}; got {given!r}", where="step", hint=hint)
-    kind = np.int32 if np.issubdtype(given.dtype, np.integer) else np.float32
-    return given.astype(kind).reshape(given.shape[0], *agents, *given.shape[1:])
 
 
 def _squeezed(values: np.ndarray, agents: tuple[int, ...]) -> np.ndarray:

@@ -60,7 +60,8 @@ class Layout:
             else jax.lax.bitcast_convert_type(leaf, jnp.uint32)
             for leaf in map(jnp.asarray, jax.tree.leaves(tree))
         ]
-        return jnp.concatenate([word.reshape(-1) for word in words])
+        empty = jnp.zeros(0, jnp.uint32)  # a world may have no numbers, or no state
+        return jnp.concatenate([empty, *(word.reshape(-1) for word in words)])
 
     def unpack(self, words: Array) -> Any:
         """Return the record of words ``[size]``."""

@@ -118,17 +118,18 @@ class WorldParallelEnv(ParallelEnv):
     def _each(self, values: np.ndarray) -> dict[str, np.ndarray]:
         return {agent: values[place].copy() for place, agent in enumerate(self.possible_agents)}
 
-    def _joint(self, actions: dict[str, Any]) -> np.ndarray:
-        """Return ``[1, M, ...]`` of every agent's action, in order."""
+    def _joint(self, actions: dict[str, Any]) -> Any:
+        """Return every agent's action, in order: ``[1, M, ...]``, or a record of that."""
         for agent in self.agents:
             if agent not in actions:
                 hint = "give one action for every name in env.agents"
                 raise InputError(f"the action of '{agent}' is missing", where="step", hint=hint)
-            if not self.action_spaces[agent].contains(actions[agent]):
-                space = self.action_spaces[agent]
-                message = f"the action of '{agent}' must be in {space}; got {actions[agent]!r}"
-                hint = "draw one with action_space(agent).sample() to see its form"
-                raise InputError(message, where="step", hint=hint)
-        joint = np.stack([np.asarray(actions[agent]) for agent in self.agents])
-        kind = np.int32 if np.issubdtype(joint.dtype, np.integer) else np.float32
-        return joint.astype(kind)[None]
+        joint = spaces.stacked(
+            [
+                spaces.checked(
+                    actions[agent], self.action_spaces[agent], f"the action of '{agent}'"
+                )
+                for agent in self.agents
+            ]
+        )
+        return spaces.for_world(spaces.stacked([joint]), ())

@@ -1,18 +1,59 @@
-"""Our spaces in Gymnasium's words, and which worlds have one decision maker."""
+"""Our spaces as Gymnasium's, and actions of Gymnasium as our worlds take them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector.utils import batch_space
 
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
-from edgewright.core.spaces import Box, Discrete
+from edgewright.core.spaces import SHARE_TOLERANCE, Bits, Discrete, Record, Simplex, Space
 
 LARGEST = float(np.finfo(np.float32).max)
 """Stands for infinity: an observation is a finite float32, and Gymnasium's checker wants bounds."""
+
+
+class SimplexBox(spaces.Box):
+    """Shares from 0 to 1 whose last axis sums to one, or to at most one.
+
+    Other libraries see a ``Box``. ``sample`` draws uniformly over the simplex (a flat Dirichlet
+    law), and ``contains`` checks the sums.
+    """
+
+    def __init__(self, shape: tuple[int, ...], at_most: bool = False, seed: Any = None) -> None:
+        super().__init__(0.0, 1.0, shape, np.float32, seed)
+        self.at_most = at_most
+
+    def sample(self, mask: None = None, probability: None = None) -> np.ndarray:
+        """Draw shares; masks are not used."""
+        *rest, shares = self.shape
+        drawn = self.np_random.dirichlet(np.ones(shares + self.at_most), tuple(rest))
+        return drawn[..., :shares].astype(np.float32)
+
+    def contains(self, x: Any) -> bool:
+        """Say whether ``x`` has the right shape and shares out no more than there is."""
+        if not super().contains(x):
+            return False
+        total = np.asarray(x).sum(axis=-1)
+        upper = np.all(total <= 1 + SHARE_TOLERANCE)
+        return bool(upper and (self.at_most or np.all(total >= 1 - SHARE_TOLERANCE)))
+
+    def __repr__(self) -> str:
+        """Return the shape and what the shares sum to."""
+        return f"SimplexBox({self.shape}, sum {'<=' if self.at_most else '='} 1)"
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether both have one shape and one kind of sum."""
+        return super().__eq__(other) and getattr(other, "at_most", None) == self.at_most
+
+
+@batch_space.register(SimplexBox)
+def _(space: SimplexBox, n: int = 1) -> SimplexBox:
+    return SimplexBox((n, *space.shape), space.at_most)
 
 
 def agents(world: World, params: Any) -> tuple[int, ...]:
@@ -26,18 +67,78 @@ def observations(world: World, params: Any) -> spaces.Box:
     return spaces.Box(low, high, dtype=np.float32)
 
 
-def actions(world: World, params: Any) -> spaces.Discrete | spaces.MultiDiscrete | spaces.Box:
-    """Return what one decision maker may do."""
-    space = world.action_space(params)
-    if not isinstance(space, Discrete | Box):
-        message = f"the action must be an index or an array of numbers; got {space}"
-        hint = "play this world with edgewright's own loops: Gymnasium cannot see it yet"
+def actions(world: World, params: Any) -> spaces.Space:
+    """Return what one decision maker may do; a record becomes a ``Dict``.
+
+    Raises:
+        InputError: there are several decision makers, and a part of the action is not one for each.
+    """
+    return _converted(world.action_space(params), agents(world, params), "action")
+
+
+def _converted(space: Space, axes: tuple[int, ...], name: str) -> spaces.Space:
+    if isinstance(space, Record):
+        return spaces.Dict({part: _converted(one, axes, part) for part, one in space.parts})
+    if space.shape[: len(axes)] != axes:
+        message = f"the part '{name}' must begin with the axes {axes}; got shape {space.shape}"
+        hint = "give every decision maker its own part, or make the world one decision maker"
         raise InputError(message, where="action_space", hint=hint)
-    rest = space.shape[len(agents(world, params)) :]
+    shape = space.shape[len(axes) :]
     if isinstance(space, Discrete):
-        return spaces.MultiDiscrete(np.full(rest, space.n)) if rest else spaces.Discrete(space.n)
-    return _box(space, rest)
+        return spaces.MultiDiscrete(np.full(shape, space.n)) if shape else spaces.Discrete(space.n)
+    if isinstance(space, Bits):
+        return spaces.MultiBinary(shape) if shape else spaces.Discrete(2)
+    if isinstance(space, Simplex):
+        return SimplexBox(shape, space.at_most)
+    low, high = (np.broadcast_to(np.clip(end, -LARGEST, LARGEST), shape) for end in space.bounds)
+    return spaces.Box(low, high, dtype=np.float32)
 
 
-def _box(space: Box, shape: tuple[int, ...]) -> spaces.Box:
-    return spaces.Box(max(space.low, -LARGEST), min(space.high, LARGEST), shape, np.float32)
+def fitted(action: Any, space: spaces.Space) -> Any:
+    """Return an action with the number types of a space, where no value changes."""
+    if isinstance(space, spaces.Dict) and isinstance(action, Mapping):
+        known = {name: part for name, part in action.items() if name in space.spaces}
+        if len(known) == len(action):
+            return {name: fitted(part, space.spaces[name]) for name, part in known.items()}
+        return action
+    value = np.asarray(action)
+    kinds = (np.integer, np.floating)
+    if space.dtype is None or not any(
+        np.issubdtype(value.dtype, kind) and np.issubdtype(space.dtype, kind) for kind in kinds
+    ):
+        return value
+    cast = value.astype(space.dtype)
+    whole = np.issubdtype(value.dtype, np.integer)
+    return value if whole and not np.array_equal(cast, value) else cast
+
+
+def checked(action: Any, space: spaces.Space, where: str = "the action") -> Any:
+    """Return an action with the number types of a space.
+
+    Raises:
+        InputError: it is not in the space.
+    """
+    given = fitted(action, space)
+    if not space.contains(given):
+        hint = "draw one with action_space.sample() to see its form"
+        raise InputError(f"{where} must be in {space}; got {action!r}", where="step", hint=hint)
+    return given
+
+
+def for_world(actions: Any, axes: tuple[int, ...]) -> Any:
+    """Return a batch ``[N, ...]`` of actions of one decision maker as ``[N, *axes, ...]``.
+
+    Whole numbers become int32, others float32; a record stays a dictionary.
+    """
+    if isinstance(actions, Mapping):
+        return {name: for_world(part, axes) for name, part in actions.items()}
+    values = np.asarray(actions)
+    kind = np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32
+    return values.astype(kind).reshape(values.shape[0], *axes, *values.shape[1:])
+
+
+def stacked(parts: list[Any]) -> Any:
+    """Return actions, or records of them, stacked on a new first axis."""
+    if isinstance(parts[0], Mapping):
+        return {name: stacked([part[name] for part in parts]) for name in parts[0]}
+    return np.stack([np.asarray(part) for part in parts])
