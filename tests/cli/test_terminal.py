@@ -2,8 +2,10 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
+from edgewright.cli import comparison
 from edgewright.cli.terminal import SECONDS_BETWEEN_LINES, _Lines, counting_bar
 
 
@@ -37,3 +39,22 @@ def test_counted_work_tells_how_far_it_is_too(monkeypatch, capsys):
     said = [line for line in capsys.readouterr().err.splitlines() if "min left" in line]
     assert [line.split(" after")[0] for line in said] == ["compare x: 25 %", "compare x: 50 %"]
     assert said[1].endswith("; bound")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(80, False), (comparison.WIDE, True)])
+def test_the_probability_of_improvement_is_shown_where_it_fits(width, shown, monkeypatch, capsys):
+    name = "probability_of_improvement"
+    difference = {"mean": 0.1, "low": 0.0, "high": 0.2}
+    improvement = {name: 0.625, f"{name}_low": 0.5, f"{name}_high": 0.75}
+    row = {"policy": "ours", "group": "rule", "reward": 1.0, "score": 0.5, "slots": 9.0, "by": {}}
+    found = {
+        "scenario": "x", "episodes": 2, "reference": "best", "baseline": "base", "metrics": [],
+        "policies": [{**row, "difference": difference, **improvement}],
+        "bound": {**row, "policy": "bound", "difference": difference},
+    }  # fmt: skip
+    monkeypatch.setattr(comparison, "table_width", lambda: width)
+    comparison.show(found)
+    text = capsys.readouterr().out
+    assert "ours" in text and "+0.100 [+0.000, +0.200]" in text
+    assert ("62 [50, 75]" in text) == shown
+    assert ("more than with base, ties" in text) == shown

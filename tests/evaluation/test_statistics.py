@@ -10,6 +10,11 @@ from edgewright.core.errors import InputError
 from edgewright.evaluation import statistics as s
 
 
+def bootstrap(values, statistic=np.mean, **settings):
+    """Return the interval of one seed's statistic over episodes."""
+    return s.paired_difference(values, np.zeros(len(values)), statistic, **settings)
+
+
 def test_iqm_by_hand():
     assert s.interquartile_mean([1, 2, 3, 4, 5, 6, 7, 1000]) == pytest.approx((3 + 4 + 5 + 6) / 4)
     assert s.interquartile_mean([5.0]) == 5.0
@@ -38,7 +43,7 @@ def test_bootstrap_covers_the_truth_of_a_skewed_distribution(statistic, truth):
         truth = s.interquartile_mean(stats.expon.ppf((np.arange(200_000) + 0.5) / 200_000))
     hits = 0
     for trial in range(200):
-        interval = s.bootstrap(rng.exponential(size=60), statistic, resamples=400, seed=trial)
+        interval = bootstrap(rng.exponential(size=60), statistic, resamples=400, seed=trial)
         assert interval.low <= interval.estimate <= interval.high
         hits += not interval.excludes(truth)
     assert 0.88 <= hits / 200 <= 0.99
@@ -46,10 +51,10 @@ def test_bootstrap_covers_the_truth_of_a_skewed_distribution(statistic, truth):
 
 def test_bootstrap_agrees_with_the_standard_error():
     values = np.random.default_rng(0).normal(10.0, 2.0, 400)
-    interval = s.bootstrap(values, resamples=4000)
+    interval = bootstrap(values, resamples=4000)
     half = 1.96 * values.std() / np.sqrt(values.size)
     assert interval.high - interval.low == pytest.approx(2 * half, rel=0.08)
-    narrower = s.bootstrap(values, confidence=0.5)
+    narrower = bootstrap(values, confidence=0.5)
     assert narrower.high - narrower.low < 0.5 * (interval.high - interval.low)
     assert narrower.confidence == 0.5
 
@@ -57,11 +62,9 @@ def test_bootstrap_agrees_with_the_standard_error():
 def test_same_seed_same_interval_other_seed_other_interval():
     values = np.random.default_rng(1).normal(size=(4, 9))
     for function, data in (
-        (s.bootstrap, (values[0],)),
-        (s.stratified_bootstrap, (values,)),
+        (bootstrap, (values[0],)),
         (s.paired_difference, (values, values[0])),
         (s.normalised_score_interval, (values, values[0] - 9, values[1] + 9)),
-        (s.probability_of_improvement, (values[0] + 1, values[1])),
     ):
         first, again, other = (function(*data, seed=k) for k in (5, 5, 6))
         assert first == again
@@ -72,23 +75,9 @@ def test_same_seed_same_interval_other_seed_other_interval():
 def test_results_do_not_depend_on_the_order_of_calls_or_global_state():
     values = np.arange(12.0)
     np.random.seed(0)
-    first = s.bootstrap(values)
+    first = bootstrap(values)
     np.random.seed(1)
-    assert s.bootstrap(values) == first
-
-
-def test_strata_stay_whole():
-    rng = np.random.default_rng(0)
-    constants = np.repeat([[1.0], [50.0], [-900.0]], 20, axis=1)
-    interval = s.stratified_bootstrap(constants)
-    assert interval.low == interval.estimate == interval.high == pytest.approx(-283.0)
-    # one noisy stratum beside constant ones: only its own noise, shared out over all strata
-    noisy = np.vstack([constants, rng.normal(size=(1, 20))])
-    alone = s.bootstrap(noisy[3], seed=1, resamples=4000)
-    mixed = s.stratified_bootstrap(noisy, seed=1, resamples=4000)
-    assert mixed.high - mixed.low == pytest.approx((alone.high - alone.low) / 4, rel=0.08)
-    pooled = s.bootstrap(noisy.ravel())
-    assert pooled.high - pooled.low > 100 * (mixed.high - mixed.low)
+    assert bootstrap(values) == first
 
 
 def test_pairing_removes_what_the_episodes_share():
@@ -153,34 +142,61 @@ def test_paired_difference_takes_another_statistic():
     assert s.paired_difference(ours, reference, s.interquartile_mean).estimate == 2.0  # 1 1 300 3
 
 
+def test_the_mean_of_one_seed_and_of_several():
+    values = np.random.default_rng(8).normal(size=(3, 40))
+    assert s.mean_interval(values) == s.paired_difference(values, np.zeros(40))
+    assert s.mean_interval(values[0]) == bootstrap(values[0])
+    assert s.mean_interval([2.0, 2.0]) == s.Interval(2.0, 2.0, 2.0, 0.95)
+
+
 def test_probability_of_improvement_by_hand():
-    # pairs: 1<2, 1=1, 3>2, 3>1 -> (0 + 1/2 + 1 + 1) / 4
-    assert s.probability_of_improvement([1, 3], [2, 1]).estimate == pytest.approx(0.625)
-    assert s.probability_of_improvement([5, 6], [1, 2, 3]) == s.Interval(1.0, 1.0, 1.0, 0.95)
-    assert s.probability_of_improvement([7, 7], [7]).estimate == 0.5
+    # two seeds on three episodes: 1<2, 5=5, 9>4 and 3>2, 6>5, 0<4 -> (0 + 1/2 + 1 + 1 + 1 + 0) / 6
+    found = s.probability_of_improvement([[1, 5, 9], [3, 6, 0]], [2, 5, 4])
+    assert found.estimate == pytest.approx(3.5 / 6)
+    # episodes are compared with themselves alone: unpaired, a half of the pairs would win
+    assert s.probability_of_improvement([1, 101], [0, 100]) == s.Interval(1.0, 1.0, 1.0, 0.95)
+    assert s.probability_of_improvement([7, 7], [7, 7]).estimate == 0.5
+
+
+def test_probability_of_improvement_is_the_mean_u_over_episodes_and_covers():
     rng = np.random.default_rng(0)
-    x, y = rng.normal(1.0, 1.0, 40), rng.normal(0.0, 1.0, 30)
-    interval = s.probability_of_improvement(x, y)
-    u = stats.mannwhitneyu(x, y).statistic / (40 * 30)
-    assert interval.estimate == pytest.approx(u)
-    assert not interval.excludes(stats.norm.cdf(1 / np.sqrt(2)))
+    truth, hits = stats.norm.cdf(1 / np.sqrt(2)), 0
+    for _ in range(100):
+        x, y = rng.normal(1.0, 1.0, (6, 30)), rng.normal(0.0, 1.0, (4, 30))
+        interval = s.probability_of_improvement(x, y)
+        hits += not interval.excludes(truth)
+    assert hits / 100 >= 0.88
+    u = [stats.mannwhitneyu(x[:, e], y[:, e]).statistic / (6 * 4) for e in range(30)]
+    assert interval.estimate == pytest.approx(np.mean(u))
     mirrored = s.probability_of_improvement(y, x)
     assert mirrored.estimate == pytest.approx(1 - interval.estimate)
 
 
-def test_performance_profile():
+def test_performance_profile_by_hand():
     band = s.performance_profile([0.1, 0.5, 0.5, 0.9], [0.0, 0.5, 0.7, 1.0])
     np.testing.assert_allclose(band.estimate, [1.0, 0.25, 0.25, 0.0])  # strictly above
     assert np.all(band.low <= band.estimate) and np.all(band.estimate <= band.high)
     assert band.low[0] == band.high[0] == 1.0 and band.low[3] == band.high[3] == 0.0
     assert band.low[1] == 0.0 and 0.5 <= band.high[1] <= 0.75
+    two = s.performance_profile([[1.0, 3.0], [2.0, 3.0]], [1.0, 2.0])
+    np.testing.assert_allclose(two.estimate, [0.75, 0.5])
+
+
+def test_a_performance_profile_speaks_about_new_seeds_and_new_episodes():
+    luck = np.random.default_rng(3).normal(size=(12, 1))
+    alike = s.performance_profile(luck + np.zeros((12, 50)), [0.0])  # a seed is all there is
+    share = (luck > 0).mean()
+    half = 1.96 * np.sqrt(share * (1 - share) / 12)
+    assert alike.high[0] - alike.low[0] == pytest.approx(2 * half, rel=0.2)
+    turned = s.performance_profile(luck.T + np.zeros((50, 12)), [0.0])  # an episode is
+    assert turned.high[0] - turned.low[0] == pytest.approx(2 * half, rel=0.2)
 
 
 def test_pointwise_band_reduces_runs_and_keeps_points():
     values = np.random.default_rng(0).normal(size=(9, 5)) + np.arange(5)
     band = s.pointwise_band(values, s.interquartile_mean)
     np.testing.assert_allclose(band.estimate, stats.trim_mean(values, 0.25, axis=0))
-    third = s.bootstrap(values[:, 2], s.interquartile_mean, resamples=20_000)
+    third = bootstrap(values[:, 2], s.interquartile_mean, resamples=20_000)
     assert band.low[2] == pytest.approx(third.low, abs=0.1)
     assert band.high[2] == pytest.approx(third.high, abs=0.1)
 
@@ -231,17 +247,18 @@ def test_blocks_do_not_change_shape_or_size(monkeypatch):
     [
         (lambda: s.interquartile_mean([]), "'values' is empty"),
         (lambda: s.interquartile_mean([1, np.nan]), "1 of 2 values that are NaN or infinite"),
-        (lambda: s.bootstrap([]), "'values' is empty"),
-        (lambda: s.bootstrap([1.0, np.inf, np.nan]), "2 of 3 values"),
-        (lambda: s.bootstrap([[1.0, 2.0]]), r"shape \(1, 2\); 1 axes"),
-        (lambda: s.bootstrap([1.0]), "no interval"),
-        (lambda: s.bootstrap([1.0, 2.0], confidence=95), "confidence = 95"),
-        (lambda: s.bootstrap([1.0, 2.0], resamples=0), "resamples = 0"),
-        (lambda: s.stratified_bootstrap([[1.0, 2.0], [1.0]]), "not a rectangular array"),
+        (lambda: s.mean_interval([]), "'values' is empty"),
+        (lambda: s.mean_interval([1.0, np.inf, np.nan]), "2 of 3 values"),
+        (lambda: s.mean_interval([[[1.0, 2.0]]]), r"shape \(1, 1, 2\); 2 axes"),
+        (lambda: s.mean_interval([1.0]), "no interval"),
+        (lambda: bootstrap([1.0, 2.0], confidence=95), "confidence = 95"),
+        (lambda: bootstrap([1.0, 2.0], resamples=0), "resamples = 0"),
+        (lambda: s.mean_interval([[1.0, 2.0], [1.0]]), "not a rectangular array"),
         (lambda: s.paired_difference([1.0, 2.0], [1.0]), "'ours' has 2, 'reference' has 1"),
         (lambda: s.paired_difference([1.0], [1.0]), "no interval"),
         (lambda: s.paired_difference([1.0, 2.0], [1.0, np.nan]), "'reference' holds 1 of 2"),
-        (lambda: s.probability_of_improvement([], [1.0]), "'x' is empty"),
+        (lambda: s.probability_of_improvement([], [1.0]), "'ours' is empty"),
+        (lambda: s.probability_of_improvement([1.0, 2.0], [1.0]), "'reference' has 1"),
         (lambda: s.performance_profile([1.0], []), "'thresholds' is empty"),
         (lambda: s.normalised_score_interval([1.0], [0.0, 1.0], [2.0]), "episodes do not match"),
     ],

@@ -64,7 +64,7 @@ def profiles():
     bands = {
         name: performance_profile([a, a + 0.1, 0.5], at) for name, a in (("A", 0.7), ("B", 0.2))
     }
-    return f.profiles(at, bands)
+    return f.performance_profiles(at, bands, xlabel=REWARD)
 
 
 DRAWINGS = {
@@ -81,7 +81,7 @@ DRAWINGS = {
         action_shares,
         ["share of decisions (%)", "10-30 %", "local high", "60\xa0%"],
     ),
-    "profiles": (profiles, ["normalised score (no unit)", "runs above the score (%)"]),
+    "profiles": (profiles, [REWARD, "runs above (%)", "share of runs, 95\xa0% pointwise band"]),
 }
 
 

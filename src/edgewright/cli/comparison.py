@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgewright.cli.terminal import print_table
+from edgewright.cli.terminal import print_table, table_width
 
 COLUMNS = [
     ("name", "policy", ""),
@@ -14,6 +14,11 @@ COLUMNS = [
     ("vs", "difference to\nbaseline", ""),
     ("score", "score", ".3f"),
 ]
+
+IMPROVEMENT = ("improvement", "probability of\nimprovement [%]", "")
+
+WIDE = 110
+"""Characters that a terminal needs for the probability of improvement beside the rest."""
 
 MAX_METRICS = 3
 """Columns for a system's own metrics: more do not fit a terminal."""
@@ -27,6 +32,7 @@ def show(found: dict[str, Any]) -> None:
             **row,
             "name": _short(row["policy"]),
             "vs": _difference(row),
+            "improvement": _improvement(row),
             "highlight": row["group"] == "learned",
         }
         for row in rows
@@ -35,13 +41,19 @@ def show(found: dict[str, Any]) -> None:
         (metric["name"], _heading(metric), metric["format"])
         for metric in found["metrics"][:MAX_METRICS]
     ]
-    columns = [*COLUMNS, *own, ("slots", "slots", ".0f")]
+    improvement = [IMPROVEMENT] if table_width() >= WIDE else []
+    columns = [*COLUMNS, *improvement, *own, ("slots", "slots", ".0f")]
     title = f"{found['scenario']}: {found['episodes']} identical episodes, 95 % intervals"
     print_table(title, columns, rows)
     click.echo(
         f"score: 0 = random, 1 = {found['reference']}; "
         f"differences are paired, to {found['baseline']}"
     )
+    if improvement:
+        click.echo(
+            "probability of improvement: share of episodes that earn more than with "
+            f"{found['baseline']}, ties count half"
+        )
     if "placement" in found:
         click.echo(f"positions of devices and servers: {found['placement']}")
     if found["bound"] is None:
@@ -68,6 +80,14 @@ def _difference(row: dict[str, Any]) -> str | None:
     if difference is None:
         return None
     return f"{difference['mean']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
+
+
+def _improvement(row: dict[str, Any]) -> str | None:
+    name = "probability_of_improvement"
+    if row.get("difference") is None or name not in row:
+        return None
+    estimate, low, high = (100 * row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    return f"{estimate:.0f} [{low:.0f}, {high:.0f}]"
 
 
 def _short(name: str) -> str:

@@ -144,10 +144,13 @@ def print_table(
     for row in rows:
         cells = [escape(_cell(row.get(key), form)) for key, _, form in columns]
         table.add_row(*cells, style="bold" if row.get("highlight") else None)
+    Console(width=table_width()).print(table)
+
+
+def table_width() -> int:
+    """Return the width of tables in characters: a cut number in a file would be a wrong number."""
     console = Console()
-    if not console.is_terminal:  # a file or a pipe: a cut number would be a wrong number
-        console = Console(width=max(console.width, 100))
-    console.print(table)
+    return console.width if console.is_terminal else max(console.width, 120)
 
 
 def _cell(value: Any, form: str) -> str:

@@ -207,8 +207,9 @@ def table(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison as plain data: one row for each policy, the bound, the gap closed.
 
     ``score`` is (reward - random) / (reference - random) with its interval ``low``, ``high``;
-    ``difference`` is the paired difference of rewards to the scenario's baseline. Intervals are
-    95 % and come from resampling episodes, and seeds where there are several.
+    ``difference`` is the paired difference of rewards to the scenario's baseline, and
+    ``probability_of_improvement`` how probably an episode earns more than with the baseline.
+    Intervals are 95 % and come from resampling episodes, and seeds where there are several.
     """
     plan = comparison.scenario.evaluation
     system = system_of(comparison.problem.kind)
@@ -231,13 +232,13 @@ def table(comparison: Comparison) -> dict[str, Any]:
         row["seeds"], row["episodes"] = reward.shape
         row |= _interval("reward", reward)
         row["iqm"] = float(statistics.interquartile_mean(reward))
-        row["win_rate"] = float(np.mean((reward > base) + 0.5 * (reward == base)))
         row |= {name: float(np.mean(result.metrics[name])) for name in shown}
         for metric in metrics:
             if metric.interval:
                 row |= _interval(metric.name, result.metrics[metric.name])
         row |= _score(reward, random, reference)
         row["difference"] = _difference(reward, base, plan.baseline, result.name)
+        row |= _improvement(reward, base)
         row["by"] = {
             field: _strata(reward, base, grid)
             for field, grid in plan.fixed_inputs.items()
@@ -265,7 +266,15 @@ def table(comparison: Comparison) -> dict[str, Any]:
 
 
 def _interval(name: str, values: np.ndarray) -> dict[str, float]:
-    interval = statistics.paired_difference(values, np.zeros(values.shape[-1]))
+    return _named(name, statistics.mean_interval(values))
+
+
+def _improvement(reward: np.ndarray, base: np.ndarray) -> dict[str, float]:
+    interval = statistics.probability_of_improvement(reward, base)
+    return _named("probability_of_improvement", interval)
+
+
+def _named(name: str, interval: statistics.Interval) -> dict[str, float]:
     return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 

@@ -5,8 +5,8 @@ assumes a normal distribution, and every interval is a percentile bootstrap: the
 ``(1 + c) / 2`` quantiles of the statistic over ``resamples`` draws with replacement.
 
 Sources: Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement learning at the
-edge of the statistical precipice" (NeurIPS 2021) for the interquartile mean, stratified bootstrap,
-probability of improvement and performance profiles; Owen, "The pigeonhole bootstrap" (Annals of
+edge of the statistical precipice" (NeurIPS 2021) for the interquartile mean, probability
+of improvement and performance profiles; Owen, "The pigeonhole bootstrap" (Annals of
 Applied Statistics, 2007) for resampling crossed factors.
 
 With few seeds a percentile bootstrap is somewhat too narrow: it sees (n - 1) / n of the variance.
@@ -77,57 +77,6 @@ def interquartile_mean(values: ArrayLike, axis: int | None = None) -> Any:
     return np.mean(middle, axis=axis)
 
 
-def bootstrap(
-    values: ArrayLike,
-    statistic: Statistic = np.mean,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return the interval of ``statistic`` over independent values of shape [n], n >= 2."""
-    array = _checked(values, "values", 1)
-    return stratified_bootstrap(
-        array[None, :], statistic, confidence=confidence, resamples=resamples, seed=seed
-    )
-
-
-def stratified_bootstrap(
-    values: ArrayLike,
-    statistic: Statistic = np.mean,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return the interval of ``statistic`` over all values, resampling within each row only.
-
-    Agarwal et al. 2021, section 4.1. The strata are taken as given: with tasks as rows and runs as
-    columns the interval speaks about new runs on these tasks, with seeds as rows about new episodes
-    of these trained policies, never about new rows. For new seeds use `paired_difference`.
-
-    Args:
-        values: shape [strata, n] with n >= 2; n values are drawn within each row.
-        statistic: called on all drawn values at once, shape [resamples, strata * n].
-        confidence: nominal coverage in (0, 1).
-        resamples: number of bootstrap draws.
-        seed: of the draws.
-    """
-    array = _checked(values, "values", 2)
-    strata, count = array.shape
-    if count < 2:
-        raise InputError(
-            "one value has no spread, so no interval", hint="give two or more seeds or episodes"
-        )
-    rng = np.random.default_rng(seed)
-    rows = np.arange(strata)[None, :, None]
-    draws = [
-        statistic(array[rows, rng.integers(count, size=(b, strata, count))].reshape(b, -1), axis=-1)
-        for b in _blocks(resamples, array.size)
-    ]
-    return _interval(statistic(array.reshape(-1), axis=-1), np.concatenate(draws), confidence)
-
-
 def paired_difference(
     ours: ArrayLike,
     reference: ArrayLike,
@@ -172,28 +121,31 @@ def paired_difference(
     return _interval(estimate, np.concatenate(draws), confidence)
 
 
-def probability_of_improvement(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return ``P(X > Y) + P(X = Y) / 2`` over all pairs, the Mann-Whitney U over its maximum.
+def mean_interval(values: ArrayLike) -> Interval:
+    """Return the mean of ``[seeds, episodes]`` (or ``[episodes]``) and its 95 % interval.
 
-    Agarwal et al. 2021, section 4.3. ``x`` [n] and ``y`` [m] are independent runs (not paired) and
-    are resampled independently; 0.5 means neither is better.
+    `paired_difference` to nothing: seeds and episodes are resampled.
     """
-    a, b = _checked(x, "x", 1), _checked(y, "y", 1)
-    wins = (a[:, None] > b[None, :]) + 0.5 * (a[:, None] == b[None, :])
-    rng = np.random.default_rng(seed)
-    draws = []
-    for block in _blocks(resamples, a.size + b.size):
-        share_a = rng.multinomial(a.size, np.full(a.size, 1 / a.size), size=block) / a.size
-        share_b = rng.multinomial(b.size, np.full(b.size, 1 / b.size), size=block) / b.size
-        draws.append(np.sum((share_a @ wins) * share_b, axis=-1))
-    return _interval(wins.mean(), np.concatenate(draws), confidence)
+    array = _seeds_by_episodes(values, "values")
+    return paired_difference(array, np.zeros(array.shape[1]))
+
+
+def probability_of_improvement(ours: ArrayLike, reference: ArrayLike) -> Interval:
+    """Return how probably a run of ``ours`` earns more than the reference on the same episode.
+
+    ``P(X > Y) + P(X = Y) / 2``, the mean over episodes of the Mann-Whitney U of the seeds over its
+    maximum: Agarwal et al. 2021, section 4.3, with an episode in the place of a task. 0.5 means
+    that neither is better. The 95 % interval is of new episodes and new seeds of ``ours``; the
+    seeds of the reference are taken as given.
+
+    Args:
+        ours: shape [seeds, episodes] or [episodes]; column e is episode e.
+        reference: the same, of as many episodes and any number of seeds.
+    """
+    x, y = _seeds_by_episodes(ours, "ours"), _seeds_by_episodes(reference, "reference")
+    _same_episodes({"ours": x, "reference": y})
+    wins = (x[:, None] > y[None]) + 0.5 * (x[:, None] == y[None])
+    return mean_interval(wins.mean(axis=1))
 
 
 def pointwise_band(
@@ -225,28 +177,35 @@ def pointwise_band(
 
 
 def performance_profile(
-    scores: ArrayLike,
+    values: ArrayLike,
     thresholds: ArrayLike,
     *,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Band:
-    """Return the share of runs that score above each threshold, with a pointwise band.
+    """Return the share of values above each threshold, with a pointwise band.
 
-    ``F(t) = (1 / n) sum_i [score_i > t]``, Agarwal et al. 2021, equation 1 of section 4.2.
+    ``F(t) = mean over seeds and episodes of [value > t]``: the run-score distribution of Agarwal et
+    al. 2021, section 4.2. Each draw resamples seeds, and one set of episodes for all of them.
 
     Args:
-        scores: shape [runs].
-        thresholds: shape [k], in the unit of the scores.
+        values: shape [seeds, episodes], or [episodes] for one seed.
+        thresholds: shape [k], in the unit of the values.
         confidence: nominal coverage at each threshold by itself.
         resamples: number of bootstrap draws.
         seed: of the draws.
     """
-    above = _checked(scores, "scores", 1)[:, None] > _checked(thresholds, "thresholds", 1)[None, :]
-    return pointwise_band(
-        above.astype(float), np.mean, confidence=confidence, resamples=resamples, seed=seed
-    )
+    array, at = _seeds_by_episodes(values, "values"), _checked(thresholds, "thresholds", 1)
+    above = (array.reshape(-1, 1) > at).astype(float)
+    rng = np.random.default_rng(seed)
+    draws = []
+    for block in _blocks(resamples, max(above.shape)):
+        seeds, episodes = (rng.multinomial(n, np.full(n, 1 / n), size=block) for n in array.shape)
+        weights = (seeds[:, :, None] * episodes[:, None, :]).reshape(block, -1) / array.size
+        draws.append(weights @ above)
+    low, high = np.quantile(np.concatenate(draws), _tails(confidence), axis=0)
+    return Band(above.mean(axis=0), low, high)
 
 
 def normalised_score(value: ArrayLike, low_anchor: ArrayLike, high_anchor: ArrayLike) -> Any:

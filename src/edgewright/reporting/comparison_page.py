@@ -6,19 +6,29 @@ import json
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from edgewright.core.compilation import cores
 from edgewright.core.version import __version__
 from edgewright.evaluation.compare import Comparison
+from edgewright.evaluation.statistics import Interval, performance_profile
 from edgewright.reporting import figures, html
 from edgewright.reporting.style import save, to_svg
 from edgewright.scenarios.load import resolved
 from edgewright.training import store
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 REWARD = "reward per slot (no unit)"
+
+IMPROVEMENT = "probability_of_improvement"
+
+MAX_PROFILES = 6
+"""Curves in the figure of performance profiles: more are drawn only where all are needed."""
 
 
 def comparison_rows(found: dict[str, Any]) -> list[figures.Row]:
@@ -39,6 +49,7 @@ def bound_row(found: dict[str, Any]) -> figures.Row | None:
 
 
 def _columns(found: dict[str, Any]) -> list[html.Column]:
+    base = found["baseline"]
     own = [
         html.Column(
             metric["name"], metric["heading"], metric["unit"], metric["format"], metric["better"]
@@ -47,8 +58,9 @@ def _columns(found: dict[str, Any]) -> list[html.Column]:
     ]
     return [
         html.Column("policy", "policy"),
-        html.Column("reward_text", "reward per slot [95 %]"),
-        html.Column("difference_text", f"difference to {found['baseline']} [95 %]"),
+        html.Column("reward", "reward per slot [95 %]", format="+.4f"),
+        html.Column("difference", f"difference to {base} [95 %]", format="+.4f"),
+        html.Column(IMPROVEMENT, f"probability of improvement on {base} [95 %]", format=".2f"),
         html.Column("score", "score", format=".3f"),
         *own,
         html.Column("slots", "slots served", "", ".0f", "max"),
@@ -58,19 +70,38 @@ def _columns(found: dict[str, Any]) -> list[html.Column]:
 def page_table(found: dict[str, Any], caption: str) -> html.Table:
     """Return the table of a comparison for a page."""
     rows = [*found["policies"], *([found["bound"]] if found["bound"] else [])]
-    shown = []
-    for row in rows:
-        low, high = row["reward_low"], row["reward_high"]
-        text = f"{row['reward']:+.4f} [{low:+.4f}, {high:+.4f}]"
-        change = row["difference"]
-        differs = (
-            f"{change['mean']:+.4f} [{change['low']:+.4f}, {change['high']:+.4f}]"
-            if change
-            else None
-        )
-        learned = row["group"] == "learned"
-        shown.append({**row, "reward_text": text, "difference_text": differs, "learned": learned})
+    shown = [
+        {
+            **row,
+            "reward": _interval(row, "reward"),
+            "difference": change and Interval(change["mean"], change["low"], change["high"], 0.95),
+            IMPROVEMENT: _interval(row, IMPROVEMENT) if change and IMPROVEMENT in row else None,
+            "learned": row["group"] == "learned",
+        }
+        for row in rows
+        for change in [row["difference"]]
+    ]
     return html.Table(_columns(found), shown, caption, "learned")
+
+
+def _interval(row: dict[str, Any], name: str) -> Interval:
+    return Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], 0.95)
+
+
+def profiles(comparison: Comparison) -> Figure:
+    """Return performance profiles over episodes: learners, the baseline, and the best others.
+
+    The axis spans what learners, baseline and reference earn; a policy far below stays at 0 %.
+    """
+    plan, results = comparison.scenario.evaluation, comparison.results
+    rewards = {result.name: result.metrics["reward"] for result in results}
+    needed = {r.name for r in results if r.group == "learned"} | {plan.baseline, plan.reference}
+    best = sorted(rewards, key=lambda name: (name not in needed, -float(rewards[name].mean())))
+    drawn = {name: rewards[name] for name in best[: max(MAX_PROFILES, len(needed))]}
+    low = min(rewards[name].min() for name in needed)
+    at = np.linspace(low, max(values.max() for values in drawn.values()), 201)
+    bands = {name: performance_profile(values, at) for name, values in drawn.items()}
+    return figures.performance_profiles(at, bands, xlabel=REWARD, over="episodes")
 
 
 def verdicts(found: dict[str, Any]) -> list[str]:
@@ -110,22 +141,30 @@ def machine_facts() -> dict[str, str]:
 
 
 def write_page(out: Path, comparison: Comparison, found: dict[str, Any], command: str) -> Path:
-    """Write ``result.json``, the figure and a self-contained page; return the page's path."""
-    figure = figures.comparison(comparison_rows(found), bound_row(found), xlabel=REWARD)
-    save(figure, out / "figures", "comparison")
+    """Write ``result.json``, the figures and a self-contained page; return the page's path."""
+    drawings = {
+        "comparison": figures.comparison(comparison_rows(found), bound_row(found), xlabel=REWARD),
+        "profiles": profiles(comparison),
+    }
+    for name, figure in drawings.items():
+        save(figure, out / "figures", name)
     caption = (
         f"{found['episodes']} identical episodes of {comparison.problem.horizon} slots. Score: 0 "
         f"is the random policy, 1 is {found['reference']}. Intervals are 95 %, from resampling "
-        "episodes and seeds; differences are paired."
+        "episodes and seeds; differences are paired. Probability of improvement: how often an "
+        f"episode earns more than with {found['baseline']}; ties count half."
     )
-    shown = html.FigureItem(
-        "Every policy on the same episodes, and what none can pass.", to_svg(figure)
-    )
+    captions = {
+        "comparison": "Every policy on the same episodes, and what none can pass.",
+        "profiles": "Performance profiles: the share of episodes that earn more than a reward per "
+        "slot. A curve above another everywhere is the better policy.",
+    }
+    shown = [html.FigureItem(captions[name], to_svg(figure)) for name, figure in drawings.items()]
     section = html.Section(
         "What came out",
         verdicts(found),
         table=page_table(found, caption),
-        figures=[shown],
+        figures=shown,
         code=json.dumps(resolved(comparison.scenario), indent=1),
         code_title="Resolved scenario",
     )

@@ -7,13 +7,13 @@ reader and a grey printer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from edgewright.core.errors import InputError
-from edgewright.evaluation.statistics import Statistic, pointwise_band
+from edgewright.evaluation.statistics import Band, Statistic, pointwise_band
 from edgewright.reporting.annotations import (
     arrow,
     group_legend,
@@ -258,35 +258,30 @@ def action_shares(
     return figure
 
 
-def profiles(
-    thresholds: ArrayLike,
-    bands: Mapping[str, Any],
-    *,
-    xlabel: str = "normalised score (no unit)",
-    confidence: float = 0.95,
+def performance_profiles(
+    thresholds: ArrayLike, bands: Mapping[str, Band], *, xlabel: str, over: str = "runs"
 ) -> Figure:
     """Draw performance profiles: the share of runs above each threshold, higher is better.
 
     Args:
         thresholds: shape [k].
-        bands: label to ``(fraction, low, high)``, each [k]: what `performance_profile` returns.
+        bands: label to what `performance_profile` returns, each [k].
         xlabel: with unit.
-        confidence: of the bands, for the legend.
+        over: what was counted.
     """
     some(list(bands), "bands")
     at = np.asarray(thresholds, float)
     with style():
-        figure, (axes,) = canvas(WIDTH, 2.7)
-        for i, (label, (fraction, low, high)) in enumerate(bands.items()):
+        figure, (axes,) = canvas(WIDTH, 2.9)
+        for i, (label, band) in enumerate(bands.items()):
             colour = PALETTE[i % len(PALETTE)]
             line = {"color": colour, "ls": DASHES[i % len(DASHES)], "label": label}
-            axes.plot(at, 100 * np.asarray(fraction), drawstyle="steps-post", **line)
-            low, high = 100 * np.asarray(low), 100 * np.asarray(high)
+            axes.plot(at, 100 * band.estimate, drawstyle="steps-post", **line)
+            low, high = 100 * band.low, 100 * band.high
             axes.fill_between(at, low, high, step="post", color=colour, alpha=0.18, lw=0)
-        axes.set(xlabel=xlabel, ylabel="runs above the score (%)", ylim=(-2, 102))
+        axes.set(xlabel=xlabel, ylabel=f"{over} above (%)", ylim=(-2, 102))
         axes.margins(x=0.0)
-        over = f"share of runs, {percent(confidence)} pointwise band"
-        legend(figure, over)
+        legend(figure, f"share of {over}, 95\N{NO-BREAK SPACE}% pointwise band")
     return figure
 
 
@@ -298,6 +293,6 @@ __all__ = [
     "action_shares",
     "comparison",
     "learning_curve",
-    "profiles",
+    "performance_profiles",
     "trade_off",
 ]
