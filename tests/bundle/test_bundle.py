@@ -48,13 +48,13 @@ def test_no_bytes_crash_the_reader(content):
         parse(content, "x.edge")
 
 
-@pytest.mark.parametrize("old", [1, 2])
+@pytest.mark.parametrize("old", [1, 2, 3])
 def test_another_schema_version_is_refused_with_the_remedy(content, old):
     members = archive.unpack(content, "")
     facts = json.loads(members.pop(manifest.MEMBER))
     facts["schema"] = old
     wrong = archive.pack({manifest.MEMBER: json.dumps(facts).encode(), **members})
-    with pytest.raises(InputError, match=f"schema {old}, this version reads 3") as caught:
+    with pytest.raises(InputError, match=f"schema {old}, this version reads 4") as caught:
         parse(wrong, "x.edge")
     assert "edgewright export RUN --out FILE" in str(caught.value)
 

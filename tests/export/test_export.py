@@ -226,12 +226,12 @@ def test_each_output_of_a_rule_is_settled_by_itself():
     assert level.mean() > 0.95
 
 
-def test_a_program_that_loops_is_refused_by_name():
+def test_a_program_that_loops_without_a_fixed_end_is_refused_by_name():
     def loops(x):
-        return jnp.argmax(jax.lax.fori_loop(0, 3, lambda _, y: y * 2, x))
+        return jnp.argmax(jax.lax.while_loop(lambda y: y.sum() < 9, lambda y: y * 2, x))
 
     program = Program(function=loops, columns=3)
-    with pytest.raises(InputError, match=r"'(scan|while)'"):
+    with pytest.raises(InputError, match="'while'"):
         write_graph((program,), HEAD, plain_interface(3), "p")
 
 

@@ -43,7 +43,9 @@ class Engine:
         self.has_scores = SCORES in types
         shapes = {output.name: output.shape for output in interface.outputs}
         inputs = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
-        wanted, gives = [(INPUT, _FLOAT, [interface.columns])], dict.fromkeys(shapes, _WHOLE)
+        wanted = [(INPUT, _FLOAT, [interface.columns])]
+        real = {output.name for output in interface.outputs if output.kind == "number"}
+        gives = {name: _FLOAT if name in real else _WHOLE for name in shapes}
         if self.has_scores:
             gives[SCORES] = _FLOAT
         if inputs != wanted or any(types.get(name) != gives[name] for name in gives):
@@ -51,6 +53,7 @@ class Engine:
             hint = f"a bundle of this interface takes {wanted} and gives {gives}"
             raise InputError(message, where=where, hint=hint)
         self._names = [*self.outputs, *([SCORES] if self.has_scores else [])]
+        self._finite = [name for name in self._names if gives[name] == _FLOAT]
         self._lock = threading.Lock()
         try:
             if self.has_scores:
@@ -58,7 +61,9 @@ class Engine:
                 shapes[SCORES] = self._run([SCORES], row)[0].shape[1:]
             kinds = {_FLOAT: np.float32, _WHOLE: np.int64}
             buffers = {n: np.zeros((1, *shapes[n]), kinds[gives[n]]) for n in self._names}
-            self._row: RowDecider = _BoundRow(self._session, interface.columns, buffers)
+            self._row: RowDecider = _BoundRow(
+                self._session, interface.columns, buffers, self._finite
+            )
         except Exception as error:
             message = f"the graph does not run: {_first_line(error)}"
             raise InputError(message, where=where, hint="export the policy again") from None
@@ -86,7 +91,7 @@ class Engine:
             except Exception as error:
                 raise EngineError(f"the model failed: {_first_line(error)}") from error
         if total - total != 0.0:  # infinite or not a number
-            raise EngineError("the model failed: its scores are not finite")
+            raise EngineError("the model failed: its numbers are not finite")
         return found
 
     def one_by_one(self, rows: np.ndarray) -> dict[str, np.ndarray] | None:
@@ -115,8 +120,8 @@ class Engine:
         except Exception as error:
             raise EngineError(f"the model failed: {_first_line(error)}") from error
         named = dict(zip(self._names, found, strict=True))
-        if self.has_scores and not np.isfinite(named[SCORES].sum()):
-            raise EngineError("the model failed: its scores are not finite")
+        if not all(np.isfinite(named[name].sum()) for name in self._finite):
+            raise EngineError("the model failed: its numbers are not finite")
         return named
 
     def _run(self, names: list[str], rows: np.ndarray) -> list[Any]:
@@ -127,9 +132,17 @@ class _BoundRow:
     """A single row in onnxruntime, through buffers that are bound once."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, columns: int, outputs: dict[str, np.ndarray]
+        self,
+        session: onnxruntime.InferenceSession,
+        columns: int,
+        outputs: dict[str, np.ndarray],
+        finite: Sequence[str],
     ) -> None:
-        """Bind a row of ``columns`` and the buffers of outputs by name, ``scores`` among them."""
+        """Bind a row of ``columns`` and the buffers of outputs by name, ``scores`` among them.
+
+        Args:
+            finite: names of those that hold real numbers; their sum says whether all are finite.
+        """
         self._session, self._binding = session, session.io_binding()
         self._row, self._put = row_memory(columns)
         held = onnxruntime.OrtValue.ortvalue_from_numpy
@@ -137,14 +150,14 @@ class _BoundRow:
         for name, buffer in outputs.items():
             self._binding.bind_ortvalue_output(name, held(buffer))
         self._take = [_taker(buffer) for name, buffer in outputs.items() if name != SCORES]
-        self._scores = outputs[SCORES].ravel().tolist if SCORES in outputs else list
+        self._real = [outputs[name].ravel().tolist for name in finite]
         self._session.run_with_iobinding(self._binding)
 
     def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
-        """Return the outputs for one row, and the sum of the scores."""
+        """Return the outputs for one row, and the sum of all real numbers, scores among them."""
         self._put(*row)
         self._session.run_with_iobinding(self._binding)
-        return [take() for take in self._take], sum(self._scores())
+        return [take() for take in self._take], sum(sum(read()) for read in self._real)
 
 
 def _taker(buffer: Any) -> Callable[[], Any]:

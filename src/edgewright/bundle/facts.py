@@ -33,6 +33,13 @@ class Facts:
         """Return a text that is not empty."""
         return self.text(key) or self._wrong(key, "", "no name")
 
+    def flag(self, key: str) -> bool:
+        """Return true or false."""
+        value = self._value(key)
+        return (
+            value if isinstance(value, bool) else self._wrong(key, value, "neither true nor false")
+        )
+
     def number(self, key: str) -> float:
         """Return a number that is finite in 32 bits."""
         return self._number(key, self._value(key))

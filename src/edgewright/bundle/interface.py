@@ -68,35 +68,47 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """One named output of a decision: a whole number, or whole numbers of a ``shape``.
+    """One named output of a decision: a number, or numbers of a ``shape``.
 
     Attributes:
         labels: what each value means, where there are few: ``labels[value]``.
         shape: e.g. ``(10,)`` for a bit of each of ten devices.
+        kind: ``"integer"`` for indices and bits, ``"number"`` for real numbers.
+        unit: of a real number, e.g. ``"W"``.
+        low, high: the bounds of a real number; None where it has none.
     """
 
     name: str
     meaning: str
     labels: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
+    kind: Literal["integer", "number"] = "integer"
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def span(self) -> float:
+        """Width of the range of a real number: what its tolerance is relative to."""
+        return 1.0 if self.low is None or self.high is None else self.high - self.low
 
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """The whole contract of a policy with its callers."""
+    """The whole contract of a policy with its callers.
+
+    Attributes:
+        joint: whether one row holds all agents of the world, and one decision serves them all.
+    """
 
     fields: tuple[Field, ...]
     outputs: tuple[Output, ...]
+    joint: bool = False
 
     @functools.cached_property
     def columns(self) -> int:
         """Return the width of a row."""
         return sum(field.columns for field in self.fields)
-
-    @property
-    def joint(self) -> bool:
-        """Say whether one row holds all agents of the world, and one decision serves them all."""
-        return bool(self.outputs[0].shape)
 
     @functools.cached_property
     def _plan(self) -> list[tuple[str, float, float, dict[str, list[float]] | None, Field]]:
@@ -170,7 +182,8 @@ class Interface:
 
         def contract(one: Interface) -> Any:
             fields = [(f.name, f.unit, f.choices, f.encoding) for f in one.fields]
-            return fields, [(o.name, o.labels, o.shape) for o in one.outputs]
+            outputs = [(o.name, o.labels, o.shape, o.kind, o.unit) for o in one.outputs]
+            return fields, outputs, one.joint
 
         return contract(self) == contract(other)
 

@@ -1,7 +1,7 @@
 """The manifest: what a bundle says of itself, checked key by key.
 
-schema, name, kind            3; what it is called; "learned" or "rule"
-interface                     fields, outputs
+schema, name, kind            4; what it is called; "learned" or "rule"
+interface                     fields, outputs, joint
 graphs                        by name ("policy" and rules): file, layers, head, precision, sizes,
                               lite (the file for LiteRT, if any)
 scenario, provenance, scores  where it comes from and how it did
@@ -25,7 +25,7 @@ from edgewright.bundle.facts import Facts
 from edgewright.bundle.interface import INPUT, SCORES, Field, Interface, Output
 from edgewright.core.errors import InputError
 
-SCHEMA = 3
+SCHEMA = 4
 MEMBER = "manifest.json"
 
 POLICY = "policy"
@@ -35,6 +35,7 @@ PARITY_MEMBER = "parity.npz"
 
 KINDS = ("learned", "rule")
 ENCODINGS = ("number", "one-hot", "index")
+OUTPUT_KINDS = ("integer", "number")
 
 MAX_ENTRIES = 2**20
 """Whole numbers in one output of one decision."""
@@ -126,12 +127,13 @@ def read_interface(facts: Mapping[str, Any], where: str) -> Interface:
     said = Facts(facts, "interface", where)
     fields = tuple(_field(one) for one in said.tables("fields"))
     outputs = tuple(_output(one) for one in said.tables("outputs"))
+    joint = said.flag("joint")
     _only(said, Interface)
     for key, named in (("fields", fields), ("outputs", outputs)):
         names = [one.name for one in named]
         if not names or len(set(names)) < len(names):
             said.refuse(key, "a name is there twice" if names else "there is none")
-    return Interface(fields, outputs)
+    return Interface(fields, outputs, joint)
 
 
 def _field(said: Facts) -> Field:
@@ -151,8 +153,13 @@ def _output(said: Facts) -> Output:
     _only(said, Output)
     if said.name("name") in (INPUT, SCORES):
         said.refuse("name", f"'{said.name('name')}' is something else in a graph")
-    shape = said.sizes("shape", MAX_ENTRIES)
-    return Output(said.name("name"), said.text("meaning"), said.texts("labels"), shape)
+    shape, kind = said.sizes("shape", MAX_ENTRIES), said.one_of("kind", OUTPUT_KINDS)
+    texts = said.name("name"), said.text("meaning"), said.texts("labels")
+    ends = [None if said.content.get(key) is None else said.number(key) for key in ("low", "high")]
+    low, high = ends
+    if (low is None) != (high is None) or (low is not None and high is not None and low > high):
+        said.refuse("low", f"{low!r} does not go with high, {high!r}")
+    return Output(*texts, shape, kind, said.text("unit"), low, high)
 
 
 def _only(said: Facts, kind: type) -> None:

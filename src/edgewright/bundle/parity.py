@@ -8,13 +8,13 @@ everywhere within a tolerance, every output of a decision wherever it is ``settl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgewright.bundle.engine import Engine, EngineError
-from edgewright.bundle.interface import SCORES, Interface
+from edgewright.bundle.interface import SCORES, Interface, Output
 from edgewright.core.errors import InputError
 
 KINDS = ("random", "edge", "adversarial")
@@ -52,11 +52,12 @@ def check_parity(
     _check_strict(record, tolerance, where)
     try:
         rows, kinds, settled = record["rows"], record["kind"], record["settled"]
-        apart, wrong = _apart(engine, engine.many(rows), record)
+        outputs = interface.outputs
+        apart, wrong = _apart(outputs, engine.many(rows), record, tolerance)
         beside = engine.one_by_one(rows)
         ways = {"onnxruntime": (apart, wrong)}
         if beside is not None:
-            ways["litert"] = _apart(engine, beside, record)
+            ways["litert"] = _apart(outputs, beside, record, tolerance)
     except (KeyError, ValueError, IndexError, TypeError, EngineError) as error:
         message = f"the record of parity does not fit the graph ({error})"
         raise InputError(message, where=where, hint=_AGAIN) from None
@@ -88,7 +89,10 @@ def _check_record(
     count = len(kind) if kind.ndim == 1 else 0
     wanted = {"rows": ("f", (count, interface.columns)), "kind": ("iu", (count,))}
     wanted["settled"] = "b", (count, len(interface.outputs))
-    wanted |= {one.name: ("iu", (count, *one.shape)) for one in interface.outputs}
+    wanted |= {
+        one.name: ("f" if one.kind == "number" else "iu", (count, *one.shape))
+        for one in interface.outputs
+    }
     if scores:
         wide = record.get(SCORES, np.zeros(0)).shape[1:2]
         wanted[SCORES] = "f", (count, *(wide or (1,)))
@@ -126,17 +130,26 @@ def _check_strict(record: Mapping[str, np.ndarray], tolerance: float, where: str
 
 
 def _apart(
-    engine: Engine, found: Mapping[str, np.ndarray], record: Mapping[str, np.ndarray]
+    outputs: Sequence[Output],
+    found: Mapping[str, np.ndarray],
+    record: Mapping[str, np.ndarray],
+    tolerance: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far scores are apart ``[rows]``, and which outputs differ ``[rows, outputs]``."""
+    """Return how far scores are apart ``[rows]``, and which outputs differ ``[rows, outputs]``.
+
+    Whole numbers must be equal; real numbers may differ by ``tolerance`` of their range.
+    """
     count = len(record["rows"])
-    wrong = np.zeros((count, len(engine.outputs)), bool)
+    wrong = np.zeros((count, len(outputs)), bool)
     for name, given in found.items():
         if given.shape != record[name].shape:
             raise ValueError(f"'{name}' is {list(given.shape)} here")
-    for place, name in enumerate(engine.outputs):
-        same = found[name] == record[name]
+    for place, output in enumerate(outputs):
+        given, known = found[output.name], record[output.name]
+        same = given == known
+        if output.kind == "number":
+            same = np.abs(given - known) <= tolerance * output.span
         wrong[:, place] = ~same.reshape(count, -1).all(axis=1)
-    if not engine.has_scores:
+    if SCORES not in found:
         return np.zeros(count), wrong
     return np.abs(found[SCORES] - record[SCORES]).max(axis=1), wrong

@@ -19,7 +19,7 @@ _NAMES = """
 Abs Add And ArgMax ArgMin Cast Ceil Clip Concat DequantizeLinear Div Equal Erf Exp Expand Floor GRU
 Gather GatherElements Gemm Greater GreaterOrEqual Identity Less LessOrEqual Log MatMul Max Min Mod
 Mul Neg Not Or Pow QuantizeLinear ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape
-Sigmoid Sign Slice Sqrt Sub Tanh TopK Transpose Unsqueeze Where Xor
+Sigmoid Sign Slice Softmax Sqrt Sub Tanh TopK Transpose Unsqueeze Where Xor
 """
 OPERATORS = frozenset(_NAMES.split())
 """Operators that a bundle may ask for: what exporters and quantiser write, and GRU for recurrent

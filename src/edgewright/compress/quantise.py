@@ -74,10 +74,14 @@ def reference_of_int8(model: bytes, interface: Interface) -> Reference:
     graph.opset_import[0].version = _REFERENCE_OPSET
     evaluator = onnx.reference.ReferenceEvaluator(graph)
     names = [output.name for output in interface.outputs]
+    kinds = [np.float32 if one.kind == "number" else np.int64 for one in interface.outputs]
 
     def reference(rows: np.ndarray) -> dict[str, np.ndarray]:
         *decided, scores = evaluator.run([*names, SCORES], {INPUT: rows.astype(np.float32)})
-        found = {n: np.asarray(v, np.int64) for n, v in zip(names, decided, strict=True)}
+        found = {
+            name: np.asarray(value, kind)
+            for name, value, kind in zip(names, decided, kinds, strict=True)
+        }
         return {**found, SCORES: np.asarray(scores, np.float32)}
 
     return reference

@@ -14,7 +14,7 @@ EXAMPLE = "e.g. --stages prune:0.5,int8 or distil:32x32"
 
 
 @dataclasses.dataclass(frozen=True)
-class RolloutState:
+class Stage:
     """One stage.
 
     Attributes:
@@ -29,7 +29,7 @@ class RolloutState:
     widths: tuple[int, ...] = ()
 
 
-def parse_stages(text: str) -> list[RolloutState]:
+def parse_stages(text: str) -> list[Stage]:
     """Return the stages of a list, in its order.
 
     Raises:
@@ -41,7 +41,7 @@ def parse_stages(text: str) -> list[RolloutState]:
     return stages
 
 
-def _parse(text: str) -> RolloutState:
+def _parse(text: str) -> Stage:
     name, _, value = text.partition(":")
     if name not in get_args(Kind):
         hint = nearest(name, get_args(Kind))
@@ -49,11 +49,11 @@ def _parse(text: str) -> RolloutState:
     if name == "int8":
         if value:
             raise InputError(f"'{text}': int8 takes no value", where="--stages", hint=EXAMPLE)
-        return RolloutState("int8", text)
+        return Stage("int8", text)
     if name == "distil":
-        return RolloutState("distil", text, widths=_widths(text, value))
+        return Stage("distil", text, widths=_widths(text, value))
     share = _share(text, value)
-    return RolloutState("prune" if name == "prune" else "sparse", text, share=share)
+    return Stage("prune" if name == "prune" else "sparse", text, share=share)
 
 
 def _widths(text: str, value: str) -> tuple[int, ...]:

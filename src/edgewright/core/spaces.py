@@ -42,6 +42,7 @@ class Box:
         low, high: one bound for all entries, or a tuple with one for each entry of the last axis.
         names: of the entries of the last axis, with their units.
         features: the table that describes an observation; see :meth:`of`.
+        unit: of all entries of an action, e.g. ``"W"``.
     """
 
     low: float | tuple[float, ...]
@@ -49,6 +50,7 @@ class Box:
     shape: tuple[int, ...]
     names: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    unit: str = ""
 
     @classmethod
     def of(cls, features: tuple[Feature, ...], agents: tuple[int, ...] = ()) -> Box:

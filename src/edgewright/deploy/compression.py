@@ -14,7 +14,7 @@ import numpy as np
 from edgewright.bundle import Bundle
 from edgewright.bundle.bundle import POLICY
 from edgewright.compress import pipeline
-from edgewright.compress.stages import RolloutState
+from edgewright.compress.stages import Stage
 from edgewright.core.errors import InputError
 from edgewright.deploy.kept import ANSWERED, PRICED, judged
 from edgewright.deploy.latency import measure_engines
@@ -104,7 +104,7 @@ class Compressed:
 
 def compress(
     bundle: Bundle,
-    stages: Sequence[RolloutState],
+    stages: Sequence[Stage],
     setting: Setting,
     *,
     seed: int = 0,

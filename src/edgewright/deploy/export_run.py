@@ -14,7 +14,7 @@ from edgewright.bundle.bundle import save
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import PerAgentPolicy, Policy
 from edgewright.core.version import __version__
-from edgewright.deploy.rollouts import AnyAction, Mixed, watch
+from edgewright.deploy.rollouts import Mixed, watch
 from edgewright.export.heads import Head, head_for
 from edgewright.export.lite import required, with_lite
 from edgewright.export.networks import layers_of
@@ -25,6 +25,7 @@ from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
+from edgewright.testing.play import Anything
 from edgewright.training import store
 from edgewright.training.runs import Run, load_run
 
@@ -140,12 +141,12 @@ def interface_in(
         device: whose range, if one device's policy is meant; of all devices if absent.
     """
     world, params = problem.world, problem.params
-    actions = world.action_space(params).n
-    player = (
-        AnyAction(actions=actions) if explorer is None else Mixed(actions=actions, policy=explorer)
-    )
+    actions = world.action_space(params)
+    player: Policy = Anything(space=actions)
+    if explorer is not None:
+        player = Mixed(space=actions, policy=explorer)
     space = world.observation_space(params)
-    columns = math.prod(space.shape) if head.outputs[0].shape else space.shape[-1]
+    columns = math.prod(space.shape) if head.joint else space.shape[-1]
     rows = watch(world, problem, player, columns, 0, device)
     return interface_of(space, head, rows)
 

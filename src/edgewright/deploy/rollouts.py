@@ -11,6 +11,7 @@ import numpy as np
 
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.spaces import Space
 from edgewright.loops.unroll import init_rollout, next_rows, unroll
 from edgewright.scenarios.build import Problem
 
@@ -22,27 +23,11 @@ SCENARIOS = 16
 
 
 @record
-class AnyAction:
-    """Every action equally likely, in any world with discrete actions."""
-
-    actions: int = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
-
-    def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
-        """Draw an action for every agent."""
-        action = jax.random.randint(key, observation.shape[:-1], 0, self.actions)
-        return carry, Decision(action=action, aux=())
-
-
-@record
 class Mixed:
-    """Another policy in half of the episodes, and every action equally likely in the others."""
+    """Another policy in half of the episodes, and random actions in the others."""
 
     policy: Policy
-    actions: int = static()
+    space: Space = static()
 
     def init_carry(self, key: Array) -> tuple[Any, Array]:
         """Return the memory of the policy, and whether this episode is random."""
@@ -56,8 +41,8 @@ class Mixed:
         memory, random = carry
         policy_key, choice_key = jax.random.split(key)
         memory, decision = self.policy.act(policy_key, memory, observation)
-        other = jax.random.randint(choice_key, decision.action.shape, 0, self.actions)
-        action = jnp.where(random, other, decision.action)
+        other = self.space.sample(choice_key)
+        action = jax.tree.map(lambda a, b: jnp.where(random, a, b), other, decision.action)
         return (memory, random), Decision(action=action, aux=())
 
 

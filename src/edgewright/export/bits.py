@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -48,6 +49,10 @@ class BinaryVectorHead:
     kind: ClassVar[str] = "bits"
 
     @property
+    def joint(self) -> bool:
+        return True
+
+    @property
     def outputs(self) -> tuple[Output, ...]:
         meaning = "actions worth pricing, the first is the action; the cheapest is the best"
         return (
@@ -63,8 +68,11 @@ class BinaryVectorHead:
         same = jnp.broadcast_to(action[:, None], (len(action), self.proposals, self.devices))
         return {"action": action, "proposals": same}
 
-    def chances(self, scores: Array) -> int:
-        return 2
+    def action(self, outputs: Mapping[str, Array], agents: tuple[int, ...]) -> Any:
+        return outputs["action"].reshape(agents)
+
+    def anything(self, key: Array, count: int, scores: Array) -> dict[str, Array]:
+        return {"action": jax.random.randint(key, (count, self.devices), 0, 2)}
 
     def gap(self, scores: Array) -> Array:
         return jnp.min(jnp.abs(scores))

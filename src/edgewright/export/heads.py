@@ -1,8 +1,9 @@
 """Heads: from scores to the outputs of a decision, in JAX and in ONNX.
 
 The layers of a policy end in scores, one row ``[columns]`` of them for each decision. A head turns
-them into named outputs. :class:`Choice` takes the best of several actions;
-:class:`~edgewright.export.bits.Bits` rounds one bit for each device, and proposes further actions.
+them into named outputs. :class:`CategoricalHead` takes the best of several actions;
+:class:`~edgewright.export.bits.BinaryVectorHead` rounds one bit for each device and proposes
+further actions; :class:`~edgewright.export.record_head.RecordHead` serves every other space.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.records import Array
 from edgewright.export.bits import BinaryVectorHead
 from edgewright.export.graph import GraphBuilder
+from edgewright.export.record_head import RecordHead
 
 TEMPERATURE = 0.5
 """Of the soft scores of a choice, in units of their spread: the mean deviation over actions."""
@@ -32,6 +34,11 @@ class Head(Protocol):
     """How scores become outputs, see the module."""
 
     kind: ClassVar[str]
+
+    @property
+    def joint(self) -> bool:
+        """Say whether a row holds all agents, and one decision serves them all."""
+        ...
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -46,8 +53,12 @@ class Head(Protocol):
         """Return the outputs by name for actions that a rule found itself."""
         ...
 
-    def chances(self, scores: Array) -> int:
-        """Return how many values one action may take."""
+    def action(self, outputs: Mapping[str, Array], agents: tuple[int, ...]) -> Any:
+        """Return the world's action from outputs ``[n, ...]``, with the axes of the agents."""
+        ...
+
+    def anything(self, key: Array, count: int, scores: Array) -> dict[str, Array]:
+        """Return random outputs for ``count`` decisions. Consumes ``key``."""
         ...
 
     def gap(self, scores: Array) -> Array:
@@ -83,6 +94,10 @@ class CategoricalHead:
     tables: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     kind: ClassVar[str] = "choice"
 
+    @property
+    def joint(self) -> bool:
+        return False
+
     def __call__(self, scores: Array, rows: Array) -> dict[str, Array]:
         return self.decoded(jnp.argmax(scores, axis=-1).astype(jnp.int32))
 
@@ -90,8 +105,11 @@ class CategoricalHead:
         tables = {name: jnp.asarray(values)[action] for name, values in self.tables.items()}
         return {"action": action, **tables}
 
-    def chances(self, scores: Array) -> int:
-        return scores.shape[-1]
+    def action(self, outputs: Mapping[str, Array], agents: tuple[int, ...]) -> Any:
+        return outputs["action"].reshape(agents)
+
+    def anything(self, key: Array, count: int, scores: Array) -> dict[str, Array]:
+        return {"action": jax.random.randint(key, (count,), 0, scores.shape[-1])}
 
     def gap(self, scores: Array) -> Array:
         best = jax.lax.top_k(scores, 2)[0]
@@ -136,6 +154,8 @@ def read_head(facts: Mapping[str, Any], model: bytes, outputs: Sequence[Output])
     try:
         if facts["kind"] == BinaryVectorHead.kind:
             return BinaryVectorHead(**{**rest, "present": tuple(rest["present"])})
+        if facts["kind"] == RecordHead.kind:
+            return RecordHead.read(rest, tuple(outputs))
         if facts["kind"] != CategoricalHead.kind:
             raise ValueError(facts["kind"])
     except (KeyError, TypeError, ValueError) as error:

@@ -166,10 +166,15 @@ class Dueling:
 
 @record
 class Program:
-    """Any JAX function of one row, written operator by operator (see :mod:`..trace`)."""
+    """Any JAX function of one row, written operator by operator (see :mod:`..trace`).
+
+    Attributes:
+        decides: whether it gives the action itself, as a rule does, or the scores of a head.
+    """
 
     function: Callable[[Array], Array] = static()
     columns: int = static()
+    decides: bool = static(default=True)
     kind: ClassVar[str] = "program"
 
     def __call__(self, x: Array) -> Array:

@@ -39,7 +39,7 @@ def with_lite(bundle: Bundle) -> tuple[bytes, Bundle]:
             several devices at once.
     """
     schema = required(bundle.path)
-    several = any(one.shape for one in bundle.interface.outputs)
+    several = any(one.shape or one.kind == "number" for one in bundle.interface.outputs)
     float32 = bundle.facts["graphs"][POLICY]["precision"] == "float32"
     if several or not float32 or not bundle.engine.has_scores:
         refuse("only networks in float32 that choose one action are written", bundle.path)

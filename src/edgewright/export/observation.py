@@ -6,6 +6,7 @@ registers what its actions are called, see ``System.export``.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from typing import Any
@@ -15,23 +16,38 @@ import numpy as np
 from edgewright.bundle.interface import Field, Interface, Output
 from edgewright.core.errors import InputError
 from edgewright.core.features import Feature
-from edgewright.core.spaces import Box, Discrete
+from edgewright.core.spaces import Box, Discrete, Record
 from edgewright.export.heads import CategoricalHead, Head
+from edgewright.export.record_head import RecordHead
 
 
 @functools.singledispatch
 def head_of(world: Any, params: Any) -> Head:
-    """Return the head of policies of a world: here one index of ``n``.
+    """Return the head of policies of a world, by its action space.
+
+    One index for each agent becomes a :class:`CategoricalHead`, everything else a
+    :class:`RecordHead` whose parts are those of one agent.
 
     Raises:
-        InputError: actions are of another kind and the system registers no head for them.
+        InputError: a part of a record is not one for each agent.
     """
     actions = world.action_space(params)
-    if not isinstance(actions, Discrete):
-        message = f"actions of kind {type(actions).__name__} cannot be exported yet"
+    agents = world.observation_space(params).shape[:-1]
+    if isinstance(actions, Discrete) and actions.shape == agents:
+        return CategoricalHead((Output("action", "index of the action"),))
+    if isinstance(actions, Record):
+        parts = tuple((name, _of_one(part, agents, name)) for name, part in actions.parts)
+        return RecordHead(Record(parts))
+    return RecordHead(_of_one(actions, agents, "action"))
+
+
+def _of_one(part: Any, agents: tuple[int, ...], name: str) -> Any:
+    """Return the space of one agent's part of an action."""
+    if part.shape[: len(agents)] != agents:
+        message = f"'{name}' must have the axes of the agents {agents}; got shape {part.shape}"
         hint = "register a head with edgewright.export.observation.head_of"
         raise InputError(message, where="export", hint=hint)
-    return CategoricalHead((Output("action", "index of the action"),))
+    return dataclasses.replace(part, shape=part.shape[len(agents) :])
 
 
 def interface_of(space: Box, head: Head, rows: np.ndarray) -> Interface:
@@ -41,16 +57,15 @@ def interface_of(space: Box, head: Head, rows: np.ndarray) -> Interface:
         space: of the world; where the head decides for all agents at once, a row holds them all.
         rows: ``[n, columns]`` in physical units. The range of a field is theirs, rounded outwards.
     """
-    joint = bool(head.outputs[0].shape)
     fields, column = [], 0
-    for feature in _fields(space, joint):
+    for feature in _fields(space, head.joint):
         values = rows[:, column].astype(np.float64)
         low, high = (0.0, 0.0) if feature.choices else _rounded(values.min(), values.max())
         encoding = "one-hot" if feature.one_hot else "index" if feature.choices else "number"
         about, choices = feature.about, feature.choices
         fields.append(Field(feature.name, feature.unit, about, low, high, choices, encoding))
         column += len(feature.columns)
-    return Interface(tuple(fields), head.outputs)
+    return Interface(tuple(fields), head.outputs, head.joint)
 
 
 def field_names(space: Box, joint: bool) -> list[str]:

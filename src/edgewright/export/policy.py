@@ -30,21 +30,33 @@ class BundlePolicy:
         return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
-        """Return an action ``[*agents]``."""
-        return carry, Decision(action=self.ask("action", observation), aux=())
+        """Return an action ``[*agents]``: the output ``action``, or a record of all outputs."""
+        names = tuple(output.name for output in self.bundle.interface.outputs)
+        if "action" in names:
+            return carry, Decision(action=self.ask(("action",), observation)["action"], aux=())
+        return carry, Decision(action=self.ask(names, observation), aux=())
 
-    def ask(self, name: str, observation: Array) -> Array:
-        """Return an output of the graph for one observation ``[*agents, features]``."""
+    def ask(self, names: tuple[str, ...], observation: Array) -> dict[str, Array]:
+        """Return outputs of the graph by name for one observation ``[*agents, features]``."""
         interface, engine = self.bundle.interface, self.bundle.engine
         rows = _wide(interface, observation)
-        tail = next(one.shape for one in interface.outputs if one.name == name)
+        kinds = {"integer": jnp.int32, "number": jnp.float32}
+        asked = [output for output in interface.outputs if output.name in names]
 
-        def decide(rows: Any) -> np.ndarray:
-            found = engine.many(np.asarray(rows).reshape(-1, interface.columns))[name]
-            return found.astype(np.int32).reshape(*np.shape(rows)[:-1], *tail)
+        def decide(rows: Any) -> dict[str, np.ndarray]:
+            found = engine.many(np.asarray(rows).reshape(-1, interface.columns))
+            return {
+                one.name: found[one.name]
+                .astype(kinds[one.kind])
+                .reshape((*np.shape(rows)[:-1], *one.shape))
+                for one in asked
+            }
 
-        shape = jax.ShapeDtypeStruct((*rows.shape[:-1], *tail), jnp.int32)
-        return jax.pure_callback(decide, shape, rows, vmap_method="expand_dims")
+        shapes = {
+            one.name: jax.ShapeDtypeStruct((*rows.shape[:-1], *one.shape), kinds[one.kind])
+            for one in asked
+        }
+        return jax.pure_callback(decide, shapes, rows, vmap_method="expand_dims")
 
 
 @record
@@ -63,7 +75,7 @@ class BundleProposer:
 
     def propose(self, key: Array, observation: Array) -> Array:
         """Return the actions ``[K, agents]`` that the graph proposes, its own first."""
-        return self.alone.ask("proposals", observation)
+        return self.alone.ask(("proposals",), observation)["proposals"]
 
 
 def whole_policy(bundle: Bundle) -> BundlePolicy | BundleProposer:
@@ -86,15 +98,20 @@ class LayerPolicy:
         return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
-        """Return an action ``[*agents]``."""
-        rows = _wide(self.interface, observation)
+        """Return an action ``[*agents]``, or a record of them; each entry explores by itself."""
+        rows, agents = _wide(self.interface, observation), observation.shape[:-1]
         flat = rows.reshape(-1, rows.shape[-1])
         scores = run(self.layers, flat)
-        best = self.head(scores, flat)["action"].reshape(observation.shape[:-1])
+        best = self.head.action(self.head(scores, flat), agents)
         chance_key, choice_key = jax.random.split(key)
-        chance = jax.random.uniform(chance_key, best.shape)
-        other = jax.random.randint(choice_key, best.shape, 0, self.head.chances(scores))
-        return carry, Decision(action=jnp.where(chance < self.epsilon, other, best), aux=())
+        other = self.head.action(self.head.anything(choice_key, len(flat), scores), agents)
+        chance = jax.random.uniform(chance_key, agents)
+
+        def mixed(best: Array, other: Array) -> Array:
+            wide = chance.reshape(*agents, *[1] * (best.ndim - len(agents)))
+            return jnp.where(wide < self.epsilon, other, best)
+
+        return carry, Decision(action=jax.tree.map(mixed, best, other), aux=())
 
 
 def _wide(interface: Interface, observation: Array) -> Array:

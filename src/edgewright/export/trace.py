@@ -2,8 +2,10 @@
 
 The function is traced once; what does not depend on the row is computed at once and becomes a
 constant; the rest is written operator by operator, every value with the batch as its first axis.
-What has no counterpart (loops, random numbers, scatters) is refused by name. A rule is thus
-written once, in the baselines, and what is deployed is that very rule.
+A loop of a fixed length (``scan``, ``fori_loop``), as of a denoising actor or a recurrent cell over
+a window, is written turn by turn. What has no counterpart (other loops, random numbers, scatters)
+is refused by name. A rule is thus written once, in the baselines, and what is deployed is that very
+rule.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ _LOGIC = {"and": "And", "or": "Or", "not": "Not", "xor": "Xor"}
 _SCALARS_MIX = {"div", "ne", "clamp", "select_n"}
 _REDUCE = {"reduce_sum": "ReduceSum", "reduce_max": "ReduceMax", "reduce_min": "ReduceMin"}
 _INLINE = {"jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat"}
+MAX_TURNS = 256
+"""Turns of a loop that are written out; every turn is a copy of its operators."""
+
 _CASTS = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.int32): TensorProto.INT64,  # whole numbers are 64 bits wide in the graph
@@ -81,6 +86,10 @@ class _Writer:
             name = equation.primitive.name
             if name in _INLINE:
                 found = self._inline(equation, values)
+            elif name == "scan" and any(isinstance(value, _Row) for value in values):
+                found = self._unrolled(values, equation.params)
+            elif name == "split" and isinstance(values[0], _Row):
+                found = self._split(values[0], equation.params)
             elif not any(isinstance(value, _Row) for value in values):
                 bound = equation.primitive.bind(*values, **equation.params)
                 found = bound if equation.primitive.multiple_results else [bound]
@@ -103,6 +112,53 @@ class _Writer:
         inner = equation.params.get("jaxpr") or equation.params.get("call_jaxpr")
         jaxpr, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", [])
         return self.run(jaxpr, consts, values)
+
+    def _unrolled(self, values: list[Any], params: dict[str, Any]) -> list[Any]:
+        """Write a loop of a fixed length turn by turn; return its carry and what it stacked."""
+        turns, fixed, carried = params["length"], params["num_consts"], params["num_carry"]
+        if turns > MAX_TURNS:
+            message = f"a loop has {turns} turns, and at most {MAX_TURNS} are written out"
+            raise InputError(message, where="export", hint="lower the number of turns")
+        consts, carry = values[:fixed], values[fixed : fixed + carried]
+        sequences, body = values[fixed + carried :], params["jaxpr"]
+        order = range(turns - 1, -1, -1) if params["reverse"] else range(turns)
+        stacks: dict[int, list[Any]] = {}
+        for turn in order:
+            entries = [self._entry(sequence, turn) for sequence in sequences]
+            after = self.run(body.jaxpr, body.consts, [*consts, *carry, *entries])
+            carry, stacks[turn] = after[:carried], after[carried:]
+        columns = zip(*(stacks[turn] for turn in range(turns)), strict=True)
+        return [*carry, *(self._stacked(list(column)) for column in columns)]
+
+    def _split(self, row: _Row, params: dict[str, Any]) -> list[_Row]:
+        """Write the parts of a value along one axis."""
+        axis, parts, first = params["axis"], [], 0
+        for size in params["sizes"]:
+            ends = [self.graph.constant([n], dtype=np.int64) for n in (first, first + size)]
+            along = self.graph.constant([axis + 1], dtype=np.int64)
+            name = self.graph.node("Slice", [row.name, *ends, along])
+            shape = (*row.shape[:axis], size, *row.shape[axis + 1 :])
+            parts.append(_Row(name, shape, row.dtype, row.constant))
+            first += size
+        return parts
+
+    def _entry(self, sequence: Any, turn: int) -> Any:
+        """Return one entry of a sequence along its first axis."""
+        if not isinstance(sequence, _Row):
+            return np.asarray(sequence)[turn]
+        index = self.graph.constant(turn, dtype=np.int64)
+        name = self.graph.node("Gather", [sequence.name, index], axis=1)
+        return _Row(name, sequence.shape[1:], sequence.dtype, sequence.constant)
+
+    def _stacked(self, values: list[Any]) -> Any:
+        """Return what every turn of a loop gave, on a new first axis."""
+        if not any(isinstance(value, _Row) for value in values):
+            return np.stack([np.asarray(value) for value in values])
+        rows = [self.row(value) for value in values]
+        shape = (len(rows), *rows[0].shape)
+        if all(row.constant for row in rows):
+            return np.stack([np.asarray(value) for value in values])
+        return _Row(self._stack(rows, shape, 0), shape, rows[0].dtype)
 
     def _write(self, name: str, values: list[Any], params: dict[str, Any], aval: Any) -> _Row:
         rows = [self.row(value) for value in values]

@@ -50,8 +50,9 @@ def write_graph(layers: Sequence[Layer], head: Head, interface: Interface, title
         x = layer.emit(graph, x, str(place))
     last = layers[-1]
     x = last.emit(graph, x, str(len(layers) - 1))
-    outputs: dict[str, Any] = {one.name: (np.int64, one.shape) for one in head.outputs}
-    if isinstance(last, Program):
+    kinds = {"integer": np.int64, "number": np.float32}
+    outputs: dict[str, Any] = {one.name: (kinds[one.kind], one.shape) for one in head.outputs}
+    if finds_action(layers):
         head.emit_decoded(graph, x)
     else:
         head.emit(graph, graph.node("Identity", [x], SCORES))
@@ -60,6 +61,11 @@ def write_graph(layers: Sequence[Layer], head: Head, interface: Interface, title
     model = graph.model(outputs, title)
     facts = {"layers": describe(layers), "head": head.facts(), "precision": "float32"}
     return Graph(model, {**facts, **sizes(layers, model)})
+
+
+def finds_action(layers: Sequence[Layer]) -> bool:
+    """Say whether layers end in the action itself, not in scores."""
+    return isinstance(layers[-1], Program) and layers[-1].decides
 
 
 def sizes(layers: Sequence[Layer], model: bytes) -> dict[str, int]:
@@ -77,13 +83,17 @@ def reference_of(layers: Sequence[Layer], head: Head) -> Reference:
     @jax.jit
     def compute(rows: Any) -> Any:
         found = run(layers, rows)
-        if isinstance(layers[-1], Program):
+        if finds_action(layers):
             return head.decoded(found), {}
         return head(found, rows), {SCORES: found}
 
     def reference(rows: np.ndarray) -> dict[str, np.ndarray]:
         outputs, scores = jax.tree.map(np.asarray, compute(jnp.asarray(rows, jnp.float32)))
-        return {n: v.astype(np.int64) for n, v in outputs.items()} | scores
+        real = {output.name for output in head.outputs if output.kind == "number"}
+        return {
+            name: value if name in real else value.astype(np.int64)
+            for name, value in outputs.items()
+        } | scores
 
     return reference
 
@@ -115,7 +125,7 @@ def make_bundle(
     """
     graphs = {POLICY: write_graph(layers, head, interface, POLICY), **rules}
     reference, scores = reference_of(layers, head), None
-    if not isinstance(layers[-1], Program):
+    if not finds_action(layers):
         scores = functools.partial(run, layers)
     far = how_far(layers)
     tolerance = TOLERANCE * score_size(reference, interface, far)

@@ -143,10 +143,13 @@ def _field(field: Field, out_of_range: OutOfRange) -> dict[str, Any]:
 
 
 def _output(output: Output) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "integer"}
+    schema: dict[str, Any] = {"type": output.kind}
+    if output.low is not None and output.high is not None:
+        schema |= {"minimum": output.low, "maximum": output.high}
     for count in reversed(output.shape):
         schema = {"type": "array", "items": schema, "minItems": count, "maxItems": count}
-    return {**schema, "description": output.meaning}
+    unit = f" [{output.unit}]" if output.unit else ""
+    return {**schema, "description": output.meaning + unit}
 
 
 def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:

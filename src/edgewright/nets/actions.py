@@ -1,0 +1,100 @@
+"""From the output of a network to an action of any space, without a random draw.
+
+One convention for learners, exported graphs and students: the best index of a choice, a bit where
+its logit is positive, ``tanh`` scaled to the bounds of a number (as TD3 and SAC do), and
+``softmax`` over shares, with one more logit for what is left over where shares sum to at most one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.spaces import Bits, Box, Discrete, Record, Simplex, Space
+
+Array = jax.Array
+
+
+def parts_of(space: Space) -> tuple[tuple[str, Any], ...]:
+    """Return the parts of a record, or the space itself as one part called ``action``."""
+    return space.parts if isinstance(space, Record) else (("action", space),)
+
+
+def score_count(space: Space) -> int:
+    """Return how many outputs of a network decide an action of a space."""
+    return sum(_width(part) for _, part in parts_of(space))
+
+
+def split_scores(space: Space, scores: Array) -> dict[str, Array]:
+    """Return the scores ``[..., count]`` by part, in the shape of the part.
+
+    A choice has a last axis of ``n``, shares that may leave something over one share more.
+    """
+    ends = list(itertools.accumulate(_width(part) for _, part in parts_of(space)))
+    pieces = jnp.split(scores, ends[:-1], axis=-1)
+    return {
+        name: piece.reshape(*scores.shape[:-1], *score_shape(part))
+        for piece, (name, part) in zip(pieces, parts_of(space), strict=True)
+    }
+
+
+def score_shape(part: Any) -> tuple[int, ...]:
+    """Return the shape of the scores of one part."""
+    if isinstance(part, Discrete):
+        return (*part.shape, part.n)
+    if isinstance(part, Simplex) and part.at_most:
+        return (*part.shape[:-1], part.shape[-1] + 1)
+    return part.shape
+
+
+def part_action(part: Any, scores: Array) -> Array:
+    """Return the action of one part from its scores ``[..., *score_shape(part)]``."""
+    if isinstance(part, Discrete):
+        return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+    if isinstance(part, Bits):
+        return (scores > 0).astype(jnp.int32)
+    if isinstance(part, Simplex):
+        return jax.nn.softmax(scores)[..., : part.shape[-1]]
+    low, high = part.bounds
+    if not bounded(part):
+        return scores
+    return low + (high - low) * 0.5 * (jnp.tanh(scores) + 1.0)
+
+
+def greedy_action(space: Space, scores: Array) -> Any:
+    """Return the action of scores ``[..., count]``: an array, or a record of arrays."""
+    pieces = split_scores(space, scores)
+    action = {name: part_action(part, pieces[name]) for name, part in parts_of(space)}
+    return action if isinstance(space, Record) else action["action"]
+
+
+def bounded(part: Box) -> bool:
+    """Say whether every entry of a box has two finite bounds.
+
+    Raises:
+        ValueError: only some bounds are finite.
+    """
+    finite = np.isfinite(np.stack(part.bounds))
+    if finite.any() != finite.all():
+        raise ValueError("the bounds of a box must be finite everywhere, or nowhere")
+    return bool(finite.all())
+
+
+def _width(part: Any) -> int:
+    return math.prod(score_shape(part))
+
+
+__all__ = [
+    "bounded",
+    "greedy_action",
+    "part_action",
+    "parts_of",
+    "score_count",
+    "score_shape",
+    "split_scores",
+]
