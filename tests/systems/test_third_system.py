@@ -70,16 +70,61 @@ register_study(
 """
 
 
+HEAD = """from pathlib import Path
+
+from edgewright.core.features import Feature
+
+HERE = Path(__file__).parent
+FEATURES = (
+    Feature("charge_share", about="of the battery", low=0.0, high=1.0),
+    Feature("interest", about="worth of the picture", low=0.0, high=1.0),
+    Feature("harvest_j", unit="J", about="what comes in", low=0.0, high=1.0),
+)
+
+"""
+
+EXPORT = """
+from edgewright.bundle.interface import Output
+from edgewright.export.heads import CategoricalHead
+from edgewright.export.observation import head_of
+from edgewright_plugin_third import SensorWorld
+
+SENT = ("nothing", "thumbnail", "picture")
+
+
+@head_of.register
+def _(world: SensorWorld, params):
+    return CategoricalHead((Output("action", "what is sent", SENT),))
+"""
+
+LEARNERS = """
+[sensor-ppo]
+extends = "se-ppo"
+num_envs = 8
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the plug-in (the guide's world, presets, a study) and its preset."""
+    """Return a folder with the plug-in: the guide's world, with all that a system may bring."""
     made = tmp_path_factory.mktemp("a third system")
     files = {m["name"]: m["code"] for m in TITLED.finditer(GUIDE.read_text())}
-    world = files["sensor.py"].replace(
-        "        bound=bound,\n", "        bound=bound,\n        presets=PRESETS,\n"
-    )
-    head = "from pathlib import Path\n\nPRESETS = str(Path(__file__).parent / 'presets')\n"
-    (made / "third.py").write_text(head + world + STUDY)
+    world = files["sensor.py"]
+    for old, new in (
+        (
+            "        bound=bound,\n",
+            "        bound=bound,\n        presets=str(HERE / 'presets'),\n",
+        ),
+        ('Box(0.0, 1.0, (3,), names=("charge", "interest", "harvest"))', "Box.of(FEATURES)"),
+        ("register_system(\n    plain_system(", "SYSTEM = (\n    plain_system("),
+    ):
+        assert old in world
+        world = world.replace(old, new)
+    more = "learners=str(HERE / 'learners.toml'), export='third_export'"
+    world += f"register_system(dataclasses.replace(SYSTEM, {more}))\n"
+    (made / "third.py").write_text(HEAD + world + STUDY)
+    (made / "third_export.py").write_text(EXPORT)
+    (made / "learners.toml").write_text(LEARNERS)
     (made / "presets").mkdir()
     preset = files["sensor.toml"].replace('name = "sensor"', 'name = "sensor-small"')
     (made / "presets" / "sensor-small.toml").write_text(preset)
@@ -107,13 +152,40 @@ def test_it_is_listed_with_its_preset_and_study(call):
     assert "sensor-small" in {row["name"] for row in listed["scenarios"]}
     assert "third" in listed["studies"]
     assert listed["systems"]["sensor"] == ["random", "picky", "always"]
+    assert "sensor-ppo" in listed["learners"]
+
+
+def test_it_has_a_reference_page(call):
+    page = call("list", "sensor")
+    assert page["scenarios"] == ["sensor-small"]
+    assert [row["name"] for row in page["observations"]] == [
+        "charge_share",
+        "interest",
+        "harvest_j",
+    ]
+    assert page["observations"][2]["unit"] == "J"
+    assert page["actions"] == [{"name": "action", "shape": [], "what": "0 to 2"}]
+    settings = {row["name"]: row["settings"] for row in page["learners"]}
+    assert settings["sensor-ppo"] == {"num_envs": 8}
+    assert "se-ppo-independent" not in settings  # it needs an axis of agents
+    assert {"params.cost_j", "streams"} & {row["key"] for row in page["keys"]}
 
 
 def test_it_trains_compares_and_is_decided_for(call, folder):
     small = ["--set", "params.horizon_slots=20", "--set", "evaluation.episodes=8"]
-    call("train", "sensor-small", *small, "--learner", "se-ppo", "--steps", "4096", "--out", "run")
+    call(
+        "train",
+        "sensor-small",
+        *small,
+        "--learner",
+        "sensor-ppo",
+        "--steps",
+        "4096",
+        "--out",
+        "run",
+    )
     rows = call("compare", "sensor-small", *small, "--policies", "picky,run")
-    assert {"picky", "se-ppo"} <= {row["policy"] for row in rows["policies"]}
+    assert {"picky", "sensor-ppo"} <= {row["policy"] for row in rows["policies"]}
     assert rows["bound"]["reward"] > max(row["reward"] for row in rows["policies"])
     made = call("export", "run", "--out", "p.edge")
     assert made["bytes"] > 0
@@ -125,7 +197,8 @@ def test_it_trains_compares_and_is_decided_for(call, folder):
         url = next(m[0] for line in service.stderr if (m := re.search(r"http://\S+:\d+", line)))
         document = json.loads(urllib.request.urlopen(f"{url}/openapi.json", timeout=10).read())
         fields = document["components"]["schemas"]["Observation"]["properties"]
-        assert len(fields) == 3
+        assert set(fields) == {"charge_share", "interest", "harvest_j"}
+        assert "what is sent" in json.dumps(document["components"]["schemas"]["Decision"])
         body = json.dumps({"observation": dict.fromkeys(fields, 0.5)})
         request = urllib.request.Request(
             f"{url}/v1/decide", body.encode(), {"content-type": "application/json"}
@@ -140,20 +213,8 @@ def test_its_study_runs_over_two_processes(call):
     assert verdict["status"] == "reproduced"
 
 
-def test_its_speed_is_measured_by_processes_that_know_the_plug_in(folder):
-    code = (
-        "import json\n"
-        "from edgewright.bench.training import _probe, measure_world\n"
-        "from edgewright.scenarios.build import build\n"
-        "from edgewright.scenarios.load import load\n"
-        "from edgewright.systems.plugins import load_plugin\n"
-        "load_plugin('third.py')\n"
-        "world = measure_world(build(load('sensor-small')))\n"
-        "print(json.dumps([world, _probe('sensor-small', 'cache')]))\n"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    world, compiled = json.loads(done.stdout)
-    assert world["inputs_given_steps_per_s"] > 0
-    assert compiled["total_s"] > 0
+def test_its_speed_is_measured_by_processes_that_know_the_plug_in(call):
+    result = call("bench", "speed", "--scenario", "sensor-small")
+    assert result["world"]["inputs_given_steps_per_s"] > 0
+    assert result["compile"]["cached"]["total_s"] > 0
+    assert result["training"]["learner"] == "se-ppo"

@@ -44,8 +44,7 @@ def speed(scenario: str, reference_script: str | None, as_json: bool) -> None:
         print_json(result)
         return
     click.echo(f"{result['scenario']} on {result['machine']['cores']} cores")
-    of_tasks = "meta_training" in result
-    _print(bench_rows.of_tasks(result) if of_tasks else bench_rows.training(result))
+    _print(bench_rows.speed(result))
 
 
 @command.command(name="libraries")

@@ -7,6 +7,21 @@ from typing import Any
 Rows = list[tuple[str, str]]
 
 
+def speed(result: dict[str, Any]) -> Rows:
+    """Return what ``bench speed`` measured: of a training, of tasks, or of a system's own."""
+    if "meta_training" in result:
+        return of_tasks(result)
+    if "compile" in result:
+        return training(result)
+    parts = {name: part for name, part in result.items() if isinstance(part, dict)}
+    del parts["machine"]
+    return [
+        (f"{name}: {key}", f"{value:,}" if isinstance(value, int | float) else str(value))
+        for name, part in parts.items()
+        for key, value in part.items()
+    ]
+
+
 def training(found: dict[str, Any]) -> Rows:
     """Return what a training needs: compiling, the world alone, learning."""
     compiling, world, training = found["compile"], found["world"], found["training"]

@@ -8,10 +8,24 @@ from edgewright.cli.options import json_option, print_json
 
 
 @click.command(name="list")
+@click.argument("system", required=False)
 @json_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of scenario files.")
-def command(as_json: bool, schema: bool) -> None:
-    """List the scenarios, studies, learners and policies, or print the schema of scenario files."""
+def command(system: str | None, as_json: bool, schema: bool) -> None:
+    """List the scenarios, studies, learners and policies.
+
+    SYSTEM, e.g. aigc: print the reference page of that system instead, as Markdown: observations,
+    actions, policies, learners, metrics, and the keys of its scenario files.
+    """
+    if system is not None:
+        from edgewright.reporting.reference import system_facts, system_page
+
+        facts = system_facts(system)
+        if as_json:
+            print_json(facts)
+        else:
+            click.echo(system_page(facts))
+        return
     from edgewright.scenarios.load import identity, json_schema, load, shipped
 
     if schema:

@@ -101,6 +101,13 @@ def world_of_learner(name: str, problem: Problem) -> World:
     return _changed(problem.world, _entry(name, problem.kind).get("world"))
 
 
+def learner_settings(name: str, kind: str) -> dict[str, Any]:
+    """Return what a learner of a system sets otherwise than its class, and changes in its world."""
+    entry = _entry(name, kind)
+    changes = {key: entry[key] for key in ("world", "train") if key in entry}
+    return _settings(name, kind) | changes
+
+
 def learner_class(name: str, kind: str) -> type:
     """Return the class of a learner of a system, the outer one of two."""
     return _parts(name, kind)[0]
@@ -198,6 +205,7 @@ __all__ = [
     "build_learner",
     "learner_class",
     "learner_names",
+    "learner_settings",
     "register_learner",
     "world_of_learner",
 ]

@@ -90,14 +90,15 @@ def training_identity(scenario: AnyScenario) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of scenario files (before ``extends`` is resolved)."""
-    kinds = [_schema_of(kind) for kind in sorted(systems())]
+    kinds = [schema_of(kind) for kind in sorted(systems())]
     definitions: dict[str, Any] = {}
     for one in kinds:
         definitions |= one.pop("$defs", {})
     return {"title": "Edgewright scenario", "anyOf": kinds, "$defs": definitions}
 
 
-def _schema_of(kind: str) -> dict[str, Any]:
+def schema_of(kind: str) -> dict[str, Any]:
+    """Return the JSON schema of the scenario files of one system."""
     schema = TypeAdapter(systems()[kind].scenario).json_schema()
     schema["title"] = f"Edgewright scenario of kind {kind}"
     tables = {

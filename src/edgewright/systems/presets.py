@@ -34,10 +34,18 @@ def preset_files() -> dict[str, Traversable]:
     return dict(sorted(named.items()))
 
 
+def presets_of(kind: str) -> list[str]:
+    """Return the names of the scenarios that come with one system, sorted."""
+    folder = _added.get(kind, resources.files("edgewright.systems") / kind / "presets")
+    files = folder.iterdir() if folder.is_dir() else ()
+    names = (file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+    return sorted(name for name in names if name != kind)
+
+
 def scenario_names() -> list[str]:
     """Return the names of the scenarios that can be run, sorted: all presets but common numbers."""
     common = {*shipped_kinds(), *_added}
     return [name for name in preset_files() if name not in common]
 
 
-__all__ = ["add_folder", "preset_files", "scenario_names", "shipped_kinds"]
+__all__ = ["add_folder", "preset_files", "presets_of", "scenario_names", "shipped_kinds"]
