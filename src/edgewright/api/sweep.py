@@ -18,7 +18,7 @@ from edgewright.api.problem import EdgeProblem, make
 from edgewright.api.table import Table, to_pandas
 from edgewright.core.errors import InputError
 from edgewright.core.files import write_bytes
-from edgewright.evaluation.statistics import paired_difference
+from edgewright.evaluation.statistics import mean_interval
 from edgewright.scenarios.build import build, build_learner
 from edgewright.studies.jobs import Setup, TrainingJob
 from edgewright.studies.runner import Progress, run_jobs
@@ -162,17 +162,8 @@ def _table(
     for job, row in zip(jobs, settings, strict=True):
         arrays = results[job.key].arrays
         reward = arrays["episodes/reward"]
-        interval = paired_difference(reward, np.zeros(reward.shape[-1]))
-        rows.append(
-            {
-                **row,
-                "seeds": job.seeds,
-                "steps": job.steps,
-                "reward": interval.estimate,
-                "reward_low": interval.low,
-                "reward_high": interval.high,
-            }
-        )
+        earned = mean_interval(reward).columns("reward")
+        rows.append({**row, "seeds": job.seeds, "steps": job.steps, **earned})
         curves.append((arrays["curves/steps"][0], arrays["curves/reward"]))
     return SweepTable(name, rows, curves)
 

@@ -189,9 +189,7 @@ def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float
             change = paired_difference(reward, rewards[0])
             row[f"reward{ending}"] = float(np.mean(reward))
             for name, interval in (("score_ratio", kept), ("reward_change", change)):
-                row[f"{name}{ending}"] = interval.estimate
-                row[f"{name}{ending}_low"] = interval.low
-                row[f"{name}{ending}_high"] = interval.high
+                row |= interval.columns(f"{name}{ending}")
     return found
 
 

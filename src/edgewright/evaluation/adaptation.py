@@ -106,8 +106,7 @@ def reached(steps: Sequence[int], curve: np.ndarray, level: float = LEVEL) -> in
 
 def interval(values: np.ndarray) -> dict[str, float]:
     """Return mean and 95 % interval over scenarios and seeds of ``[seeds, scenarios]``."""
-    found = statistics.paired_difference(values, np.zeros(values.shape[1]))
-    return {"mean": found.estimate, "low": found.low, "high": found.high}
+    return statistics.mean_interval(values).summary()
 
 
 def rows(found: Curves) -> list[dict[str, Any]]:

@@ -230,15 +230,16 @@ def table(comparison: Comparison) -> dict[str, Any]:
         reward = result.metrics["reward"]
         row: dict[str, Any] = {"policy": result.name, "group": result.group}
         row["seeds"], row["episodes"] = reward.shape
-        row |= _interval("reward", reward)
+        row |= statistics.mean_interval(reward).columns("reward")
         row["iqm"] = float(statistics.interquartile_mean(reward))
         row |= {name: float(np.mean(result.metrics[name])) for name in shown}
         for metric in metrics:
             if metric.interval:
-                row |= _interval(metric.name, result.metrics[metric.name])
+                row |= statistics.mean_interval(result.metrics[metric.name]).columns(metric.name)
         row |= _score(reward, random, reference)
         row["difference"] = _difference(reward, base, plan.baseline, result.name)
-        row |= _improvement(reward, base)
+        improvement = statistics.probability_of_improvement(reward, base)
+        row |= improvement.columns("probability_of_improvement")
         row["by"] = {
             field: _strata(reward, base, grid)
             for field, grid in plan.fixed_inputs.items()
@@ -259,31 +260,18 @@ def table(comparison: Comparison) -> dict[str, Any]:
         found["placement"] = comparison.problem.placement
     if comparison.bound is None:
         return {**found, "bound": None, "why_no_bound": comparison.why_no_bound}
-    bound = {"policy": "bound", "group": "bound", **_interval("reward", comparison.bound[None])}
+    earned = statistics.mean_interval(comparison.bound)
+    bound = {"policy": "bound", "group": "bound", **earned.columns("reward")}
     bound |= _score(comparison.bound[None], random, reference)
     bound["difference"] = _difference(comparison.bound[None], base, plan.baseline, "bound")
     return {**found, "bound": bound}
 
 
-def _interval(name: str, values: np.ndarray) -> dict[str, float]:
-    return _named(name, statistics.mean_interval(values))
-
-
-def _improvement(reward: np.ndarray, base: np.ndarray) -> dict[str, float]:
-    interval = statistics.probability_of_improvement(reward, base)
-    return _named("probability_of_improvement", interval)
-
-
-def _named(name: str, interval: statistics.Interval) -> dict[str, float]:
-    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
 def _score(reward: np.ndarray, random: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
     try:
-        score = statistics.normalised_score_interval(reward, random, reference)
+        return statistics.normalised_score_interval(reward, random, reference).summary("score")
     except InputError:  # the reference is no better than random here: the score means nothing
         return {"score": None, "low": None, "high": None}
-    return {"score": score.estimate, "low": score.low, "high": score.high}
 
 
 def _difference(
@@ -292,13 +280,7 @@ def _difference(
     if name == baseline:
         return None
     interval = statistics.paired_difference(reward, base)
-    return {
-        "to": baseline,
-        "mean": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
-        "excludes_zero": bool(interval.excludes(0.0)),
-    }
+    return {"to": baseline, **interval.summary(), "excludes_zero": interval.excludes(0.0)}
 
 
 def _strata(reward: np.ndarray, base: np.ndarray, grid: Sequence[float]) -> list[dict[str, float]]:
@@ -315,7 +297,6 @@ def _strata(reward: np.ndarray, base: np.ndarray, grid: Sequence[float]) -> list
 def _gap_closed(reward: np.ndarray, base: np.ndarray, bound: np.ndarray) -> dict[str, float] | None:
     """Return which share of the way from the baseline to the bound the learner goes."""
     try:
-        share = statistics.normalised_score_interval(reward, base, bound)
+        return statistics.normalised_score_interval(reward, base, bound).summary("share")
     except InputError:
         return None
-    return {"share": share.estimate, "low": share.low, "high": share.high}

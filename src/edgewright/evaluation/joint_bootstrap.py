@@ -22,6 +22,14 @@ Means: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
 """TrainingJob to name to means ``[draws, ...]``."""
 
 
+def joint_mean(values: np.ndarray) -> Interval:
+    """Return the mean of ``[seeds, episodes]`` and its interval, from the draws of a joint claim.
+
+    They are other draws than those of `statistics.mean_interval`, of the same distribution.
+    """
+    return joint_bootstrap({"one": {"x": values}}, lambda means: means["one"]["x"])
+
+
 def joint_bootstrap(
     arms: Arms,
     function: Callable[[Means], np.ndarray],

@@ -49,6 +49,18 @@ class Interval:
         """Return whether ``value`` lies outside the interval: for a difference, ask about 0."""
         return not self.low <= value <= self.high
 
+    def summary(self, name: str = "mean") -> dict[str, float]:
+        """Return the estimate under ``name``, and ``low`` and ``high``."""
+        return {name: self.estimate, "low": self.low, "high": self.high}
+
+    def columns(self, name: str) -> dict[str, float]:
+        """Return the three numbers as ``name``, ``name_low`` and ``name_high``."""
+        return {name: self.estimate, f"{name}_low": self.low, f"{name}_high": self.high}
+
+    def text(self, form: str) -> str:
+        """Return ``estimate [low, high]`` with each number under a format specification."""
+        return f"{self.estimate:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
 
 class Band(NamedTuple):
     """A curve with a pointwise band; each field has shape [k]."""

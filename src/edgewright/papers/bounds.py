@@ -179,7 +179,7 @@ def summary(rows: Sequence[Bracket]) -> dict[str, Any]:
 
 def _entry(name: str, kind: Kind, values: Any) -> Entry:
     values = np.asarray(values)
-    interval = statistics.paired_difference(values[None], np.zeros(values.size))
+    interval = statistics.mean_interval(values)
     return Entry(name, kind, values, interval.estimate, interval.low, interval.high)
 
 

@@ -281,7 +281,7 @@ def _best(column: Column, rows: Sequence[Mapping[str, Any]]) -> float | None:
 
 def _cell(value: Any, spec: str) -> str:
     if isinstance(value, Interval):
-        return f"{value.estimate:{spec}} [{value.low:{spec}}, {value.high:{spec}}]"
+        return value.text(spec)
     if value is None or (isinstance(value, numbers.Real) and math.isnan(value)):
         return "\N{EN DASH}"
     return format(value, spec) if _number(value) is not None else str(value)

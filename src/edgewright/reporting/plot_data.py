@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
+from edgewright.evaluation.statistics import Interval
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -34,6 +36,11 @@ class Row:
     estimate: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, label: str, group: str, interval: Interval) -> Row:
+        """Return the row of an interval."""
+        return cls(label, group, interval.estimate, interval.low, interval.high)
 
 
 @dataclass(frozen=True)

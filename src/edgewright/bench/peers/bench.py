@@ -263,11 +263,7 @@ def compare_scores(
         "episodes": int(ours.shape[1]),
         "ours": _interval(ours),
         "stable_baselines3": _interval(theirs),
-        "difference": {
-            "mean": difference.estimate,
-            "low": difference.low,
-            "high": difference.high,
-        },
+        "difference": difference.summary(),
         "margin": MARGIN,
         "agree": is_small(difference),
     }
@@ -308,9 +304,8 @@ def _score(scenario: Scenario, problem: Problem, policy: Policy) -> np.ndarray:
 
 
 def _interval(rewards: np.ndarray) -> dict[str, Any]:
-    interval = statistics.paired_difference(rewards, np.zeros(rewards.shape[-1]))
     each = [round(float(value), 4) for value in rewards.mean(axis=1)]
-    return {"reward": interval.estimate, "low": interval.low, "high": interval.high, "seeds": each}
+    return {**statistics.mean_interval(rewards).summary("reward"), "seeds": each}
 
 
 def _settings(kind: sb3.Kind, learner: Any) -> dict[str, Any]:

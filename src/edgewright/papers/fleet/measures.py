@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from edgewright.evaluation.joint_bootstrap import joint_bootstrap
+from edgewright.evaluation.joint_bootstrap import joint_bootstrap, joint_mean
 from edgewright.evaluation.statistics import Interval
 from edgewright.papers.fleet.jobs import BOUNDS
 from edgewright.studies.claims import Measures, measured
@@ -31,7 +31,7 @@ class View:
 
     def level(self, key: str) -> Interval:
         """Return a mean reward."""
-        return joint_bootstrap({key: {"x": self.reward(key)}}, lambda m: m[key]["x"])
+        return joint_mean(self.reward(key))
 
     def lowest_bound(self) -> str:
         """Return the key of the bound whose mean is lowest."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgewright.evaluation.statistics import Interval
 from edgewright.papers.fleet.jobs import BOUNDS, PLANNER, PROMISED, RULES, TRAINED
 from edgewright.papers.fleet.measures import View
 from edgewright.reporting import figures, html
@@ -24,20 +23,16 @@ def _policies(table: Table) -> dict[str, tuple[str, str]]:
     return dict(sorted(found.items(), key=lambda item: float(view.reward(item[0]).mean())))
 
 
-def _row(label: str, group: str, found: Interval) -> Row:
-    return Row(label, group, found.estimate, found.low, found.high)
-
-
 def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
     """Return the figure: paired differences to greedy, and the lowest bound across."""
     view, base = View(table), "fleet/greedy"
     rows = [
-        _row(label, group, view.difference(key, base))
+        Row.of(label, group, view.difference(key, base))
         for key, (label, group) in _policies(table).items()
     ]
     least = view.lowest_bound()
     label = f"bound ({BOUNDS[least.removeprefix('fleet/')]})"
-    bound = _row(label, "bound", view.difference(least, base))
+    bound = Row.of(label, "bound", view.difference(least, base))
     promised = view.level(PROMISED)
     caption = (
         "Sixteen devices share three servers. Differences to greedy on identical episodes. The "

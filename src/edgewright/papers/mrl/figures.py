@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgewright.evaluation.joint_bootstrap import joint_mean
 from edgewright.papers.mrl.jobs import PRESETS, RULES
-from edgewright.papers.mrl.measures import SETTINGS, View, interval
+from edgewright.papers.mrl.measures import SETTINGS, View
 from edgewright.reporting.panels import curve_grid, dot_grid
 from edgewright.reporting.plot_data import Curve, Line, Row
 from edgewright.studies.study import Table
@@ -96,9 +97,9 @@ def _table2(table: Table) -> Figure:
 
 
 def _row(view: View, name: str, step: int, kind: str) -> Row:
-    found = interval(view.marks(name, step))
+    found = joint_mean(view.marks(name, step))
     label = f"{name}, {step} steps" if step else name
-    return Row(label, kind, found.estimate, found.low, found.high)
+    return Row.of(label, kind, found)
 
 
 def _switches(table: Table) -> Figure:

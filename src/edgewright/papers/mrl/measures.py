@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.evaluation.joint_bootstrap import joint_bootstrap
-from edgewright.evaluation.statistics import Interval
+from edgewright.evaluation.joint_bootstrap import joint_bootstrap, joint_mean
 from edgewright.papers.mrl.jobs import RULES
 from edgewright.studies.claims import measured
 from edgewright.studies.study import Measured, Table
@@ -73,15 +72,10 @@ def spoken(name: str, step: int) -> str:
     return f"{name} after {'all' if step == LAST else step} steps"
 
 
-def interval(values: np.ndarray) -> Interval:
-    """Return the mean over seeds and scenarios with its interval."""
-    return joint_bootstrap({"one": {"x": values}}, lambda means: means["one"]["x"])
-
-
 def level(view: View, ours: str, step: int) -> Measured:
     """Measure the mean Q-hat of a start after some steps."""
     values = view.marks(ours, step)
-    return measured(interval(values), f"Q-hat of {spoken(ours, step)}", len(values))
+    return measured(joint_mean(values), f"Q-hat of {spoken(ours, step)}", len(values))
 
 
 def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> Measured:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.evaluation.joint_bootstrap import joint_mean
 from edgewright.papers.mrl.jobs import PRESETS, RULES, size_of
-from edgewright.papers.mrl.measures import View, interval
+from edgewright.papers.mrl.measures import View
 from edgewright.reporting import html
 from edgewright.studies.study import Table
 
@@ -95,9 +96,9 @@ def _start(view: View, name: str, way: str) -> dict[str, Any]:
 
 
 def _at(view: View, name: str, step: int) -> dict[str, Any]:
-    found = interval(view.marks(name, step))
+    found = joint_mean(view.marks(name, step))
     return {
-        "interval": f"{found.estimate:.4f} [{found.low:.4f}, {found.high:.4f}]",
+        "interval": found.text(".4f"),
         "p5": float(view.marks(name, step, "q_hat_p05").mean()),
         "exact": float(view.marks(name, step, "exact").mean()),
         "means": float(view.marks(name, step, "ratio_of_means").mean()),

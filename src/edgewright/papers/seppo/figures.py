@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgewright.evaluation.joint_bootstrap import joint_bootstrap
+from edgewright.evaluation.joint_bootstrap import joint_bootstrap, joint_mean
 from edgewright.evaluation.statistics import Interval
 from edgewright.papers.behaviour import CHARGE_BINS, MODES, categories
 from edgewright.papers.seppo.behaviours import KINDS
@@ -118,7 +118,7 @@ def _pair(name: str) -> str:
 
 def mean_of(view: View, name: str, array: str, world: str = HEAVY) -> Interval:
     """Return the mean of an array of an arm over seeds and episodes, with its interval."""
-    return joint_bootstrap({name: {"x": view.get(name, array, world)}}, lambda m: m[name]["x"])
+    return joint_mean(view.get(name, array, world))
 
 
 def score_interval(view: View, name: str, world: str = HEAVY) -> Interval:
@@ -129,14 +129,10 @@ def score_interval(view: View, name: str, world: str = HEAVY) -> Interval:
     return joint_bootstrap(arms, lambda m: score_of(m, name))
 
 
-def _row(label: str, group: str, interval: Interval) -> Row:
-    return Row(label, group, interval.estimate, interval.low, interval.high)
-
-
 def _dots(views: dict[str, View], names: Sequence[str]) -> Figure:
     cells = {
         (TITLES[setting], column): [
-            _row(name, "learned", mean_of(view, name, f"episodes/{metric}")) for name in names
+            Row.of(name, "learned", mean_of(view, name, f"episodes/{metric}")) for name in names
         ]
         for setting, view in views.items()
         for column, metric in METRICS.items()
@@ -173,7 +169,7 @@ def _modes(views: dict[str, View]) -> Figure:
                     {"x": arrays},
                     lambda m, n=n, metric=metric: m["x"][metric][:, n] / m["x"]["tasks"][:, n],
                 )
-                dots.append(_row(mode, "learned", interval))
+                dots.append(Row.of(mode, "learned", interval))
             cells[TITLES[setting], column] = dots
     return dot_grid(_rows(), list(columns), cells)
 
@@ -190,10 +186,10 @@ def _life(views: dict[str, View]) -> Figure:
     rows = []
     for setting, view in views.items():
         for name in (*COMPARED, "se-ppo-fixed-weights"):
-            rows.append(_row(f"{name}, {setting}", "learned", mean_of(view, name, "life/tasks")))
+            rows.append(Row.of(f"{name}, {setting}", "learned", mean_of(view, name, "life/tasks")))
     view = views[SETTINGS[0]]
     for name in ("greedy", "shadow-price", "heuristic", "heuristic-fair", "random"):
-        rows.append(_row(name, "rule", mean_of(view, name, "life/tasks")))
+        rows.append(Row.of(name, "rule", mean_of(view, name, "life/tasks")))
     return figures.comparison(rows, xlabel="tasks served by a full battery")
 
 
@@ -202,9 +198,9 @@ def _ends(views: dict[str, View]) -> Figure:
     for setting, view in views.items():
         shown = ["se-ppo", "ppo-norm", "ppo-lr", "ppo", "a2c", "dqn"]
         for name in shown + ["se-ppo-steady"] * (setting == "fair"):
-            rows.append(_row(f"{name}, {setting}", "learned", score_interval(view, name)))
+            rows.append(Row.of(f"{name}, {setting}", "learned", score_interval(view, name)))
     view = views[SETTINGS[0]]
     for name in ("shadow-price", "greedy", "heuristic-fair", "heuristic"):
-        rows.append(_row(name, "rule", score_interval(view, name)))
-    bound = _row("upper bound", "bound", score_interval(view, "bound"))
+        rows.append(Row.of(name, "rule", score_interval(view, name)))
+    bound = Row.of("upper bound", "bound", score_interval(view, "bound"))
     return figures.comparison(rows, bound, xlabel=SCORE)

@@ -90,7 +90,7 @@ def _grid(
             dots = []
             for label, name, group in labels:
                 found = score_interval(view, name, world)
-                dots.append(Row(label, group, found.estimate, found.low, found.high))
+                dots.append(Row.of(label, group, found))
             cells[TITLES[setting], column] = dots
     rows = [TITLES[setting] for setting in SETTINGS]
     title = f"score: 0 = random, 1 = {REFERENCE}; mean, 95 % interval over seeds and episodes"
