@@ -19,7 +19,7 @@ import numpy as np
 from edgewright.adapters.packing import Layout
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
-from edgewright.loops.unroll import next_rows
+from edgewright.loops.unroll import next_rows, step_and_reset
 
 ROWS = 128
 """Rows of inputs drawn at a time. Another number is another random sequence."""
@@ -131,14 +131,10 @@ def _play(
     world: World, params: Any, state: Any, action: Any, x: Any, x_next: Any
 ) -> tuple[Any, StepResult]:
     """Step one copy; return the state to go on from, and what is shown."""
-    outcome = world.step(params, state, action, x)
-    done = outcome.terminated | outcome.truncated
-    final = world.observe(params, outcome.state, x_next)
-    fresh = world.reset(params, x_next)
-    following = jax.tree.map(lambda a, b: jnp.where(done, a, b), fresh, outcome.state)
+    outcome, following = step_and_reset(world, params, state, action, x, x_next)
     return following, StepResult(
         observation=world.observe(params, following, x_next),
-        final_observation=final,
+        final_observation=world.observe(params, outcome.state, x_next),
         reward=outcome.reward,
         terminated=outcome.terminated,
         truncated=outcome.truncated,

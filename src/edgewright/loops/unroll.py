@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.protocols import Policy, Stream, World
-from edgewright.core.records import Array, Trajectory, record
+from edgewright.core.records import Array, Outcome, Trajectory, record
 
 ObserveFn = Callable[[Any, Any, Any], Any]
 
@@ -38,6 +38,24 @@ def init_rollout(key: Array, world: World, params: Any, policy: Policy, x: Any) 
     )
 
 
+def step_and_reset(
+    world: World, params: Any, state: Any, action: Any, x: Any, x_next: Any
+) -> tuple[Outcome, Any]:
+    """Step one game and return the outcome and the state to go on from.
+
+    Where the episode ends, that is the first state of a new episode, whose first input is
+    ``x_next``; ``outcome.state`` is the last one of the old episode.
+    """
+    outcome = world.step(params, state, action, x)
+    done = outcome.terminated | outcome.truncated
+    return outcome, select(done, world.reset(params, x_next), outcome.state)
+
+
+def select(condition: Array, new: Any, old: Any) -> Any:
+    """Return the leaves of ``new`` where the condition holds, else those of ``old``."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
 def unroll(
     key: Array,
     world: World,
@@ -54,10 +72,10 @@ def unroll(
         key: consumed; split in bulk before the loop, once per step and game.
         world, params: the physics, shared by all games.
         policy: decides; it is restarted with a fresh key wherever an episode ends.
-        games: where the games stand, see :func:`stage`.
+        envs: where the games stand, see :func:`init_rollout`.
         inputs: the rows that *follow* the current one, leaves ``[T, N, ...]``.
-        reveal: ``(params, state, x) -> observation``. Left out, the policy sees
-            ``world.observe``. An oracle is told more *here*, where a reader sees it.
+        observe_fn: ``(params, state, x) -> observation``; ``world.observe`` if absent. An oracle
+            gets more information *here*, where a reader sees it.
 
     Returns:
         where the games stand afterwards, and the trajectory ``[T, N, ...]``.
@@ -69,12 +87,7 @@ def unroll(
     def play(game: RolloutState, x_next: Any, pair: Array) -> tuple[RolloutState, Trajectory]:
         seen = see(params, game.state, game.x)
         memory, decision = policy.act(pair[0], game.memory, seen)
-        outcome = world.step(params, game.state, decision.action, game.x)
-        following = RolloutState(state=outcome.state, memory=memory, x=x_next)
-        fresh = RolloutState(
-            state=world.reset(params, x_next), memory=policy.init_carry(pair[1]), x=x_next
-        )
-        done = outcome.terminated | outcome.truncated
+        outcome, state = step_and_reset(world, params, game.state, decision.action, game.x, x_next)
         line = Trajectory(
             observation=seen,
             action=decision.action,
@@ -85,6 +98,7 @@ def unroll(
             next_observation=see(params, outcome.state, x_next),
             metrics=outcome.metrics,
         )
-        return jax.tree.map(lambda a, b: jnp.where(done, a, b), fresh, following), line
+        memory = select(line.done, policy.init_carry(pair[1]), memory)
+        return RolloutState(state=state, memory=memory, x=x_next), line
 
     return jax.lax.scan(lambda g, row: jax.vmap(play)(g, *row), envs, (inputs, keys))

@@ -1,4 +1,4 @@
-"""How a check plays: a few copies of a world, by hand, with nothing of the house above."""
+"""Short plays and single calls of worlds, streams and policies, for the checks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, Trajectory, record, static
+from edgewright.loops.unroll import init_rollout, next_rows, unroll
 
 GAMES = 4
 """Copies of a world that a check plays side by side."""
@@ -68,46 +68,15 @@ def slot_many(world: Any, params: Any, state: Any, action: Any, x: Any) -> tuple
 def play_games(
     world: Any, params: Any, policy: Any, key: Array, sizes: tuple[int, int]
 ) -> Trajectory:
-    """Play ``sizes = (steps, games)`` and return the trajectory ``[T, N, ...]``.
-
-    A plain copy of the loop of the house, which is a layer above.
-    """
+    """Play ``sizes = (steps, games)`` and return the trajectory ``[T, N, ...]``."""
     steps, games = sizes
     stream = world.inputs(params)
-
-    def game(key: Array) -> Trajectory:
-        stream_key, start_key, play_key = jax.random.split(key, 3)
-        _, rows = stream.next_rows(stream.init_carry(stream_key), steps + 1)
-        first = jax.tree.map(lambda leaf: leaf[0], rows)
-
-        def slot(carry: Any, row: Any) -> Any:
-            state, memory, x = carry
-            x_next, key = row
-            act_key, fresh_key = jax.random.split(key)
-            seen = world.observe(params, state, x)
-            memory, decision = policy.act(act_key, memory, seen)
-            outcome = world.step(params, state, decision.action, x)
-            line = Trajectory(
-                observation=seen,
-                action=decision.action,
-                aux=decision.aux,
-                reward=outcome.reward,
-                terminated=outcome.terminated,
-                truncated=outcome.truncated,
-                next_observation=world.observe(params, outcome.state, x_next),
-                metrics=outcome.metrics,
-            )
-            fresh = world.reset(params, x_next), policy.init_carry(fresh_key)
-            following = jax.tree.map(
-                lambda a, b: jnp.where(line.done, a, b), fresh, (outcome.state, memory)
-            )
-            return (*following, x_next), line
-
-        start = world.reset(params, first), policy.init_carry(start_key), first
-        after = jax.tree.map(lambda leaf: leaf[1:], rows)
-        return jax.lax.scan(slot, start, (after, jax.random.split(play_key, steps)))[1]
-
-    return jax.vmap(game, out_axes=1)(jax.random.split(key, games))
+    stream_key, start_key, play_key = jax.random.split(key, 3)
+    carry = jax.vmap(stream.init_carry)(jax.random.split(stream_key, games))
+    _, rows = next_rows(stream, carry, steps + 1)
+    first, following = (jax.tree.map(lambda leaf, s=s: leaf[s], rows) for s in (0, slice(1, None)))
+    envs = init_rollout(start_key, world, params, policy, first)
+    return unroll(play_key, world, params, policy, envs, following)[1]
 
 
 play_once = jax.jit(play_games, static_argnums=(0, 4))
