@@ -22,6 +22,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.records import Decision, record, static
 from edgewright.core.version import __version__
 from edgewright.loops.online import advance, init_training
+from edgewright.loops.repeat import compile_rounds
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
 from edgewright.scenarios.build import LearnerPlan, Problem, build, build_learner
 from edgewright.scenarios.load import load
@@ -194,7 +195,7 @@ def measure_training(scenario: str) -> dict[str, Any]:
     learner, world = plan.learner, plan.train_world
     arguments = (problem.params, problem.train_stream, learner)
     start = [init_training(jax.random.key(seed), world, *arguments) for seed in range(cores())]
-    compiled = advance.lower(world, *arguments, start[0], jnp.int32(1), CHUNK).compile()
+    go = compile_rounds(advance, world, arguments, start[0], CHUNK)
 
     @jax.jit
     def playing(training: Any) -> Any:
@@ -208,12 +209,11 @@ def measure_training(scenario: str) -> dict[str, Any]:
         return jax.lax.fori_loop(0, CHUNK, once, (training.envs, training.stream))
 
     steps = CHUNK * learner.num_envs * learner.rollout_steps
-    one = _rate(lambda: compiled(*arguments, start[0], jnp.int32(CHUNK)), least_s=3.0)
+    one = _rate(lambda: go(start[0], jnp.int32(CHUNK)), least_s=3.0)
     play = _rate(lambda: playing(start[0]))
 
     def together() -> Any:
         with threads(len(start)) as pool:
-            go = functools.partial(compiled, *arguments)
             return list(pool.map(lambda one: _ready(go(one, jnp.int32(CHUNK))), start))
 
     many = len(start) * _rate(together, least_s=3.0)

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array
+
+Program = Callable[[Any, Array], tuple[Any, dict[str, Array]]]
+"""(training, rounds) to the training after these rounds and the logs of each round."""
+
+
+def compile_rounds(advance: Any, world: Any, arguments: Any, example: Any, chunk: int) -> Program:
+    """Compile a training loop for any number of rounds up to ``chunk``.
+
+    Args:
+        advance: jitted, called as ``advance(world, *arguments, training, rounds, chunk)``.
+        world: static.
+        arguments: what stays the same over the training.
+        example: a training, or its shapes.
+        chunk: static; the length of the logs.
+    """
+    program = advance.lower(world, *arguments, example, jnp.int32(1), chunk).compile()
+    return lambda training, rounds: program(*arguments, training, rounds)
 
 
 def repeated(once: Any, training: Any, iterations: Array, chunk: int) -> Any:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.errors import InputError
@@ -21,11 +20,9 @@ from edgewright.core.protocols import World
 from edgewright.core.records import Array
 from edgewright.loops.evaluate import episode_inputs, evaluate
 from edgewright.loops.online import advance, init_training
+from edgewright.loops.repeat import Program, compile_rounds
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.problem import LearnerPlan, Problem
-
-Program = Callable[[Any, Array], tuple[Any, dict[str, Array]]]
-"""(training, iterations) to the training after them and logs ``[chunk]``; compiled."""
 
 
 class Trainer(Protocol):
@@ -121,9 +118,7 @@ class OnlineTrainer:
 
     def program(self, example: Any, chunk: int) -> Program:
         """Compile up to ``chunk`` rounds of playing and learning."""
-        world, arguments = self.plan.train_world, self._arguments
-        compiled = advance.lower(world, *arguments, example, jnp.int32(1), chunk).compile()
-        return lambda training, count: compiled(*arguments, training, count)
+        return compile_rounds(advance, self.plan.train_world, self._arguments, example, chunk)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what plays the evaluation episodes greedily."""
@@ -174,4 +169,4 @@ def draw_inputs(plan: Evaluation, problem: Problem) -> Any:
     )
 
 
-__all__ = ["Deployable", "OnlineTrainer", "Program", "Trainer", "draw_inputs", "refuse_task"]
+__all__ = ["Deployable", "OnlineTrainer", "Trainer", "draw_inputs", "refuse_task"]

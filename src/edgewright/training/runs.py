@@ -20,12 +20,13 @@ from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.files import write_bytes
 from edgewright.core.protocols import World
 from edgewright.core.version import __version__
+from edgewright.loops.repeat import Program
 from edgewright.scenarios.build import LearnerPlan, Problem, build, build_learner, fingerprint
 from edgewright.scenarios.load import check, resolved, training_identity
 from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
-from edgewright.systems.trainer import Program, Trainer
+from edgewright.systems.trainer import Trainer
 from edgewright.training import store
 
 MARKS = 20

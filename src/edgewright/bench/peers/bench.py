@@ -30,6 +30,7 @@ from edgewright.core.version import __version__
 from edgewright.evaluation import statistics
 from edgewright.loops.evaluate import evaluate
 from edgewright.loops.online import advance, init_training
+from edgewright.loops.repeat import compile_rounds
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 from edgewright.specs.schema import Scenario
@@ -211,12 +212,12 @@ def _our_rate(problem: Problem, learner: Learner) -> tuple[float, float]:
     arguments = (problem.params, problem.train_stream, learner)
     began = time.perf_counter()
     training = init_training(jax.random.key(0), problem.world, *arguments)
-    compiled = advance.lower(problem.world, *arguments, training, jnp.int32(1), CHUNK).compile()
+    go = compile_rounds(advance, problem.world, arguments, training, CHUNK)
     ready = time.perf_counter() - began
     rates = []
     for _ in range(6):
         began = time.perf_counter()
-        training, _ = jax.block_until_ready(compiled(*arguments, training, jnp.int32(CHUNK)))
+        training, _ = jax.block_until_ready(go(training, jnp.int32(CHUNK)))
         rates.append(
             CHUNK * learner.num_envs * learner.rollout_steps / (time.perf_counter() - began)
         )
@@ -281,11 +282,11 @@ def _ours(problem: Problem, learner: Learner, steps: int, seeds: int) -> list[Po
     start = [
         init_training(jax.random.key(seed), problem.world, *arguments) for seed in range(seeds)
     ]
-    compiled = advance.lower(problem.world, *arguments, start[0], jnp.int32(1), CHUNK).compile()
+    go = compile_rounds(advance, problem.world, arguments, start[0], CHUNK)
 
     def train(training: Any) -> Policy:
         for done in range(0, needed, CHUNK):
-            training, _ = compiled(*arguments, training, jnp.int32(min(CHUNK, needed - done)))
+            training, _ = go(training, jnp.int32(min(CHUNK, needed - done)))
         return learner.policy(jax.block_until_ready(training.learner), explore=False)
 
     with threads(seeds) as pool:

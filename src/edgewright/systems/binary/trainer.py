@@ -23,11 +23,12 @@ from edgewright.core.records import Array
 from edgewright.core.spaces import Box
 from edgewright.loops import adapt, meta
 from edgewright.loops.initialisation import Initialisation, adaptation_key
+from edgewright.loops.repeat import Program, compile_rounds
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.binary.baselines import Optimum
 from edgewright.systems.binary.held_out import draw_exams
 from edgewright.systems.problem import LearnerPlan, Problem
-from edgewright.systems.trainer import Deployable, Program, Trainer, refuse_task
+from edgewright.systems.trainer import Deployable, Trainer, refuse_task
 
 ADAPT_STEPS = 20
 """Gradient steps in a new scenario before a start is scored: MRL's "within 20 steps"."""
@@ -102,8 +103,7 @@ class MetaTrainer:
         learner, world = self.plan.learner, self.plan.train_world
         teacher = Optimum(world=world) if learner.labels == "optimum" else None
         given = (self.problem.tasks.train, learner, teacher)
-        compiled = meta.advance.lower(world, *given, example, jnp.int32(1), chunk).compile()
-        return lambda training, count: compiled(*given, training, count)
+        return compile_rounds(meta.advance, world, given, example, chunk)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what lets the present start adapt in the scenarios of the evaluation."""
@@ -175,8 +175,7 @@ class PerTaskTrainer:
     def program(self, example: Any, chunk: int) -> Program:
         """Compile up to ``chunk`` gradient steps of every device."""
         world, given = self.plan.train_world, (self.problem.tasks.test, self.plan.learner)
-        compiled = adapt.train_devices.lower(world, *given, example, jnp.int32(1), chunk).compile()
-        return lambda training, count: compiled(*given, training, count)
+        return compile_rounds(adapt.train_devices, world, given, example, chunk)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what examines the devices as they are."""
