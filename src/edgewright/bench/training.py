@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -17,10 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
+from edgewright.core.machine import cores, machine_facts
 from edgewright.core.records import Decision, record, static
-from edgewright.core.version import __version__
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.repeat import compile_rounds
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
@@ -84,13 +82,7 @@ def bench(
         raise InputError(message, where="--reference-script", hint=hint)
     result: dict[str, Any] = {
         "scenario": scenario,
-        "machine": {
-            "cores": cores(),
-            "architecture": platform.machine(),
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-            "edgewright": __version__,
-        },
+        "machine": machine_facts(),
     }
     if benchmark is not None:
         plan = functools.partial(_plan, chosen, problem)

@@ -1,4 +1,4 @@
-"""Compilation: keep compiled programs on disk, and know how many cores there are."""
+"""Keep compiled programs on disk."""
 
 from __future__ import annotations
 
@@ -38,8 +38,3 @@ def keep_compilations(short: bool = False) -> None:
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

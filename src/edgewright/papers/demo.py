@@ -18,7 +18,7 @@ from edgewright.reporting.comparison_page import (
     REWARD,
     bound_row,
     comparison_rows,
-    machine_facts,
+    page_facts,
     page_table,
     verdicts,
 )
@@ -176,7 +176,7 @@ def _write(
         )
         or "trained before",
         "duration": f"{found['seconds']} s",
-        **machine_facts(),
+        **page_facts(),
     }
     page = html.render("AIGC offloading by SE-PPO", subtitle, facts, sections)
     html.write(plan.out / "report.html", page)

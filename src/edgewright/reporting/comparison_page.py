@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from edgewright.core.compilation import cores
-from edgewright.core.version import __version__
+from edgewright.core.machine import machine_facts
 from edgewright.evaluation.compare import Comparison
 from edgewright.evaluation.statistics import Interval, performance_profile
 from edgewright.reporting import figures, html
@@ -131,11 +128,12 @@ def verdicts(found: dict[str, Any]) -> list[str]:
     return said
 
 
-def machine_facts() -> dict[str, str]:
+def page_facts() -> dict[str, str]:
     """Return what a page says of where and when it was made."""
+    facts = machine_facts()
     return {
-        "version": f"edgewright {__version__}, jax {jax.__version__}",
-        "machine": f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "version": f"edgewright {facts['edgewright']}, jax {facts['jax']}",
+        "machine": f"{facts['cores']} cores, {facts['architecture']}, Python {facts['python']}",
         "date": time.strftime("%Y-%m-%d"),
     }
 
@@ -168,7 +166,7 @@ def write_page(out: Path, comparison: Comparison, found: dict[str, Any], command
         code=json.dumps(resolved(comparison.scenario), indent=1),
         code_title="Resolved scenario",
     )
-    facts = {"command": command, **machine_facts()}
+    facts = {"command": command, **page_facts()}
     page = html.render(found["scenario"], comparison.scenario.title, facts, [section])
     html.write(out / "report.html", page)
     store.write_json(out / "result.json", {"schema": store.SCHEMA, **found})

@@ -24,8 +24,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from edgewright.core.compilation import cores, keep_compilations
+from edgewright.core.compilation import keep_compilations
 from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
+from edgewright.core.machine import cores
 from edgewright.studies.study import Job, JobContext, JobResult, Plan, Study, Table, fingerprints
 from edgewright.systems.plugins import load_plugins
 from edgewright.training import store

@@ -17,7 +17,7 @@ from typing import Any
 
 from edgewright.core.files import write_bytes
 from edgewright.reporting import html
-from edgewright.reporting.comparison_page import machine_facts
+from edgewright.reporting.comparison_page import page_facts
 from edgewright.reporting.style import save, to_svg
 from edgewright.studies.markdown import markdown
 from edgewright.studies.study import STATUSES, Study, Table, Verdict
@@ -32,7 +32,7 @@ def occasion(study: Study, table: Table, command: str, seconds: float) -> Occasi
     plan = table.plan
     work = sum(found.facts.get("seconds", 0.0) for found in table.found.values())
     facts = {
-        **machine_facts(),
+        **page_facts(),
         "plan": f"{'quick' if plan.quick else 'full'}: {plan.seeds} seeds, "
         f"{plan.steps:.0f} steps in the main trainings",
         "work": f"{len(table.found)} jobs, {work / 60:.1f} minutes of process time in all",

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core.compilation import cores
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.files import write_bytes
+from edgewright.core.machine import cores
 from edgewright.core.protocols import World
 from edgewright.core.version import __version__
 from edgewright.loops.repeat import Program

@@ -8,7 +8,6 @@ import importlib.util
 import itertools
 import math
 import multiprocessing
-import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,9 +23,8 @@ from edgewright.adapters.gymnasium import WorldEnv, WorldVectorEnv
 from edgewright.bench.peers import jax_peers, require, sb3, settings
 from edgewright.bench.peers.transcription import TranscribedEnv, check_transcribed
 from edgewright.bench.training import measure_world
-from edgewright.core.compilation import cores
+from edgewright.core.machine import cores, machine_facts
 from edgewright.core.protocols import Learner, Policy
-from edgewright.core.version import __version__
 from edgewright.evaluation import statistics
 from edgewright.loops.evaluate import evaluate
 from edgewright.loops.online import advance, init_training
@@ -36,7 +34,7 @@ from edgewright.scenarios.load import load
 from edgewright.specs.schema import Scenario
 from edgewright.training.runs import CHUNK, evaluation_inputs, threads
 
-PACKAGES = ("gymnasium", "stable-baselines3", "torch", "sbx-rl", "rejax", "gymnax", "jax")
+PACKAGES = ("gymnasium", "stable-baselines3", "torch", "sbx-rl", "rejax", "gymnax")
 COPIES = (16, 256)
 """How many copies the vector environments are measured with."""
 
@@ -86,13 +84,7 @@ def _machine() -> dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = None
-    return {
-        "cores": cores(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "edgewright": __version__,
-        "packages": versions,
-    }
+    return {**machine_facts(), "packages": versions}
 
 
 # --- worlds --------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.compilation import cores
 from edgewright.core.errors import InputError
+from edgewright.core.machine import cores
 from edgewright.loops import adapt, meta
 from edgewright.loops.meta import first_rows
 from edgewright.systems.binary import BinaryWorld, Needs, needs
