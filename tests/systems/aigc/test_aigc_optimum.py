@@ -22,9 +22,9 @@ from edgewright.papers.bounds import brackets
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
-from edgewright.systems.aigc.baselines import beam_search, fluid, fluid_dual, no_self_congestion
+from edgewright.systems.aigc.baselines import beam_search, fluid, no_self_congestion
 from edgewright.systems.aigc.baselines.dynamic_program import best_mean, tabulate
-from edgewright.systems.aigc.baselines.fluid import charges
+from edgewright.systems.aigc.baselines.fluid import charges, descend
 from edgewright.systems.aigc.baselines.relaxation import best_charge, relax, scarce_at
 from edgewright.training.runs import evaluation_inputs
 
@@ -266,8 +266,8 @@ def test_the_descent_finds_the_value_of_the_linear_program() -> None:
     problem = build(scenario)
     world, params = problem.world, problem.params
     inputs = evaluation_inputs(scenario, problem, 2)
-    dual, prices = fluid_dual(world, params, inputs, MISSED)
     relaxed = relax(world, params, inputs)
+    dual, prices = descend(world, params, relaxed, jnp.float32(MISSED))
     plain = no_self_congestion(world, params, inputs, MISSED)
     assert float(jnp.max(plain - dual)) > 0.005  # capacity binds, or nothing is tried
     for episode in range(2):

@@ -19,7 +19,8 @@ from edgewright.loops.evaluate import (
 )
 from edgewright.systems.aigc import AigcInputs, AigcState, AigcWorld
 from edgewright.systems.aigc.baselines import BatteryPrice, Greedy, price_battery
-from edgewright.systems.aigc.baselines.bound import bound_prices, no_self_congestion
+from edgewright.systems.aigc.baselines.bound import least_over_prices, no_self_congestion
+from edgewright.systems.aigc.baselines.relaxation import relax
 from edgewright.systems.aigc.baselines.shadow_prices import _waits_s
 
 Build = Callable[..., Any]
@@ -165,7 +166,8 @@ def test_the_bound_prices_a_battery_where_it_binds(aigc_params: Build) -> None:
         params = aigc_params(battery_j=battery_j, horizon_slots=200.0)
         low = {"initial_charge_pct": [60.0]}
         inputs = episode_inputs(KEY, world.inputs(params), 4, 200, low)
-        prices = np.asarray(bound_prices(world, params, inputs, -1.0))
+        least = functools.partial(least_over_prices, world, params, missed=jnp.float32(-1.0))
+        prices = np.asarray(jax.vmap(least)(relax(world, params, inputs))[1])
         assert prices.shape == (4, 1)
         bound = np.asarray(no_self_congestion(world, params, inputs, -1.0))
         unpriced = np.asarray(no_self_congestion(world, params, inputs, -1.0, battery=False))

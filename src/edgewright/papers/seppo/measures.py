@@ -8,7 +8,7 @@ so no correction for their number is needed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,6 @@ BOUNDS = {"bound": "no self-congestion", "fluid": "fluid"}
 
 UNITS = {"delay_s": "s", "energy_j": "J", "score": "", "reward": ""}
 SHOWN = {"delay_s": "delay", "energy_j": "energy", "score": "score", "reward": "reward"}
-
-Function = Callable[[Means], np.ndarray]
 
 
 def _arms(view: View, names: Sequence[str], metric: str, world: str) -> dict[str, Any]:

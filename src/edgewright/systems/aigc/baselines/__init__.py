@@ -2,9 +2,9 @@
 
 from edgewright.systems.aigc.baselines.battery_price import BatteryPrice, price_battery
 from edgewright.systems.aigc.baselines.beam import Plan, beam_search
-from edgewright.systems.aigc.baselines.bound import bound_prices, no_self_congestion
+from edgewright.systems.aigc.baselines.bound import no_self_congestion
 from edgewright.systems.aigc.baselines.clairvoyant import Clairvoyant, hindsight_policy
-from edgewright.systems.aigc.baselines.fluid import fluid, fluid_dual
+from edgewright.systems.aigc.baselines.fluid import fluid
 from edgewright.systems.aigc.baselines.greedy import Greedy
 from edgewright.systems.aigc.baselines.heuristic import AigcHeuristic
 from edgewright.systems.aigc.baselines.rollout import Rollout
@@ -22,9 +22,7 @@ __all__ = [
     "Rollout",
     "Rule",
     "beam_search",
-    "bound_prices",
     "fluid",
-    "fluid_dual",
     "greedy_in_turn",
     "hindsight_policy",
     "no_self_congestion",

@@ -47,16 +47,6 @@ def no_self_congestion(
     return _priced(world, params, inputs, jnp.float32(post_termination_reward), prices)[0]
 
 
-def bound_prices(
-    world: AigcWorld, params: AigcParams, inputs: AigcInputs, post_termination_reward: float
-) -> Array:
-    """Return the price of a joule [reward/J] that gives the bound, per episode and device.
-
-    ``[E, M]``; 0 where the battery does not bind. Arguments as in :func:`no_self_congestion`.
-    """
-    return _priced(world, params, inputs, jnp.float32(post_termination_reward), PRICES)[1]
-
-
 PRICES = np.concatenate([np.zeros(1), np.geomspace(1e-4, 1.0, 31)]).astype(np.float32)
 """Prices of a joule [reward/J] that the bound tries; any set with 0 in it gives a valid bound."""
 

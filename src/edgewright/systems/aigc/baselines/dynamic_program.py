@@ -56,7 +56,6 @@ class Model:
     lattice: Lattice
     modes: Array  # [3] probabilities
     objective: Array  # [S, 3, A] what an evaluation counts
-    reward: Array  # [S, 3, A] what a learner maximises: with the terminal penalty
     following: Array  # [S, A] int32
     ended: Array  # [S, A] bool
     outside: Array  # [S, A] bool: leads to a local backlog beyond the tables, not to be taken
@@ -67,7 +66,7 @@ class Solution:
     """Values of all states before the mode is known, and the best action in each slot."""
 
     value: Array  # [S]
-    action: Array  # [T, S, 3] int8, or [1, S, 3] where the slot does not matter
+    action: Array  # [T, S, 3] int8
 
 
 @record
@@ -75,7 +74,7 @@ class TablePolicy:
     """A policy that looks its action up. It must be told the state (``full_information``)."""
 
     lattice: Lattice
-    action: Array  # [T, S, 3] or [1, S, 3]
+    action: Array  # [T, S, 3]
 
     def init_carry(self, key: Array) -> tuple[()]:
         """Return no memory."""
@@ -119,7 +118,7 @@ def tabulate(
         message = f"backlogs and charge take {size:,} values, more than {MAX_STATES:,}"
         raise InputError(message, where="params", hint=COARSER)
     states = _states(lattice)
-    objective, reward, following, ended, outside, off = _tables(world, params, x, lattice, states)
+    objective, following, ended, outside, off = _tables(world, params, x, lattice, states)
     if float(off) > OFF_LATTICE:
         message = f"backlogs or charge leave the lattice by {float(off):.3f} of its unit"
         raise InputError(message, where="params", hint=COARSER)
@@ -127,7 +126,6 @@ def tabulate(
         lattice=lattice,
         modes=jnp.asarray(modes, jnp.float32),
         objective=objective,
-        reward=reward,
         following=following,
         ended=ended,
         outside=outside,
@@ -142,26 +140,19 @@ def best_mean(model: Model, slots: int, post_termination_reward: float) -> Solut
     and it *is* the optimum where playing the policy earns it.
     """
     left = jnp.arange(slots - 1, -1, -1, dtype=jnp.float32)
-    return _backward(model, model.objective, jnp.float32(1.0), left * post_termination_reward)
-
-
-def best_discounted(model: Model, discount: float, tolerance: float = 1e-4) -> Solution:
-    """Return the optimum of what a learner maximises: discounted, without end, with the penalty."""
-    sweeps = math.ceil(math.log(tolerance) / math.log(discount))
-    found = _backward(model, model.reward, jnp.float32(discount), jnp.zeros(sweeps))
-    return Solution(value=found.value, action=found.action[:1])
+    return _backward(model, left * post_termination_reward)
 
 
 @jax.jit
-def _backward(model: Model, reward: Array, discount: Array, after_end: Array) -> Solution:
+def _backward(model: Model, after_end: Array) -> Solution:
     def sweep(value: Array, missed: Array) -> tuple[Array, Array]:
-        later = jnp.where(model.ended, missed, discount * value[model.following])
-        total = reward + later[:, None]
+        later = jnp.where(model.ended, missed, value[model.following])
+        total = model.objective + later[:, None]
         total = jnp.where(model.outside[:, None], -jnp.inf, total)
         best = jnp.max(total, axis=-1) @ model.modes
         return best, jnp.argmax(total, axis=-1).astype(jnp.int8)
 
-    start = jnp.zeros(reward.shape[0])
+    start = jnp.zeros(model.objective.shape[0])
     value, action = jax.lax.scan(sweep, start, after_end[::-1])
     return Solution(value=value, action=action[::-1])
 
@@ -202,13 +193,13 @@ def _tables(
         off = jnp.where(
             outcome.terminated | outside, 0.0, jnp.max(jnp.abs(place - jnp.round(place)))
         )
-        found = outcome.metrics.reward[0], outcome.reward[0]
-        return *found, lattice.index(outcome.state), outcome.terminated, outside, off
+        following = lattice.index(outcome.state)
+        return outcome.metrics.reward[0], following, outcome.terminated, outside, off
 
     actions, modes = jnp.arange(world.actions), jnp.arange(MODES)
     each = jax.vmap(lambda s: jax.vmap(lambda m: jax.vmap(lambda a: of(s, m, a))(actions))(modes))
-    objective, reward, following, ended, outside, off = each(states)
-    return objective, reward, following[:, 0], ended[:, 0], outside[:, 0], jnp.max(off)
+    objective, following, ended, outside, off = each(states)
+    return objective, following[:, 0], ended[:, 0], outside[:, 0], jnp.max(off)
 
 
 def _lattice(world: AigcWorld, params: AigcParams, x: AigcInputs, deepest: float) -> Lattice:

@@ -64,14 +64,6 @@ def fluid(
     return _fluid(world, params, inputs, jnp.float32(post_termination_reward))
 
 
-def fluid_dual(
-    world: AigcWorld, params: AigcParams, inputs: AigcInputs, post_termination_reward: float
-) -> tuple[Array, Prices]:
-    """Return the bound ``[E]`` with the battery only priced, and the prices it was reached at."""
-    relaxed = relax(world, params, inputs)
-    return descend(world, params, relaxed, jnp.float32(post_termination_reward))
-
-
 @functools.partial(jax.jit, static_argnames=("world",))
 def _fluid(world: AigcWorld, params: AigcParams, inputs: AigcInputs, missed: Array) -> Array:
     relaxed = relax(world, params, inputs)
