@@ -101,10 +101,10 @@ class VectorStepper:
 
     def _reset(self) -> np.ndarray:
         self._played = False
-        self._state, seen = _fresh(
+        self._state, result = _fresh(
             self.world, self._layouts, self._params, self._rows, np.int32(self._row)
         )
-        return np.array(seen)
+        return np.array(result)
 
     def _next_row(self) -> None:
         self._row += 1
@@ -123,8 +123,8 @@ def _layouts(world: World, params: Any, stream: Stream[Any]) -> _Layouts:
     state = jax.eval_shape(world.reset, params, x)
     space = world.action_space(params)
     action = jax.eval_shape(space.sample, key)
-    seen = jax.eval_shape(functools.partial(_play, world), params, state, action, x, x)[1]
-    return _Layouts(Layout.of(params), Layout.of(state), Layout.of(x), Layout.of(seen))
+    result = jax.eval_shape(functools.partial(_play, world), params, state, action, x, x)[1]
+    return _Layouts(Layout.of(params), Layout.of(state), Layout.of(x), Layout.of(result))
 
 
 def _play(
@@ -160,8 +160,8 @@ def _advance(
             layouts.x.unpack(x),
             layouts.x.unpack(x_next),
         )
-        after, seen = _play(world, numbers, before, action, now, later)
-        return layouts.state.pack(after), layouts.seen.pack(seen)
+        after, result = _play(world, numbers, before, action, now, later)
+        return layouts.state.pack(after), layouts.seen.pack(result)
 
     return jax.vmap(one)(state, actions, rows[row], rows[row + 1])
 

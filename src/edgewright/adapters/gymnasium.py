@@ -75,11 +75,11 @@ class WorldEnv(gymnasium.Env):
         """Begin an episode; ``options`` are not used."""
         super().reset(seed=seed)
         if seed is not None or not self._games.started:
-            seen = self._games.reset([_number(self.np_random)])
+            result = self._games.reset([_number(self.np_random)])
         else:
-            seen = self._games.restart()
+            result = self._games.restart()
         self._over = False
-        return _squeezed(seen, self._agents)[0], {}
+        return _squeezed(result, self._agents)[0], {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Serve one slot."""
@@ -88,13 +88,13 @@ class WorldEnv(gymnasium.Env):
                 "the episode is over, or none has begun: call reset()"
             )
         given = spaces.stacked([spaces.checked(action, self.action_space)])
-        seen = self._games.step(spaces.for_world(given, self._agents))
-        terminated, truncated = bool(seen.terminated[0]), bool(seen.truncated[0])
+        result = self._games.step(spaces.for_world(given, self._agents))
+        terminated, truncated = bool(result.terminated[0]), bool(result.truncated[0])
         self._over = terminated or truncated
-        metrics = _metrics(seen, self._agents)
+        metrics = _metrics(result, self._agents)
         return (
-            _squeezed(seen.final_observation, self._agents)[0].copy(),
-            float(_squeezed(seen.reward, self._agents)[0]),
+            _squeezed(result.final_observation, self._agents)[0].copy(),
+            float(_squeezed(result.reward, self._agents)[0]),
             terminated,
             truncated,
             {name: values[0].copy() for name, values in metrics.items()},
@@ -142,10 +142,10 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
             generators = [
                 self.np_random if one is None else seeding.np_random(one)[0] for one in given
             ]
-            seen = self._games.reset([_number(generator) for generator in generators])
+            result = self._games.reset([_number(generator) for generator in generators])
         else:
-            seen = self._games.restart()
-        return _squeezed(seen, self._agents), {}
+            result = self._games.restart()
+        return _squeezed(result, self._agents), {}
 
     def step(
         self, actions: Any
@@ -154,23 +154,23 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         if not self._games.started:
             raise gymnasium.error.ResetNeeded("no episode has begun: call reset()")
         given = spaces.checked(actions, self.action_space, "the actions")
-        seen = self._games.step(spaces.for_world(given, self._agents))
+        result = self._games.step(spaces.for_world(given, self._agents))
         return (
-            _squeezed(seen.observation, self._agents).copy(),
-            _squeezed(seen.reward, self._agents).copy(),
-            seen.terminated,
-            seen.truncated,
-            self._info(seen),
+            _squeezed(result.observation, self._agents).copy(),
+            _squeezed(result.reward, self._agents).copy(),
+            result.terminated,
+            result.truncated,
+            self._info(result),
         )
 
-    def _info(self, seen: StepResult) -> dict[str, Any]:
+    def _info(self, result: StepResult) -> dict[str, Any]:
         """Return the metrics of the copies that go on, and apart those of the copies that ended."""
-        done = seen.terminated | seen.truncated
-        metrics = _metrics(seen, self._agents)
+        done = result.terminated | result.truncated
+        metrics = _metrics(result, self._agents)
         if not np.any(done):
             return _masked(metrics, ~done)
         final = np.full(self.num_envs, None, dtype=object)
-        observations = _squeezed(seen.final_observation, self._agents)
+        observations = _squeezed(result.final_observation, self._agents)
         for copy in np.flatnonzero(done):
             final[copy] = observations[copy].copy()
         ended = {"final_obs": final, "_final_obs": done.copy()}
@@ -207,20 +207,20 @@ def _squeezed(values: np.ndarray, agents: tuple[int, ...]) -> np.ndarray:
 
 def _metrics(seen: StepResult, agents: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Return the metrics by name ``[N, ...]``, without the axis of the one agent."""
-    found = {}
+    result = {}
     for field in dataclasses.fields(seen.metrics):
         values = getattr(seen.metrics, field.name)
         per_agent = values.shape[1 : 1 + len(agents)] == agents
-        found[field.name] = _squeezed(values, agents) if per_agent else values
-    return found
+        result[field.name] = _squeezed(values, agents) if per_agent else values
+    return result
 
 
 def _masked(metrics: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, Any]:
     """Return metrics, zero where ``mask`` is false, each with its mask: Gymnasium's convention."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     everywhere = bool(np.all(mask))
     for name, values in metrics.items():
         rows = mask.reshape(-1, *[1] * (values.ndim - 1))
-        found[name] = values.copy() if everywhere else np.where(rows, values, values.dtype.type(0))
-        found[f"_{name}"] = mask.copy()
-    return found
+        result[name] = values.copy() if everywhere else np.where(rows, values, values.dtype.type(0))
+        result[f"_{name}"] = mask.copy()
+    return result

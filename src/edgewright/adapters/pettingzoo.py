@@ -72,11 +72,11 @@ class WorldParallelEnv(ParallelEnv):
         """Begin an episode with all agents; ``options`` are not used."""
         if seed is not None or self._generator is None:
             self._generator, _ = seeding.np_random(seed)
-            seen = self._games.reset([int(self._generator.integers(NUMBERS))])
+            result = self._games.reset([int(self._generator.integers(NUMBERS))])
         else:
-            seen = self._games.restart()
+            result = self._games.restart()
         self.agents = list(self.possible_agents)
-        return self._each(seen[0]), {agent: {} for agent in self.agents}
+        return self._each(result[0]), {agent: {} for agent in self.agents}
 
     def step(
         self, actions: dict[str, Any]
@@ -92,20 +92,20 @@ class WorldParallelEnv(ParallelEnv):
             hint = "call reset() first"
             raise InputError("the episode is over, or none has begun", where="step", hint=hint)
         acting = self.agents
-        seen = self._games.step(self._joint(actions))
-        done = bool(seen.terminated[0]) or bool(seen.truncated[0])
+        result = self._games.step(self._joint(actions))
+        done = bool(result.terminated[0]) or bool(result.truncated[0])
         self.agents = [] if done else acting
         infos: dict[str, dict[str, Any]] = {agent: {} for agent in acting}
-        for field in dataclasses.fields(seen.metrics):
-            values = getattr(seen.metrics, field.name)[0]
+        for field in dataclasses.fields(result.metrics):
+            values = getattr(result.metrics, field.name)[0]
             own = values.shape[:1] == (len(acting),)
-            for place, agent in enumerate(acting):
-                infos[agent][field.name] = (values[place] if own else values).copy()
+            for index, agent in enumerate(acting):
+                infos[agent][field.name] = (values[index] if own else values).copy()
         return (
-            self._each(seen.final_observation[0]),
-            {agent: float(seen.reward[0, place]) for place, agent in enumerate(acting)},
-            {agent: bool(seen.terminated[0]) for agent in acting},
-            {agent: bool(seen.truncated[0]) for agent in acting},
+            self._each(result.final_observation[0]),
+            {agent: float(result.reward[0, index]) for index, agent in enumerate(acting)},
+            {agent: bool(result.terminated[0]) for agent in acting},
+            {agent: bool(result.truncated[0]) for agent in acting},
             infos,
         )
 
@@ -116,7 +116,7 @@ class WorldParallelEnv(ParallelEnv):
         """Free nothing."""
 
     def _each(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        return {agent: values[place].copy() for place, agent in enumerate(self.possible_agents)}
+        return {agent: values[index].copy() for index, agent in enumerate(self.possible_agents)}
 
     def _joint(self, actions: dict[str, Any]) -> Any:
         """Return every agent's action, in order: ``[1, M, ...]``, or a record of that."""

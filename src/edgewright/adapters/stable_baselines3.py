@@ -119,5 +119,5 @@ def _moments(normaliser: VecNormalize | None) -> tuple[Any, Any, float] | None:
     """Return mean, variance and count of the observations a model was trained on."""
     if normaliser is None or not normaliser.norm_obs:
         return None
-    seen: Any = normaliser.obs_rms
-    return seen.mean, seen.var, float(seen.count)
+    result: Any = normaliser.obs_rms
+    return result.mean, result.var, float(result.count)

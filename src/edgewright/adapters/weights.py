@@ -60,8 +60,8 @@ def policy_of(
 def _layers(arrays: Arrays, prefix: str) -> list[str]:
     """Return the names of the linear layers of a network, in order."""
     names = [name.removesuffix(".weight") for name in arrays if name.startswith(prefix)]
-    found = {name for name in names if f"{name}.weight" in arrays}
-    return sorted(found, key=lambda name: int(name.rsplit(".", 1)[1]))
+    result = {name for name in names if f"{name}.weight" in arrays}
+    return sorted(result, key=lambda name: int(name.rsplit(".", 1)[1]))
 
 
 def _mlp(arrays: Arrays, layers: list[str], activation: Literal["tanh", "relu"]) -> MLP:

@@ -204,8 +204,8 @@ class Droo:
         Args:
             winners: ``[B]`` index of the candidate that became the label; it sets ``count``.
         """
-        seen = batch.action.shape[0]
-        frames = state.frames + seen
+        slots = batch.action.shape[0]
+        frames = state.frames + slots
         count, winner = state.count, state.winner
         if self.adaptive_count and winners is not None:
             winner = jnp.maximum(winner, jnp.max(winners).astype(jnp.int32))

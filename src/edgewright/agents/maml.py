@@ -127,8 +127,8 @@ class Maml:
             if self.order == "pooled":
                 everything = label(first_key, jax.lax.stop_gradient(network), rows)
                 return self.base.loss(network, everything)
-            seen = label(first_key, jax.lax.stop_gradient(network), early)
-            network = self.inner(initial, seen)
+            support = label(first_key, jax.lax.stop_gradient(network), early)
+            network = self.inner(initial, support)
             asked = label(second_key, jax.lax.stop_gradient(network), late)
             return self.base.loss(network, asked)
 

@@ -114,8 +114,8 @@ def compare(
     problem = make(problem) if isinstance(problem, str) else problem
     names = [str(p.folder) if isinstance(p, TrainedRun) else p for p in policies]
     keep_compilations()
-    found = compare_policies(problem.scenario, names, data=problem.data, episodes=episodes)
-    return ComparisonTable(table(found))
+    result = compare_policies(problem.scenario, names, data=problem.data, episodes=episodes)
+    return ComparisonTable(table(result))
 
 
 def evaluate(

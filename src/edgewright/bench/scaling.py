@@ -130,8 +130,8 @@ def measure(devices: int, servers: int, *, play: bool = True) -> dict[str, Any]:
     @jax.jit
     def some_slots(params: Any, policy: Any, carry: Any, games: Any) -> Any:
         carry, rows = next_rows(stream, carry, ROWS)
-        games, seen = unroll(key, world, params, policy, games, rows)
-        return carry, games, seen.reward.mean()
+        games, trajectory = unroll(key, world, params, policy, games, rows)
+        return carry, games, trajectory.reward.mean()
 
     started = time.perf_counter()
     begin.lower(params).compile()
@@ -159,9 +159,9 @@ def measure(devices: int, servers: int, *, play: bool = True) -> dict[str, Any]:
     }
 
 
-def draw(found: dict[str, Any]) -> Figure:
+def draw(result: dict[str, Any]) -> Figure:
     """Draw decisions per second and peak memory over the number of devices, both logarithmic."""
-    rows = found["rows"]
+    rows = result["rows"]
     count = np.array([row["devices"] for row in rows], float)
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -181,8 +181,8 @@ def draw(found: dict[str, Any]) -> Figure:
         scale.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         scale.set_minor_formatter(NullFormatter())
         notes = (
-            ("seconds per slot", found["time_exponent"]),
-            (f"memory above {rows[0]['peak_memory_mb']:.0f} MB", found["memory_exponent"]),
+            ("seconds per slot", result["time_exponent"]),
+            (f"memory above {rows[0]['peak_memory_mb']:.0f} MB", result["memory_exponent"]),
         )
         for axes, (what, fit) in zip(panels, notes, strict=True):
             if fit:

@@ -147,14 +147,14 @@ def measure_world(problem: Problem) -> dict[str, Any]:
 
     @jax.jit
     def given(games: RolloutState, rows: Any) -> Any:
-        games, seen = unroll(key, world, params, policy, games, rows)
-        return games, jnp.mean(seen.reward)
+        games, trajectory = unroll(key, world, params, policy, games, rows)
+        return games, jnp.mean(trajectory.reward)
 
     @jax.jit
     def drawn(games: RolloutState, carry: Any) -> Any:
         carry, rows = next_rows(stream, carry, ROWS)
-        games, seen = unroll(key, world, params, policy, games, rows)
-        return games, carry, jnp.mean(seen.reward)
+        games, trajectory = unroll(key, world, params, policy, games, rows)
+        return games, carry, jnp.mean(trajectory.reward)
 
     step = jax.jit(functools.partial(world.step, params))
     row = jax.tree.map(lambda leaf: leaf[0, 0], rows)

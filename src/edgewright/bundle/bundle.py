@@ -74,8 +74,8 @@ class Bundle:
         """Return the decisions for many observations in one run of the graph."""
         if not observations:
             return []
-        found = self.engine.many(self.interface.rows(observations, out_of_range))
-        columns = [found[name].tolist() for name in self.engine.outputs]
+        result = self.engine.many(self.interface.rows(observations, out_of_range))
+        columns = [result[name].tolist() for name in self.engine.outputs]
         return [
             dict(zip(self.engine.outputs, row, strict=True)) for row in zip(*columns, strict=True)
         ]
@@ -118,8 +118,8 @@ def parse(content: bytes, where: str) -> Bundle:
         return _parse(content, where)
     except InputError as error:
         told = (printable(text) for text in (error.message, error.where, error.hint))
-        message, place, hint = told
-        raise InputError(message, where=place, hint=hint) from None
+        message, index, hint = told
+        raise InputError(message, where=index, hint=hint) from None
     except Exception as error:
         # Nothing is known that gets here; a reader of foreign bytes answers all the same.
         message = printable(f"the bundle cannot be read ({type(error).__name__}: {error})")

@@ -87,12 +87,12 @@ class Engine:
         """
         with self._lock:
             try:
-                found, total = self._row.one(row)
+                result, total = self._row.one(row)
             except Exception as error:
                 raise EngineError(f"the model failed: {_first_line(error)}") from error
         if total - total != 0.0:  # infinite or not a number
             raise EngineError("the model failed: its numbers are not finite")
-        return found
+        return result
 
     def one_by_one(self, rows: np.ndarray) -> dict[str, np.ndarray] | None:
         """Return what :meth:`many` returns, from the graph for single rows, if there is another.
@@ -116,10 +116,10 @@ class Engine:
             EngineError: the model failed.
         """
         try:
-            found = self._run(self._names, np.asarray(rows, np.float32))
+            result = self._run(self._names, np.asarray(rows, np.float32))
         except Exception as error:
             raise EngineError(f"the model failed: {_first_line(error)}") from error
-        named = dict(zip(self._names, found, strict=True))
+        named = dict(zip(self._names, result, strict=True))
         if not all(np.isfinite(named[name].sum()) for name in self._finite):
             raise EngineError("the model failed: its numbers are not finite")
         return named

@@ -50,21 +50,21 @@ class Facts:
 
     def sizes(self, key: str, most: int) -> tuple[int, ...]:
         """Return whole numbers from 1, whose product is ``most`` or less."""
-        found = self._list(key)
-        for n, one in enumerate(found):
+        result = self._list(key)
+        for n, one in enumerate(result):
             if type(one) is not int or not 1 <= one <= most:
                 self._wrong(f"{key}[{n}]", one, f"no whole number from 1 to {most}")
-        if math.prod(found) > most:
-            self._wrong(key, found, f"more than {most} entries")
-        return tuple(found)
+        if math.prod(result) > most:
+            self._wrong(key, result, f"more than {most} entries")
+        return tuple(result)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return several texts."""
-        found = self._list(key)
-        for n, one in enumerate(found):
+        result = self._list(key)
+        for n, one in enumerate(result):
             if not isinstance(one, str):
                 self._wrong(f"{key}[{n}]", one, "no text")
-        return tuple(found)
+        return tuple(result)
 
     def one_of(self, key: str, allowed: tuple[str, ...]) -> Any:
         """Return a text that is one of those ``allowed``."""

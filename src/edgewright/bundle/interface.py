@@ -154,17 +154,17 @@ class Interface:
 
     def observation(self, row: Sequence[float]) -> dict[str, Any]:
         """Return the observation of a row: the inverse of :meth:`encode`."""
-        found: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         place = 0
         for field in self.fields:
             part = [float(value) for value in row[place : place + field.columns]]
             place += field.columns
             if field.encoding == "number":
-                found[field.name] = part[0]
+                result[field.name] = part[0]
             else:
                 index = int(np.argmax(part)) if field.encoding == "one-hot" else int(part[0])
-                found[field.name] = field.choices[index]
-        return found
+                result[field.name] = field.choices[index]
+        return result
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and highest trained row ``[columns]``, columns of choices in [0, 1]."""

@@ -39,14 +39,14 @@ def _installed() -> tuple[Any, Any, str] | None:
 
 def lite_schema() -> Any:
     """Return the module that reads and writes LiteRT files, or None where LiteRT is missing."""
-    found = _installed()
-    return found and found[0]
+    result = _installed()
+    return result and result[0]
 
 
 def runtime() -> str:
     """Return the name and the version of the runtime, or an empty text where it is missing."""
-    found = _installed()
-    return f"litert {found[2]}" if found else ""
+    result = _installed()
+    return f"litert {result[2]}" if result else ""
 
 
 class LiteRow:
@@ -81,13 +81,13 @@ class LiteRow:
     def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
         """Return the outputs for one row, and the sum of the scores."""
         self._put(*row)
-        found = self._run(self._row).tolist()
-        return [int(value) for value in found[: self._outputs]], sum(found[self._outputs :])
+        result = self._run(self._row).tolist()
+        return [int(value) for value in result[: self._outputs]], sum(result[self._outputs :])
 
     def many(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return outputs ``[n, outputs]`` and scores ``[n, scores]`` for rows, one by one."""
-        found = np.stack([self._run(row[None]) for row in np.asarray(rows, np.float32)])
-        return found[:, : self._outputs].astype(np.int64), found[:, self._outputs :]
+        result = np.stack([self._run(row[None]) for row in np.asarray(rows, np.float32)])
+        return result[:, : self._outputs].astype(np.int64), result[:, self._outputs :]
 
     def _run(self, row: np.ndarray) -> np.ndarray:
         self._graph.set_tensor(self._into, row)
@@ -96,9 +96,9 @@ class LiteRow:
 
 
 def _interpreter(model: bytes) -> Any:
-    found = _installed()
-    assert found is not None, "asked for where LiteRT is missing"
-    return found[1](model_content=model, num_threads=1)
+    result = _installed()
+    assert result is not None, "asked for where LiteRT is missing"
+    return result[1](model_content=model, num_threads=1)
 
 
 def _check_operators(model: bytes, where: str) -> None:

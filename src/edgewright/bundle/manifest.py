@@ -81,8 +81,8 @@ def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
         message = f"a bundle must have a readable manifest ({error})"
         raise InputError(message, where=where, hint=AGAIN) from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else None
-        message = f"the bundle has schema {found!r}, this version reads {SCHEMA}"
+        result = content.get("schema") if isinstance(content, dict) else None
+        message = f"the bundle has schema {result!r}, this version reads {SCHEMA}"
         hint = "export the policy again: edgewright export RUN --out FILE"
         raise InputError(message, where=where, hint=hint)
     if content.get("sha256") != _own_digest(content):
@@ -186,20 +186,20 @@ def read_graphs(
         InputError: the policy is missing, a file is, or a member belongs to no graph.
     """
     said = Facts(content["graphs"], "graphs", where)
-    found = {}
+    result = {}
     said.table(POLICY)
     for name in said.content:
         one = said.table(name)
         lite = _member(one.table("lite"), members) if "lite" in one.content else None
-        found[name] = Files(_member(one, members), lite)
-    named = {MEMBER, PARITY_MEMBER, *(f.onnx for f in found.values())}
-    named |= {f.lite for f in found.values() if f.lite}
+        result[name] = Files(_member(one, members), lite)
+    named = {MEMBER, PARITY_MEMBER, *(f.onnx for f in result.values())}
+    named |= {f.lite for f in result.values() if f.lite}
     for member in sorted(set(members) ^ named):
         message = f"no graph brings the member '{member}'"
         if member not in members:
             message = f"the member '{member}' is missing"
         raise InputError(message, where=where, hint=AGAIN)
-    return found
+    return result
 
 
 def _member(said: Facts, members: Mapping[str, bytes]) -> str:

@@ -100,10 +100,12 @@ def _check_record(
     wrong = not 1 <= count <= MAX_ROWS
     for name in sorted({*wanted, *record}):
         kinds, shape = wanted.get(name, ("", ()))
-        found = record.get(name)
-        if not wrong and (found is None or found.dtype.kind not in kinds or found.shape != shape):
+        result = record.get(name)
+        if not wrong and (
+            result is None or result.dtype.kind not in kinds or result.shape != shape
+        ):
             wrong = True
-            shown = "missing" if found is None else f"{found.dtype} {list(found.shape)}"
+            shown = "missing" if result is None else f"{result.dtype} {list(result.shape)}"
             message = f"'{name}' is {shown}" + (
                 f" and should be {list(shape)}" if kinds else ", which no record has"
             )
@@ -131,7 +133,7 @@ def _check_strict(record: Mapping[str, np.ndarray], tolerance: float, where: str
 
 def _apart(
     outputs: Sequence[Output],
-    found: Mapping[str, np.ndarray],
+    result: Mapping[str, np.ndarray],
     record: Mapping[str, np.ndarray],
     tolerance: float,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -141,15 +143,15 @@ def _apart(
     """
     count = len(record["rows"])
     wrong = np.zeros((count, len(outputs)), bool)
-    for name, given in found.items():
+    for name, given in result.items():
         if given.shape != record[name].shape:
             raise ValueError(f"'{name}' is {list(given.shape)} here")
-    for place, output in enumerate(outputs):
-        given, known = found[output.name], record[output.name]
+    for index, output in enumerate(outputs):
+        given, known = result[output.name], record[output.name]
         same = given == known
         if output.kind == "number":
             same = np.abs(given - known) <= tolerance * output.span
-        wrong[:, place] = ~same.reshape(count, -1).all(axis=1)
-    if SCORES not in found:
+        wrong[:, index] = ~same.reshape(count, -1).all(axis=1)
+    if SCORES not in result:
         return np.zeros(count), wrong
-    return np.abs(found[SCORES] - record[SCORES]).max(axis=1), wrong
+    return np.abs(result[SCORES] - record[SCORES]).max(axis=1), wrong

@@ -22,48 +22,48 @@ def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
     Raises:
         ValueError: the bytes are no message, or one that readers may read differently.
     """
-    place, size = 0, len(message)
-    while place < size:
-        key, place = _varint(message, place, _KEY_BITS)
+    index, size = 0, len(message)
+    while index < size:
+        key, index = _varint(message, index, _KEY_BITS)
         field, wire = key >> 3, key & 7
         if field == 0:
             raise ValueError("a field has number 0")
         if wire == VARINT:
-            value, place = _varint(message, place, _NUMBER_BITS)
+            value, index = _varint(message, index, _NUMBER_BITS)
             yield field, wire, value
             continue
         if wire == DATA:
-            length, place = _varint(message, place, _NUMBER_BITS)
+            length, index = _varint(message, index, _NUMBER_BITS)
         elif wire in _FIXED:
             length = _FIXED[wire]
         else:
             raise ValueError(f"wire type {wire}")
-        if length > size - place:
+        if length > size - index:
             raise ValueError("a field reaches beyond the end")
-        yield field, wire, message[place : place + length]
-        place += length
+        yield field, wire, message[index : index + length]
+        index += length
 
 
 def numbers(content: bytes) -> Iterator[int]:
     """Yield whole numbers that stand packed one behind the other."""
-    place = 0
-    while place < len(content):
-        value, place = _varint(content, place, _NUMBER_BITS)
+    index = 0
+    while index < len(content):
+        value, index = _varint(content, index, _NUMBER_BITS)
         yield value
 
 
-def _varint(message: bytes, place: int, bits: int) -> tuple[int, int]:
+def _varint(message: bytes, index: int, bits: int) -> tuple[int, int]:
     """Return a number that fits ``bits`` and is written no longer than it is, and what follows."""
     value, shift = 0, 0
     while shift < bits:
-        if place >= len(message):
+        if index >= len(message):
             raise ValueError("a number is cut")
-        byte = message[place]
+        byte = message[index]
         value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+        index, shift = index + 1, shift + 7
         if byte >= 0x80:
             continue
         if value >> bits or (byte == 0 and shift > 7):
             break
-        return value, place
+        return value, index
     raise ValueError("a number is longer than it may be")

@@ -86,13 +86,13 @@ def check_operators(model: bytes, where: str) -> list[str]:
     if model[4:8] == _OTHER_FORMAT:
         reader.refuse("the graph is in the runtime's own format, not in ONNX")
     try:
-        found = reader.check(reader.read("model", model))
+        result = reader.check(reader.read("model", model))
     except (LookupError, ValueError, OverflowError) as error:
         message = f"the graph cannot be read ({error})"
         raise InputError(message, where=where, hint="export the policy again") from None
-    if not found:
+    if not result:
         raise InputError("the graph is empty", where=where, hint="export the policy again")
-    return sorted(found)
+    return sorted(result)
 
 
 class _Reader:
@@ -103,7 +103,7 @@ class _Reader:
 
     def read(self, kind: str, content: bytes) -> _Message:
         """Return the values of a message by field number, messages inside it read as well."""
-        found: _Message = {}
+        result: _Message = {}
         for field, wire, value in fields(content):
             self.left -= 1
             if self.left < 0:
@@ -115,10 +115,10 @@ class _Reader:
             name = said.removesuffix("*")
             if wire not in _WIRES.get(said, (DATA,)):
                 raise ValueError(f"field {field} of the {kind} has wire type {wire}")
-            if field in found and name == said:
+            if field in result and name == said:
                 raise ValueError(f"field {field} of the {kind} is there twice")
-            found.setdefault(field, []).append(self._value(name, value))
-        return found
+            result.setdefault(field, []).append(self._value(name, value))
+        return result
 
     def _value(self, name: str, value: Any) -> Any:
         if name in _FIELDS:
@@ -137,7 +137,7 @@ class _Reader:
             self.refuse(f"the graph has operator set {versions}, bundles have {OPSET}")
         graph = model.get(7, [{}])[0]
         nodes = graph.get(1, [])
-        found = {self._operator(node) for node in nodes}
+        result = {self._operator(node) for node in nodes}
         constants = graph.get(5, [])
         tensors = {_text(tensor, 8): tensor for tensor in constants}
         if len(tensors) < len(constants):
@@ -146,7 +146,7 @@ class _Reader:
         for node in nodes:
             if _text(node, 4) == "Expand":
                 self._check_shape(node[1][1], tensors, makers)
-        return found
+        return result
 
     def _operator(self, node: _Message) -> str:
         operator, domain = _text(node, 4), _text(node, 7)

@@ -22,9 +22,9 @@ def speed(result: dict[str, Any]) -> Rows:
     ]
 
 
-def training(found: dict[str, Any]) -> Rows:
+def training(result: dict[str, Any]) -> Rows:
     """Return what a training needs: compiling, the world alone, learning."""
-    compiling, world, training = found["compile"], found["world"], found["training"]
+    compiling, world, training = result["compile"], result["world"], result["training"]
     rows = [
         ("training ready, cold", f"{compiling['cold']['total_s']:.1f} s"),
         ("  of which compiling", f"{compiling['cold']['compile_s']:.1f} s"),
@@ -45,9 +45,9 @@ def training(found: dict[str, Any]) -> Rows:
     return rows
 
 
-def of_tasks(found: dict[str, Any]) -> Rows:
+def of_tasks(result: dict[str, Any]) -> Rows:
     """Return what was measured where scenarios are hidden."""
-    meta, tuning, exact = found["meta_training"], found["fine_tuning"], found["enumeration"]
+    meta, tuning, exact = result["meta_training"], result["fine_tuning"], result["enumeration"]
     rows = [
         (
             f"meta-training, {meta['tasks_per_round']} devices",
@@ -57,7 +57,7 @@ def of_tasks(found: dict[str, Any]) -> Rows:
         (f"fine-tuning, {tuning['devices']} devices", f"{tuning['steps_per_s']:,} steps/s"),
         (f"{exact['actions']:,} actions in {exact['slots']} slots", f"{exact['seconds']:.2f} s"),
     ]
-    peer = found.get("peer")
+    peer = result.get("peer")
     if peer:
         rows += [
             (f"meta-training to {peer['library']}", f"{peer['ratio_meta_training']:.0f} x"),
@@ -86,11 +86,11 @@ def world_beside_peers(world: dict[str, Any]) -> Rows:
     return rows
 
 
-def learners_beside_peers(found: dict[str, Any]) -> Rows:
+def learners_beside_peers(result: dict[str, Any]) -> Rows:
     """Return speeds and scores of PPO and DQN beside those of peers."""
     rows = []
     for kind in ("ppo", "dqn"):
-        speed, score = found[kind]["speed"], found[kind]["score"]
+        speed, score = result[kind]["speed"], result[kind]["score"]
         name = kind.upper()
         rows.append((f"{name}, ours", f"{speed['ours_steps_per_s']:,} steps/s"))
         for how, rate in speed["stable_baselines3_steps_per_s"].items():

@@ -55,11 +55,11 @@ def command(
             if out:  # after each scenario, so that what is done is not lost
                 save(bracket_figure(rows), Path(out), "bounds")
                 write_json(Path(out) / "result.json", summary(rows))
-    found = summary(rows)
+    result = summary(rows)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
-    for row in found["brackets"]:
+    for row in result["brackets"]:
         title = f"{row['scenario']}: from {row['reached']:.4f} to {row['limit']:.4f}"
         print_table(title, COLUMNS, row["entries"])
     if out:

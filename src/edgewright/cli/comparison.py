@@ -24,9 +24,9 @@ MAX_METRICS = 3
 """Columns for a system's own metrics: more do not fit a terminal."""
 
 
-def show(found: dict[str, Any]) -> None:
+def show(result: dict[str, Any]) -> None:
     """Print the table of a comparison, the bound, and the share of the gap that learners close."""
-    rows = [*found["policies"], *([found["bound"]] if found["bound"] else [])]
+    rows = [*result["policies"], *([result["bound"]] if result["bound"] else [])]
     rows = [
         {
             **row,
@@ -39,32 +39,32 @@ def show(found: dict[str, Any]) -> None:
     ]
     own = [
         (metric["name"], _heading(metric), metric["format"])
-        for metric in found["metrics"][:MAX_METRICS]
+        for metric in result["metrics"][:MAX_METRICS]
     ]
     improvement = [IMPROVEMENT] if table_width() >= WIDE else []
     columns = [*COLUMNS, *improvement, *own, ("slots", "slots", ".0f")]
-    title = f"{found['scenario']}: {found['episodes']} identical episodes, 95 % intervals"
+    title = f"{result['scenario']}: {result['episodes']} identical episodes, 95 % intervals"
     print_table(title, columns, rows)
     click.echo(
-        f"score: 0 = random, 1 = {found['reference']}; "
-        f"differences are paired, to {found['baseline']}"
+        f"score: 0 = random, 1 = {result['reference']}; "
+        f"differences are paired, to {result['baseline']}"
     )
     if improvement:
         click.echo(
             "probability of improvement: share of episodes that earn more than with "
-            f"{found['baseline']}, ties count half"
+            f"{result['baseline']}, ties count half"
         )
-    if "placement" in found:
-        click.echo(f"positions of devices and servers: {found['placement']}")
-    if found["bound"] is None:
-        click.echo(f"no bound here: {found['why_no_bound']}")
-    for row in found["policies"]:
+    if "placement" in result:
+        click.echo(f"positions of devices and servers: {result['placement']}")
+    if result["bound"] is None:
+        click.echo(f"no bound here: {result['why_no_bound']}")
+    for row in result["policies"]:
         share = row.get("gap_closed")
         if share:
             click.echo(
                 f"{row['policy']} closes {100 * share['share']:.0f} % "
                 f"[{100 * share['low']:.0f}, {100 * share['high']:.0f}] of the gap between "
-                f"{found['baseline']} and the bound"
+                f"{result['baseline']} and the bound"
             )
         for field, strata in row["by"].items() if row["group"] == "learned" else ():
             parts = ", ".join(f"{one['difference']:+.3f} at {one['value']:g}" for one in strata)

@@ -72,7 +72,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
         save(target, done.content)
     files = _draw(done.rows, options["figure"])
     said = compression.verdicts(done.rows)
-    found = {
+    result = {
         "bundle": bundle,
         "out": str(target) if passed else None,
         "version": done.candidates[-1].bundle.version,
@@ -84,7 +84,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
         "figure": files,
     }
     if as_json:
-        print_json(found)
+        print_json(result)
     else:
         rows = [{**row, **_kept(row)} for row in done.rows]
         title = f"{parent.name}: {setting.episodes} identical episodes, 95 % intervals"

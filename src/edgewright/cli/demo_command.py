@@ -31,13 +31,13 @@ def command(out: str, steps: str, seeds: str, data: str | None, as_json: bool) -
     keep_compilations()
     said = f"edgewright demo --steps {steps} --seeds {seeds}" + (" --data FOLDER" if data else "")
     plan = Plan(out=Path(out), data=data, steps=float(budget), seeds=count, command=said)
-    found = run(plan, Watch(training=training_bar, comparing=counting_bar))
+    result = run(plan, Watch(training=training_bar, comparing=counting_bar))
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     for name in ("main", "inputs"):
-        show(found[name])
-    for line in verdicts(found["main"]):
+        show(result[name])
+    for line in verdicts(result["main"]):
         click.echo(line)
-    click.echo(f"report: {found['report']}   figures: {plan.out / 'figures'}")
-    click.echo(f"took {found['seconds']} s")
+    click.echo(f"report: {result['report']}   figures: {plan.out / 'figures'}")
+    click.echo(f"took {result['seconds']} s")

@@ -77,7 +77,7 @@ def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
         scenario = load_scenario(options["scenario"], options["overrides"])
         made = export_rule(policy, scenario, Path(out), options["data"])
     size = Path(out).stat().st_size
-    found = {
+    result = {
         "out": out,
         "version": made.version,
         "name": made.name,
@@ -88,7 +88,7 @@ def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
         "parity": dict(made.parity),
     }
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
     click.echo(parity_line(made.parity))

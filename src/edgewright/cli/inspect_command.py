@@ -25,29 +25,29 @@ def command(bundle: str, as_json: bool) -> None:
     from edgewright.bundle import load
     from edgewright.bundle.facts import printable
 
-    found = load(bundle)
+    result = load(bundle)
     checked: dict[str, Any] = {
         "file": bundle,
         "bytes": Path(bundle).stat().st_size,
-        "version": found.version,
-        "operators": found.engine.operators,
-        "runtimes_here": found.engine.runtimes,
-        "parity_here": dict(found.parity),
+        "version": result.version,
+        "operators": result.engine.operators,
+        "runtimes_here": result.engine.runtimes,
+        "parity_here": dict(result.parity),
     }
-    content = {**checked, **found.facts, **checked}  # no manifest may speak for what was checked
+    content = {**checked, **result.facts, **checked}  # no manifest may speak for what was checked
     if as_json:
         print_json(content)
         return
-    for line in _lines(found, content["bytes"]):
+    for line in _lines(result, content["bytes"]):
         click.echo(printable(line))
 
 
-def _lines(found: Bundle, size: int) -> Iterator[str]:
+def _lines(result: Bundle, size: int) -> Iterator[str]:
     """Say in words what is in a bundle; what its maker left out of the manifest is not shown."""
     from edgewright.bundle import lite
 
-    facts = found.facts
-    yield f"{found.name} ({facts['kind']}), version {found.version}, {size:,} bytes"
+    facts = result.facts
+    yield f"{result.name} ({facts['kind']}), version {result.version}, {size:,} bytes"
     for name, value in facts["provenance"].items():
         yield f"  {name:<20}{value}"
     score = facts["scores"].get("score")
@@ -58,25 +58,25 @@ def _lines(found: Bundle, size: int) -> Iterator[str]:
     for stage in facts["lineage"]:
         yield f"  {'compressed by':<20}{stage['stage']}"
     yield "fields"
-    for field in found.interface.fields:
+    for field in result.interface.fields:
         yield f"  {field.name:<28}{field.allowed:<44}{field.meaning}"
     yield "outputs"
-    for output in found.interface.outputs:
+    for output in result.interface.outputs:
         labels = ", ".join(output.labels)
         yield f"  {output.name:<28}{output.meaning}{': ' if labels else ''}{labels}"
     yield "graphs"
     for name, graph in facts["graphs"].items():
-        parts = [f"{len(found.graph(name)):,} bytes"]
+        parts = [f"{len(result.graph(name)):,} bytes"]
         parts += [graph["precision"]] if isinstance(graph.get("precision"), str) else []
         count = _number(graph.get("parameters"), ",")
         parts += [f"{count} parameters"] if count else []
         yield f"  {name:<28}{', '.join(parts)}"
         if "lite" in graph:
             here = "" if lite.runtime() else "; not installed here: pip install 'edgewright[lite]'"
-            size = len(found.members[graph["lite"]["file"]])
+            size = len(result.members[graph["lite"]["file"]])
             yield f"  {name + ', for LiteRT':<28}{size:,} bytes{here}"
-    yield f"runtimes here: {found.engine.runtimes}"
-    yield parity_line(found.parity)
+    yield f"runtimes here: {result.engine.runtimes}"
+    yield parity_line(result.parity)
 
 
 def _number(value: Any, how: str) -> str:

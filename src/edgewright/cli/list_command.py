@@ -50,7 +50,7 @@ def command(system: str | None, as_json: bool, schema: bool) -> None:
     usual = {kind: list(system.default_policies) for kind, system in systems().items()}
     from edgewright.papers import study_names
 
-    found = {
+    result = {
         "scenarios": scenarios,
         "studies": study_names(),
         "learners": learner_names(),
@@ -58,12 +58,12 @@ def command(system: str | None, as_json: bool, schema: bool) -> None:
         "systems": usual,
     }
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     from edgewright.cli.terminal import print_table
 
     print_table("Scenarios", [("name", "name", ""), ("title", "title", "")], scenarios)
-    click.echo("Studies: " + ", ".join(found["studies"]))
-    click.echo("Learners: " + ", ".join(found["learners"]))
+    click.echo("Studies: " + ", ".join(result["studies"]))
+    click.echo("Learners: " + ", ".join(result["learners"]))
     for kind, names in usual.items():
         click.echo(f"Policies of {kind}: " + ", ".join(names))

@@ -68,10 +68,10 @@ def command(
         words += ["--data FOLDER"] if plan.data else []
         said = " ".join(["edgewright study", name, *words])
         when = occasion(study, table, said, time.perf_counter() - started)
-        found = write_outcome(study, table, verdicts, when, folder)
+        result = write_outcome(study, table, verdicts, when, folder)
     if as_json:
-        print_json(found)
+        print_json(result)
         return
     show(study.title, verdicts)
-    click.echo(f"report: {found['report']}   verdict page: {folder / 'outcome.md'}")
-    click.echo(f"took {found['seconds']} s")
+    click.echo(f"report: {result['report']}   verdict page: {folder / 'outcome.md'}")
+    click.echo(f"took {result['seconds']} s")

@@ -36,7 +36,7 @@ def smaller(
     Raises:
         InputError: there is no activation to take over.
     """
-    dense = [place for place, layer in enumerate(layers) if isinstance(layer, Dense)]
+    dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]
     if len(dense) < 2:
         message = "the network has no hidden layer, so there is no smaller one"
         raise InputError(message, where="--stages", hint="leave distil out")
@@ -48,9 +48,9 @@ def smaller(
     chained = itertools.zip_longest(fresh, [activation] * len(widths))
     body: list[Any] = [layer for pair in chained for layer in pair if layer is not None]
     student = [*layers[:first], *body, *layers[last + 1 :]]
-    for place, part in _held(student, head):
-        layer = student[place]
-        student[place] = _hold(layer, jax.tree.map(jnp.ones_like, layer), part)
+    for index, part in _held(student, head):
+        layer = student[index]
+        student[index] = _hold(layer, jax.tree.map(jnp.ones_like, layer), part)
     return tuple(student)
 
 
@@ -110,8 +110,8 @@ def _fit(
         slope = jax.grad(loss)(learned, rows[chosen], wanted[chosen])
         slope = jax.tree.map(jnp.multiply, slope, masks)
         change, state = optimiser.update(slope, state)
-        for place, part in _held(student, head):
-            change[place] = _hold(change[place], masks[place], part)
+        for index, part in _held(student, head):
+            change[index] = _hold(change[index], masks[index], part)
         return (optax.apply_updates(learned, change), state), None
 
     start = (learned, optimiser.init(learned))

@@ -87,16 +87,16 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
         rows: ``[n, columns]`` in units, seen in play: for importance, teaching and calibration.
         seed: of everything drawn.
     """
-    seen, layers, key = jnp.asarray(rows), before.layers, jax.random.key(seed)
+    observations, layers, key = jnp.asarray(rows), before.layers, jax.random.key(seed)
     if stage.kind == "prune":
-        layers = prune(layers, stage.share, seen)
+        layers = prune(layers, stage.share, observations)
     elif stage.kind == "sparse":
         layers = sparsify(layers, stage.share)
     elif stage.kind == "distil":
         student_key, key = jax.random.split(key)
         layers = smaller(layers, stage.widths, before.head, student_key)
     if stage.kind != "int8":
-        layers = fit(layers, before.teacher, before.head, seen, key)
+        layers = fit(layers, before.teacher, before.head, observations, key)
     int8 = before.int8 or stage.kind == "int8"
     bundle = before.bundle
     facts = {

@@ -23,18 +23,18 @@ def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
     Raises:
         InputError: nothing would be left of a layer.
     """
-    found = list(layers)
-    dense = [place for place, layer in enumerate(found) if isinstance(layer, Dense)]
+    result = list(layers)
+    dense = [index for index, layer in enumerate(result) if isinstance(layer, Dense)]
     x = rows
-    for place, layer in enumerate(found):
-        if place in dense[1:]:
-            before = dense[dense.index(place) - 1]
+    for index, layer in enumerate(result):
+        if index in dense[1:]:
+            before = dense[dense.index(index) - 1]
             keep, bias = _kept(layer, x, share)
-            first = found[before]
-            found[before] = Dense(weight=first.weight[:, keep], bias=first.bias[keep])
-            found[place] = Dense(weight=layer.weight[keep], bias=bias)
+            first = result[before]
+            result[before] = Dense(weight=first.weight[:, keep], bias=first.bias[keep])
+            result[index] = Dense(weight=layer.weight[keep], bias=bias)
         x = layer(x)
-    return tuple(found)
+    return tuple(result)
 
 
 def sparsify(layers: Sequence[Any], share: float) -> tuple[Any, ...]:

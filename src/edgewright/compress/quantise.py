@@ -78,11 +78,11 @@ def reference_of_int8(model: bytes, interface: Interface) -> Reference:
 
     def reference(rows: np.ndarray) -> dict[str, np.ndarray]:
         *decided, scores = evaluator.run([*names, SCORES], {INPUT: rows.astype(np.float32)})
-        found = {
+        result = {
             name: np.asarray(value, kind)
             for name, value, kind in zip(names, decided, kinds, strict=True)
         }
-        return {**found, SCORES: np.asarray(scores, np.float32)}
+        return {**result, SCORES: np.asarray(scores, np.float32)}
 
     return reference
 

@@ -62,8 +62,8 @@ class Setting:
             self.scenario.evaluation.post_termination_reward,
             system_of(self.problem.kind),
         )
-        found, _ = system.play(policy_entry, self.problem, self.inputs, 0, missed)
-        return np.asarray(found["reward"])
+        result, _ = system.play(policy_entry, self.problem, self.inputs, 0, missed)
+        return np.asarray(result["reward"])
 
 
 def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = None) -> Setting:
@@ -120,9 +120,9 @@ def compress(
     rows = watched_rows(candidates[0], setting, seed)
     held_out = watched_rows(candidates[0], setting, seed + 100)
     names = ["parent"]
-    for place, stage in enumerate(stages):
+    for index, stage in enumerate(stages):
         report(stage.text)
-        candidates.append(pipeline.apply(stage, candidates[-1], rows, seed + place))
+        candidates.append(pipeline.apply(stage, candidates[-1], rows, seed + index))
         names.append(stage.text)
     report("score")
     table = _table(names, candidates, setting, held_out)
@@ -131,8 +131,8 @@ def compress(
 
 def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> np.ndarray:
     """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs."""
-    interface, seen = candidate.bundle.interface, []
-    for place, epsilon in enumerate(EPSILONS):
+    interface, observations = candidate.bundle.interface, []
+    for index, epsilon in enumerate(EPSILONS):
         player = LayerPolicy(
             layers=candidate.layers,
             epsilon=jnp.float32(epsilon),
@@ -140,8 +140,8 @@ def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> 
             interface=interface,
         )
         columns = interface.columns
-        seen.append(watch(setting.world, setting.problem, player, columns, seed + place))
-    return np.random.default_rng(seed).permutation(np.concatenate(seen))
+        observations.append(watch(setting.world, setting.problem, player, columns, seed + index))
+    return np.random.default_rng(seed).permutation(np.concatenate(observations))
 
 
 def _table(
@@ -155,7 +155,7 @@ def _table(
     scores = _scores([one.bundle for one in candidates], setting)
     decided = [c.bundle.engine.many(rows)["action"] for c in candidates]
     table = []
-    for place, (name, one) in enumerate(zip(names, candidates, strict=True)):
+    for index, (name, one) in enumerate(zip(names, candidates, strict=True)):
         entry = one.bundle.facts["graphs"][POLICY]
         row: dict[str, Any] = {
             "stage": name,
@@ -165,9 +165,9 @@ def _table(
             "multiply_adds": entry["multiply_adds"],
             "bytes": entry["bytes"],
             "packed_bytes": len(zlib.compress(one.bundle.graph(), 9)),
-            **speed[str(place)],
-            **scores[place],
-            "agreement": _agreement(decided[place], decided[0]),
+            **speed[str(index)],
+            **scores[index],
+            "agreement": _agreement(decided[index], decided[0]),
         }
         table.append(row)
     for before, row in itertools.pairwise(table):
@@ -179,18 +179,18 @@ def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float
     """Return the columns of every bundle that say what it earns, the parent's first."""
     anchor = baseline("random", setting.problem)
     random = setting.rewards(anchor.policy, anchor.observe_fn)
-    found: list[dict[str, float]] = [{} for _ in bundles]
+    result: list[dict[str, float]] = [{} for _ in bundles]
     for ending, policy in WAYS.items():
         if ending and not bundles[0].interface.joint:
             continue
         rewards = [setting.rewards(policy(bundle)) for bundle in bundles]
-        for row, reward in zip(found, rewards, strict=True):
+        for row, reward in zip(result, rewards, strict=True):
             kept = _score_ratio(reward, random, rewards[0], setting)
             change = paired_difference(reward, rewards[0])
             row[f"reward{ending}"] = float(np.mean(reward))
             for name, interval in (("score_ratio", kept), ("reward_change", change)):
                 row |= interval.columns(f"{name}{ending}")
-    return found
+    return result
 
 
 def _score_ratio(

@@ -110,7 +110,7 @@ def export_rule(
         InputError: there is no such rule, or it cannot be exported.
     """
     problem = build(scenario, data)
-    found = baseline(name, problem)
+    result = baseline(name, problem)
     head = head_in(problem)
     interface = interface_in(problem, None, head)
     facts = {
@@ -121,7 +121,7 @@ def export_rule(
         "scores": {},
         "lineage": [],
     }
-    return export_policy(out, found.policy, problem, interface, facts, ())
+    return export_policy(out, result.policy, problem, interface, facts, ())
 
 
 def usual_rules(problem: Problem) -> list[str]:

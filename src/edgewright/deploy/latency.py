@@ -15,7 +15,7 @@ def measure(
     calls: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, count: int = CALLS
 ) -> dict[str, dict[str, float]]:
     """Return p50 and p99 in microseconds of each call: the medians over rounds of each."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in calls}
+    result: dict[str, list[np.ndarray]] = {name: [] for name in calls}
     clock = time.perf_counter_ns
     for call in calls.values():
         for _ in range(count // 4):
@@ -23,14 +23,14 @@ def measure(
     for _ in range(rounds):
         for name, call in calls.items():
             taken = np.empty(count)
-            for place in range(count):
+            for index in range(count):
                 began = clock()
                 call()
-                taken[place] = clock() - began
-            found[name].append(np.percentile(taken, [50, 99]) / 1e3)
+                taken[index] = clock() - began
+            result[name].append(np.percentile(taken, [50, 99]) / 1e3)
     return {
         name: dict(zip(("p50_us", "p99_us"), np.median(rows, axis=0).tolist(), strict=True))
-        for name, rows in found.items()
+        for name, rows in result.items()
     }
 
 

@@ -30,12 +30,12 @@ FRONT = "no other is better in both"
 def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
     """Return the places that no other one beats in both, by rising cost."""
     order = sorted(range(len(costs)), key=lambda n: (costs[n], -gains[n]))
-    best, found = -np.inf, []
-    for place in order:
-        if gains[place] > best:
-            best = gains[place]
-            found.append(place)
-    return found
+    best, result = -np.inf, []
+    for index in order:
+        if gains[index] > best:
+            best = gains[index]
+            result.append(index)
+    return result
 
 
 def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
@@ -69,12 +69,12 @@ def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label
         [x[n] for n in best], [y[n] for n in best],
         drawstyle="steps-post", color=BLUE, lw=1.0, zorder=1, label=FRONT,
     )  # fmt: skip
-    for place, one in enumerate(kept):
-        down, up = y[place] - one["low"], one["high"] - y[place]
+    for index, one in enumerate(kept):
+        down, up = y[index] - one["low"], one["high"] - y[index]
         axes.errorbar(
-            x[place], y[place], yerr=[[max(down, 0.0)], [max(up, 0.0)]],
-            marker=MARKERS[place % len(MARKERS)], color=PALETTE[place % len(PALETTE)],
-            capsize=2, lw=1.0, ls="none", label=_named(rows, place),
+            x[index], y[index], yerr=[[max(down, 0.0)], [max(up, 0.0)]],
+            marker=MARKERS[index % len(MARKERS)], color=PALETTE[index % len(PALETTE)],
+            capsize=2, lw=1.0, ls="none", label=_named(rows, index),
         )  # fmt: skip
     axes.set_xlabel(label)
     axes.tick_params(labelsize=SMALL)
@@ -88,9 +88,9 @@ def _scored(rows: Sequence[dict[str, Any]]) -> str:
     return "score kept (parent = 1), the less of\nanswers and priced proposals"
 
 
-def _named(rows: Sequence[dict[str, Any]], place: int) -> str:
+def _named(rows: Sequence[dict[str, Any]], index: int) -> str:
     """Return the stages so far: a candidate has been through all before it."""
-    return "parent" if place == 0 else f"then {rows[place]['stage']}"
+    return "parent" if index == 0 else f"then {rows[index]['stage']}"
 
 
 __all__ = ["front", "pareto"]

@@ -62,17 +62,17 @@ def watch(
     """
     key, hidden = jax.random.key(seed), problem.tasks
     if hidden is None:
-        seen = [_play(key, world, problem.params, problem.train_stream, policy, GAMES)]
+        observations = [_play(key, world, problem.params, problem.train_stream, policy, GAMES)]
     else:
-        seen, count = [], min(SCENARIOS, hidden.train.count)
+        observations, count = [], min(SCENARIOS, hidden.train.count)
         for n in range(count):
             params = hidden.train.one(n)
             stream = hidden.train.stream(params)
-            seen.append(
+            observations.append(
                 _play(jax.random.fold_in(key, n), world, params, stream, policy, GAMES // count)
             )
     whose = slice(None) if device is None else slice(device, device + 1)
-    return np.concatenate([np.asarray(x)[..., whose, :].reshape(-1, columns) for x in seen])
+    return np.concatenate([np.asarray(x)[..., whose, :].reshape(-1, columns) for x in observations])
 
 
 @functools.partial(jax.jit, static_argnames=("world", "games"))

@@ -87,7 +87,7 @@ class BinaryVectorHead:
         return jnp.mean(entropy(given) - entropy(wanted))
 
     def settled(self, scores: np.ndarray, rows: np.ndarray, tolerance: float) -> np.ndarray:
-        found = self(jnp.asarray(scores), jnp.asarray(rows))
+        result = self(jnp.asarray(scores), jnp.asarray(rows))
         rng, steady = np.random.default_rng(0), np.ones((len(rows), len(self.outputs)), bool)
 
         @jax.jit
@@ -98,9 +98,9 @@ class BinaryVectorHead:
             moved = scores + 2 * tolerance * rng.choice([-1.0, 1.0], scores.shape)
             noise = ROUNDING * rng.choice([-1.0, 1.0], scores.shape)
             other = decide(jnp.asarray(moved, jnp.float32), jnp.asarray(noise, jnp.float32))
-            for place, output in enumerate(self.outputs):
-                same = np.asarray(other[output.name] == found[output.name])
-                steady[:, place] &= same.reshape(len(rows), -1).all(axis=1)
+            for index, output in enumerate(self.outputs):
+                same = np.asarray(other[output.name] == result[output.name])
+                steady[:, index] &= same.reshape(len(rows), -1).all(axis=1)
         return steady
 
     def _relaxed(self, scores: Array, rows: Array, noise: Array | float = 0.0) -> Array:

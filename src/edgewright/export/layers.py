@@ -155,7 +155,7 @@ class Dueling:
 
     def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
         def part(first: int, last: int) -> str:
-            ends = [graph.constant([place], dtype=np.int64) for place in (first, last, 1)]
+            ends = [graph.constant([index], dtype=np.int64) for index in (first, last, 1)]
             return graph.node("Slice", [x, *ends])
 
         value, advantages = part(0, 1), part(1, np.iinfo(np.int64).max)
@@ -179,8 +179,8 @@ class Program:
 
     def __call__(self, x: Array) -> Array:
         flat = x.reshape(-1, x.shape[-1])
-        found = jax.vmap(self.function)(flat)
-        return found.reshape(*x.shape[:-1], *found.shape[1:])
+        result = jax.vmap(self.function)(flat)
+        return result.reshape(*x.shape[:-1], *result.shape[1:])
 
     def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
         from edgewright.export.trace import write_program
@@ -219,13 +219,13 @@ def read_layers(
         InputError: a layer is of a kind that has no weights to read, e.g. a rule's program.
     """
     layers = []
-    for place, entry in enumerate(described):
+    for index, entry in enumerate(described):
         make = KINDS.get(entry["kind"])
         if make is None:
             message = f"only a network can be compressed; got '{entry['kind']}'"
             hint = "rules are small as they are; compress the policy of a trained run"
             raise InputError(message, where=where, hint=hint)
-        fields = {f.name: jnp.asarray(arrays[f"{place}.{f.name}"]) for f in _arrays(make)}
+        fields = {f.name: jnp.asarray(arrays[f"{index}.{f.name}"]) for f in _arrays(make)}
         layers.append(make(**fields))
     return tuple(layers)
 

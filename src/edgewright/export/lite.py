@@ -152,12 +152,12 @@ class _Writer:
             self.places[name] = self.tensor(value.shape, value.dtype, value)
         return self.places[name]
 
-    def _as_row(self, place: int) -> int:
+    def _as_row(self, index: int) -> int:
         """Return ``[1, n]`` float32 of a tensor."""
-        one, shape = place, (1, math.prod(self.shapes[place]))
-        if self.graph.tensors[place].type != self.schema.TensorType.FLOAT32:
+        one, shape = index, (1, math.prod(self.shapes[index]))
+        if self.graph.tensors[index].type != self.schema.TensorType.FLOAT32:
             one = self.operator(
-                "CAST", [one], self.shapes[place], options=self.schema.CastOptionsT()
+                "CAST", [one], self.shapes[index], options=self.schema.CastOptionsT()
             )
         if self.shapes[one] == shape:
             return one
@@ -176,7 +176,7 @@ Write = Callable[[_Writer, list[str]], int]
 def _arithmetic(name: str, options: str = "") -> Write:
     def write(to: _Writer, inputs: list[str]) -> int:
         places = [to.place(one) for one in inputs]
-        shape = np.broadcast_shapes(*(to.shapes[place] for place in places))
+        shape = np.broadcast_shapes(*(to.shapes[index] for index in places))
         chosen = getattr(to.schema, options)() if options else None
         return to.operator(name, places, shape, options=chosen)
 

@@ -44,9 +44,9 @@ class BundlePolicy:
         asked = [output for output in interface.outputs if output.name in names]
 
         def decide(rows: Any) -> dict[str, np.ndarray]:
-            found = engine.many(np.asarray(rows).reshape(-1, interface.columns))
+            result = engine.many(np.asarray(rows).reshape(-1, interface.columns))
             return {
-                one.name: found[one.name]
+                one.name: result[one.name]
                 .astype(kinds[one.kind])
                 .reshape((*np.shape(rows)[:-1], *one.shape))
                 for one in asked

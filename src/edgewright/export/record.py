@@ -54,13 +54,13 @@ def make_record(
     if scores:
         hard = _undecided_rows(interface, lambda row: head.gap(scores(row[None])[0]), start)
     rows = np.concatenate([random, edge, hard]).astype(np.float32)
-    found = reference(rows)
-    if SCORES in found:
-        settled = head.settled(found[SCORES], rows, tolerance)
+    result = reference(rows)
+    if SCORES in result:
+        settled = head.settled(result[SCORES], rows, tolerance)
     else:
-        settled = _steady(interface, reference, rows, found, rng)
+        settled = _steady(interface, reference, rows, result, rng)
     kind = np.repeat(np.arange(3, dtype=np.int64), ROWS)
-    return {"rows": rows, "kind": kind, "settled": settled, **found}
+    return {"rows": rows, "kind": kind, "settled": settled, **result}
 
 
 def _random_rows(interface: Interface, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -88,14 +88,14 @@ def _edge_rows(
 
 
 def _with_choices(interface: Interface, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    place = 0
+    index = 0
     for field in interface.fields:
         if field.choices:
             drawn = rng.integers(len(field.choices), size=len(rows))
             part = np.eye(len(field.choices))[drawn]
             part = part if field.encoding == "one-hot" else drawn[:, None]
-            rows[:, place : place + field.columns] = part
-        place += field.columns
+            rows[:, index : index + field.columns] = part
+        index += field.columns
     return rows
 
 
@@ -137,7 +137,7 @@ def _steady(
     interface: Interface,
     reference: Reference,
     rows: np.ndarray,
-    found: dict[str, np.ndarray],
+    result: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Return which outputs stay when every number is moved by rounding many times over."""
@@ -145,9 +145,9 @@ def _steady(
     for _ in range(NUDGES):
         signs = rng.choice([-1.0, 1.0], rows.shape)
         other = reference((rows * (1 + NUDGE * signs)).astype(np.float32))
-        for place, output in enumerate(interface.outputs):
-            same = other[output.name] == found[output.name]
+        for index, output in enumerate(interface.outputs):
+            same = other[output.name] == result[output.name]
             if output.kind == "number":  # compared within a tolerance, never turned
                 same = np.ones_like(same)
-            steady[:, place] &= same.reshape(len(rows), -1).all(axis=1)
+            steady[:, index] &= same.reshape(len(rows), -1).all(axis=1)
     return steady

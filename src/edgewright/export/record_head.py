@@ -199,7 +199,7 @@ def _divergence(part: Any, given: Array, wanted: Array) -> Array:
 
 def _piece(graph: GraphBuilder, row: str, first: int, count: int, shape: tuple[int, ...]) -> str:
     """Add the nodes that take ``count`` columns of rows from ``first`` on, in a shape."""
-    ends = [graph.constant([place], dtype=np.int64) for place in (first, first + count, 1)]
+    ends = [graph.constant([index], dtype=np.int64) for index in (first, first + count, 1)]
     columns = graph.node("Slice", [row, *ends])
     wanted = graph.constant([0, *shape], dtype=np.int64)  # 0 keeps the batch
     return graph.node("Reshape", [columns, wanted])

@@ -53,8 +53,8 @@ def write_program(graph: GraphBuilder, x: str, function: Callable[[Any], Any], c
     closed = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((columns,), np.float32))
     writer = _Writer(graph)
     start = _Row(x, (columns,), np.dtype(np.float32))
-    (found,) = writer.run(closed.jaxpr, closed.consts, [start])
-    end = writer.row(found)
+    (result,) = writer.run(closed.jaxpr, closed.consts, [start])
+    end = writer.row(result)
     return writer.repeated(end, start) if end.constant else end.name
 
 
@@ -85,18 +85,18 @@ class _Writer:
             values = [read(atom) for atom in equation.invars]
             name = equation.primitive.name
             if name in _INLINE:
-                found = self._inline(equation, values)
+                result = self._inline(equation, values)
             elif name == "scan" and any(isinstance(value, _Row) for value in values):
-                found = self._unrolled(values, equation.params)
+                result = self._unrolled(values, equation.params)
             elif name == "split" and isinstance(values[0], _Row):
-                found = self._split(values[0], equation.params)
+                result = self._split(values[0], equation.params)
             elif not any(isinstance(value, _Row) for value in values):
                 bound = equation.primitive.bind(*values, **equation.params)
-                found = bound if equation.primitive.multiple_results else [bound]
+                result = bound if equation.primitive.multiple_results else [bound]
             else:
                 shape = equation.outvars[0].aval
-                found = [self._write(name, values, equation.params, shape)]
-            known.update(zip(equation.outvars, found, strict=True))
+                result = [self._write(name, values, equation.params, shape)]
+            known.update(zip(equation.outvars, result, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
     def row(self, value: Any) -> _Row:
@@ -207,8 +207,8 @@ class _Writer:
         elif name == "gather":
             made = self._gather(values, rows, params, shape)
         elif name == "dynamic_slice" and self._is_entry(values, params):
-            place = self._reshape(names[1], (1,))
-            made = node("Gather", [self.graph.constant(np.asarray(values[0])), place], axis=0)
+            index = self._reshape(names[1], (1,))
+            made = node("Gather", [self.graph.constant(np.asarray(values[0])), index], axis=0)
         elif name == "transpose":
             order = [0, *(axis + 1 for axis in params["permutation"])]
             made = node("Transpose", names, perm=order)
@@ -231,8 +231,8 @@ class _Writer:
             return self.graph.node(_REDUCE[name], [row.name, places], keepdims=0)
         whole = self.graph.node("Cast", [row.name], to=TensorProto.INT64)
         operator = "ReduceMax" if name == "reduce_or" else "ReduceMin"
-        found = self.graph.node(operator, [whole, places], keepdims=0)
-        return self.graph.node("Cast", [found], to=TensorProto.BOOL)
+        result = self.graph.node(operator, [whole, places], keepdims=0)
+        return self.graph.node("Cast", [result], to=TensorProto.BOOL)
 
     def _aligned(self, row: _Row, shape: tuple[int, ...]) -> str:
         """Return a value that meets others of ``shape``; a scalar gets axes to broadcast along."""
@@ -246,8 +246,8 @@ class _Writer:
 
     def _broadcast(self, row: _Row, shape: tuple[int, ...], places: tuple[int, ...]) -> str:
         between = [1] * len(shape)
-        for axis, place in enumerate(places):
-            between[place] = row.shape[axis]
+        for axis, index in enumerate(places):
+            between[index] = row.shape[axis]
         name = self._reshape(row.name, tuple(between)) if tuple(between) != row.shape else row.name
         if tuple(between) == shape:
             return name
@@ -298,11 +298,11 @@ class _Writer:
 
     def _is_entry(self, values: list[Any], params: dict[str, Any]) -> bool:
         """Say whether this takes one whole entry of a table of numbers, at a place that varies."""
-        table, place, *others = values
+        table, index, *others = values
         return (
             not isinstance(table, _Row)
             and np.issubdtype(np.asarray(table).dtype, np.floating)
-            and isinstance(place, _Row)
+            and isinstance(index, _Row)
             and tuple(params["slice_sizes"]) == (1, *np.shape(table)[1:])
             and not any(isinstance(other, _Row) or np.any(other) for other in others)
         )

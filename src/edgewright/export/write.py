@@ -46,8 +46,8 @@ def write_graph(layers: Sequence[Layer], head: Head, interface: Interface, title
     """Return the ONNX file of layers with a head behind them. A program finds the action itself."""
     graph = GraphBuilder(interface.columns)
     x = INPUT
-    for place, layer in enumerate(layers[:-1]):
-        x = layer.emit(graph, x, str(place))
+    for index, layer in enumerate(layers[:-1]):
+        x = layer.emit(graph, x, str(index))
     last = layers[-1]
     x = last.emit(graph, x, str(len(layers) - 1))
     kinds = {"integer": np.int64, "number": np.float32}
@@ -82,10 +82,10 @@ def reference_of(layers: Sequence[Layer], head: Head) -> Reference:
 
     @jax.jit
     def compute(rows: Any) -> Any:
-        found = run(layers, rows)
+        result = run(layers, rows)
         if finds_action(layers):
-            return head.decoded(found), {}
-        return head(found, rows), {SCORES: found}
+            return head.decoded(result), {}
+        return head(result, rows), {SCORES: result}
 
     def reference(rows: np.ndarray) -> dict[str, np.ndarray]:
         outputs, scores = jax.tree.map(np.asarray, compute(jnp.asarray(rows, jnp.float32)))
@@ -101,13 +101,13 @@ def reference_of(layers: Sequence[Layer], head: Head) -> Reference:
 def read_arrays(model: bytes) -> dict[str, np.ndarray]:
     """Return the constants of a graph by name; quantised weights as the numbers they stand for."""
     graph = onnx.load_from_string(model).graph
-    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    result = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in found:
-            values, scale, zero = (found[name].astype(np.float32) for name in node.input)
+        if node.op_type == "DequantizeLinear" and node.input[0] in result:
+            values, scale, zero = (result[name].astype(np.float32) for name in node.input)
             name = node.output[0].removesuffix("_DequantizeLinear_Output")
-            found[name] = (values - zero) * scale
-    return found
+            result[name] = (values - zero) * scale
+    return result
 
 
 def make_bundle(
@@ -144,8 +144,8 @@ def score_size(reference: Reference, interface: Interface, far: float, least: fl
     low, high = interface.bounds()
     beyond = far * (high - low)
     ends = np.stack([low, high, (low + high) / 2, low - beyond, high + beyond])
-    found = reference(ends)
-    return float(np.abs(found[SCORES]).max(initial=least)) if SCORES in found else least
+    result = reference(ends)
+    return float(np.abs(result[SCORES]).max(initial=least)) if SCORES in result else least
 
 
 def assemble(

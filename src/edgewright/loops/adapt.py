@@ -69,8 +69,8 @@ def evaluate_held_out(
     """Let a policy that sees what a learner sees decide the slots of an exam."""
 
     def one(key: Array, x: Any) -> Array:
-        seen = world.observe(params, world.reset(params, x), x)
-        action = policy.act(key, policy.init_carry(key), seen)[1].action
+        observation = world.observe(params, world.reset(params, x), x)
+        action = policy.act(key, policy.init_carry(key), observation)[1].action
         return prices(world, params, x, action[None])[0]
 
     keys = jax.random.split(key, exam.optimum.shape[0])

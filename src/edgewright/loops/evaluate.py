@@ -77,10 +77,12 @@ def play(
     start_key, play_key = jax.random.split(key)
     first, following = jax.tree.map(lambda a: a[0], inputs), jax.tree.map(lambda a: a[1:], inputs)
     envs = init_rollout(start_key, world, params, policy, first)
-    _, seen = unroll(play_key, world, params, policy, envs, following, observe_fn=observe_fn)
-    ended = jnp.cumsum(seen.terminated | seen.truncated, axis=0)
+    _, trajectory = unroll(play_key, world, params, policy, envs, following, observe_fn=observe_fn)
+    ended = jnp.cumsum(trajectory.terminated | trajectory.truncated, axis=0)
     over = jnp.concatenate([jnp.zeros_like(ended[:1]), ended[:-1]]) > 0
-    return EpisodeBatch(metrics=seen.metrics, alive=~over, terminated=seen.terminated & ~over)
+    return EpisodeBatch(
+        metrics=trajectory.metrics, alive=~over, terminated=trajectory.terminated & ~over
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("world", "observe_fn"))

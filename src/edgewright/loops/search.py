@@ -47,8 +47,8 @@ class BestOfCandidates:
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
     ) -> tuple[tuple[()], Decision]:
         """Return the cheapest proposal; ``aux`` is its index."""
-        seen = self.world.observe(insight.params, insight.state, insight.x)
-        candidates = self.proposer.propose(key, seen)
+        observation = self.world.observe(insight.params, insight.state, insight.x)
+        candidates = self.proposer.propose(key, observation)
         cost = prices(self.world, insight.params, insight.x, candidates)
         if self.tried is not None:
             cost = jnp.where(self.tried, cost, jnp.inf)
@@ -71,7 +71,7 @@ def label(
         _, decision = teacher.act(
             key, memory, PrivilegedObservation(params=params, state=state, x=x)
         )
-        seen = world.observe(params, state, x)
-        return Labelled(observation=seen, action=decision.action), decision.aux
+        observation = world.observe(params, state, x)
+        return Labelled(observation=observation, action=decision.action), decision.aux
 
     return jax.vmap(one)(jax.random.split(key, count), rows)

@@ -85,11 +85,11 @@ def unroll(
     keys = jax.random.split(key, (steps, count, 2))
 
     def play(game: RolloutState, x_next: Any, pair: Array) -> tuple[RolloutState, Trajectory]:
-        seen = see(params, game.state, game.x)
-        memory, decision = policy.act(pair[0], game.memory, seen)
+        observation = see(params, game.state, game.x)
+        memory, decision = policy.act(pair[0], game.memory, observation)
         outcome, state = step_and_reset(world, params, game.state, decision.action, game.x, x_next)
         line = Trajectory(
-            observation=seen,
+            observation=observation,
             action=decision.action,
             aux=decision.aux,
             reward=outcome.reward,

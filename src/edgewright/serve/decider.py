@@ -99,14 +99,14 @@ class Decider:
         serving = self.serving
         if ONE in asked and len(asked) == 1:
             decision = self._one(serving, asked[ONE], ONE)
-            found = {"policy": serving.bundle.version, "decision": decision}
+            result = {"policy": serving.bundle.version, "decision": decision}
         elif MANY in asked and len(asked) == 1:
             decisions = self._many(serving, asked[MANY])
-            found = {"policy": serving.bundle.version, "decisions": decisions}
+            result = {"policy": serving.bundle.version, "decisions": decisions}
         else:
             message = f'a request has "{ONE}" or "{MANY}", and nothing else'
             raise HTTPError(422, message, found=[cut(name) for name in sorted(asked)[:20]])
-        text = orjson.dumps(found)
+        text = orjson.dumps(result)
         self.counters.took(time.perf_counter() - began)
         return text
 
@@ -131,20 +131,20 @@ class Decider:
             message = f"{len(observations)} observations are more than {self.settings.max_batch}"
             raise HTTPError(422, message, field=MANY, hint="send them in several requests")
         checked = [
-            self._row(serving, one, f"{MANY}[{place}]") for place, one in enumerate(observations)
+            self._row(serving, one, f"{MANY}[{index}]") for index, one in enumerate(observations)
         ]
         rows: Any = [row for row, _ in checked]
         by, engine = POLICY, serving.bundle.engine
         try:
-            found = engine.many(rows)
+            result = engine.many(rows)
         except EngineError as error:
             by, engine = self._stand_in(serving, error)
             try:
-                found = engine.many(rows)
+                result = engine.many(rows)
             except EngineError as second:
                 raise _failed(second) from None
         names = engine.outputs
-        columns = zip(*(found[name].tolist() for name in names), strict=True)
+        columns = zip(*(result[name].tolist() for name in names), strict=True)
         return [
             self._told(serving, one, dict(zip(names, values, strict=True)), clamped, by)
             for one, values, (_, clamped) in zip(observations, columns, checked, strict=True)

@@ -98,7 +98,7 @@ class DecisionLog:
 
         An outcome goes with the batch that brings the last decision taken in before it, or later.
         """
-        entries = [self._entries[place] for place in range(min(len(self._entries), MAX_AT_ONCE))]
+        entries = [self._entries[index] for index in range(min(len(self._entries), MAX_AT_ONCE))]
         reports: list[Report] = []
         reached = self._settled + len(entries)
         while self._reports and self._reports[0][0] <= reached and len(reports) < MAX_AT_ONCE:

@@ -156,8 +156,8 @@ def _record(database: sqlite3.Connection, report: Report) -> str:
     if database.execute(known, (report.decision,)).fetchone() is None:
         return UNKNOWN
     row = (report.decision, report.at, report.reward, orjson.dumps(dict(report.metrics)).decode())
-    found = database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", row)
-    return "" if found.rowcount else TWICE
+    result = database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", row)
+    return "" if result.rowcount else TWICE
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -176,21 +176,21 @@ ProcessSpec: TypeAlias = Annotated[
 
 def process_problems(name: str, spec: ProcessSpec) -> list[Inconsistency]:
     """Return what contradicts itself in the entry ``streams.name``."""
-    key, found = f"streams.{name}", []
+    key, result = f"streams.{name}", []
     for low, high in _ranges(spec):
         if low >= high:
             message = f"low = {low:g} is not below high = {high:g}"
-            found.append((f"{key}.low", message, "swap them"))
+            result.append((f"{key}.low", message, "swap them"))
             break
     if isinstance(spec, CompoundPoissonSpec) and spec.job_low >= spec.job_high:
         message = f"job_low = {spec.job_low:g} is not below job_high = {spec.job_high:g}"
-        found.append((f"{key}.job_low", message, "swap them"))
+        result.append((f"{key}.job_low", message, "swap them"))
     if isinstance(spec, CategoricalSpec):
         for row in laws(spec):
             if abs(sum(row) - 1) > WEIGHT_TOLERANCE:
                 message = f"the probabilities sum to {sum(row):g}, not 1"
-                found.append((f"{key}.probabilities", message, "divide each by the sum"))
-    return found
+                result.append((f"{key}.probabilities", message, "divide each by the sum"))
+    return result
 
 
 def laws(spec: CategoricalSpec) -> list[list[float]]:
@@ -202,10 +202,10 @@ def laws(spec: CategoricalSpec) -> list[list[float]]:
 def listed(spec: ProcessSpec) -> dict[str, int]:
     """Return the keys that list one value for each element of a row, with how many they list."""
     ends = {key: getattr(spec, key, None) for key in ("low", "high")}
-    found = {key: len(value) for key, value in ends.items() if isinstance(value, list)}
+    result = {key: len(value) for key, value in ends.items() if isinstance(value, list)}
     if isinstance(spec, CategoricalSpec) and isinstance(spec.probabilities[0], list):
-        found["probabilities"] = len(spec.probabilities)
-    return found
+        result["probabilities"] = len(spec.probabilities)
+    return result
 
 
 def _ranges(spec: ProcessSpec) -> list[tuple[float, float]]:

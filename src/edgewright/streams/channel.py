@@ -100,15 +100,15 @@ def load_gains(path: PathLike) -> dict[str, np.ndarray]:
     if gain.ndim != 2 or gain.size == 0 or not np.all(np.isfinite(gain) & (gain > 0)):
         message = f"'input_h' must be a matrix of positive numbers; got shape {gain.shape}"
         raise InputError(message, where=str(path), hint="one row a slot, one column a device")
-    found = {"gain": gain}
+    result = {"gain": gain}
     for name, key in (("mode", "output_mode"), ("rate", "output_obj")):
         if key in content:
             values = np.squeeze(np.asarray(content[key], float))
             if values.shape[:1] != gain.shape[:1]:
                 message = f"'{key}' has {values.shape[:1]} rows, 'input_h' has {gain.shape[:1]}"
                 raise InputError(message, where=str(path), hint="they must belong together")
-            found[name] = values
-    return found
+            result[name] = values
+    return result
 
 
 def part_of(rows: np.ndarray, part: Part) -> np.ndarray:

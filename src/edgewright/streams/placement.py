@@ -66,7 +66,7 @@ def load_positions(path: PathLike) -> NDArray[np.float64]:
 
 
 def _degrees(line: list[str], columns: list[int], where: str) -> list[float]:
-    found = []
+    result = []
     for column, name, most in zip(columns, ("latitude", "longitude"), (90.0, 180.0), strict=True):
         text = line[column] if column < len(line) else ""
         try:
@@ -76,8 +76,8 @@ def _degrees(line: list[str], columns: list[int], where: str) -> list[float]:
         if not abs(value) <= most:
             hint = f"give degrees from {-most:g} to {most:g}"
             raise InputError(f"{name} = '{text}' is none", where=where, hint=hint)
-        found.append(value)
-    return found
+        result.append(value)
+    return result
 
 
 def project_m(degrees: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -138,5 +138,5 @@ def nearest_servers(placement: Placement, reach: int) -> NDArray[np.int32]:
     from scipy import spatial
 
     tree: Any = spatial.KDTree(placement.servers_m)
-    _, found = tree.query(placement.devices_m, k=list(range(1, reach + 1)))
-    return np.asarray(found, np.int32)
+    _, result = tree.query(placement.devices_m, k=list(range(1, reach + 1)))
+    return np.asarray(result, np.int32)

@@ -13,8 +13,8 @@ _added: dict[str, Traversable] = {}
 
 def shipped_kinds() -> list[str]:
     """Return the kinds of the systems in this package: its folders, sorted."""
-    found = pkgutil.iter_modules(edgewright.systems.__path__)
-    return sorted(module.name for module in found if module.ispkg)
+    result = pkgutil.iter_modules(edgewright.systems.__path__)
+    return sorted(module.name for module in result if module.ispkg)
 
 
 def add_folder(kind: str, folder: Traversable) -> None:

@@ -128,10 +128,10 @@ class OnlineTrainer:
         def score(training: Any) -> dict[str, float]:
             policy, world = self.policy_entry(training)
             key = jax.random.key(0)  # a greedy policy does not use it
-            found = evaluate(
+            result = evaluate(
                 key, world, self.problem.params, policy, inputs, post_termination_reward=missed
             )
-            return {name: float(np.mean(values)) for name, values in found.items()}
+            return {name: float(np.mean(values)) for name, values in result.items()}
 
         return score
 

@@ -45,15 +45,15 @@ def draws(stream: Any, keys: Array) -> tuple[Any, Any, Any]:
 
 
 @jax.jit
-def decide(policy: Any, keys: Array, carry: Any, seen: Any) -> tuple[Any, Decision]:
+def decide(policy: Any, keys: Array, carry: Any, observation: Any) -> tuple[Any, Decision]:
     """Let a policy decide with several keys."""
-    return jax.vmap(policy.act, in_axes=(0, None, None))(keys, carry, seen)
+    return jax.vmap(policy.act, in_axes=(0, None, None))(keys, carry, observation)
 
 
 def one_slot(world: Any, params: Any, state: Any, action: Any, x: Any) -> tuple[Any, Any, Any]:
     """Observe, step and reset."""
-    seen = world.observe(params, state, x)
-    return seen, world.step(params, state, action, x), world.reset(params, x)
+    observation = world.observe(params, state, x)
+    return observation, world.step(params, state, action, x), world.reset(params, x)
 
 
 slot_once = jax.jit(one_slot, static_argnums=0)

@@ -36,9 +36,9 @@ def check_policy(
     stream_key, start_key, act_key = jax.random.split(jax.random.key(0) if key is None else key, 3)
     see = observe_fn or world.observe
     x = first_input(world.inputs(params), stream_key)
-    seen = see(params, world.reset(params, x), x)
+    observation = see(params, world.reset(params, x), x)
     carry = attempt(lambda: policy.init_carry(start_key), f"{name}.start", "takes (key)")
-    result = attempt(lambda: policy.act(act_key, carry, seen), f"{name}.act",
+    result = attempt(lambda: policy.act(act_key, carry, observation), f"{name}.act",
                   "takes (key, carry, observation)")  # fmt: skip
     demand(
         isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Decision), name,
@@ -52,7 +52,7 @@ def check_policy(
         "return from act what start returns, with the same shapes and dtypes",
     )  # fmt: skip
     space = world.action_space(params)
-    again = policy.act(act_key, carry, seen)
+    again = policy.act(act_key, carry, observation)
     demand(
         same(again, result), name, "the same key and observation give the same decision",
         "two calls of act differ", "use no chance but the key and no memory but the carry",
@@ -60,7 +60,7 @@ def check_policy(
     check_action(name, space, decision.action)
 
     keys = jnp.stack([act_key, *jax.random.split(start_key, 31)])
-    decided = attempt(lambda: decide(policy, keys, carry, seen)[1].action, name,
+    decided = attempt(lambda: decide(policy, keys, carry, observation)[1].action, name,
                    "works under jit and vmap, and is a pytree")  # fmt: skip
     for action in decided:
         check_action(name, space, action)

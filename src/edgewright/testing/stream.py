@@ -35,10 +35,10 @@ def check_stream(stream: Any, *, key: Array | None = None) -> None:
         "keep all memory in the carry and none in the stream",
     )  # fmt: skip
     _, one = jax.eval_shape(lambda: stream.next_rows(carry, 1))
-    found = [[(shape[1:], dtype) for shape, dtype in shapes(r)[1]] for r in (one, rows)]
+    result = [[(shape[1:], dtype) for shape, dtype in shapes(r)[1]] for r in (one, rows)]
     demand(
-        found[0] == found[1], name, "a row does not depend on how many are taken",
-        f"{found[0]} and {found[1]}", "let only the first axis follow the length",
+        result[0] == result[1], name, "a row does not depend on how many are taken",
+        f"{result[0]} and {result[1]}", "let only the first axis follow the length",
     )  # fmt: skip
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(drawn[2])]  # [keys, time, ...]
     chance = any(np.any(leaf != leaf[:1, :1]) for leaf in leaves)

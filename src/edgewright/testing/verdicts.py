@@ -21,15 +21,15 @@ def trace(call: Callable[..., Any], *arguments: Any) -> tuple[str, list[bytes]]:
     return str(traced.jaxpr), [np.asarray(constant).tobytes() for constant in traced.consts]
 
 
-def broken(subject: str, law: str, found: str, remedy: str) -> CheckFailed:
+def broken(subject: str, law: str, result: str, remedy: str) -> CheckFailed:
     """Return the error of a broken law: what was found, and the remedy."""
-    return CheckFailed(f"{subject} breaks a law: {law}.\nfound: {found}\nremedy: {remedy}")
+    return CheckFailed(f"{subject} breaks a law: {law}.\nfound: {result}\nremedy: {remedy}")
 
 
-def demand(holds: Any, subject: str, law: str, found: str, remedy: str) -> None:
+def demand(holds: Any, subject: str, law: str, result: str, remedy: str) -> None:
     """Raise unless a law holds."""
     if not holds:
-        raise broken(subject, law, found, remedy)
+        raise broken(subject, law, result, remedy)
 
 
 def attempt(call: Callable[[], Any], subject: str, law: str) -> Any:

@@ -45,9 +45,9 @@ def check_world(world: Any, params: Any, *, key: Array | None = None, steps: int
 
     x = first_input(stream, stream_key)
     state = attempt(lambda: world.reset(params, x), f"{name}.reset", "takes (params, x)")
-    seen = attempt(lambda: world.observe(params, state, x), f"{name}.observe",
+    observation = attempt(lambda: world.observe(params, state, x), f"{name}.observe",
                 "takes (params, state, x)")  # fmt: skip
-    agents = check_observation(world, params, seen)
+    agents = check_observation(world, params, observation)
     action = world.action_space(params).sample(action_key)
     leads = {leaf.shape[: len(agents)] for leaf in jax.tree.leaves(action)}
     demand(
@@ -58,14 +58,14 @@ def check_world(world: Any, params: Any, *, key: Array | None = None, steps: int
     outcome = attempt(lambda: world.step(params, state, action, x), f"{name}.step",
                    "takes (params, state, action, x)")  # fmt: skip
     check_outcome(name, outcome, state, agents)
-    check_pure(world, params, (state, action, x), (seen, outcome))
+    check_pure(world, params, (state, action, x), (observation, outcome))
     check_play(world, params, play_key, steps)
 
 
-def check_observation(world: Any, params: Any, seen: Any) -> tuple[int, ...]:
+def check_observation(world: Any, params: Any, observation: Any) -> tuple[int, ...]:
     """Check one observation and return the axes of the agents."""
     name, space = type(world).__name__, world.observation_space(params)
-    shape, dtype = jnp.shape(seen), jnp.result_type(seen)
+    shape, dtype = jnp.shape(observation), jnp.result_type(observation)
     demand(
         shape == space.shape and len(shape) > 0, f"{name}.observe",
         "an observation has the shape of observation_space, [*agents, features]",
@@ -76,8 +76,8 @@ def check_observation(world: Any, params: Any, seen: Any) -> tuple[int, ...]:
         "cast with .astype(jnp.float32)",
     )  # fmt: skip
     demand(
-        space.contains(seen), f"{name}.observe", "an observation lies in observation_space",
-        f"{np.asarray(seen)} outside [{space.low}, {space.high}] or not finite",
+        space.contains(observation), f"{name}.observe", "an observation lies in observation_space",
+        f"{np.asarray(observation)} outside [{space.low}, {space.high}] or not finite",
         "widen the space or mend the feature",
     )  # fmt: skip
     return shape[:-1]
@@ -162,14 +162,17 @@ def check_play(world: Any, params: Any, key: Array, steps: int) -> None:
     policy = Anything(space=world.action_space(params))
     played = attempt(lambda: play_once(world, params, policy, key, (steps, GAMES)), name,
                   "works under scan")  # fmt: skip
-    seen = jax.tree.map(np.asarray, played)
-    both = seen.terminated & seen.truncated
+    trajectory = jax.tree.map(np.asarray, played)
+    both = trajectory.terminated & trajectory.truncated
     demand(
         not both.any(), f"{name}.step", "an episode is terminated or truncated, never both",
         f"both in {int(both.sum())} of {both.size} steps",
         "truncated = (slot >= horizon) & ~terminated",
     )  # fmt: skip
-    for what, values in (("observation", seen.observation), ("last one", seen.next_observation)):
+    for what, values in (
+        ("observation", trajectory.observation),
+        ("last one", trajectory.next_observation),
+    ):
         low, high = space.bounds
         inside = np.isfinite(values) & (values >= low) & (values <= high)
         demand(
@@ -177,7 +180,7 @@ def check_play(world: Any, params: Any, key: Array, steps: int) -> None:
             f"{int((~inside).sum())} numbers of the {what} outside [{space.low}, {space.high}] "
             "or not finite", "widen the space or mend the feature",
         )  # fmt: skip
-    bad = int((~np.isfinite(seen.reward)).sum())
+    bad = int((~np.isfinite(trajectory.reward)).sum())
     demand(
         bad == 0, f"{name}.step", "every reward is finite", f"{bad} are not",
         "guard divisions and logarithms",

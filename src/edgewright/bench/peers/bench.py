@@ -64,17 +64,17 @@ def bench(scenario: str, steps: int, seeds: int, tell: Callable[[str], None]) ->
     problem = build(chosen)
     began = time.perf_counter()
     tell("worlds")
-    found: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
-    found["world"] = measure_worlds(chosen, problem)
+    result: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
+    result["world"] = measure_worlds(chosen, problem)
     learners: dict[str, Learner] = {"ppo": settings.ppo(steps), "dqn": settings.dqn(steps)}
     for kind in KINDS:
         tell(f"speed of {kind}")
-        found[kind] = {"speed": measure_speed(kind, scenario, problem, learners[kind])}
+        result[kind] = {"speed": measure_speed(kind, scenario, problem, learners[kind])}
     for kind in KINDS:
         tell(f"scores of {kind}")
-        found[kind]["score"] = compare_scores(kind, chosen, problem, learners[kind], steps, seeds)
-    found["seconds"] = round(time.perf_counter() - began, 1)
-    return found
+        result[kind]["score"] = compare_scores(kind, chosen, problem, learners[kind], steps, seeds)
+    result["seconds"] = round(time.perf_counter() - began, 1)
+    return result
 
 
 def _machine() -> dict[str, Any]:
@@ -97,7 +97,7 @@ def measure_worlds(scenario: Scenario, problem: Problem) -> dict[str, Any]:
     plain = _stepping(TranscribedEnv(scenario))
     ours = _stepping(WorldEnv(*parts))
     drawn = compiled["inputs_drawn_steps_per_s"]
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "compiled_steps_per_s": drawn,
         "compiled_copies": compiled["copies"],
         "plain_python_steps_per_s": round(plain),
@@ -111,7 +111,7 @@ def measure_worlds(scenario: Scenario, problem: Problem) -> dict[str, Any]:
             [lambda: TranscribedEnv(scenario)] * copies, autoreset_mode=AutoresetMode.SAME_STEP
         )
         row = {"sync": _stepping(sync, copies), "ours": _stepping(_vector(parts, copies), copies)}
-        found["vector"].append(
+        result["vector"].append(
             {
                 "copies": copies,
                 "plain_python_sync_steps_per_s": round(row["sync"]),
@@ -119,7 +119,7 @@ def measure_worlds(scenario: Scenario, problem: Problem) -> dict[str, Any]:
                 "ratio": round(row["ours"] / row["sync"], 2),
             }
         )
-    return found
+    return result
 
 
 def _vector(parts: tuple[Any, Any, Any], copies: int) -> WorldVectorEnv:
@@ -161,13 +161,13 @@ def measure_speed(
     update = learner.num_envs * learner.rollout_steps
     count = 5 * update if kind == "ppo" else 40 * update
     rates: dict[str, float] = {}
-    for place in ("transcription", "adapter"):
+    for index in ("transcription", "adapter"):
         for number in (1, 2):
-            call = functools.partial(sb3.rate, kind, scenario, shared, place, number, count)
-            rates[f"{place}_{number}_threads"] = _apart(call)
+            call = functools.partial(sb3.rate, kind, scenario, shared, index, number, count)
+            rates[f"{index}_{number}_threads"] = _apart(call)
     ours = _our_rate(problem, learner)
     best = max(rates.values())
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "settings": shared,
         "ours_compile_s": round(ours[0], 2),
         "ours_steps_per_s": round(ours[1]),
@@ -175,28 +175,28 @@ def measure_speed(
         "ratio_to_stable_baselines3": round(ours[1] / best, 1),
     }
     if kind == "ppo":
-        found |= _jax_peers(scenario, shared, ours[1])
-    return found
+        result |= _jax_peers(scenario, shared, ours[1])
+    return result
 
 
 def _jax_peers(scenario: str, shared: dict[str, Any], ours: float) -> dict[str, Any]:
     """Return the same of sbx and rejax, or null where they are not installed."""
-    found: dict[str, Any] = {"sbx_steps_per_s": None, "rejax": None}
+    result: dict[str, Any] = {"sbx_steps_per_s": None, "rejax": None}
     if importlib.util.find_spec("sbx"):
         rate = max(
-            _apart(functools.partial(jax_peers.sbx_rate, scenario, shared, place))
-            for place in ("transcription", "adapter")
+            _apart(functools.partial(jax_peers.sbx_rate, scenario, shared, index))
+            for index in ("transcription", "adapter")
         )
-        found["sbx_steps_per_s"] = round(rate)
-        found["ratio_to_sbx"] = round(ours / rate, 1)
+        result["sbx_steps_per_s"] = round(rate)
+        result["ratio_to_sbx"] = round(ours / rate, 1)
     if importlib.util.find_spec("rejax") and importlib.util.find_spec("gymnax"):
         rejax = _apart(functools.partial(jax_peers.rejax_rate, scenario, shared))
-        found["rejax"] = {
+        result["rejax"] = {
             "compile_s": round(rejax["compile_s"], 2),
             "steps_per_s": round(rejax["steps_per_s"]),
         }
-        found["ratio_to_rejax"] = round(ours / rejax["steps_per_s"], 2)
-    return found
+        result["ratio_to_rejax"] = round(ours / rejax["steps_per_s"], 2)
+    return result
 
 
 def _our_rate(problem: Problem, learner: Learner) -> tuple[float, float]:
@@ -290,10 +290,10 @@ def _score(scenario: Scenario, problem: Problem, policy: Policy) -> np.ndarray:
     inputs = evaluation_inputs(scenario, problem)
     missed = scenario.evaluation.post_termination_reward
     key = jax.random.key(0)  # a greedy policy does not use it
-    found = evaluate(
+    result = evaluate(
         key, problem.world, problem.params, policy, inputs, post_termination_reward=missed
     )
-    return np.asarray(found["reward"])
+    return np.asarray(result["reward"])
 
 
 def _interval(rewards: np.ndarray) -> dict[str, Any]:

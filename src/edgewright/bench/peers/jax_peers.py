@@ -56,13 +56,13 @@ def rejax_rate(scenario: str, settings: dict[str, Any]) -> dict[str, float]:
     return {"compile_s": compiled - started, "steps_per_s": sorted(rates)[1]}
 
 
-def sbx_rate(scenario: str, settings: dict[str, Any], place: sb3.Place) -> float:
+def sbx_rate(scenario: str, settings: dict[str, Any], index: sb3.Place) -> float:
     """Return sbx's PPO in steps per second, after a warm-up that compiles."""
     import flax.linen as nn
     from sbx import PPO
     from stable_baselines3.common.vec_env import VecNormalize
 
-    copies = VecNormalize(sb3.envs(scenario, place, settings["num_envs"]), gamma=settings["gamma"])
+    copies = VecNormalize(sb3.envs(scenario, index, settings["num_envs"]), gamma=settings["gamma"])
     hidden = list(settings["hidden_sizes"])
     model = PPO(
         "MlpPolicy",
@@ -116,8 +116,8 @@ def _gymnax(world: World, params: Any, stream: Stream[Any]) -> Any:
             outcome = world.step(params, state, action[None], x)
             carry, x = draw(carry)
             done = outcome.terminated | outcome.truncated
-            seen = world.observe(params, outcome.state, x)[0]
-            return seen, (outcome.state, x, carry), outcome.reward[0], done, {}
+            observation = world.observe(params, outcome.state, x)[0]
+            return observation, (outcome.state, x, carry), outcome.reward[0], done, {}
 
         def action_space(self, params: Any = None) -> Any:
             return spaces.Discrete(choices.n)

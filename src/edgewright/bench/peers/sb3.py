@@ -40,10 +40,10 @@ def train(kind: Kind, scenario: str, settings: Settings, steps: int, seed: int) 
 
 
 def rate(
-    kind: Kind, scenario: str, settings: Settings, place: Place, threads: int, steps: int
+    kind: Kind, scenario: str, settings: Settings, index: Place, threads: int, steps: int
 ) -> float:
     """Return steps per second of training, after a warm-up of two updates."""
-    model = _model(kind, scenario, settings, 0, place, threads)
+    model = _model(kind, scenario, settings, 0, index, threads)
     warm = 2 * settings["num_envs"] * settings["rollout_steps"] + settings.get("learning_starts", 0)
     model.learn(warm)
     before, started = model.num_timesteps, time.perf_counter()
@@ -51,11 +51,11 @@ def rate(
     return (model.num_timesteps - before) / (time.perf_counter() - started)
 
 
-def envs(scenario: str, place: Place, count: int) -> Any:
+def envs(scenario: str, index: Place, count: int) -> Any:
     """Return ``count`` copies for Stable-Baselines3: the transcription, or our adapter."""
     from stable_baselines3.common.vec_env import DummyVecEnv
 
-    if place == "adapter":
+    if index == "adapter":
         from edgewright.adapters.stable_baselines3 import make_vec
 
         return make_vec(scenario, count)
@@ -64,7 +64,7 @@ def envs(scenario: str, place: Place, count: int) -> Any:
 
 
 def _model(
-    kind: Kind, scenario: str, settings: Settings, seed: int, place: Place, threads: int
+    kind: Kind, scenario: str, settings: Settings, seed: int, index: Place, threads: int
 ) -> Any:
     import torch
     from stable_baselines3 import DQN, PPO
@@ -72,7 +72,7 @@ def _model(
 
     torch.set_num_threads(threads)
     copies = VecNormalize(
-        envs(scenario, place, settings["num_envs"]),
+        envs(scenario, index, settings["num_envs"]),
         gamma=settings["gamma"],
         norm_obs=True,
         norm_reward=True,

@@ -190,9 +190,9 @@ def check_transcribed(scenario: Scenario) -> None:
             message = f"{getattr(scenario.world, name)!r} is not transcribed"
             raise InputError(message, where=f"{scenario.name}: world.{name}", hint=hint)
     for name, kind in KINDS.items():
-        found = getattr(scenario.streams, name).kind
-        if found != kind:
-            message = f"kind = '{found}' is not transcribed"
+        result = getattr(scenario.streams, name).kind
+        if result != kind:
+            message = f"kind = '{result}' is not transcribed"
             raise InputError(message, where=f"{scenario.name}: streams.{name}", hint=hint)
 
 

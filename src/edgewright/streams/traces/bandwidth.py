@@ -109,8 +109,8 @@ def _two_numbers(line: str, where: str) -> tuple[float, float]:
         hint = "each line is 'seconds Mbit/s', separated by white space"
         if "," in line or ";" in line:
             hint += ", not by commas"
-        found = f"{len(words)} column" + ("" if len(words) == 1 else "s")
-        raise InputError(f"2 columns expected, {found} found: '{line}'", where=where, hint=hint)
+        result = f"{len(words)} column" + ("" if len(words) == 1 else "s")
+        raise InputError(f"2 columns expected, {result} found: '{line}'", where=where, hint=hint)
     hint = "mend or remove the line; the file has no header"
     return finite_number(words[0], where, "seconds", hint), finite_number(
         words[1], where, "Mbit/s", hint

@@ -45,8 +45,8 @@ def optimum(problem: Problem) -> TablePolicy:
     model = tabulate(
         problem.world, problem.params, row, mode.probabilities, deepest_gcycles=deepest
     )
-    found = best_mean(model, problem.horizon, float(problem.params.rejected_reward))
-    return TablePolicy(lattice=model.lattice, action=found.action)
+    result = best_mean(model, problem.horizon, float(problem.params.rejected_reward))
+    return TablePolicy(lattice=model.lattice, action=result.action)
 
 
 def _varying(stream: object) -> list[str]:

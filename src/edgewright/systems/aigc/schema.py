@@ -111,13 +111,13 @@ AigcScenario: TypeAlias = Scenario[AigcTable, AigcNumbers, AigcStreams]
 
 def inconsistencies(scenario: AigcScenario) -> list[Inconsistency]:
     """Return what single fields cannot see: (key, problem, remedy) for each contradiction."""
-    found: list[Inconsistency] = []
+    result: list[Inconsistency] = []
     numbers, world = scenario.params, scenario.world
     for row, name in zip(numbers.mode_weights, ("preview", "balanced", "best"), strict=True):
         if abs(sum(row) - 1) > WEIGHT_TOLERANCE:
             key = "params.mode_weights"
             message = f"the weights of mode '{name}' are {row} and sum to {sum(row):g}, not 1"
-            found.append((key, message, "divide each weight by the sum"))
+            result.append((key, message, "divide each weight by the sum"))
     sized = [
         ("server_ghz", world.servers, "world.servers"),
         ("background_utilisation", world.servers, "world.servers"),
@@ -129,33 +129,33 @@ def inconsistencies(scenario: AigcScenario) -> list[Inconsistency]:
         value = getattr(numbers, key)
         if isinstance(value, list) and len(value) != size:
             message = f"has {len(value)} values, but {owner} is {size}"
-            found.append((f"params.{key}", message, f"give {size} values, or change {owner}"))
-    found += _reach_problems(scenario)
+            result.append((f"params.{key}", message, f"give {size} values, or change {owner}"))
+    result += _reach_problems(scenario)
     for entry in dataclasses.fields(scenario.streams):
         spec = getattr(scenario.streams, entry.name)
-        found += _list_problems(entry.name, spec, world.devices)
-        found += process_problems(entry.name, spec) + _input_problems(entry.name, spec)
-    return found
+        result += _list_problems(entry.name, spec, world.devices)
+        result += process_problems(entry.name, spec) + _input_problems(entry.name, spec)
+    return result
 
 
 def _reach_problems(scenario: AigcScenario) -> list[Inconsistency]:
     """Reach and placement belong together, and a server has no kappa of a device."""
-    world, found = scenario.world, []
+    world, result = scenario.world, []
     placed = scenario.params.placement is not None
     if world.reach > world.servers:
         message = f"{world.reach} servers are in reach of a device, but world.servers is"
         remedy = "lower it, or set it to 0 for all servers"
-        found.append(("world.reach", f"{message} {world.servers}", remedy))
+        result.append(("world.reach", f"{message} {world.servers}", remedy))
     if world.reach and not placed:
         message = f"{world.reach} servers are in reach of a device, but nothing says which"
-        found.append(("world.reach", message, "add [params.placement], or set it to 0"))
+        result.append(("world.reach", message, "add [params.placement], or set it to 0"))
     if placed and not world.reach:
         message = "positions change nothing where every device reaches every server"
-        found.append(("params.placement", message, "set world.reach, or remove the table"))
+        result.append(("params.placement", message, "set world.reach, or remove the table"))
     if world.reading == "paper" and isinstance(scenario.params.kappa, list):
         message = "reading = 'paper' uses the same kappa for servers, and devices differ in it"
-        found.append(("params.kappa", message, "give one kappa, or use reading = 'ours'"))
-    return found
+        result.append(("params.kappa", message, "give one kappa, or use reading = 'ours'"))
+    return result
 
 
 def _list_problems(name: str, spec: ProcessSpec, devices: int) -> list[Inconsistency]:

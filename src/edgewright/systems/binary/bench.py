@@ -95,7 +95,7 @@ def _enumeration(chosen: Any, rate: Callable[..., float]) -> dict[str, Any]:
     return {"actions": 2**ENUMERATED, "slots": slots, "seconds": round(seconds, 3)}
 
 
-def _peer(peer: str, problem: Problem, learner: Any, found: dict[str, Any]) -> dict[str, Any]:
+def _peer(peer: str, problem: Problem, learner: Any, result: dict[str, Any]) -> dict[str, Any]:
     base, devices = learner.base, problem.world.devices
     sizes = {
         "devices": devices,
@@ -122,8 +122,8 @@ def _peer(peer: str, problem: Problem, learner: Any, found: dict[str, Any]) -> d
         )
     try:
         theirs = json.loads(done.stdout)
-        rounds = found["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
-        steps = found["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
+        rounds = result["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
+        steps = result["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         message = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
         hint = "print one JSON object with meta_rounds_per_s and fine_tuning_steps_per_s"

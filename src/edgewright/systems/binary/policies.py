@@ -96,7 +96,7 @@ def play(
     tasks, devices = problem.tasks.test, problem.world.devices
     if isinstance(policy_entry.policy, Initialisation):
         start: Any = policy_entry.policy
-        found = adapt.adapt_all(
+        result = adapt.adapt_all(
             adaptation_key(seed),
             policy_entry.world,
             tasks,
@@ -105,12 +105,12 @@ def play(
             jnp.asarray([ADAPT_STEPS]),
             exams,
         )
-        return judged(jax.tree.map(lambda leaf: leaf[:, -1], found), devices), None
+        return judged(jax.tree.map(lambda leaf: leaf[:, -1], result), devices), None
     if policy_entry.observe_fn is None:
         given = (policy_entry.world, tasks, policy_entry.policy, exams)
         return judged(adapt.evaluate_proposer_all(jax.random.key(seed), *given), devices), None
-    found = adapt.evaluate_informed_all(
+    result = adapt.evaluate_informed_all(
         jax.random.key(seed), problem.world, tasks, policy_entry.policy, exams
     )
-    twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf], axis=-1), found)
+    twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf], axis=-1), result)
     return judged(twice, devices), None

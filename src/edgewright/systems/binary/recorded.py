@@ -64,25 +64,25 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
     Raises:
         InputError: the recording states no optimum, or has another number of devices.
     """
-    found = load_gains(file)
-    if "rate" not in found or "mode" not in found:
+    result = load_gains(file)
+    if "rate" not in result or "mode" not in result:
         message = "the recording states no optimum ('output_mode', 'output_obj')"
         raise InputError(message, where=str(file), hint="it can drive a scenario all the same")
-    count = found["gain"].shape[1]
+    count = result["gain"].shape[1]
     if count != devices:
         message = f"its optimum is that of {count} devices, not of {devices}"
         raise InputError(message, where=str(file), hint=f"use world.devices = {count}")
     world = PoweredWorld(devices=devices)
-    decades = np.log10(part_of(found["gain"], "train"))
+    decades = np.log10(part_of(result["gain"], "train"))
     params = PoweredParams(
         weight=jnp.where(jnp.arange(devices) % 2 == 1, 1.5, 1.0),
-        mean_gain=jnp.asarray(found["gain"].mean(0), jnp.float32),
+        mean_gain=jnp.asarray(result["gain"].mean(0), jnp.float32),
         gain_log10_mean=jnp.float32(decades.mean()),
         gain_log10_std=jnp.float32(decades.std()),
         horizon_slots=jnp.float32(EXAM_SLOTS),
     )
     rows, rate, mode = (
-        jnp.asarray(part_of(found[name], "test")[:EXAM_SLOTS], jnp.float32)
+        jnp.asarray(part_of(result[name], "test")[:EXAM_SLOTS], jnp.float32)
         for name in ("gain", "rate", "mode")
     )
     tasks = OneTask(
@@ -107,11 +107,11 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
             {
                 "steps": step,
                 "slots": step * learner.rollout_steps,
-                "q_hat": float(marks.q_hat[0, place, 1]),
-                "q_hat_rounded": float(marks.q_hat[0, place, 0]),
-                "exact": float(marks.exact[0, place, 1]),
+                "q_hat": float(marks.q_hat[0, index, 1]),
+                "q_hat_rounded": float(marks.q_hat[0, index, 0]),
+                "exact": float(marks.exact[0, index, 1]),
             }
-            for place, step in enumerate(STEPS)
+            for index, step in enumerate(STEPS)
         ],
     }
 

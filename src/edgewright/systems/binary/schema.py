@@ -69,31 +69,31 @@ BinaryScenario = Scenario[BinaryStructure, BinaryNumbers, BinaryStreams]
 
 def inconsistencies(scenario: BinaryScenario) -> list[Inconsistency]:
     """Return what single fields cannot see: (key, problem, remedy) for each contradiction."""
-    found: list[Inconsistency] = []
+    result: list[Inconsistency] = []
     numbers, world = scenario.params, scenario.world
     fewest = numbers.fewest_devices
     own = numbers.device_weights
     if own is not None and len(own) != world.devices:
         message = f"has {len(own)} values, but world.devices is {world.devices}"
         hint = f"give {world.devices} values, or leave it out to draw them from params.weights"
-        found.append(("params.device_weights", message, hint))
+        result.append(("params.device_weights", message, hint))
     if fewest is not None and fewest > world.devices:
         message = f"{fewest} is above world.devices = {world.devices}"
-        found.append(("params.fewest_devices", message, "lower it"))
+        result.append(("params.fewest_devices", message, "lower it"))
     if fewest is not None and fewest < world.devices and not world.masked:
         message = "the number of devices varies, and a learner is not shown which are there"
-        found.append(("world.masked", message, "set world.masked = true"))
+        result.append(("world.masked", message, "set world.masked = true"))
     for name in ("input_mbit", "cycles_per_bit"):
         low, high = getattr(numbers, name)
         if low > high:
             message = f"low = {low:g} is above high = {high:g}"
-            found.append((f"params.{name}", message, "swap them"))
+            result.append((f"params.{name}", message, "swap them"))
     if numbers.nearest_m >= numbers.radius_m:
         message = f"{numbers.nearest_m:g} is not below params.radius_m = {numbers.radius_m:g}"
-        found.append(("params.nearest_m", message, "lower it"))
+        result.append(("params.nearest_m", message, "lower it"))
     if scenario.streams.gain.kind not in ("fading", "recorded_gains"):
         message = f"kind must be that of a channel; got '{scenario.streams.gain.kind}'"
-        found.append(("streams.gain", message, "use kind = 'fading' or 'recorded_gains'"))
+        result.append(("streams.gain", message, "use kind = 'fading' or 'recorded_gains'"))
     exact = "optimum" in (scenario.evaluation.baseline, scenario.evaluation.reference)
     if exact and world.objective != "separable" and world.devices > MAX_DEVICES:
         message = (
@@ -101,5 +101,5 @@ def inconsistencies(scenario: BinaryScenario) -> list[Inconsistency]:
             f"'optimum'); it goes to 2^{MAX_DEVICES}"
         )
         hint = "set evaluation.reference = 'one-flip', or lower the number of devices"
-        found.append(("world.devices", message, hint))
-    return found
+        result.append(("world.devices", message, hint))
+    return result

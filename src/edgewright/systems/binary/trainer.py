@@ -34,9 +34,9 @@ ADAPT_STEPS = 20
 """Gradient steps in a new scenario before a start is scored: MRL's "within 20 steps"."""
 
 
-def judged(found: adapt.Scores, devices: int) -> dict[str, Array]:
+def judged(result: adapt.Scores, devices: int) -> dict[str, Array]:
     """Return the metrics ``[...]`` of marks ``[..., 2]``: priced unless their name says rounded."""
-    rounded, priced = (jax.tree.map(lambda leaf, way=way: leaf[..., way], found) for way in (0, 1))
+    rounded, priced = (jax.tree.map(lambda leaf, way=way: leaf[..., way], result) for way in (0, 1))
     return {
         "reward": -priced.cost / devices,
         "q_hat": priced.q_hat,
@@ -49,8 +49,8 @@ def judged(found: adapt.Scores, devices: int) -> dict[str, Array]:
     }
 
 
-def _means(found: dict[str, Array]) -> dict[str, float]:
-    return {name: float(np.mean(np.asarray(value))) for name, value in found.items()}
+def _means(result: dict[str, Array]) -> dict[str, float]:
+    return {name: float(np.mean(np.asarray(value))) for name, value in result.items()}
 
 
 def trainer(problem: Problem, plan: LearnerPlan, evaluation: Evaluation) -> Trainer:
@@ -115,10 +115,10 @@ class MetaTrainer:
             start, world = self.policy_entry(training)
             key = adaptation_key(0)
             networks = start.networks(tasks.count)
-            found = adapt.adapt_all(key, world, tasks, base, networks, gaps, exams)
+            result = adapt.adapt_all(key, world, tasks, base, networks, gaps, exams)
             first, last = (
                 judged(
-                    jax.tree.map(lambda leaf, m=m: leaf[:, m], found), self.problem.world.devices
+                    jax.tree.map(lambda leaf, m=m: leaf[:, m], result), self.problem.world.devices
                 )
                 for m in (0, 1)
             )
@@ -186,9 +186,9 @@ class PerTaskTrainer:
             start, world = self.policy_entry(training)
             key = adaptation_key(0)
             networks = start.networks(tasks.count)
-            found = adapt.adapt_all(key, world, tasks, start.learner, networks, none, exams)
+            result = adapt.adapt_all(key, world, tasks, start.learner, networks, none, exams)
             return _means(
-                judged(jax.tree.map(lambda leaf: leaf[:, 0], found), self.problem.world.devices)
+                judged(jax.tree.map(lambda leaf: leaf[:, 0], result), self.problem.world.devices)
             )
 
         return score

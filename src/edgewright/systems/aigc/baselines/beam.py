@@ -87,10 +87,10 @@ def _search(
             lambda rows: _episode(world, params, rows, missed, prices, width), in_axes=1
         )(inputs)
 
-    found = jax.lax.map(plans, jnp.asarray(TARIFFS))
-    best = jnp.argmax(found.value, axis=0)
+    result = jax.lax.map(plans, jnp.asarray(TARIFFS))
+    best = jnp.argmax(result.value, axis=0)
     each = jnp.arange(best.size)
-    return jax.tree.map(lambda leaf: leaf[best, each], found)
+    return jax.tree.map(lambda leaf: leaf[best, each], result)
 
 
 def _episode(
@@ -134,9 +134,9 @@ def _episode(
         kept = jax.tree.map(lambda leaf: leaf[chosen], grown)
         return kept, (chosen // world.actions, chosen % world.actions)
 
-    def follow_back(place: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+    def follow_back(index: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
         parent, action = pair
-        return parent[place], action[place]
+        return parent[index], action[index]
 
     start = world.reset(params, jax.tree.map(lambda leaf: leaf[0], rows))
     one = _Node(state=start, earned=jnp.zeros(()), worst=missed, alive=jnp.ones((), bool))

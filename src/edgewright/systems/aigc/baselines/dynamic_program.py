@@ -44,9 +44,9 @@ class Lattice:
 
     def index(self, state: AigcState) -> Array:
         """Return the number of the nearest state, ``[]``."""
-        place = jnp.round((_coordinates(state) - self.origin) / self.unit).astype(jnp.int32)
-        place = jnp.clip(place, 0, self.count - 1)
-        return (place[0] * self.count[1] + place[1]) * self.count[2] + place[2]
+        index = jnp.round((_coordinates(state) - self.origin) / self.unit).astype(jnp.int32)
+        index = jnp.clip(index, 0, self.count - 1)
+        return (index[0] * self.count[1] + index[1]) * self.count[2] + index[2]
 
 
 @record
@@ -188,10 +188,10 @@ def _tables(
     def of(state: AigcState, mode: Array, action: Array) -> tuple[Array, ...]:
         row = dataclasses.replace(x, mode=mode[None])
         outcome = world.step(params, state, action[None], row)
-        place = (_coordinates(outcome.state) - lattice.origin) / lattice.unit
-        outside = place[0] > lattice.count[0] - 0.5
+        index = (_coordinates(outcome.state) - lattice.origin) / lattice.unit
+        outside = index[0] > lattice.count[0] - 0.5
         off = jnp.where(
-            outcome.terminated | outside, 0.0, jnp.max(jnp.abs(place - jnp.round(place)))
+            outcome.terminated | outside, 0.0, jnp.max(jnp.abs(index - jnp.round(index)))
         )
         following = lattice.index(outcome.state)
         return outcome.metrics.reward[0], following, outcome.terminated, outside, off

@@ -114,14 +114,14 @@ def descend(
 
     def step(carry: tuple, _: None) -> tuple[tuple, None]:
         scaled, memory, least, best = carry
-        found, slope = slopes(relaxed, scaled)
-        better = found < least
+        result, slope = slopes(relaxed, scaled)
+        better = result < least
         best = jax.tree.map(lambda new, old: jnp.where(better[:, None], new, old), scaled, best)
         update, memory = optimiser.update(slope, memory)
         return (
             _allowed(jax.tree.map(jnp.add, scaled, update)),
             memory,
-            jnp.minimum(least, found),
+            jnp.minimum(least, result),
             best,
         ), None
 

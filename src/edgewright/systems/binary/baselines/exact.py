@@ -72,10 +72,10 @@ def enumerate_actions(objective: Objective, need: Needs) -> tuple[Array, Array]:
         at = joined(below, jax.tree.map(lambda leaf: leaf[:, high, None], above))
         cost = total_s(objective, broad, at)
         place = jnp.argmin(cost, axis=1)
-        found = jnp.take_along_axis(cost, place[:, None], axis=1)[:, 0]
+        result = jnp.take_along_axis(cost, place[:, None], axis=1)[:, 0]
         index = high * len(few) + place
-        better = found < best[0]
-        return (jnp.where(better, found, best[0]), jnp.where(better, index, best[1])), None
+        better = result < best[0]
+        return (jnp.where(better, result, best[0]), jnp.where(better, index, best[1])), None
 
     start = (jnp.full(slots, jnp.inf), jnp.zeros(slots, jnp.int32))
     (_, index), _ = jax.lax.scan(look, start, jnp.arange(len(many)))
