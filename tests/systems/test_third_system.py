@@ -127,7 +127,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "learners.toml").write_text(LEARNERS)
     (made / "presets").mkdir()
     preset = files["sensor.toml"].replace('name = "sensor"', 'name = "sensor-small"')
-    (made / "presets" / "sensor-small.toml").write_text(preset)
+    quick = "\n[learner]\nepochs = 1\nrollout_steps = 16\n"
+    (made / "presets" / "sensor-small.toml").write_text(preset + quick)
     return made
 
 
