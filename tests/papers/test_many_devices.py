@@ -15,10 +15,11 @@ from edgewright.papers import study_named
 from edgewright.papers.fleet.jobs import BOUNDS, PROMISED, RULES, TRAINED, fleet_jobs
 from edgewright.papers.fleet.measures import View, way
 from edgewright.scenarios.load import load
-from edgewright.studies.jobs import Setup
+from edgewright.studies.job import JobResult, Plan
 from edgewright.studies.runner import run_jobs
-from edgewright.studies.study import JobResult, Plan, Table
+from edgewright.studies.setup import Setup
 from edgewright.studies.study_output import occasion, write_outcome
+from edgewright.studies.table import Table
 
 FLEET = study_named("fleet")
 
@@ -110,7 +111,7 @@ def test_the_way_to_a_bound_is_in_per_cent_of_it() -> None:
     }
     view = View(Table(found, FLEET.axes, PLAN))
     assert way(view, "fleet/ours", "fleet/greedy").estimate == pytest.approx(25.0)
-    assert "to fleet/fluid" in way(view, "fleet/ours", "fleet/greedy").says
+    assert "to fleet/fluid" in way(view, "fleet/ours", "fleet/greedy").quantity
 
 
 def test_the_planner_is_in_the_full_plan_only() -> None:

@@ -13,8 +13,10 @@ from edgewright.papers import study_named
 from edgewright.papers.mrl import measures, measuring, switching
 from edgewright.papers.mrl.jobs import LEARNERS, PRESETS, RULES, SWEEPS, jobs, size_of
 from edgewright.papers.mrl.measures import LAST, SETTINGS, View
-from edgewright.studies.study import STATUSES, FunctionJob, JobContext, JobResult, Table
+from edgewright.studies.claim import STATUSES
+from edgewright.studies.job import FunctionJob, JobContext, JobResult
 from edgewright.studies.study_output import occasion, write_outcome
+from edgewright.studies.table import Table
 from edgewright.training.store import save_tree
 
 MRL = study_named("mrl")
@@ -68,7 +70,7 @@ def test_a_rule_is_led_at_every_step():
     for step, lead in ((0, -0.14), (20, 0.01)):
         measured = measures.lead(view(**found), "maml", step, "greedy-sequential")
         assert measured.estimate == pytest.approx(lead)
-        assert "greedy-sequential" in measured.says
+        assert "greedy-sequential" in measured.quantity
 
 
 def test_a_delay_is_compared_in_per_cent_with_the_lowest_of_the_others():
@@ -192,8 +194,8 @@ def test_who_is_told_of_a_switch_begins_again(tmp_path, monkeypatch):
     network = Droo().network(jax.random.key(1), jnp.zeros(shape))
     copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (1, 4, *leaf.shape)), network)
     save_tree(tmp_path / measuring.STARTS, copies, {"learner": "droo"})
-    desk = JobContext(tmp_path / "here", None, {}, {"hard/droo": tmp_path}, lambda share: None)
-    found = switching.switches(desk, "hard", TINY, "hard/droo", "droo", 1)
+    context = JobContext(tmp_path / "here", None, {}, {"hard/droo": tmp_path}, lambda share: None)
+    found = switching.switches(context, "hard", TINY, "hard/droo", "droo", 1)
     told, untold = (
         found.arrays[f"switch/q_hat_rounded_{how}"].reshape(4, 2) for how in ("restart", "continue")
     )

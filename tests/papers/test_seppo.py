@@ -14,9 +14,11 @@ from edgewright.papers.seppo.view import View
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
+from edgewright.studies.claim import STATUSES
+from edgewright.studies.job import JobResult, Plan
 from edgewright.studies.jobs import HyperparameterSelection, Rule, TrainingJob, TransferJob
-from edgewright.studies.study import STATUSES, JobResult, Plan, Table
 from edgewright.studies.study_output import occasion, write_outcome
+from edgewright.studies.table import Table
 
 SEPPO, TRACE = study_named("seppo"), study_named("seppo-trace")
 SEEDS, EPISODES, MARKS = 3, 8, 20
@@ -42,7 +44,7 @@ def test_a_lead_is_in_scores_and_taken_at_the_closest():
     table = view({"fair/se-ppo": found(0.8), "fair/ppo": found(0.2), "heavy/greedy": found(0.6, 1)})
     measured = measures.lead(table, "se-ppo", ["ppo", "greedy"])
     assert (measured.estimate, measured.low, measured.high) == pytest.approx((0.1, 0.1, 0.1))
-    assert "less that of greedy, the closest of 2" in measured.says
+    assert "less that of greedy, the closest of 2" in measured.quantity
     assert measured.seeds == SEEDS
 
 
@@ -53,7 +55,7 @@ def test_a_lead_of_a_metric_may_be_downwards():
     }
     measured = measures.lead(view(results), "se-ppo", ["ppo"], "delay_s", lower=True)
     assert measured.estimate == pytest.approx(1.0)
-    assert measured.says == "delay of ppo less that of se-ppo"
+    assert measured.quantity == "delay of ppo less that of se-ppo"
     relative = measures.relative(view(results), "ppo", "se-ppo", "delay_s")
     assert relative.estimate == pytest.approx(50.0)
 
@@ -82,11 +84,11 @@ def test_a_sweep_grows_by_its_smallest_step():
     assert table.worlds("servers-") == ["servers-1", "servers-2", "servers-10"]
     step = sweeps.growth(table, "se-ppo", stepwise=True)
     assert step.estimate == pytest.approx(0.1)
-    assert "servers-2 to servers-10" in step.says
+    assert "servers-2 to servers-10" in step.quantity
     assert sweeps.growth(table, "ppo", relative_to="se-ppo").estimate == pytest.approx(0.25)
     lead = sweeps.sweep_lead(table, "se-ppo", ["ppo"], "score")
     assert lead.estimate == pytest.approx(0.0)
-    assert "servers = 1" in lead.says
+    assert "servers = 1" in lead.quantity
 
 
 def test_modelling_against_tricks():
@@ -115,12 +117,12 @@ def test_an_optimum_is_refuted_by_a_better_policy_and_the_way_to_the_lowest_boun
     table = view({"fair/se-ppo": found(0.6), **rules})
     beaten = measures.unbeaten(table, "se-ppo", ["shadow-price", "rollout-12"])
     assert beaten.estimate == pytest.approx(-0.2)  # the planner of these tables scores 1
-    assert "40 % [40, 40] of the way from greedy to an upper bound (fluid)" in beaten.says
+    assert "40 % [40, 40] of the way from greedy to an upper bound (fluid)" in beaten.quantity
     del rules["heavy/fluid"]
     table = view({"fair/se-ppo": found(1.04), **rules})
     ahead = measures.unbeaten(table, "se-ppo", ["shadow-price"])
     assert ahead.estimate == pytest.approx(0.12)
-    assert "80 % [80, 80] of the way from greedy to an upper bound (no self" in ahead.says
+    assert "80 % [80, 80] of the way from greedy to an upper bound (no self" in ahead.quantity
 
 
 def servers(**energies):
@@ -137,7 +139,7 @@ def test_arms_are_near_or_far_and_turn_or_do_not_over_a_sweep():
     table = view(servers(**energies))
     near = sweeps.next_to(table, "se", "dqn", ["a2c", "ppo"], "energy_j")
     assert near.estimate == pytest.approx(2 / 3)  # 1 away in each; a2c 2, 1, 2
-    assert "from se to a2c less that to dqn" in near.says
+    assert "from se to a2c less that to dqn" in near.quantity
     turn = sweeps.sweep_wobble(table, "se", "a2c", "energy_j")
     assert turn.estimate == pytest.approx(6.0)  # -4, then +2; the other falls evenly
     short = view(servers(**{name: values[:2] for name, values in energies.items()}))
@@ -159,7 +161,7 @@ def test_curves_are_early_wobbly_and_steady():
     assert early.estimate == pytest.approx(0.75)
     wobble = curves.curve_lead(table, ["calm"], ["wild"], "wobble", lower=True)
     assert wobble.estimate == pytest.approx(0.5)
-    assert wobble.says.endswith("of the training, wild less calm")
+    assert wobble.quantity.endswith("of the training, wild less calm")
     energy = curves.curve_lead(table, ["calm"], ["wild"], "wobble", "energy_j", lower=True)
     assert (energy.estimate, energy.unit) == (pytest.approx(2.0), "J")  # 1 and 3 at every mark
     steady = curves.steady(table, "calm", published=50.0)
@@ -171,7 +173,7 @@ def test_curves_are_early_wobbly_and_steady():
     level = curves.steady(view({"fair/x": curve(0 * calm + 1), "heavy/greedy": found(0.0, 1)}),
                           "x", published=50.0)  # fmt: skip
     assert level.estimate == 10.0
-    assert "at the first evaluation" in level.says
+    assert "at the first evaluation" in level.quantity
     assert "too short" in curves.steady(table, "calm", published=150.0).why_not
 
 
@@ -193,7 +195,7 @@ def test_shares_by_charge():
     assert behaviours.share_rise(table, "se-ppo", "local_0").estimate == pytest.approx(-20)
     lead = behaviours.share_lead(table, "se-ppo", "local_0", "high")
     assert lead.estimate == pytest.approx(20)
-    assert "offload medium" in lead.says
+    assert "offload medium" in lead.quantity
     assert behaviours.saving(table, "se-ppo").estimate == pytest.approx(2.0)
 
 
@@ -218,12 +220,14 @@ def test_modes_episodes_and_lives():
     table = view(results)
     order = behaviours.mode_order(table, "se-ppo", "quality")
     assert order.estimate == pytest.approx(0.05)
-    assert "best less balanced" in order.says
+    assert "best less balanced" in order.quantity
     assert behaviours.rise_in_episode(table, "heuristic").estimate == pytest.approx(3.0)
     life = behaviours.life(table, "se-ppo", ["ppo"])
     assert life.estimate == pytest.approx(10.0)
-    assert "50 % did" in life.says
-    assert "(1100 of quality 0.700, 45.0 % refused) relative to ppo (1000 of quality" in life.says
+    assert "50 % did" in life.quantity
+    assert (
+        "(1100 of quality 0.700, 45.0 % refused) relative to ppo (1000 of quality" in life.quantity
+    )
 
 
 def test_plain_ppo_is_ppo_in_the_documents_setting():
@@ -357,11 +361,11 @@ def test_rates_are_chosen_with_the_same_budget_on_seeds_and_episodes_that_judge_
 
 
 def test_the_trace_study_needs_recordings(monkeypatch):
-    from edgewright.studies.study import fingerprints
+    from edgewright.studies.job import fingerprints
 
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
     with pytest.raises(InputError, match="no data folder is named"):
-        fingerprints(TRACE.jobs(TRACE.quick), None)
+        fingerprints(TRACE.jobs(TRACE.quick))
 
 
 def test_the_trace_study_judges_everyone_on_the_same_held_out_recordings(recordings):

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from edgewright import papers
 from edgewright.cli.study_command import command
 from edgewright.core.errors import CheckFailed, InputError
-from edgewright.studies.runner import places, run_jobs, run_study
-from edgewright.studies.study import FunctionJob, Plan
+from edgewright.studies.job import FunctionJob, Plan
+from edgewright.studies.runner import run_jobs, run_study
+from edgewright.studies.workspace import workspace
 from edgewright.training import store
 
 STEPS = 12 * 256
@@ -40,8 +41,8 @@ def whole(tiny, tmp_path_factory):
 
 
 def same(a, b):
-    assert a.found.keys() == b.found.keys()
-    for key, found in a.found.items():
+    assert a.results.keys() == b.results.keys()
+    for key, found in a.results.items():
         assert found.arrays.keys() == b[key].arrays.keys()
         for name, values in found.arrays.items():
             np.testing.assert_array_equal(values, b[key].arrays[name], err_msg=f"{key} {name}")
@@ -72,7 +73,7 @@ def test_interrupted_and_killed_it_ends_with_the_same_table(whole, tiny, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_study(tiny.STUDY, plan, tmp_path / "out", processes=1, progress=interrupt)
+        run_study(tiny.STUDY, plan, tmp_path / "out", processes=1, on_progress=interrupt)
     assert not multiprocessing.active_children()
 
     def kill(share, key):
@@ -82,7 +83,7 @@ def test_interrupted_and_killed_it_ends_with_the_same_table(whole, tiny, tmp_pat
             killed.append(worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
-    table = run_study(tiny.STUDY, plan, tmp_path / "out", processes=1, progress=kill)
+    table = run_study(tiny.STUDY, plan, tmp_path / "out", processes=1, on_progress=kill)
     assert killed
     same(table, expected)
 
@@ -92,11 +93,11 @@ def test_nothing_is_done_twice_and_another_plan_disturbs_nothing(whole, tiny):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     same(run_study(tiny.STUDY, plan, out, processes=0), expected)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")} == before
-    tasks = places(tiny.jobs(plan), out, None)
-    other = places(tiny.jobs(Plan(True, 2, 2 * STEPS)), out, None)
-    assert tasks["a"].result != other["a"].result
-    assert tasks["a-elsewhere"].result != other["a-elsewhere"].result  # it needs another arm
-    assert tasks["random"].result == other["random"].result
+    paths = workspace(tiny.jobs(plan), out).results
+    other = workspace(tiny.jobs(Plan(True, 2, 2 * STEPS)), out).results
+    assert paths["a"] != other["a"]
+    assert paths["a-elsewhere"] != other["a-elsewhere"]  # it needs another arm
+    assert paths["random"] == other["random"]
 
 
 def test_an_error_loses_only_what_needs_it(tiny, tmp_path):
@@ -109,7 +110,8 @@ def test_an_error_loses_only_what_needs_it(tiny, tmp_path):
     ]
     with pytest.raises(CheckFailed, match=r"1 of 5 jobs failed and 1 wait.*ZeroDivisionError: on"):
         run_jobs(jobs, tmp_path, processes=2)
-    done = [key for key, task in places(jobs, tmp_path, None).items() if task.result.exists()]
+    paths = workspace(jobs, tmp_path).results
+    done = [key for key, path in paths.items() if path.exists()]
     assert done == ["good", "twice", "dies"]
     found = run_jobs(jobs[2:], tmp_path, processes=0)
     assert found["twice"].arrays["sum/x"] == 4
@@ -123,7 +125,7 @@ def test_a_job_that_always_kills_its_process_is_given_up(tiny, tmp_path):
 def test_a_result_that_was_altered_is_refused(tiny, tmp_path):
     jobs = [FunctionJob("sum", tiny.add, {"a": 1, "b": 2})]
     run_jobs(jobs, tmp_path, processes=0)
-    path = places(jobs, tmp_path, None)["sum"].result
+    path = workspace(jobs, tmp_path).results["sum"]
     arrays, facts = store.load_arrays(path)
     store.save_arrays(path, arrays, facts)
     path.write_bytes(path.read_bytes()[:-30])

@@ -11,16 +11,11 @@ from edgewright.evaluation.joint_bootstrap import joint_bootstrap
 from edgewright.reporting import html
 from edgewright.reporting.figures import comparison
 from edgewright.reporting.plot_data import Row
-from edgewright.studies.jobs import HyperparameterSelection, Rule, Setup, TrainingJob, TransferJob
-from edgewright.studies.study import (
-    Claim,
-    FunctionJob,
-    JobContext,
-    JobResult,
-    Measured,
-    Plan,
-    Study,
-)
+from edgewright.studies.claim import Claim, Measured
+from edgewright.studies.job import FunctionJob, JobContext, JobResult, Plan
+from edgewright.studies.jobs import HyperparameterSelection, Rule, TrainingJob, TransferJob
+from edgewright.studies.setup import Setup
+from edgewright.studies.study import Study
 
 SMALL = {
     "evaluation.episodes": 4,
@@ -31,32 +26,32 @@ SMALL = {
 }
 
 
-def add(desk: JobContext, a: int, b: int) -> JobResult:
+def add(context: JobContext, a: int, b: int) -> JobResult:
     """Return a sum."""
     return JobResult({"sum/x": np.array([[a + b]])}, {"a": a})
 
 
-def double(desk: JobContext, of: str) -> JobResult:
+def double(context: JobContext, of: str) -> JobResult:
     """Return twice what another job found."""
-    return JobResult({"sum/x": 2 * desk.found[of].arrays["sum/x"]})
+    return JobResult({"sum/x": 2 * context.results[of].arrays["sum/x"]})
 
 
-def fail(desk: JobContext) -> JobResult:
+def fail(context: JobContext) -> JobResult:
     """Fail as code does."""
     raise ZeroDivisionError("on purpose")
 
 
-def die_once(desk: JobContext) -> JobResult:
+def die_once(context: JobContext) -> JobResult:
     """Kill this process the first time."""
-    marker = desk.folder / "was-here"
+    marker = context.folder / "was-here"
     if not marker.exists():
-        desk.folder.mkdir(parents=True)
+        context.folder.mkdir(parents=True)
         marker.write_text("")
         os.kill(os.getpid(), signal.SIGKILL)
     return JobResult({"sum/x": np.array([[1.0]])})
 
 
-def die_always(desk: JobContext) -> JobResult:
+def die_always(context: JobContext) -> JobResult:
     """Kill this process every time."""
     os.kill(os.getpid(), signal.SIGKILL)
     return JobResult({})

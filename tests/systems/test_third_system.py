@@ -21,8 +21,11 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import joint_bootstrap
 from edgewright.papers import register_study
-from edgewright.studies.jobs import Rule, Setup, TrainingJob
-from edgewright.studies.study import Claim, FunctionJob, JobResult, Measured, Plan, Study
+from edgewright.studies.jobs import Rule, TrainingJob
+from edgewright.studies.setup import Setup
+from edgewright.studies.claim import Claim, Measured
+from edgewright.studies.job import FunctionJob, JobResult, Plan
+from edgewright.studies.study import Study
 
 SMALL = {"evaluation.episodes": 8, "params.horizon_slots": 20}
 

@@ -13,7 +13,8 @@ from edgewright.evaluation.compare import compare, table
 from edgewright.evaluation.score_run import finish
 from edgewright.scenarios.load import load
 from edgewright.training import store
-from edgewright.training.runs import MARKS, Request, load_run, train
+from edgewright.training.runs import Request, load_run, train
+from edgewright.training.seed import EVALUATIONS
 
 SMALL = {
     "evaluation.episodes": 6,
@@ -45,7 +46,7 @@ def weights(out):
 
 def test_a_killed_run_resumes_to_the_same_weights(run, tmp_path, monkeypatch):
     out, _ = run
-    monkeypatch.setattr("edgewright.training.runs.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr("edgewright.training.seed.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     seen = []
 
     def kill(steps, fresh, seconds, reward):
@@ -80,7 +81,7 @@ def test_logs_hold_what_they_should(run):
     assert rows[-1]["steps"] == STEPS
     assert {"policy_loss", "value_loss", "entropy", "reward"} <= set(rows[0])
     judged = store.read_lines(out / "seed-0" / "evaluation.jsonl")
-    assert len(judged) == MARKS
+    assert len(judged) == EVALUATIONS
     assert {"reward", "delay_s", "energy_j", "quality", "slots"} <= set(judged[0])
     assert timing["steps_per_s"] > 0
     assert timing["env_steps"] == 2 * STEPS

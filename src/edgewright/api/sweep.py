@@ -20,9 +20,11 @@ from edgewright.core.errors import InputError
 from edgewright.core.files import write_bytes
 from edgewright.evaluation.statistics import mean_interval
 from edgewright.scenarios.build import build, build_learner
-from edgewright.studies.jobs import Setup, TrainingJob
-from edgewright.studies.runner import Progress, run_jobs
-from edgewright.studies.study import JobResult
+from edgewright.studies.job import JobResult
+from edgewright.studies.jobs import TrainingJob
+from edgewright.studies.runner import run_jobs
+from edgewright.studies.scheduler import OnProgress
+from edgewright.studies.setup import Setup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,7 +109,7 @@ def sweep(
     seeds: int = 3,
     steps: float | None = None,
     processes: int | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> SweepTable:
     """Train every learner with every combination of settings and score it on the same episodes.
 
@@ -144,7 +146,7 @@ def sweep(
         raise InputError("learners must not be empty; got none", where="learners", hint=hint)
     check_jobs(jobs, problem.data)
     results = run_jobs(
-        jobs, Path(out), data=problem.data, processes=processes, progress=on_progress
+        jobs, Path(out), data=problem.data, processes=processes, on_progress=on_progress
     )
     table = _table(problem.name, jobs, settings, results)
     table.save(Path(out))

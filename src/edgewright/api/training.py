@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,10 @@ from edgewright.core.compilation import keep_compilations
 from edgewright.evaluation.score_run import finish
 from edgewright.training.runs import Request
 from edgewright.training.runs import train as train_into
+from edgewright.training.seed import OnProgress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-OnProgress = Callable[[int, int, float, float], None]
-"""Called with (steps of all seeds, those taken now, seconds so far, latest evaluation reward)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,8 @@ from edgewright.scenarios.load import load
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of, systems
 from edgewright.systems.system import BenchContext
-from edgewright.training.runs import CHUNK, threads
+from edgewright.training.runs import threads
+from edgewright.training.seed import CHUNK
 
 COPIES, ROWS = 1024, 128
 """Copies of the world and steps of each when the world is measured alone."""

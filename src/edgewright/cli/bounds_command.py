@@ -49,9 +49,9 @@ def command(
     if out:
         Path(out).mkdir(parents=True, exist_ok=True)
     rows = []
-    with counting_bar("bounds", len(names) * ENTRIES) as progress:
+    with counting_bar("bounds", len(names) * ENTRIES) as on_progress:
         for scenario, problem in chosen:
-            rows.append(bracket(scenario, problem, episodes=count, report=progress))
+            rows.append(bracket(scenario, problem, episodes=count, on_progress=on_progress))
             if out:  # after each scenario, so that what is done is not lost
                 save(bracket_figure(rows), Path(out), "bounds")
                 write_json(Path(out) / "result.json", summary(rows))

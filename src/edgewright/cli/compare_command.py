@@ -48,8 +48,8 @@ def command(
     from edgewright.evaluation.compare import compare, table
 
     keep_compilations()
-    with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as report:
-        result = compare(chosen, names, data=data, episodes=count, report=report)
+    with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as on_progress:
+        result = compare(chosen, names, data=data, episodes=count, on_progress=on_progress)
     found = table(result)
     if out:
         from edgewright.reporting.comparison_page import write_page

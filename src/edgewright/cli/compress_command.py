@@ -63,9 +63,9 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
 
     keep_compilations()
     parent = load(bundle)
-    with counting_bar(f"compress {bundle}", len(wanted) + 2) as report:
+    with counting_bar(f"compress {bundle}", len(wanted) + 2) as on_progress:
         setting = compression.setting_of(parent, options["data"], count)
-        done = compression.compress(parent, wanted, setting, seed=drawn, report=report)
+        done = compression.compress(parent, wanted, setting, seed=drawn, on_progress=on_progress)
     gate = None if least is None else compression.check_kept(done.rows, least)
     passed = gate is None or gate["passed"]
     if passed:

@@ -58,8 +58,8 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
     from edgewright.cli.terminal import counting_bar
     from edgewright.evaluation.compare import compare, table
 
-    with counting_bar(f"evaluate on {chosen.name}", 5) as report:
-        result = compare(chosen, [run], data=data, episodes=count, report=report)
+    with counting_bar(f"evaluate on {chosen.name}", 5) as on_progress:
+        result = compare(chosen, [run], data=data, episodes=count, on_progress=on_progress)
     found = table(result)
     row = next(row for row in found["policies"] if row["group"] == "learned")
     others = [other for other in found["policies"] if other["group"] != "learned"]

@@ -59,9 +59,9 @@ def command(
     )
     folder = Path(out or f"study-{name}")
     started = time.perf_counter()
-    with share_bar(f"study {name}{' --quick' if quick else ''}") as progress:
-        table = run_study(study, plan, folder, processes=workers, progress=progress)
-        progress(1.0, "judging and drawing")
+    with share_bar(f"study {name}{' --quick' if quick else ''}") as on_progress:
+        table = run_study(study, plan, folder, processes=workers, on_progress=on_progress)
+        on_progress(1.0, "judging and drawing")
         verdicts = study.judge(table)
         given = [("--quick", quick), (f"--seeds {count}", count), (f"--steps {budget}", budget)]
         words = [word for word, wanted in given if wanted]

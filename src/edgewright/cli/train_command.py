@@ -58,8 +58,8 @@ def command(
         data=data,
     )
     title = f"{request.learner} on {chosen.name}, {count} seed{'s' if count > 1 else ''}"
-    with training_bar(title, round(request.steps * count)) as report:
-        timing = train(request, Path(out), report)
+    with training_bar(title, round(request.steps * count)) as on_progress:
+        timing = train(request, Path(out), on_progress)
     result = finish(request, Path(out), timing)
     if as_json:
         print_json(result)

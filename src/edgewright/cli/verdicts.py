@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgewright.studies.study import Verdict
+from edgewright.studies.claim import Verdict
 from edgewright.studies.verdict_text import number, side_by_side, summary
 
 STYLES = {"reproduced": "green", "not reproduced": "red", "not comparable": "yellow"}

@@ -108,7 +108,7 @@ def compress(
     setting: Setting,
     *,
     seed: int = 0,
-    report: Callable[[str], None] = lambda name: None,
+    on_progress: Callable[[str], None] = lambda name: None,
 ) -> Compressed:
     """Apply the stages one after the other and measure every step on the way.
 
@@ -116,15 +116,15 @@ def compress(
         InputError: the bundle holds a rule, or its policy is no better than random here.
     """
     candidates = [pipeline.begin(bundle)]
-    report("watch the policy play")
+    on_progress("collect observations")
     rows = watched_rows(candidates[0], setting, seed)
     held_out = watched_rows(candidates[0], setting, seed + 100)
     names = ["parent"]
     for index, stage in enumerate(stages):
-        report(stage.text)
+        on_progress(stage.text)
         candidates.append(pipeline.apply(stage, candidates[-1], rows, seed + index))
         names.append(stage.text)
-    report("score")
+    on_progress("score")
     table = _table(names, candidates, setting, held_out)
     return Compressed(tuple(names), tuple(candidates), table)
 

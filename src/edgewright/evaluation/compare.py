@@ -57,7 +57,7 @@ def compare(
     *,
     data: str | None = None,
     episodes: int | None = None,
-    report: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Play the scenario's evaluation episodes with every policy.
 
@@ -66,7 +66,7 @@ def compare(
             baseline and reference and ``random`` are always played: the score needs them. Learners
             of a system that trains them in seconds may be named too, and are when empty.
         episodes: how many, when not as the scenario says.
-        report: told the name of each policy before it plays.
+        on_progress: called with the name of each policy before its episodes run.
 
     Raises:
         InputError: an unknown policy, or a run that does not fit the scenario.
@@ -81,13 +81,13 @@ def compare(
     inputs = evaluation_inputs(scenario, problem)
     results = []
     for name, group in policy_entries.items():
-        if report:
-            report(name)
+        if on_progress:
+            on_progress(name)
         results.append(
             _play(name, group, problem, inputs, scenario.evaluation.post_termination_reward)
         )
-    if report:
-        report("bound")
+    if on_progress:
+        on_progress("bound")
     bound, why = _bound(problem, inputs, scenario.evaluation.post_termination_reward)
     return Comparison(scenario, problem, results, bound, why)
 

@@ -83,7 +83,7 @@ def brackets(
     inputs: Any,
     post_termination_reward: float,
     policies: Sequence[str] | None = None,
-    report: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> dict[str, Entry]:
     """Return what is reached and what bounds it, by name, all on the same ``inputs``.
 
@@ -91,7 +91,7 @@ def brackets(
         inputs: leaves ``[T + 1, E, ...]``.
         policies: names; left out, those of :data:`FEASIBLE` and :data:`HINDSIGHT` that can plan
             for so many devices, and the exact optimum where it can be found.
-        report: told each name before its turn.
+        on_progress: called with each name before its episodes run.
     """
     if policies is None:
         devices = problem.world.devices
@@ -104,8 +104,8 @@ def brackets(
         ]
     found: dict[str, Entry] = {}
     for name in policies:
-        if report:
-            report(name)
+        if on_progress:
+            on_progress(name)
         played = baseline(name, problem).play(jax.random.key(0), problem.params, inputs)
         values = summarise(played, np.float32(post_termination_reward))["reward"]
         kinds: dict[str, Kind] = {
@@ -115,8 +115,8 @@ def brackets(
         }
         found[name] = _entry(name, kinds.get(name.split("-")[0], "feasible"), values)
     for name, bound in BOUNDS.items():
-        if report:
-            report(name)
+        if on_progress:
+            on_progress(name)
         try:
             values = bound(problem.world, problem.params, inputs, post_termination_reward)
         except InputError:  # no bound holds in this world
@@ -148,12 +148,12 @@ def bracket(
     problem: Problem,
     *,
     episodes: int | None = None,
-    report: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> Bracket:
     """Return the bracket of a scenario on its own evaluation episodes: what a figure draws."""
     inputs = evaluation_inputs(scenario, problem, episodes)
     missed = scenario.evaluation.post_termination_reward
-    return Bracket(scenario.name, brackets(problem, inputs, missed, report=report))
+    return Bracket(scenario.name, brackets(problem, inputs, missed, on_progress=on_progress))
 
 
 def summary(rows: Sequence[Bracket]) -> dict[str, Any]:

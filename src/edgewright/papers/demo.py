@@ -26,7 +26,7 @@ from edgewright.reporting.style import save, to_svg
 from edgewright.scenarios.load import load, resolved
 from edgewright.systems.aigc.schema import AigcScenario as Scenario
 from edgewright.training import store
-from edgewright.training.runs import Report, Request, train
+from edgewright.training.runs import Request, train
 
 LEARNERS = ("se-ppo", "a2c", "dqn")
 """Learners of the demonstration: same features, same budget, same seeds."""
@@ -64,7 +64,9 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
 
     folders = [str(_folder(plan, main, learner)) for learner in LEARNERS]
     with watch.comparing(f"compare on {main.name}", 17) as on_progress:
-        first = compare(main, [*_shown(), *folders], episodes=plan.episodes, report=on_progress)
+        first = compare(
+            main, [*_shown(), *folders], episodes=plan.episodes, on_progress=on_progress
+        )
     transfer = [str(_folder(plan, driven, "se-ppo")), folders[0]]
     with watch.comparing(f"compare on {driven.name}", 8) as on_progress:
         second = compare(
@@ -72,7 +74,7 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
             ["heuristic-fair", "greedy", *transfer],
             data=plan.data,
             episodes=plan.episodes,
-            report=on_progress,
+            on_progress=on_progress,
         )
     found = {
         "main": table(first),
@@ -102,8 +104,7 @@ def _train(plan: Plan, watch: Watch, scenario: Scenario, learner: str) -> dict[s
     request = Request(scenario, learner, plan.steps, plan.seeds, plan.data)
     total = round(plan.steps * plan.seeds)
     with watch.training(f"{learner} on {scenario.name}", total) as on_progress:
-        told: Report = on_progress
-        return train(request, _folder(plan, scenario, learner), told)
+        return train(request, _folder(plan, scenario, learner), on_progress)
 
 
 def curve(folder: Path, label: str, seeds: int) -> figures.Curve:

@@ -8,8 +8,8 @@ import numpy as np
 
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
-from edgewright.studies.jobs import Setup
-from edgewright.studies.study import FunctionJob, JobContext, JobResult
+from edgewright.studies.job import FunctionJob, JobContext, JobResult
+from edgewright.studies.setup import Setup
 from edgewright.systems.aigc.baselines import fluid
 from edgewright.training.runs import evaluation_inputs
 
@@ -20,10 +20,10 @@ def fluid_job(key: str, setup: Setup) -> FunctionJob:
     return FunctionJob(key, fluid_bound, config, program="fluid", cost=1e5)
 
 
-def fluid_bound(desk: JobContext, scenario: str, changes: dict[str, Any]) -> JobResult:
+def fluid_bound(context: JobContext, scenario: str, changes: dict[str, Any]) -> JobResult:
     """Return the fluid bound of every evaluation episode, ``[1, episodes]``."""
     chosen = load(scenario, changes)
-    problem = build(chosen, desk.data)
+    problem = build(chosen, context.data)
     inputs = evaluation_inputs(chosen, problem)
     values = fluid(problem.world, problem.params, inputs, chosen.evaluation.post_termination_reward)
     return JobResult({"episodes/reward": np.asarray(values)[None]}, {"labels": {"policy": "fluid"}})

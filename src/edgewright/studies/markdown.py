@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgewright.reporting.html import Section, as_text
-from edgewright.studies.study import Study, Table, Verdict
+from edgewright.studies.claim import Verdict
+from edgewright.studies.study import Study
+from edgewright.studies.table import Table
 from edgewright.studies.verdict_text import READING, Occasion, number, side_by_side, summary
 
 

@@ -19,8 +19,10 @@ from edgewright.core.files import write_bytes
 from edgewright.reporting import html
 from edgewright.reporting.comparison_page import page_facts
 from edgewright.reporting.style import save, to_svg
+from edgewright.studies.claim import STATUSES, Verdict
 from edgewright.studies.markdown import markdown
-from edgewright.studies.study import STATUSES, Study, Table, Verdict
+from edgewright.studies.study import Study
+from edgewright.studies.table import Table
 from edgewright.studies.verdict_text import READING, Occasion, number, side_by_side, summary
 from edgewright.training import store
 
@@ -30,12 +32,12 @@ MARKS = {"reproduced": "yes", "not reproduced": "no", "not comparable": "n/c"}
 def occasion(study: Study, table: Table, command: str, seconds: float) -> Occasion:
     """Return the facts of a run that has just ended."""
     plan = table.plan
-    work = sum(found.facts.get("seconds", 0.0) for found in table.found.values())
+    work = sum(result.facts.get("seconds", 0.0) for result in table.results.values())
     facts = {
         **page_facts(),
         "plan": f"{'quick' if plan.quick else 'full'}: {plan.seeds} seeds, "
         f"{plan.steps:.0f} steps in the main trainings",
-        "work": f"{len(table.found)} jobs, {work / 60:.1f} minutes of process time in all",
+        "work": f"{len(table.results)} jobs, {work / 60:.1f} minutes of process time in all",
         "duration": f"{seconds / 60:.1f} minutes for this call",
     }
     return Occasion(command, seconds, facts)
@@ -67,7 +69,7 @@ def write_outcome(
     study: Study, table: Table, verdicts: Sequence[Verdict], when: Occasion, out: Path
 ) -> dict[str, Any]:
     """Write all files of a study and return what ``--json`` prints."""
-    groups = {name.split("/")[0] for found in table.found.values() for name in found.arrays}
+    groups = {name.split("/")[0] for result in table.results.values() for name in result.arrays}
     for group in sorted(groups):
         name = "table" if group == study.table else group
         table.write_csv(out / f"{name}.csv", group)

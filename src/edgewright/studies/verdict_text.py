@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from edgewright.studies.study import STATUSES, Verdict
+from edgewright.studies.claim import STATUSES, Verdict
 
 READING = (
     "A claim is reproduced where the whole 95 % interval of what was measured lies where the claim "

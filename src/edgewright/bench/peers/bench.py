@@ -32,7 +32,8 @@ from edgewright.loops.repeat import compile_rounds
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 from edgewright.specs.schema import Scenario
-from edgewright.training.runs import CHUNK, evaluation_inputs, threads
+from edgewright.training.runs import evaluation_inputs, threads
+from edgewright.training.seed import CHUNK
 
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "sbx-rl", "rejax", "gymnax")
 COPIES = (16, 256)

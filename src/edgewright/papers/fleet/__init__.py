@@ -5,8 +5,10 @@ from __future__ import annotations
 from edgewright.papers.fleet.jobs import jobs
 from edgewright.papers.fleet.measures import MEASURES, View
 from edgewright.papers.fleet.page import drawings, notes, sections
-from edgewright.studies.claims import claims_in
-from edgewright.studies.study import Claim, Plan, Study
+from edgewright.studies.claim import Claim
+from edgewright.studies.claims_file import claims_in
+from edgewright.studies.job import Plan
+from edgewright.studies.study import Study
 
 
 def claims(plan: Plan) -> list[Claim]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edgewright.papers.fluid import fluid_job
-from edgewright.studies.jobs import Rule, Setup, TrainingJob, TransferJob
-from edgewright.studies.study import Job, Plan
+from edgewright.studies.job import Job, Plan
+from edgewright.studies.jobs import Rule, TrainingJob, TransferJob
+from edgewright.studies.setup import Setup
 
 TRAINED = {
     "se-ppo-alone": "trained alone, deployed together",

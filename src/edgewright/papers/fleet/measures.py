@@ -9,8 +9,9 @@ import numpy as np
 from edgewright.evaluation.joint_bootstrap import joint_bootstrap, joint_mean
 from edgewright.evaluation.statistics import Interval
 from edgewright.papers.fleet.jobs import BOUNDS
-from edgewright.studies.claims import Measures, measured
-from edgewright.studies.study import Measured, Table
+from edgewright.studies.claim import Measured, measured
+from edgewright.studies.claims_file import Measures
+from edgewright.studies.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +42,8 @@ class View:
 
 def lead(view: View, ours: str, other: str) -> Measured:
     """Measure the difference of two rewards per slot."""
-    says = f"reward of {ours} less that of {other}"
-    return measured(view.difference(ours, other), says, len(view.reward(ours)))
+    quantity = f"reward of {ours} less that of {other}"
+    return measured(view.difference(ours, other), quantity, len(view.reward(ours)))
 
 
 def way(view: View, ours: str, low: str) -> Measured:
@@ -52,8 +53,8 @@ def way(view: View, ours: str, low: str) -> Measured:
     found = joint_bootstrap(
         arms, lambda m: 100 * (m[ours]["x"] - m[low]["x"]) / (m[high]["x"] - m[low]["x"])
     )
-    says = f"share of the way from {low} to {high} that {ours} goes"
-    return measured(found, says, len(view.reward(ours)), "%")
+    quantity = f"share of the way from {low} to {high} that {ours} goes"
+    return measured(found, quantity, len(view.reward(ours)), "%")
 
 
 MEASURES: Measures = {"lead": lead, "way": way}

@@ -8,7 +8,7 @@ from edgewright.papers.fleet.jobs import BOUNDS, PLANNER, PROMISED, RULES, TRAIN
 from edgewright.papers.fleet.measures import View
 from edgewright.reporting import figures, html
 from edgewright.reporting.plot_data import Row
-from edgewright.studies.study import Table
+from edgewright.studies.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ def _policies(table: Table) -> dict[str, tuple[str, str]]:
     """Return label and group of every policy of the fleet by key, the worst first."""
     names = {name: (label, "learned") for name, label in TRAINED.items()}
     names |= {name: (name, "rule") for name in RULES} | {PLANNER: (PLANNER, "oracle")}
-    found = {f"fleet/{n}": shown for n, shown in names.items() if f"fleet/{n}" in table.found}
+    found = {f"fleet/{n}": shown for n, shown in names.items() if f"fleet/{n}" in table.results}
     view = View(table)
     return dict(sorted(found.items(), key=lambda item: float(view.reward(item[0]).mean())))
 

@@ -6,7 +6,8 @@ from edgewright.papers.mrl.claims import claims
 from edgewright.papers.mrl.figures import drawings
 from edgewright.papers.mrl.jobs import jobs
 from edgewright.papers.mrl.page import notes, sections
-from edgewright.studies.study import Plan, Study
+from edgewright.studies.job import Plan
+from edgewright.studies.study import Study
 
 STUDY = Study(
     name="mrl",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from edgewright.papers.mrl import measures
 from edgewright.papers.mrl.measures import SETTINGS, View
-from edgewright.studies.claims import Measures, claims_in
-from edgewright.studies.study import Claim, Plan
+from edgewright.studies.claim import Claim
+from edgewright.studies.claims_file import Measures, claims_in
+from edgewright.studies.job import Plan
 
 MEASURES: Measures = {
     "level": measures.level,

@@ -12,7 +12,7 @@ from edgewright.papers.mrl.jobs import PRESETS, RULES
 from edgewright.papers.mrl.measures import SETTINGS, View
 from edgewright.reporting.panels import curve_grid, dot_grid
 from edgewright.reporting.plot_data import Curve, Line, Row
-from edgewright.studies.study import Table
+from edgewright.studies.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from edgewright.papers.mrl import measuring, switching
-from edgewright.studies.study import FunctionJob, Job, Plan
+from edgewright.studies.job import FunctionJob, Job, Plan
 
 PRESETS = ("easy", "hard")
 RULES = (

@@ -9,8 +9,8 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import joint_bootstrap, joint_mean
 from edgewright.papers.mrl.jobs import RULES
-from edgewright.studies.claims import measured
-from edgewright.studies.study import Measured, Table
+from edgewright.studies.claim import Measured, measured
+from edgewright.studies.table import Table
 
 SETTINGS = ("easy, rounded", "easy, priced", "hard, rounded", "hard, priced")
 """Preset, and whether the best of N proposals is taken (phi = N) or the rounding (phi = 1)."""
@@ -89,8 +89,8 @@ def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> M
         lambda m: m["ours"]["x"] - m["other"]["x"],
         paired_seeds=True,
     )
-    says = f"Q-hat of {spoken(ours, step)} less that of {spoken(other, other_step)}"
-    return measured(found, says, len(mine))
+    quantity = f"Q-hat of {spoken(ours, step)} less that of {spoken(other, other_step)}"
+    return measured(found, quantity, len(mine))
 
 
 def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Measured:
@@ -104,11 +104,11 @@ def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Mea
             lambda m: 100.0 * (1.0 - m["ours"]["x"] / m["other"]["x"]),
             paired_seeds=True,
         )
-        says = f"delay of {spoken(ours, step)} below that of {spoken(name, at)}"
-        one = measured(found, says, len(mine), "%")
+        quantity = f"delay of {spoken(ours, step)} below that of {spoken(name, at)}"
+        one = measured(found, quantity, len(mine), "%")
         best = one if best is None or one.estimate < best.estimate else best
     assert best is not None
-    return dataclasses.replace(best, says=f"{best.says}, the closest of {len(others)}")
+    return dataclasses.replace(best, quantity=f"{best.quantity}, the closest of {len(others)}")
 
 
 def after_switches(view: View, ours: str, step: int, how: str) -> Measured:
@@ -120,5 +120,5 @@ def after_switches(view: View, ours: str, step: int, how: str) -> Measured:
     after = split[..., 1:, facts["steps"].index(step)]
     arms = {"one": {str(place): after[..., place] for place in range(after.shape[-1])}}
     found = joint_bootstrap(arms, lambda m: np.min(list(m["one"].values()), axis=0))
-    says = f"least Q-hat of {ours} ({how}) {step} steps after a switch, over three switches"
-    return measured(found, says, len(values))
+    quantity = f"least Q-hat of {ours} ({how}) {step} steps after a switch, over three switches"
+    return measured(found, quantity, len(values))

@@ -18,7 +18,7 @@ from edgewright.loops.search import BestOfCandidates, label
 from edgewright.scenarios.build import Problem, build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
-from edgewright.studies.study import JobContext, JobResult
+from edgewright.studies.job import JobContext, JobResult
 from edgewright.systems.binary.held_out import draw_exams
 from edgewright.systems.system import PolicyEntry
 from edgewright.training import store
@@ -44,7 +44,7 @@ def columns(marks: Scores, group: str) -> dict[str, np.ndarray]:
     return found
 
 
-def rules(desk: JobContext, preset: str, changes: dict[str, Any], names: list[str]) -> JobResult:
+def rules(context: JobContext, preset: str, changes: dict[str, Any], names: list[str]) -> JobResult:
     """Let rules that are told everything sit the exams: arrays ``[rules, scenarios]``."""
     _, problem, exams = scene(preset, changes)
     found = []
@@ -63,7 +63,7 @@ def rules(desk: JobContext, preset: str, changes: dict[str, Any], names: list[st
 
 
 def start(
-    desk: JobContext,
+    context: JobContext,
     preset: str,
     changes: dict[str, Any],
     learner: str,
@@ -79,7 +79,7 @@ def start(
     made = train_here(learner, scenario, problem, seeds)
     trained_s = time.perf_counter() - began
     networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[p.network for p, _ in made])
-    store.save_tree(desk.folder / STARTS, networks, {"learner": learner})
+    store.save_tree(context.folder / STARTS, networks, {"learner": learner})
     policy_entries = [PolicyEntry(learner, "learned", p, None, world) for p, world in made]
     began = time.perf_counter()
     curves = adaptation.curves(policy_entries, problem, exams, steps)
@@ -88,7 +88,7 @@ def start(
 
 
 def again(
-    desk: JobContext,
+    context: JobContext,
     preset: str,
     changes: dict[str, Any],
     learner: str,
@@ -100,7 +100,7 @@ def again(
     """Let the starts of another job adapt in another way."""
     _, problem, exams = scene(preset, changes)
     policy_entries = kept(
-        desk.folders[f"{preset}/{learner}"], learner, preset, changes, seeds, settings
+        context.folders[f"{preset}/{learner}"], learner, preset, changes, seeds, settings
     )
     return _adapted(
         adaptation.curves(policy_entries, problem, exams, steps, shots), preset, learner, {}
@@ -151,7 +151,7 @@ def _adapted(
     return JobResult(columns(curves.marks, "adapt"), facts)
 
 
-def speed(desk: JobContext, preset: str) -> JobResult:
+def speed(context: JobContext, preset: str) -> JobResult:
     """Return microseconds per decision of a batch of slots: ``[policies, repeats]``."""
     scenario, problem, exams = scene(preset, {})
     learner: Any = build_learner("droo", scenario, problem, 1.0).learner

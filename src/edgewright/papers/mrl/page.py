@@ -10,7 +10,7 @@ from edgewright.evaluation.joint_bootstrap import joint_mean
 from edgewright.papers.mrl.jobs import PRESETS, RULES, size_of
 from edgewright.papers.mrl.measures import View
 from edgewright.reporting import html
-from edgewright.studies.study import Table
+from edgewright.studies.table import Table
 
 MARKS = (0, 1, 5, 10, 20, 50, 100)
 
@@ -54,7 +54,7 @@ def sections(table: Table) -> list[html.Section]:
 
 def _adapted(table: Table) -> list[str]:
     names = []
-    for key, found in table.found.items():
+    for key, found in table.results.items():
         if key.startswith("easy/") and "adapt/q_hat" in found.arrays:
             names.append(key.removeprefix("easy/"))
     return names

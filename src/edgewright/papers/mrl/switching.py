@@ -20,7 +20,7 @@ from edgewright.loops.adapt import HeldOutSet, Scores, adapt, init_device
 from edgewright.loops.initialisation import Initialisation, adaptation_key
 from edgewright.loops.meta import Tasks
 from edgewright.papers.mrl.measuring import columns, kept, scene
-from edgewright.studies.study import JobContext, JobResult
+from edgewright.studies.job import JobContext, JobResult
 
 IN_A_ROW = 4
 """Scenarios that a device goes through: three switches."""
@@ -74,7 +74,7 @@ def journeys(
 
 
 def switches(
-    desk: JobContext, preset: str, changes: dict[str, Any], start: str, learner: str, seeds: int
+    context: JobContext, preset: str, changes: dict[str, Any], start: str, learner: str, seeds: int
 ) -> JobResult:
     """Send the starts of another job on journeys: ``[seeds, journeys, scenarios * marks]``."""
     _, problem, exams = scene(preset, changes)
@@ -83,7 +83,7 @@ def switches(
     for name, restart in (("continue", False), ("restart", True)):
         found = []
         told = jnp.asarray(restart)
-        for seed, one in enumerate(kept(desk.folders[start], learner, preset, changes, seeds)):
+        for seed, one in enumerate(kept(context.folders[start], learner, preset, changes, seeds)):
             own = one.policy
             assert isinstance(own, Initialisation)
             networks = own.networks(tasks.count)

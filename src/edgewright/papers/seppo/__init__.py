@@ -6,7 +6,8 @@ from edgewright.papers.seppo.claims import claims
 from edgewright.papers.seppo.figures import drawings
 from edgewright.papers.seppo.jobs import jobs
 from edgewright.papers.seppo.page import notes, sections
-from edgewright.studies.study import Plan, Study
+from edgewright.studies.job import Plan
+from edgewright.studies.study import Study
 
 AXES = {
     "episodes": ("seed", "episode"),

@@ -11,8 +11,7 @@ from edgewright.evaluation.statistics import Interval
 from edgewright.papers.behaviour import MODES
 from edgewright.papers.seppo.probes import LIFE_SLOTS
 from edgewright.papers.seppo.view import View
-from edgewright.studies.claims import measured
-from edgewright.studies.study import Measured
+from edgewright.studies.claim import Measured, measured
 
 LEVELS = ("low", "medium", "high")
 KINDS = [f"{place}_{level}" for place in ("local", "offload") for level in range(3)]
@@ -40,8 +39,8 @@ def mode_order(view: View, ours: str, metric: str) -> Measured:
     }
     name, interval = min(steps.items(), key=lambda item: item[1].low)
     word, unit = METRICS[metric]
-    says = f"{word} of {ours}, {name}, the smaller of two steps"
-    return measured(interval, says, view.seeds(ours), unit)
+    quantity = f"{word} of {ours}, {name}, the smaller of two steps"
+    return measured(interval, quantity, view.seeds(ours), unit)
 
 
 def _by(means: Means, ours: str, metric: str) -> np.ndarray:
@@ -52,15 +51,15 @@ def most_share(view: View, ours: str, kind: str) -> Measured:
     """Measure the largest share over the bins of charge of a kind of action."""
     found = {name: _share(view, ours, kind, place) for name, place in BINS.items()}
     name, interval = max(found.items(), key=lambda item: item[1].high)
-    says = f"share of {kind_name(kind)} of {ours} at {name} charge, where it is largest"
-    return measured(interval, says, view.seeds(ours), "%")
+    quantity = f"share of {kind_name(kind)} of {ours} at {name} charge, where it is largest"
+    return measured(interval, quantity, view.seeds(ours), "%")
 
 
 def share(view: View, ours: str, kind: str, charge: str) -> Measured:
     """Measure the share of a kind of action in a bin of charge."""
     interval = _share(view, ours, kind, BINS[charge])
-    says = f"share of {kind_name(kind)} of {ours} at {charge} charge"
-    return measured(interval, says, view.seeds(ours), "%")
+    quantity = f"share of {kind_name(kind)} of {ours} at {charge} charge"
+    return measured(interval, quantity, view.seeds(ours), "%")
 
 
 def share_rise(view: View, ours: str, kind: str) -> Measured:
@@ -70,8 +69,8 @@ def share_rise(view: View, ours: str, kind: str) -> Measured:
         {ours: arrays},
         lambda m: _percent(m[ours], kind, BINS["low"]) - _percent(m[ours], kind, BINS["high"]),
     )
-    says = f"share of {kind_name(kind)} of {ours} at low charge less that at high charge"
-    return measured(interval, says, view.seeds(ours), "points")
+    quantity = f"share of {kind_name(kind)} of {ours} at low charge less that at high charge"
+    return measured(interval, quantity, view.seeds(ours), "points")
 
 
 def share_lead(view: View, ours: str, kind: str, charge: str) -> Measured:
@@ -87,10 +86,10 @@ def share_lead(view: View, ours: str, kind: str, charge: str) -> Measured:
         if other != kind
     }
     other, interval = min(found.items(), key=lambda item: item[1].low)
-    says = (
+    quantity = (
         f"share of {kind_name(kind)} less that of {kind_name(other)} of {ours} at {charge} charge"
     )
-    return measured(interval, says, view.seeds(ours), "points")
+    return measured(interval, quantity, view.seeds(ours), "points")
 
 
 def saving(view: View, ours: str) -> Measured:
@@ -101,8 +100,8 @@ def saving(view: View, ours: str) -> Measured:
         per_task = means[ours]["device_energy_j"] / means[ours]["tasks"]
         return per_task[:, BINS["high"]] - per_task[:, BINS["low"]]
 
-    says = f"battery energy per task of {ours} at high charge less that at low charge"
-    return measured(joint_bootstrap({ours: arrays}, less), says, view.seeds(ours), "J")
+    quantity = f"battery energy per task of {ours} at high charge less that at low charge"
+    return measured(joint_bootstrap({ours: arrays}, less), quantity, view.seeds(ours), "J")
 
 
 def _charge(view: View, ours: str, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -127,8 +126,8 @@ def rise_in_episode(view: View, ours: str) -> Measured:
         m = means[ours]
         return m["last_delay_s"] / m["last_tasks"] - m["first_delay_s"] / m["first_tasks"]
 
-    says = f"delay of {ours} in the last fifth of an episode less that in the first"
-    return measured(joint_bootstrap({ours: arrays}, rise), says, view.seeds(ours), "s")
+    quantity = f"delay of {ours} in the last fifth of an episode less that in the first"
+    return measured(joint_bootstrap({ours: arrays}, rise), quantity, view.seeds(ours), "s")
 
 
 def life(view: View, ours: str, others: Sequence[str]) -> Measured:
@@ -144,16 +143,16 @@ def life(view: View, ours: str, others: Sequence[str]) -> Measured:
         )
     other, interval = min(found.items(), key=lambda item: item[1].low)
     among = f", the closest of {len(others)}" if len(others) > 1 else ""
-    says = (
+    quantity = (
         f"tasks of {ours} from a full battery to the floor ({_lived(view, ours)}) relative to "
         f"{other} ({_lived(view, other)}){among}"
     )
     ended = min(view.get(name, "life/ended").mean() for name in (ours, other))
     if ended < 1:
-        says += (
+        quantity += (
             f", lives cut at {LIFE_SLOTS} slots where they did not end ({100 * ended:.0f} % did)"
         )
-    return measured(interval, says, view.seeds(ours), "%")
+    return measured(interval, quantity, view.seeds(ours), "%")
 
 
 def _lived(view: View, name: str) -> str:

@@ -9,8 +9,7 @@ import numpy as np
 from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap
 from edgewright.papers.seppo.measures import SHOWN, UNITS
 from edgewright.papers.seppo.view import REFERENCE, View
-from edgewright.studies.claims import measured
-from edgewright.studies.study import Measured
+from edgewright.studies.claim import Measured, measured
 
 EARLY = 0.2
 """Share of the training that counts as early."""
@@ -69,8 +68,8 @@ def curve_lead(
             found[(b, a) if lower else (a, b)] = interval
     pair, interval = min(found.items(), key=lambda item: item[1].low)
     among = f", the closest of {len(found)} pairs" if len(found) > 1 else ""
-    says = f"{PARTS[part].format(SHOWN[metric])}, {pair[0]} less {pair[1]}{among}"
-    return measured(interval, says, view.seeds(*ours, *others), UNITS[metric])
+    quantity = f"{PARTS[part].format(SHOWN[metric])}, {pair[0]} less {pair[1]}{among}"
+    return measured(interval, quantity, view.seeds(*ours, *others), UNITS[metric])
 
 
 def steady(view: View, ours: str, published: float) -> Measured:
@@ -89,12 +88,12 @@ def steady(view: View, ours: str, published: float) -> Measured:
         return steps[np.minimum(last, curve.shape[1] - 1)]
 
     interval = joint_bootstrap({ours: {"curve": rewards[:, None, :]}}, first)
-    says = (
+    quantity = (
         f"steps until {ours} stays within {100 * NEAR:.0f} % of its way from greedy's level to its "
         f"last, of {steps[-1]:.0f}"
     )
     if interval.estimate == steps[0]:
-        says += " (it is at the first evaluation; when before, is not known)"
+        quantity += " (it is at the first evaluation; when before, is not known)"
     short = steps[-1] < 2 * published
     why = f"a training of {steps[-1]:.0f} steps is too short to say" if short else ""
-    return measured(interval, says, rewards.shape[0], "steps", why_not=why)
+    return measured(interval, quantity, rewards.shape[0], "steps", why_not=why)

@@ -17,7 +17,7 @@ from edgewright.papers.seppo.view import HEAVY, REFERENCE, SETTINGS, View, score
 from edgewright.reporting import figures
 from edgewright.reporting.panels import Sweep, curve_grid, dot_grid, sweep_grid
 from edgewright.reporting.plot_data import Curve, Line, Row
-from edgewright.studies.study import Table
+from edgewright.studies.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

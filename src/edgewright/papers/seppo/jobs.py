@@ -18,15 +18,9 @@ from edgewright.papers.seppo.view import (
 )
 from edgewright.scenarios.build import build, build_learner
 from edgewright.scenarios.load import load
-from edgewright.studies.jobs import (
-    HyperparameterSelection,
-    Rule,
-    Setup,
-    TrainingJob,
-    TransferJob,
-    episodes,
-)
-from edgewright.studies.study import Job, Plan
+from edgewright.studies.job import Job, Plan
+from edgewright.studies.jobs import HyperparameterSelection, Rule, TrainingJob, TransferJob
+from edgewright.studies.setup import Setup, episodes
 
 COMPARED = ("se-ppo", "ppo", "a2c", "dqn")
 """Learners of Figs 5 to 9."""

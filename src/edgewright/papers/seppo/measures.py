@@ -16,8 +16,7 @@ import numpy as np
 from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap
 from edgewright.evaluation.statistics import Interval
 from edgewright.papers.seppo.view import HEAVY, REFERENCE, View, score_of
-from edgewright.studies.claims import measured
-from edgewright.studies.study import Measured
+from edgewright.studies.claim import Measured, measured
 
 BOUNDS = {"bound": "no self-congestion", "fluid": "fluid"}
 """Upper bounds on the mean reward by their arm, as they are called in words."""
@@ -63,8 +62,8 @@ def lead(
     closest, interval = hardest(found)
     order = (closest, ours) if lower else (ours, closest)
     among = f", the closest of {len(others)}" if len(others) > 1 else ""
-    says = f"{SHOWN[metric]} of {order[0]} less that of {order[1]}{among}"
-    return measured(interval, says, view.seeds(ours, *others, world=world), UNITS[metric])
+    quantity = f"{SHOWN[metric]} of {order[0]} less that of {order[1]}{among}"
+    return measured(interval, quantity, view.seeds(ours, *others, world=world), UNITS[metric])
 
 
 def relative(view: View, ours: str, other: str, metric: str, world: str = HEAVY) -> Measured:
@@ -73,8 +72,8 @@ def relative(view: View, ours: str, other: str, metric: str, world: str = HEAVY)
     interval = joint_bootstrap(
         arms, lambda m: 100 * (_value(m, ours, metric) / _value(m, other, metric) - 1)
     )
-    says = f"{SHOWN[metric]} of {ours} relative to {other}"
-    return measured(interval, says, view.seeds(ours, other, world=world), "%")
+    quantity = f"{SHOWN[metric]} of {ours} relative to {other}"
+    return measured(interval, quantity, view.seeds(ours, other, world=world), "%")
 
 
 def score_ratio(view: View, ours: str, other: str) -> Measured:
@@ -85,8 +84,8 @@ def score_ratio(view: View, ours: str, other: str) -> Measured:
         below = score_of(means, other)
         return score_of(means, ours) / np.where(below > 0, below, np.nan)
 
-    says = f"score of {ours} over that of {other}"
-    return measured(joint_bootstrap(arms, ratio), says, view.seeds(ours, other))
+    quantity = f"score of {ours} over that of {other}"
+    return measured(joint_bootstrap(arms, ratio), quantity, view.seeds(ours, other))
 
 
 def percent_of_reward(
@@ -128,8 +127,8 @@ def percent_of_reward(
     )
     over = f", mean of {len(worlds)} numbers of servers" if sweep else ""
     formula = f"reward of {other} in % of that of {ours}" if of_ours else ""
-    says = (formula or f"gain of {ours} over {other} in % of its reward") + over
-    return measured(interval, says, view.seeds(ours, other, world=worlds[0]), "%", why_not=why)
+    quantity = (formula or f"gain of {ours} over {other} in % of its reward") + over
+    return measured(interval, quantity, view.seeds(ours, other, world=worlds[0]), "%", why_not=why)
 
 
 def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -> Measured:
@@ -140,18 +139,18 @@ def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -
         kept = np.mean([score_of(means, name) for name in modelling], axis=0)
         return (score_of(means, ours) - kept) - (score_of(means, ours) - score_of(means, tricks))
 
-    says = (
+    quantity = (
         f"score lost without the modelling ({' and '.join(modelling)}, mean) less that lost "
         f"without the tricks ({tricks})"
     )
-    return measured(joint_bootstrap(arms, more), says, view.seeds(ours, tricks, *modelling))
+    return measured(joint_bootstrap(arms, more), quantity, view.seeds(ours, tricks, *modelling))
 
 
 def way(view: View, ours: str, start: str, end: str, world: str = HEAVY) -> Measured:
     """Measure how far an arm goes on the way from one arm's reward (0) to another's (1)."""
-    says = f"share of the way from {start} to {end} that {ours} goes{_on(world)}"
+    quantity = f"share of the way from {start} to {end} that {ours} goes{_on(world)}"
     interval = _way(view, ours, start, end, world)
-    return measured(interval, says, view.seeds(ours, start, end, world=world))
+    return measured(interval, quantity, view.seeds(ours, start, end, world=world))
 
 
 def _way(view: View, ours: str, start: str, end: str, world: str) -> Interval:
@@ -175,12 +174,13 @@ def unbeaten(view: View, ours: str, others: Sequence[str], world: str = HEAVY) -
     can be: another policy earns more.
     """
     found = lead(view, ours, others, world=world)
-    bounds = [name for name in BOUNDS if view.key(name, world) in view.table.found]
+    bounds = [name for name in BOUNDS if view.key(name, world) in view.table.results]
     least = min(bounds, key=lambda name: float(view.get(name, "episodes/reward", world).mean()))
     share = _way(view, ours, "greedy", least, world)
     numbers = [100 * x for x in (share.estimate, share.low, share.high)]
-    says = (
-        f"{found.says}{_on(world)}; it goes {numbers[0]:.0f} % [{numbers[1]:.0f}, {numbers[2]:.0f}]"
-        f" of the way from greedy to an upper bound ({BOUNDS[least]}) that may be out of reach"
+    quantity = (
+        f"{found.quantity}{_on(world)}; it goes {numbers[0]:.0f} % "
+        f"[{numbers[1]:.0f}, {numbers[2]:.0f}] of the way "
+        f"from greedy to an upper bound ({BOUNDS[least]}) that may be out of reach"
     )
-    return dataclasses.replace(found, says=says)
+    return dataclasses.replace(found, quantity=quantity)

@@ -9,7 +9,7 @@ from edgewright.papers.seppo.figures import score_interval
 from edgewright.papers.seppo.jobs import TUNED, learners, size_of
 from edgewright.papers.seppo.view import HEAVY, REFERENCE, SETTINGS, View
 from edgewright.reporting import html
-from edgewright.studies.study import Table
+from edgewright.studies.table import Table
 
 METRICS = ("reward", "delay_s", "energy_j", "quality", "slots", "terminated")
 
@@ -156,7 +156,7 @@ def _tuning(table: Table) -> html.Section:
 
 def _speed(table: Table) -> html.Section:
     rows = []
-    for key in table.found:
+    for key in table.results:
         if key.startswith("speed/"):
             rates = table.array(key, "speed/decisions_per_s")
             rows.append({"policy": key.removeprefix("speed/"), "rate": float(rates.mean())})

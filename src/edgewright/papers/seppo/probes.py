@@ -17,7 +17,7 @@ from edgewright.loops.evaluate import EpisodeBatch, episode_inputs, play
 from edgewright.papers.behaviour import CHARGE_BINS, MODES
 from edgewright.scenarios.build import build
 from edgewright.specs.schema import Scenario
-from edgewright.studies.jobs import per_episode, plays
+from edgewright.studies.setup import episode_metrics, run_evaluation
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld
 from edgewright.systems.system import PolicyEntry
 
@@ -37,8 +37,8 @@ def behaviour(
     ``charge`` [seeds, episodes, bins]: ``tasks``, sums of device energy, and tasks of each kind of
     action. ``drift`` [seeds, episodes]: tasks and summed delay in the first and last fifth.
     """
-    problem, played = plays(policy_entries, scenario, data)
-    found = per_episode(played, scenario)
+    problem, played = run_evaluation(policy_entries, scenario, data)
+    found = episode_metrics(played, scenario)
     rows = [_behaviour(one, problem.world.qualities) for one in played]
     return found | {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 

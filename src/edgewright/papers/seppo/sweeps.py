@@ -11,8 +11,7 @@ import numpy as np
 from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap
 from edgewright.papers.seppo.measures import SHOWN, UNITS, hardest, lead
 from edgewright.papers.seppo.view import View
-from edgewright.studies.claims import measured
-from edgewright.studies.study import Measured
+from edgewright.studies.claim import Measured, measured
 
 
 def sweep_lead(
@@ -26,8 +25,9 @@ def sweep_lead(
     """Measure the lead at the world and the other arm for which it is smallest."""
     found = {w: lead(view, ours, others, metric, lower, w) for w in view.worlds(sweep)}
     world, worst = min(found.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
-    says = f"{worst.says}, at {world.replace('-', ' = ')}, the smallest of {len(found)} leads"
-    return Measured(worst.estimate, worst.low, worst.high, says, worst.seeds, worst.unit)
+    where = world.replace("-", " = ")
+    quantity = f"{worst.quantity}, at {where}, the smallest of {len(found)} leads"
+    return Measured(worst.estimate, worst.low, worst.high, quantity, worst.seeds, worst.unit)
 
 
 def growth(
@@ -100,11 +100,11 @@ def next_to(
         for other in others
     }
     closest, interval = hardest(found)
-    says = (
+    quantity = (
         f"distance in {SHOWN[metric]} from {ours} to {closest} less that to {nearest}, mean of "
         f"{len(worlds)} numbers of servers, the closest of {len(others)}"
     )
-    return measured(interval, says, view.seeds(*names, world=worlds[0]), UNITS[metric])
+    return measured(interval, quantity, view.seeds(*names, world=worlds[0]), UNITS[metric])
 
 
 def sweep_wobble(
@@ -125,10 +125,10 @@ def sweep_wobble(
         values = np.stack([means[f"{world} {name}"][metric] for world in worlds])
         return np.abs(np.diff(values, n=2, axis=0)).mean(axis=0)
 
-    says = f"mean turn of the {SHOWN[metric]} over the numbers of servers, {wild} less {calm}"
+    quantity = f"mean turn of the {SHOWN[metric]} over the numbers of servers, {wild} less {calm}"
     seeds = view.seeds(calm, wild, world=worlds[0])
     if len(worlds) < 3:
         why = f"{len(worlds)} numbers of servers have no turn"
-        return Measured(math.nan, math.nan, math.nan, says, seeds, UNITS[metric], why)
+        return Measured(math.nan, math.nan, math.nan, quantity, seeds, UNITS[metric], why)
     interval = joint_bootstrap(arms, lambda m: turns(m, wild) - turns(m, calm))
-    return measured(interval, says, seeds, UNITS[metric])
+    return measured(interval, quantity, seeds, UNITS[metric])

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import Means
-from edgewright.studies.study import Table
+from edgewright.studies.table import Table
 
 HEAVY = "heavy"
 TOY = "toy"
@@ -57,7 +57,7 @@ class View:
         if name == "ppo-plain" and self.setting == "document":
             name = "ppo"
         learned = arm(name, self.setting, world)
-        return learned if learned in self.table.found else rule(name, world)
+        return learned if learned in self.table.results else rule(name, world)
 
     def get(self, name: str, array: str, world: str = HEAVY) -> np.ndarray:
         """Return an array ``[seeds, episodes, ...]`` of an arm."""
@@ -70,7 +70,7 @@ class View:
 
     def worlds(self, prefix: str) -> list[str]:
         """Return the worlds of a sweep that were measured, in order, e.g. ``servers-1`` ..."""
-        found = {key.split("/")[0] for key in self.table.found}
+        found = {key.split("/")[0] for key in self.table.results}
         names = [name for name in found if name.startswith(prefix)]
         return sorted(names, key=lambda name: int(name.removeprefix(prefix)))
 

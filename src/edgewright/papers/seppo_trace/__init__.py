@@ -6,8 +6,10 @@ from edgewright.papers.seppo.claims import MEASURES
 from edgewright.papers.seppo.view import SETTINGS, View
 from edgewright.papers.seppo_trace.jobs import jobs
 from edgewright.papers.seppo_trace.page import drawings, generalises, notes, sections
-from edgewright.studies.claims import claims_in
-from edgewright.studies.study import Claim, Plan, Study
+from edgewright.studies.claim import Claim
+from edgewright.studies.claims_file import claims_in
+from edgewright.studies.job import Plan
+from edgewright.studies.study import Study
 
 
 def claims(plan: Plan) -> list[Claim]:

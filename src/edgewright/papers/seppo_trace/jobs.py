@@ -7,8 +7,9 @@ from typing import Any
 
 from edgewright.papers.seppo.jobs import COMPARED, Size, in_setting, size_of, tuning
 from edgewright.papers.seppo.view import REFERENCE, SETTINGS, arm, rule
-from edgewright.studies.jobs import Rule, Setup, TrainingJob, TransferJob, episodes
-from edgewright.studies.study import Job, Plan
+from edgewright.studies.job import Job, Plan
+from edgewright.studies.jobs import Rule, TrainingJob, TransferJob
+from edgewright.studies.setup import Setup, episodes
 
 SOURCES = {"synthetic": "aigc-heavy", "calibrated": "aigc-calibrated", "recorded": "aigc-trace"}
 """Where learners are trained: scenario by source. The numbers are the same, the inputs differ."""

@@ -21,7 +21,8 @@ from edgewright.papers.seppo_trace.jobs import (
 from edgewright.reporting import html
 from edgewright.reporting.panels import dot_grid
 from edgewright.reporting.plot_data import Row
-from edgewright.studies.study import Measured, Table
+from edgewright.studies.claim import Measured
+from edgewright.studies.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,12 +53,12 @@ def generalises(view: View, ours: str, others: Sequence[str], world: str) -> Mea
 
         found[other] = joint_bootstrap(arms, less)
     other, interval = min(found.items(), key=lambda item: item[1].low)
-    says = (
+    quantity = (
         f"score that {other} loses by training on synthetic rather than recorded inputs less what "
         f"{ours} loses, the closest of {len(others)}"
     )
     seeds = view.seeds(*(from_source(n, "synthetic") for n in (ours, *others)), world=world)
-    return Measured(interval.estimate, interval.low, interval.high, says, seeds)
+    return Measured(interval.estimate, interval.low, interval.high, quantity, seeds)
 
 
 def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
