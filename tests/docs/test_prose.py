@@ -26,6 +26,7 @@ OLD_NAMES = (
     r"\bmissed_reward\b|\bscore_kept\b|\bcritic_calls\b|\bbetter_share\b|\bq_hat_p5\b",
     r"\b(?:edgewright\.)?(?:worlds|baselines)\.(?:aigc|binary)\b",
     r"\bscenarios/data\b|\bstudies\.(?:train|store|peers|arms|joint|compare)\b|\bcore\.checks\b",
+    r"\brates-document\b|\bsetting 'document'|\| `?document`? \|",
     r"\bcontender\b|\bforesee\b|\brecord of parity\b",
     r"\bnouns-and-laws\b|\bown-(?:world|policy|learner)\b",
 )

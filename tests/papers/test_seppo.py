@@ -231,8 +231,8 @@ def test_modes_episodes_and_lives():
 
 
 def test_plain_ppo_is_ppo_in_the_documents_setting():
-    results = {"document/ppo": found(0.1), "fair/ppo": found(0.2), "fair/ppo-plain": found(0.3)}
-    assert view(results, "document").key("ppo-plain") == "document/ppo"
+    results = {"paper/ppo": found(0.1), "fair/ppo": found(0.2), "fair/ppo-plain": found(0.3)}
+    assert view(results, "paper").key("ppo-plain") == "paper/ppo"
     assert view(results, "fair").key("ppo-plain") == "fair/ppo-plain"
 
 
@@ -303,7 +303,7 @@ def test_every_claim_gets_a_verdict_and_every_page_is_written(study, recordings,
     plan = dataclasses.replace(study.quick, data=recordings)
     table = filled(study, plan)
     verdicts = study.judge(table)
-    assert {v.setting for v in verdicts} == {"document", "fair"}
+    assert {v.setting for v in verdicts} == {"paper", "fair"}
     assert len({(v.claim, v.setting) for v in verdicts}) == len(verdicts)
     assert all(v.status in STATUSES and v.reason and v.published for v in verdicts)
     when = occasion(study, table, f"edgewright study {study.name} --quick", 60.0)
@@ -333,17 +333,15 @@ def test_both_plans_have_the_same_claims_and_the_full_one_ten_seeds():
 def test_the_settings_differ_in_what_they_say_they_do():
     by_key = {job.key: job for job in jobs(SEPPO.full)}
     for name in ("se-ppo", "ppo", "a2c", "dqn"):
-        raw, fair = by_key[f"document/{name}"], by_key[f"fair/{name}"]
+        raw, fair = by_key[f"paper/{name}"], by_key[f"fair/{name}"]
         assert raw.setup.load().world.obs == "paper"
         assert fair.setup.load().world.obs == "full"
         assert fair.setup.changes["learner.normalize_observations"]
         assert (raw.rates_from, fair.rates_from) == ("", f"tuning/{name}")
         assert raw.seeds == fair.seeds == 10
         assert raw.steps == fair.steps
-    assert not by_key["document/dqn"].setup.changes["learner.normalize_observations"]
-    assert (
-        "learner.normalize_observations" not in by_key["document/ppo"].setup.changes
-    )  # ppo has none
+    assert not by_key["paper/dqn"].setup.changes["learner.normalize_observations"]
+    assert "learner.normalize_observations" not in by_key["paper/ppo"].setup.changes  # ppo has none
 
 
 def test_rates_are_chosen_with_the_same_budget_on_seeds_and_episodes_that_judge_nothing():

@@ -96,7 +96,7 @@ class DQNState:
 class DQN:
     """Deep Q-learning for discrete actions, double and dueling unless switched off.
 
-    Numbers are leaves: another value does not recompile. Where the SE-PPO article is silent about
+    Numbers are leaves: another value does not recompile. Where the SE-PPO paper is silent about
     its DQN, the values are those of cleanrl (C) or of Stable-Baselines3 and its zoo (B).
     """
 

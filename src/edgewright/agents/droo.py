@@ -82,7 +82,7 @@ class DrooState:
 
 @record
 class Droo:
-    """The self-labelling learner. Numbers marked (S) are MRL's, (D) those of DROO's article.
+    """The self-labelling learner. Numbers marked (S) are MRL's, (D) those of DROO's paper.
 
     ``adapt = "bias"`` moves the biases of the last layer only: a control that shows how much of an
     adaptation is nothing but N constants. ``"none"`` learns nothing more.

@@ -1,4 +1,4 @@
-"""PPO and SE-PPO: clipped policy gradients with the article's parts as switches.
+"""PPO and SE-PPO: clipped policy gradients with the paper's parts as switches.
 
 SE-PPO is PPO with observation normalisation (21), reward normalisation (22), a warmed-up (23) and
 decayed (24) learning rate, and separate rates for actor and critic. Each part is a field, so
@@ -77,7 +77,7 @@ class PPO:
     """Proximal policy optimisation (Schulman et al. 2017) for discrete actions.
 
     Numbers are leaves: another value does not recompile. The defaults are SE-PPO's: (S) from the
-    article, (R) where it is silent, from the conventions of cleanrl and Stable-Baselines3.
+    paper, (R) where it is silent, from the conventions of cleanrl and Stable-Baselines3.
     """
 
     actor_learning_rate: Array | float = 5e-4  # (S)
@@ -133,7 +133,7 @@ class PPO:
     def update(
         self, key: Array, state: PPOState, batch: Trajectory
     ) -> tuple[PPOState, dict[str, Array]]:
-        """Run all epochs on one trajectory ``[T, N, ...]``. Algorithm 1 of the article."""
+        """Run all epochs on one trajectory ``[T, N, ...]``. Algorithm 1 of the paper."""
         samples, rewards = self._samples(state, batch)
         rates = self._rates(state.steps)
 

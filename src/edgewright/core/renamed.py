@@ -53,6 +53,9 @@ KEYS = {
 
 SCENARIOS = {"aigc-literal": "aigc-paper", "binary-seed": "binary-paper"}
 
+SETTINGS = {"document": "paper"}
+"""Settings of a study, as a row of ``claims.toml`` names them."""
+
 
 def command(name: str) -> str:
     """Return the message for an old command."""
@@ -67,5 +70,5 @@ def option(name: str) -> str:
 def hint(key: str, valid: Iterable[str]) -> str:
     """Return the remedy for an unknown key: its new name, else the nearest valid one."""
     names = list(valid)
-    now = KEYS.get(key)
+    now = (KEYS | SETTINGS).get(key)
     return f"'{key}' is called '{now}' now" if now in names else nearest(key, names)

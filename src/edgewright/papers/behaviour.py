@@ -7,7 +7,7 @@ import numpy as np
 from edgewright.loops.evaluate import EpisodeBatch
 
 CHARGE_BINS = ((50.0, 100.0), (30.0, 50.0), (10.0, 30.0))
-"""Bins of charge [%], those of the SE-PPO article's Fig. 11."""
+"""Bins of charge [%], those of the SE-PPO paper's Fig. 11."""
 
 MODES = ("preview", "balanced", "best")
 

@@ -8,7 +8,7 @@ from edgewright.core.records import Array, record
 
 EPSILON = 1e-8
 CLIP = 10.0
-"""Clip ``C`` of equations (21), (22); the article gives none, 10 is the usual choice (SB3)."""
+"""Clip ``C`` of equations (21), (22); the paper gives none, 10 is the usual choice (SB3)."""
 
 
 @record

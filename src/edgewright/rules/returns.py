@@ -23,7 +23,7 @@ def generalised_advantages(
 
     ``delta_t = r_t + gamma V(s_{t+1}) (1 - terminated_t) - V(s_t)``; the sum stops where an episode
     ends (``done``), but a truncated step still bootstraps from the state it was cut in, which is
-    what ``next_values`` holds (Schulman et al. 2016; the article writes no mask).
+    what ``next_values`` holds (Schulman et al. 2016; the paper writes no mask).
     """
     deltas = rewards + gamma * jnp.where(terminated, 0.0, next_values) - values
     decay = gamma * gae_lambda * (1.0 - done)

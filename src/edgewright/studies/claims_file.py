@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from edgewright.core import renamed
+from edgewright.core.errors import InputError
 from edgewright.studies.claim import Claim, Measured
 from edgewright.studies.table import Table
 
@@ -32,8 +34,17 @@ def claims_in(
         measures: measuring functions that the rows may name.
         view: makes the argument of a measuring function from the table and the setting.
         settings: all settings of the study.
+
+    Raises:
+        InputError: a row names a setting that the study does not have.
     """
-    text = (resources.files(package) / "claims.toml").read_text()
+    rows = tomllib.loads((resources.files(package) / "claims.toml").read_text())["claim"]
+    for row in rows:
+        for setting in row.get("settings", ()):
+            if setting not in settings:
+                message = f"the study has no setting '{setting}'"
+                where = f"claims.toml of {package}, claim '{row['key']}'"
+                raise InputError(message, where=where, hint=renamed.hint(setting, settings))
 
     def on_view(measure: str, setting: str, args: dict[str, Any], table: Table) -> Measured:
         return measures[measure](view(table, setting), **args)
@@ -48,6 +59,6 @@ def claims_in(
             measure=functools.partial(on_view, row["measure"], setting, row["args"]),
             region=(row.get("low", -math.inf), row.get("high", math.inf)),
         )
-        for row in tomllib.loads(text)["claim"]
+        for row in rows
         for setting in row.get("settings", settings)
     ]

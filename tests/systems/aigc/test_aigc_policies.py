@@ -164,7 +164,7 @@ def test_random_is_uniform_and_keyed(
     np.testing.assert_array_equal(drawn, act(jax.random.split(KEY, 2000)))
 
 
-# ------------------------------------------------------------------ the article's heuristic
+# ------------------------------------------------------------------ the paper's heuristic
 
 
 @pytest.mark.parametrize("fair", [False, True])

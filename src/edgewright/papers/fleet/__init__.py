@@ -22,7 +22,7 @@ STUDY = Study(
     title="Many devices: what training alone misses",
     source=(
         "Policies trained alone and deployed together, trained together, and trained one for each "
-        "of sixteen devices. The articles have single devices; the expectations are ours."
+        "of sixteen devices. The papers have single devices; the expectations are ours."
     ),
     full=Plan(quick=False, seeds=10, steps=1e5),
     quick=Plan(quick=True, seeds=2, steps=2e4),

@@ -13,9 +13,9 @@ STUDY = Study(
     name="mrl",
     title="MRL: what holds of Table 2 and Figures 5 to 8",
     source=(
-        "Table 2 and Figures 5 to 8 of the MRL article (adaptive binary offloading by "
+        "Table 2 and Figures 5 to 8 of the MRL paper (adaptive binary offloading by "
         "meta-reinforcement learning) as claims, in two presets, with and without a critic at "
-        "decision time, and the comparison that the article leaves out: pre-training with the same "
+        "decision time, and the comparison that the paper leaves out: pre-training with the same "
         "fine-tuning."
     ),
     full=Plan(quick=False, seeds=10, steps=6.4e5),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {"rounded": "Q-hat, rounded (no unit)", "priced": "Q-hat, best of 10 (no unit)"}
 TITLES = {
-    "easy": "easy: line of sight, the article's link budget",
+    "easy": "easy: line of sight, the paper's link budget",
     "hard": "hard: obstructed and shadowed, 40 MHz",
 }
 AS_WRITTEN = ("maml", "fomaml", "pretrain", "droo")
@@ -41,7 +41,7 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
                             "batch-64", "batch-512")),
         ),
         "fig6": (
-            "Fig. 6, labels as the article says: the best of the order-preserving proposals.",
+            "Fig. 6, labels as the paper says: the best of the order-preserving proposals.",
             _curves(table, AS_WRITTEN, ("dnn", "greedy-sequential")),
         ),
         "fig6-nearest": (

@@ -24,7 +24,7 @@ def notes(table: Table) -> list[str]:
         "There is no reinforcement learning in the usual sense here: slots do not touch one "
         "another, and a label is the best of a few proposals under an exact model of the delay.",
         "'rounded' is phi = 1, no critic; 'priced' is phi = N, the best of "
-        f"{proposals} proposals. The article does not say which its table has. Labels are always "
+        f"{proposals} proposals. The paper does not say which its table has. Labels are always "
         "made with priced proposals: a network cannot learn from its own rounding.",
         f"{plan.seeds} seeds, {size.scenarios} held-out scenarios, {size.exam_slots} held-out "
         "slots in each; Q-hat is the exact optimum over what was achieved, the mean of per-slot "

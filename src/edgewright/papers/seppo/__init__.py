@@ -1,4 +1,4 @@
-"""The SE-PPO article's Figs 2 to 11 as claims, in the document's setting and in a fair one."""
+"""The SE-PPO paper's Figs 2 to 11 as claims, in the paper's setting and in a fair one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ STUDY = Study(
     name="seppo",
     title="SE-PPO: what holds of Figures 2 to 11",
     source=(
-        "Figures 2 to 11 of the SE-PPO article (joint location and quality offloading of "
-        "generative tasks) as claims, each tested as the article compares and in a fair comparison."
+        "Figures 2 to 11 of the SE-PPO paper (joint location and quality offloading of "
+        "generative tasks) as claims, each tested as the paper compares and in a fair comparison."
     ),
     full=Plan(quick=False, seeds=10, steps=5e5),
     quick=Plan(quick=True, seeds=2, steps=6e4),

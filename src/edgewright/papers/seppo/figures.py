@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REWARD, DELAY, ENERGY = "reward per slot (no unit)", "delay per task (s)", "energy per task (J)"
 METRICS = {REWARD: "reward", DELAY: "delay_s", ENERGY: "energy_j"}
 TITLES = {
-    "document": "the document's setting: raw features, only SE-PPO (and PPO-Norm) normalised",
+    "paper": "the paper's setting: raw features, only SE-PPO (and PPO-Norm) normalised",
     "fair": "fair setting: the same features, normalisation and tuning budget for all",
 }
 SCORE = "score (0 = random, 1 = rollout-12)"
@@ -68,7 +68,7 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
             for setting in SETTINGS
         },
         "battery-life": (
-            "Tasks served from a full battery to the floor of 10 %, which the document claims to "
+            "Tasks served from a full battery to the floor of 10 %, which the paper claims to "
             "be more and does not show. A full server refuses a task here and does not end the "
             "episode; quality and refusals are among the raw numbers.",
             _life(views),

@@ -32,13 +32,13 @@ FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Candidate rates, in units of the learner's default rates; both networks' rates move together."""
 
 PAIRS = {
-    "rates-document": (5e-4, 1.5e-3),  # (S)
+    "rates-paper": (5e-4, 1.5e-3),  # (S)
     "rates-small": (5e-5, 1.5e-4),  # (R) a tenth
     "rates-large": (5e-3, 1.5e-2),  # (R) ten times
     "rates-equal-actor": (5e-4, 5e-4),  # (R) both as the actor
     "rates-equal-critic": (1.5e-3, 1.5e-3),  # (R) both as the critic
 }
-"""Rates of actor and critic in Fig. 2; the article prints one pair."""
+"""Rates of actor and critic in Fig. 2; the paper prints one pair."""
 
 TUNING_SEED = 1000
 TUNING_EPISODES_SEED = 20252
@@ -88,9 +88,7 @@ def jobs(plan: Plan) -> list[Job]:
 def learners(setting: str) -> tuple[str, ...]:
     """Return the learners of Figs 3 to 7 in a setting."""
     return (
-        LEARNERS
-        if setting == "document"
-        else (*LEARNERS, "ppo-plain", "dqn-scaled", "se-ppo-steady")
+        LEARNERS if setting == "paper" else (*LEARNERS, "ppo-plain", "dqn-scaled", "se-ppo-steady")
     )
 
 
@@ -105,11 +103,11 @@ def scenario_of(world: str, size: Size) -> tuple[str, dict[str, Any]]:
 def in_setting(name: str, setting: str) -> tuple[str, dict[str, Any]]:
     """Return the learner that plays a part in a setting, and what the setting changes.
 
-    The document's: features in raw units, only SE-PPO (and PPO-Norm) normalised. The fair one: all
+    The paper's: features in raw units, only SE-PPO (and PPO-Norm) normalised. The fair one: all
     see scaled features; all are normalised but those whose point is that they are not, and DQN's
     rewards, whose scaling made it worse when it was tried (``dqn-scaled`` has it).
     """
-    if setting == "document":
+    if setting == "paper":
         raw: dict[str, Any] = {"world.obs": "paper"}
         if name == "dqn":
             raw |= {"learner.normalize_observations": False, "learner.normalize_rewards": False}

@@ -91,7 +91,7 @@ def score_ratio(view: View, ours: str, other: str) -> Measured:
 def percent_of_reward(
     view: View, ours: str, others: Sequence[str], sweep: str = "", of_ours: bool = False
 ) -> Measured:
-    """Measure the document's percentage of a reward: not comparable, for its zero is arbitrary.
+    """Measure the paper's percentage of a reward: not comparable, for its zero is arbitrary.
 
     The mean over the worlds of a sweep of 100 (R_ours - R_other) / |R_other|, or, with ``of_ours``,
     100 R_other / R_ours. What a shift of all rewards by a constant would make of it is said.

@@ -19,7 +19,7 @@ def notes(table: Table) -> list[str]:
     size = size_of(table.plan)
     at_edge = [name for name in TUNED if table[f"tuning/{name}"].facts["at_edge"]]
     said = [
-        "Setting 'document': features in raw units, equation (18); of the compared learners only "
+        "Setting 'paper': features in raw units, equation (18); of the compared learners only "
         "SE-PPO is normalised; every learner has the one default rate of its method.",
         "Setting 'fair': all learners see the same scaled features through the same hidden layers, "
         "with running normalisation of observations and rewards (but PPO-LR and plain PPO, whose "
@@ -27,9 +27,9 @@ def notes(table: Table) -> list[str]:
         f"from {len(size.factors)} candidates with {size.tuning_seeds} seeds of "
         f"{size.tuning:.0f} steps, on seeds and episodes that judge nothing. Variants of the "
         "modelling and the sweep of servers take these rates.",
-        f"The main trainings have {size.main:.0f} steps, where the article has 1e6 "
+        f"The main trainings have {size.main:.0f} steps, where the paper has 1e6 "
         "(`--steps 1e6` restores them); the sweep of servers has "
-        f"{size.sweep:.0f}, the pairs of rates {size.pairs:.0f}. Numbers the article does not "
+        f"{size.sweep:.0f}, the pairs of rates {size.pairs:.0f}. Numbers the paper does not "
         "give are our reading, see the page on the AIGC world.",
         f"Scores: 0 is the random policy, 1 the planner {REFERENCE}, on identical episodes. The "
         "random policy overloads servers and loses much, so small differences of scores are not "

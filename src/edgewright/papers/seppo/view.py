@@ -14,7 +14,7 @@ TOY = "toy"
 """Small enough that the optimum is known exactly."""
 
 REFERENCE = "rollout-12"
-SETTINGS = ("document", "fair")
+SETTINGS = ("paper", "fair")
 
 LEARNERS = (
     "se-ppo",
@@ -29,7 +29,7 @@ LEARNERS = (
     "ppo-fixed-weights",
 )
 """Of Figs 3 to 7, in both settings; the fair one has ``ppo-plain``, ``dqn-scaled`` and
-``se-ppo-steady`` (large batches, short advantages; not the article's) besides."""
+``se-ppo-steady`` (large batches, short advantages; not the paper's) besides."""
 
 
 def arm(name: str, setting: str, world: str = HEAVY) -> str:
@@ -52,9 +52,9 @@ class View:
     def key(self, name: str, world: str = HEAVY) -> str:
         """Return the key of a learner in this setting, or of a rule.
 
-        In the document's setting PPO is plain PPO; in the fair one they are two learners.
+        In the paper's setting PPO is plain PPO; in the fair one they are two learners.
         """
-        if name == "ppo-plain" and self.setting == "document":
+        if name == "ppo-plain" and self.setting == "paper":
             name = "ppo"
         learned = arm(name, self.setting, world)
         return learned if learned in self.table.results else rule(name, world)

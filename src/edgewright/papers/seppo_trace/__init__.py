@@ -22,7 +22,7 @@ STUDY = Study(
     title="SE-PPO on recorded inputs: who generalises",
     source=(
         "Learners of the SE-PPO study trained on synthetic, calibrated and recorded inputs, judged "
-        "on held-out recordings. The article has no such experiment; the expectations are ours."
+        "on held-out recordings. The paper has no such experiment; the expectations are ours."
     ),
     full=Plan(quick=False, seeds=10, steps=3e5),
     quick=Plan(quick=True, seeds=2, steps=4e4),

@@ -1,6 +1,6 @@
 """The numbers, inputs, state and metrics of the AIGC offloading world.
 
-Sources: (S) the SE-PPO article's parameter table; (R) our reading where it is silent, each argued
+Sources: (S) the SE-PPO paper's parameter table; (R) our reading where it is silent, each argued
 in ``docs/concepts/aigc.md``. Axes: ``M`` devices, ``N`` servers, ``k`` servers in reach of a device
 (all of them, unless the world says otherwise), ``K`` quality levels, 3 modes.
 """

@@ -22,7 +22,7 @@ class AigcStructure:
         alone: every device has the servers, with the load of outsiders, for itself: what training
             alone takes for the world. Others' work neither waits nor is waited for.
         reading: ``ours`` charges device and server energy, joules per cycle, continuous backlogs;
-            ``paper`` takes the article's equations (2), (7), (14), (16) to the letter: slots of
+            ``paper`` takes the paper's equations (2), (7), (14), (16) to the letter: slots of
             waiting, cubic server energy, transmission for free, and weights that save energy while
             the load is low.
         obs: ``full``, ``device`` (the same and the device's own numbers, for fleets of different

@@ -2,7 +2,7 @@
 
 In every slot each device has one task (input size, work, user mode) and chooses a location (itself
 or one of ``N`` servers) and one of ``K`` quality levels. Backlogs, battery and the load of others
-follow. Equations are those of the SE-PPO article; readings are in ``docs/concepts/aigc.md``.
+follow. Equations are those of the SE-PPO paper; readings are in ``docs/concepts/aigc.md``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class AigcWorld(AigcStructure):
     """
 
     def inputs(self, params: AigcParams) -> Composite:
-        """Return the article's synthetic inputs, with compound Poisson load from other users."""
+        """Return the paper's synthetic inputs, with compound Poisson load from other users."""
         each, every = (self.devices,), (self.servers,)
         return Composite(
             into=AigcInputs,

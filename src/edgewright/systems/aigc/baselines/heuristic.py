@@ -1,4 +1,4 @@
-"""The article's AIGC heuristic, as it is described and in a fair version."""
+"""The paper's AIGC heuristic, as it is described and in a fair version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AigcHeuristic:
     """Quality from the user's mode, then the best location for it.
 
     Preview asks for the lowest level, balanced for the middle one, best for the highest. As the
-    article describes it, the location is the best one *with empty queues*: backlog is ignored and
+    paper describes it, the location is the best one *with empty queues*: backlog is ignored and
     delay grows. The ``fair`` version knows the queues, compares the device with the least loaded
     server, and lowers the quality by one level when the charge is below 30 %.
     """
