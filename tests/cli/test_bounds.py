@@ -21,7 +21,7 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
     done = CliRunner(catch_exceptions=False).invoke(command, arguments)
     found = json.loads(done.stdout)
     assert found == json.loads((tmp_path / "b/result.json").read_text())
-    (row,) = found["brackets"]
+    (row,) = found["scenarios"]
     assert {entry["kind"] for entry in row["entries"]} == set(KINDS)
     assert all(e["low"] <= e["mean"] <= e["high"] for e in row["entries"])
     below = [e["mean"] for e in row["entries"] if e["kind"] != "bound"]
@@ -33,10 +33,10 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("binary-easy", "brackets are for the AIGC world"), ("aigc-trace", "give --data FOLDER")],
+    [("binary-easy", "bounds are for the AIGC system"), ("aigc-trace", "give --data FOLDER")],
 )
-def test_what_cannot_be_bracketed_is_refused_before_the_work(name, said, monkeypatch):
+def test_a_scenario_without_bounds_is_refused_before_the_work(name, said, monkeypatch):
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
-    monkeypatch.setattr("edgewright.papers.bounds.bracket", None)
+    monkeypatch.setattr("edgewright.papers.bounds.scenario_bounds", None)
     with pytest.raises(InputError, match=said):
         CliRunner(catch_exceptions=False).invoke(command, ["aigc-toy", name])

@@ -155,8 +155,3 @@ def test_the_command_prints_one_object_and_writes_its_pages(whole, tiny, monkeyp
     assert "![One dot.](figures/tiny-one.svg)" in page
     shown = CliRunner().invoke(command, options, catch_exceptions=False)
     assert "not reproduced" in shown.stdout
-
-
-def test_an_unknown_study_offers_the_nearest():
-    with pytest.raises(InputError, match="did you mean 'seppo'"):
-        papers.study_named("sepo")

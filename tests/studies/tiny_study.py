@@ -13,7 +13,13 @@ from edgewright.reporting.figures import comparison
 from edgewright.reporting.plot_data import Row
 from edgewright.studies.claim import Claim, Measured
 from edgewright.studies.job import FunctionJob, JobContext, JobResult, Plan
-from edgewright.studies.jobs import HyperparameterSelection, Rule, TrainingJob, TransferJob
+from edgewright.studies.jobs import (
+    BoundJob,
+    HyperparameterSelection,
+    Rule,
+    TrainingJob,
+    TransferJob,
+)
 from edgewright.studies.setup import Setup
 from edgewright.studies.study import Study
 
@@ -69,7 +75,7 @@ def jobs(plan: Plan) -> list:
         TrainingJob("b", setup, "se-ppo", plan.steps, plan.seeds, "two", rates_from="choice"),
         TransferJob("a-elsewhere", "a", Setup("aigc-calibrated", SMALL)),
         Rule("random", setup, "random"),
-        Rule("bound", setup, "bound"),
+        BoundJob("bound", setup),
         FunctionJob("sum", add, {"a": 1, "b": 2}),
     ]
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import joint_bootstrap
 from edgewright.papers import register_study
-from edgewright.studies.jobs import Rule, TrainingJob
+from edgewright.studies.jobs import BoundJob, Rule, TrainingJob
 from edgewright.studies.setup import Setup
 from edgewright.studies.claim import Claim, Measured
 from edgewright.studies.job import FunctionJob, JobResult, Plan
@@ -38,7 +38,7 @@ def jobs(plan):
     setup = Setup("sensor-small", SMALL)
     return [
         TrainingJob("se-ppo", setup, "se-ppo", plan.steps, plan.seeds, "one"),
-        Rule("bound", setup, "bound"),
+        BoundJob("bound", setup),
         FunctionJob("sum", total, {"a": 1, "b": 2}),
     ]
 

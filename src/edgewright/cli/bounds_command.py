@@ -38,28 +38,29 @@ def command(
     count = whole(episodes, "--episodes", 2)
     from edgewright.cli.terminal import counting_bar, print_table
     from edgewright.core.compilation import keep_compilations
-    from edgewright.papers.bounds import ENTRIES, PRESETS, bracket, bracketed, summary
-    from edgewright.papers.bounds_figure import bracket_figure
+    from edgewright.evaluation.bounds import summary
+    from edgewright.papers.bounds import ENTRIES, PRESETS, load_bounded, scenario_bounds
+    from edgewright.reporting.bounds_figure import bounds_figure
     from edgewright.reporting.style import save
     from edgewright.training.store import write_json
 
     keep_compilations()
     names = scenarios or PRESETS
-    chosen = [bracketed(name, data) for name in names]  # refuses before minutes of work
+    chosen = [load_bounded(name, data) for name in names]  # refuses before minutes of work
     if out:
         Path(out).mkdir(parents=True, exist_ok=True)
     rows = []
     with counting_bar("bounds", len(names) * ENTRIES) as on_progress:
         for scenario, problem in chosen:
-            rows.append(bracket(scenario, problem, episodes=count, on_progress=on_progress))
+            rows.append(scenario_bounds(scenario, problem, episodes=count, on_progress=on_progress))
             if out:  # after each scenario, so that what is done is not lost
-                save(bracket_figure(rows), Path(out), "bounds")
+                save(bounds_figure(rows), Path(out), "bounds")
                 write_json(Path(out) / "result.json", summary(rows))
     result = summary(rows)
     if as_json:
         print_json(result)
         return
-    for row in result["brackets"]:
+    for row in result["scenarios"]:
         title = f"{row['scenario']}: from {row['reached']:.4f} to {row['limit']:.4f}"
         print_table(title, COLUMNS, row["entries"])
     if out:

@@ -1,9 +1,14 @@
-"""Studies by name, one folder each; a study is imported when it is asked for."""
+"""Find studies by name. Each folder below this one holds a study as ``STUDY``.
+
+The name of a study is the path of its folder: ``seppo/trace`` is ``seppo-trace``. A study is
+imported when it is asked for.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.studies.study import Study
@@ -45,10 +50,16 @@ def study_named(name: str) -> Study:
     return importlib.import_module(folders[name]).STUDY
 
 
-def _folders() -> dict[str, str]:
-    """Return the module of every shipped study by its name: the folders of this package."""
-    found = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
-    return {name.replace("_", "-"): f"{__name__}.{name}" for name in found}
+def _folders(path: Iterable[str] = __path__, prefix: str = "") -> dict[str, str]:
+    """Return the module of every shipped study by its name, without importing any."""
+    modules: dict[str, str] = {}
+    for module in sorted(pkgutil.iter_modules(path), key=lambda module: module.name):
+        if module.ispkg:
+            name = f"{prefix}{module.name}"
+            modules[name.replace("_", "-").replace(".", "-")] = f"{__name__}.{name}"
+            inner = [f"{parent}/{module.name}" for parent in path]
+            modules |= _folders(inner, f"{name}.")
+    return modules
 
 
 __all__ = ["register_study", "study_named", "study_names"]

@@ -1,20 +1,19 @@
-"""Brackets: what is reached and what cannot be passed, on identical inputs.
+"""Bound the optimum of AIGC scenarios from both sides, on identical inputs.
 
-For a scenario of the AIGC world, feasible policies and plans made in hindsight bound the optimum
-from below, relaxations from above; the optimum with perfect information lies between.
+Feasible policies and plans made in hindsight bound the optimum with perfect information from below,
+relaxations bound it from above.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.evaluation import statistics
+from edgewright.evaluation.bounds import Entry, Kind, ScenarioBounds, entry
 from edgewright.loops.evaluate import summarise
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
@@ -23,74 +22,43 @@ from edgewright.specs.schema import Scenario
 from edgewright.systems.aigc.baselines import fluid, no_self_congestion
 from edgewright.systems.aigc.baselines.rollout import MAX_DEVICES
 from edgewright.systems.aigc.optimum import solvable
-from edgewright.training import store
 from edgewright.training.runs import evaluation_inputs
 
-Kind = Literal["feasible", "hindsight", "exact", "bound"]
-
 FEASIBLE = ("greedy", "battery-price", "shadow-price", "rollout-12")
-"""Policies that know nothing of the future of the episodes they play."""
+"""Policies that do not know the future of the episodes."""
 
 HINDSIGHT = ("clairvoyant-12", "beam-64")
-"""Plans made with the whole episode known: they can be played, but not by anybody who must wait."""
+"""Plans made with the inputs of the whole episode; a real device does not know them in time."""
 
 BOUNDS: dict[str, Callable[..., Any]] = {
     "no congestion, no battery": lambda *known: no_self_congestion(*known, battery=False),
     "no congestion": no_self_congestion,
     "fluid": fluid,
 }
-"""What nobody can pass, loosest first."""
+"""Upper bounds, loosest first."""
 
 PRESETS = ("aigc-light", "aigc-heavy", "aigc-lowpower", "aigc-scaling", "aigc-trace", "aigc-toy")
-"""The scenarios of one device that ``edgewright bounds`` draws when none is named."""
+"""Scenarios of one device that ``edgewright bounds`` draws by default."""
 
 ENTRIES = len(FEASIBLE) + len(HINDSIGHT) + len(BOUNDS)
-"""How many a scenario of one device has, unless its optimum is known as well."""
+"""Number of entries of a scenario of one device whose exact optimum is not known."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One policy, plan or bound: its mean over episodes with a 95 % interval."""
-
-    name: str
-    kind: Kind
-    values: np.ndarray  # [E]
-    mean: float
-    low: float
-    high: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Bracket:
-    """All entries of one scenario, and the two that are nearest to the optimum."""
-
-    label: str
-    entries: dict[str, Entry]
-
-    @property
-    def reached(self) -> float:
-        """Return the most that any policy or plan earns on average."""
-        return max(e.mean for e in self.entries.values() if e.kind != "bound")
-
-    @property
-    def limit(self) -> float:
-        """Return the least of the bounds on average."""
-        return min(e.mean for e in self.entries.values() if e.kind == "bound")
-
-
-def brackets(
+def measure_bounds(
     problem: Problem,
     inputs: Any,
     post_termination_reward: float,
     policies: Sequence[str] | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> dict[str, Entry]:
-    """Return what is reached and what bounds it, by name, all on the same ``inputs``.
+    """Return the entries of policies, plans and bounds by name, all on the same ``inputs``.
 
     Args:
+        problem: a built AIGC scenario.
         inputs: leaves ``[T + 1, E, ...]``.
-        policies: names; left out, those of :data:`FEASIBLE` and :data:`HINDSIGHT` that can plan
-            for so many devices, and the exact optimum where it can be found.
+        post_termination_reward: reward of every slot after the early end of an episode.
+        policies: names; by default those of :data:`FEASIBLE` and :data:`HINDSIGHT` that can plan
+            for so many devices, and the exact optimum if the scenario can be solved.
         on_progress: called with each name before its episodes run.
     """
     if policies is None:
@@ -102,7 +70,7 @@ def brackets(
             for name in (*FEASIBLE, *exact, *HINDSIGHT)
             if devices <= most.get(name.split("-")[0], devices)
         ]
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for name in policies:
         if on_progress:
             on_progress(name)
@@ -113,7 +81,7 @@ def brackets(
             "beam": "hindsight",
             "optimum": "exact",
         }
-        found[name] = _entry(name, kinds.get(name.split("-")[0], "feasible"), values)
+        entries[name] = entry(name, kinds.get(name.split("-")[0], "feasible"), values)
     for name, bound in BOUNDS.items():
         if on_progress:
             on_progress(name)
@@ -121,78 +89,37 @@ def brackets(
             values = bound(problem.world, problem.params, inputs, post_termination_reward)
         except InputError:  # no bound holds in this world
             continue
-        found[name] = _entry(name, "bound", values)
-    return found
+        entries[name] = entry(name, "bound", values)
+    return entries
 
 
-def bracketed(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Problem]:
-    """Return a scenario that can be bracketed, built.
+def load_bounded(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Problem]:
+    """Return an AIGC scenario and its problem.
 
     Args:
-        name: of a shipped scenario, or a file.
-        data: folder of recordings, where the scenario is driven by them.
+        name: name of a preset, or a file.
+        data: folder of recordings, if the scenario needs them.
 
     Raises:
-        InputError: there is none of that name, it is not one of the AIGC world, or its recordings
-            are missing.
+        InputError: the scenario is unknown or of another system, or its recordings are missing.
     """
     scenario = load(name)
     if scenario.world.kind != "aigc":
-        message = f"brackets are for the AIGC world, and this is '{scenario.world.kind}'"
+        message = f"bounds are for the AIGC system, and this scenario is of '{scenario.world.kind}'"
         raise InputError(message, where=name, hint="use edgewright compare")
     return scenario, build(scenario, data)
 
 
-def bracket(
+def scenario_bounds(
     scenario: Scenario[Any, Any, Any],
     problem: Problem,
     *,
     episodes: int | None = None,
     on_progress: Callable[[str], None] | None = None,
-) -> Bracket:
-    """Return the bracket of a scenario on its own evaluation episodes: what a figure draws."""
+) -> ScenarioBounds:
+    """Return the bounds of a scenario on its own evaluation episodes."""
     inputs = evaluation_inputs(scenario, problem, episodes)
-    missed = scenario.evaluation.post_termination_reward
-    return Bracket(scenario.name, brackets(problem, inputs, missed, on_progress=on_progress))
-
-
-def summary(rows: Sequence[Bracket]) -> dict[str, Any]:
-    """Return what ``result.json`` of ``edgewright bounds`` holds."""
-
-    def entry(one: Entry) -> dict[str, Any]:
-        numbers = {"mean": one.mean, "low": one.low, "high": one.high}
-        return {"name": one.name, "kind": one.kind, "episodes": one.values.size, **numbers}
-
-    return {
-        "schema": store.SCHEMA,
-        "brackets": [
-            {
-                "scenario": row.label,
-                "reached": row.reached,
-                "limit": row.limit,
-                "entries": [entry(one) for one in row.entries.values()],
-            }
-            for row in rows
-        ],
-    }
-
-
-def _entry(name: str, kind: Kind, values: Any) -> Entry:
-    values = np.asarray(values)
-    interval = statistics.mean_interval(values)
-    return Entry(name, kind, values, interval.estimate, interval.low, interval.high)
-
-
-__all__ = [
-    "BOUNDS",
-    "ENTRIES",
-    "FEASIBLE",
-    "HINDSIGHT",
-    "PRESETS",
-    "Bracket",
-    "Entry",
-    "bracket",
-    "bracketed",
-    "brackets",
-    "summary",
-]
+    reward = scenario.evaluation.post_termination_reward
+    return ScenarioBounds(
+        scenario.name, measure_bounds(problem, inputs, reward, on_progress=on_progress)
+    )

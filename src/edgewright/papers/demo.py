@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from edgewright.evaluation.compare import Comparison, compare, table
-from edgewright.papers import behaviour
 from edgewright.reporting import figures, html
 from edgewright.reporting.comparison_page import (
     REWARD,
@@ -24,6 +23,7 @@ from edgewright.reporting.comparison_page import (
 )
 from edgewright.reporting.style import save, to_svg
 from edgewright.scenarios.load import load, resolved
+from edgewright.systems.aigc import behaviour
 from edgewright.systems.aigc.schema import AigcScenario as Scenario
 from edgewright.training import store
 from edgewright.training.runs import Request, train

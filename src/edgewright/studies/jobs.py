@@ -1,8 +1,9 @@
-"""The jobs that most studies share: training, rules, transfer and selection of settings."""
+"""The jobs that most studies share: training, rules, bounds, transfer, selection of settings."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from edgewright.core.errors import InputError
 from edgewright.evaluation.compare import seeds_of
 from edgewright.scenarios.build import Problem, build, fingerprint
 from edgewright.scenarios.policies import baseline
-from edgewright.specs.schema import Scenario
-from edgewright.studies.job import JobContext, JobResult
+from edgewright.studies.job import JobContext, JobResult, qualified_name
 from edgewright.studies.setup import Setup
 from edgewright.systems.registry import system_of
 from edgewright.training import store
@@ -107,7 +107,7 @@ def learning_curves(folder: Path, seeds: range) -> dict[str, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """Measure a policy that needs no training, or the upper bound if ``policy`` is ``"bound"``."""
+    """Measure a policy that needs no training."""
 
     key: str
     setup: Setup
@@ -127,24 +127,60 @@ class Rule:
         return {"policy": self.policy, **self.setup.config(), "recordings": recordings}
 
     def run(self, context: JobContext) -> JobResult:
-        """Run the evaluation episodes, or compute the bound."""
+        """Run the evaluation episodes."""
         scenario = self.setup.load()
         problem = build(scenario, context.data)
         labels = {"scenario": self.setup.scenario, "setting": "", "policy": self.policy}
-        if self.policy == "bound":
-            return JobResult({"episodes/reward": _bound(scenario, problem)}, {"labels": labels})
         policy_entry = baseline(self.policy, problem)
         return JobResult(
             self.setup.measure([policy_entry], scenario, context.data), {"labels": labels}
         )
 
 
-def _bound(scenario: Scenario, problem: Problem) -> np.ndarray:
-    bound = system_of(problem.kind).bound
-    if bound is None:
-        raise InputError(f"the system '{problem.kind}' states no bound", where="bound")
-    inputs = evaluation_inputs(scenario, problem)
-    return np.asarray(bound(problem, inputs, scenario.evaluation.post_termination_reward))[None]
+@dataclasses.dataclass(frozen=True)
+class BoundJob:
+    """Compute an upper bound of the reward in the evaluation episodes.
+
+    Attributes:
+        bound: function of problem, inputs and post-termination reward that returns the bound of
+            every episode, ``[episodes]``; None for the bound of the system.
+        name: name of the bound in the table.
+    """
+
+    key: str
+    setup: Setup
+    bound: Callable[[Problem, Any, float], Any] | None = None
+    name: str = "bound"
+    cost: float = 1e5
+    recordings: str | None = None
+    needs: tuple[str, ...] = ()
+
+    @property
+    def program(self) -> str:
+        """The name of the bound."""
+        return self.name
+
+    def config(self) -> dict[str, Any]:
+        """Return the scenario and the name of the function."""
+        recordings = fingerprint(self.setup.load(), self.recordings)
+        function = qualified_name(self.bound) if self.bound else None
+        return {"bound": function, **self.setup.config(), "recordings": recordings}
+
+    def run(self, context: JobContext) -> JobResult:
+        """Compute the bound.
+
+        Raises:
+            InputError: no function is given, and the system states no bound.
+        """
+        scenario = self.setup.load()
+        problem = build(scenario, context.data)
+        bound = self.bound or system_of(problem.kind).bound
+        if bound is None:
+            raise InputError(f"the system '{problem.kind}' states no bound", where=self.key)
+        inputs = evaluation_inputs(scenario, problem)
+        values = bound(problem, inputs, scenario.evaluation.post_termination_reward)
+        labels = {"scenario": self.setup.scenario, "setting": "", "policy": self.name}
+        return JobResult({"episodes/reward": np.asarray(values)[None]}, {"labels": labels})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What brackets the optimum from both sides: exact where it can be, ordered everywhere."""
+"""Bounds of the optimum from both sides: exact if it is known, ordered everywhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scipy.optimize import linprog
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, record
 from edgewright.loops.evaluate import full_information, run_episodes_each, summarise
-from edgewright.papers.bounds import brackets
+from edgewright.papers.bounds import measure_bounds
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
@@ -246,7 +246,7 @@ def test_random_greedy_rollout_clairvoyant_bound() -> None:
     problem = build(scenario)
     inputs = evaluation_inputs(scenario, problem, 12)
     names = ["random", "greedy", "rollout-12", "clairvoyant-12", "beam-32"]
-    found = brackets(problem, inputs, MISSED, names)
+    found = measure_bounds(problem, inputs, MISSED, names)
     order = [*names, "fluid", "no congestion", "no congestion, no battery"]
     means = [found[name].mean for name in order]
     assert means == sorted(means), dict(zip(order, means, strict=True))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from edgewright.papers.fluid import fluid_job
 from edgewright.studies.job import Job, Plan
-from edgewright.studies.jobs import Rule, TrainingJob, TransferJob
+from edgewright.studies.jobs import BoundJob, Rule, TrainingJob, TransferJob
 from edgewright.studies.setup import Setup
+from edgewright.systems.aigc.system import fluid_bound
 
 TRAINED = {
     "se-ppo-alone": "trained alone, deployed together",
@@ -40,5 +40,5 @@ def fleet_jobs(plan: Plan, setup: Setup, rules: tuple[str, ...]) -> list[Job]:
     made.append(TransferJob(PROMISED, "fleet/se-ppo-alone", apart, "alone"))
     cost = {PLANNER: 2e6}
     made += [Rule(f"fleet/{name}", setup, name, cost.get(name, 1e5)) for name in rules]
-    made.append(Rule("fleet/bound", setup, "bound"))
-    return [*made, fluid_job("fleet/fluid", setup)]
+    made.append(BoundJob("fleet/bound", setup))
+    return [*made, BoundJob("fleet/fluid", setup, fluid_bound, "fluid")]

@@ -8,10 +8,10 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap
 from edgewright.evaluation.statistics import Interval
-from edgewright.papers.behaviour import MODES
 from edgewright.papers.seppo.probes import LIFE_SLOTS
 from edgewright.papers.seppo.view import View
 from edgewright.studies.claim import Measured, measured
+from edgewright.systems.aigc.behaviour import MODES
 
 LEVELS = ("low", "medium", "high")
 KINDS = [f"{place}_{level}" for place in ("local", "offload") for level in range(3)]

@@ -9,7 +9,6 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import joint_bootstrap, joint_mean
 from edgewright.evaluation.statistics import Interval
-from edgewright.papers.behaviour import CHARGE_BINS, MODES, categories
 from edgewright.papers.seppo.behaviours import KINDS
 from edgewright.papers.seppo.curves import curves_of
 from edgewright.papers.seppo.jobs import COMPARED, PAIRS
@@ -18,6 +17,7 @@ from edgewright.reporting import figures
 from edgewright.reporting.panels import Sweep, curve_grid, dot_grid, sweep_grid
 from edgewright.reporting.plot_data import Curve, Line, Row
 from edgewright.studies.table import Table
+from edgewright.systems.aigc.behaviour import CHARGE_BINS, MODES, categories
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from edgewright.papers.fluid import fluid_job
 from edgewright.papers.seppo.probes import behaviour, lifetime, speed
 from edgewright.papers.seppo.view import (
     HEAVY,
@@ -19,8 +18,15 @@ from edgewright.papers.seppo.view import (
 from edgewright.scenarios.build import build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.studies.job import Job, Plan
-from edgewright.studies.jobs import HyperparameterSelection, Rule, TrainingJob, TransferJob
+from edgewright.studies.jobs import (
+    BoundJob,
+    HyperparameterSelection,
+    Rule,
+    TrainingJob,
+    TransferJob,
+)
 from edgewright.studies.setup import Setup, episodes
+from edgewright.systems.aigc.system import fluid_bound
 
 COMPARED = ("se-ppo", "ppo", "a2c", "dqn")
 """Learners of Figs 5 to 9."""
@@ -212,14 +218,17 @@ def rules(size: Size) -> list[Job]:
     add(("random", "greedy", "greedy-nominal", "shadow-price", "heuristic", "heuristic-fair"),
         HEAVY, behaviour, lifetime)  # fmt: skip
     add((REFERENCE,), HEAVY, behaviour, cost=3e5)
-    add(("bound",), HEAVY)
     add(("shadow-price",), "light", episodes)
-    add(("random", "greedy", REFERENCE, "optimum", "bound"), TOY, episodes)
-    made += [fluid_job(rule("fluid", w), Setup(*scenario_of(w, size))) for w in (HEAVY, "light")]
-    for world in ("light", *(f"servers-{count}" for count in size.servers)):
+    add(("random", "greedy", REFERENCE, "optimum"), TOY, episodes)
+    others = ("light", *(f"servers-{count}" for count in size.servers))
+    for world in others:
         add(("random", "greedy", "heuristic"), world, episodes)
         add((REFERENCE,), world, episodes, cost=4e5)
-        add(("bound",), world)
+    for world in (HEAVY, TOY, *others):
+        made.append(BoundJob(rule("bound", world), Setup(*scenario_of(world, size))))
+    for world in (HEAVY, "light"):
+        setup = Setup(*scenario_of(world, size))
+        made.append(BoundJob(rule("fluid", world), setup, fluid_bound, "fluid"))
     return made
 
 

@@ -14,11 +14,11 @@ from edgewright.core.protocols import Stream
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Box, Discrete
 from edgewright.loops.evaluate import EpisodeBatch, episode_inputs, play
-from edgewright.papers.behaviour import CHARGE_BINS, MODES
 from edgewright.scenarios.build import build
 from edgewright.specs.schema import Scenario
 from edgewright.studies.setup import episode_metrics, run_evaluation
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld
+from edgewright.systems.aigc.behaviour import CHARGE_BINS, MODES
 from edgewright.systems.system import PolicyEntry
 
 LIFE_SLOTS = 6000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.core.records import Array
-from edgewright.systems.aigc.baselines import no_self_congestion
+from edgewright.systems.aigc.baselines import fluid, no_self_congestion
 from edgewright.systems.aigc.build import RANGES, build, game
 from edgewright.systems.aigc.policies import BASELINE_NAMES, policy, policy_names
 from edgewright.systems.aigc.schema import AigcScenario, inconsistencies
@@ -15,6 +15,11 @@ from edgewright.systems.system import Metric, Problem, System
 def bound(problem: Problem, inputs: Any, post_termination_reward: float) -> Array:
     """Return the no-self-congestion bound with the battery priced, ``[E]``."""
     return no_self_congestion(problem.world, problem.params, inputs, post_termination_reward)
+
+
+def fluid_bound(problem: Problem, inputs: Any, post_termination_reward: float) -> Array:
+    """Return the fluid bound, ``[E]``; it is never above :func:`bound`."""
+    return fluid(problem.world, problem.params, inputs, post_termination_reward)
 
 
 SYSTEM = System(

@@ -8,7 +8,7 @@ from typing import Any
 from edgewright.papers.seppo.jobs import COMPARED, Size, in_setting, size_of, tuning
 from edgewright.papers.seppo.view import REFERENCE, SETTINGS, arm, rule
 from edgewright.studies.job import Job, Plan
-from edgewright.studies.jobs import Rule, TrainingJob, TransferJob
+from edgewright.studies.jobs import BoundJob, Rule, TrainingJob, TransferJob
 from edgewright.studies.setup import Setup, episodes
 
 SOURCES = {"synthetic": "aigc-heavy", "calibrated": "aigc-calibrated", "recorded": "aigc-trace"}
@@ -30,7 +30,7 @@ ALONE: dict[str, dict[str, Any]] = {
 """Where policies are judged besides: one input recorded, as in ``aigc-trace``, others synthetic."""
 
 JUDGED = ("synthetic", "recorded")
-RULES = ("random", "greedy", "heuristic-fair", REFERENCE, "bound")
+RULES = ("random", "greedy", "heuristic-fair", REFERENCE)
 
 
 def from_source(name: str, source: str) -> str:
@@ -57,6 +57,7 @@ def jobs(plan: Plan) -> list[Job]:
         made += [
             Rule(rule(name, world), setup, name, cost.get(name, 1e5), plan.data) for name in RULES
         ]
+        made.append(BoundJob(rule("bound", world), setup, recordings=plan.data))
     return made
 
 

@@ -1,4 +1,4 @@
-"""The figure of brackets: what each scenario reaches from below, and its bounds from above."""
+"""Draw what policies reach in each scenario, and the bounds above them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgewright.papers.bounds import Bracket, Entry
+from edgewright.evaluation.bounds import Entry, ScenarioBounds
 from edgewright.reporting.style import (
     BLACK,
     BLUE,
@@ -30,8 +30,8 @@ COLOURS = {"feasible": BLUE, "hindsight": GREEN, "exact": ORANGE, "bound": BLACK
 BOUND_MARKERS = ("|", "4", "3", "x")
 
 
-def bracket_figure(
-    rows: Sequence[Bracket], *, xlabel: str = "mean reward per slot and device (no unit)"
+def bounds_figure(
+    rows: Sequence[ScenarioBounds], *, xlabel: str = "mean reward per slot and device (no unit)"
 ) -> Figure:
     """Draw one line per scenario, top down, with the gap between reached and bound shaded.
 
@@ -39,8 +39,8 @@ def bracket_figure(
     with a marker of its own. The number at the right is the width of the gap.
 
     Args:
-        rows: at least one; what ``papers.bounds.bracket`` returns.
-        xlabel: with unit.
+        rows: bounds of at least one scenario.
+        xlabel: quantity and unit.
     """
     some(rows, "rows")
     markers = _markers(rows)
@@ -61,7 +61,7 @@ def bracket_figure(
                 va="center",
                 fontsize=SMALL,
             )
-        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.set_yticks(range(len(rows)), [row.scenario for row in rows])
         axes.tick_params(axis="y", length=0, labelsize=8)
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=xlabel)
         axes.margins(x=0.03)
@@ -80,7 +80,7 @@ def bracket_figure(
     return figure
 
 
-def _markers(rows: Sequence[Bracket]) -> dict[tuple[str, str], str]:
+def _markers(rows: Sequence[ScenarioBounds]) -> dict[tuple[str, str], str]:
     """Return the marker of every (kind, name), in the order of the legend."""
     names = list(dict.fromkeys((e.kind, e.name) for row in rows for e in row.entries.values()))
     markers: dict[tuple[str, str], str] = {}
@@ -107,10 +107,10 @@ def _draw_entry(axes: Axes, y: int, entry: Entry, marker: str) -> None:
     )
 
 
-def _digits(rows: Sequence[Bracket]) -> int:
+def _digits(rows: Sequence[ScenarioBounds]) -> int:
     """Return how many decimals tell the two ends of every gap apart."""
     least = min(max(row.limit - row.reached, 1e-6) for row in rows)
     return int(np.clip(1 - np.floor(np.log10(least)), 2, 4))
 
 
-__all__ = ["bracket_figure"]
+__all__ = ["bounds_figure"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from edgewright.papers.seppo.claims import MEASURES
+from edgewright.papers.seppo.trace.jobs import jobs
+from edgewright.papers.seppo.trace.page import drawings, generalises, notes, sections
 from edgewright.papers.seppo.view import SETTINGS, View
-from edgewright.papers.seppo_trace.jobs import jobs
-from edgewright.papers.seppo_trace.page import drawings, generalises, notes, sections
 from edgewright.studies.claim import Claim
 from edgewright.studies.claims_file import claims_in
 from edgewright.studies.job import Plan

@@ -9,8 +9,7 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap
 from edgewright.papers.seppo.figures import TITLES, score_interval
-from edgewright.papers.seppo.view import REFERENCE, SETTINGS, View, score_of
-from edgewright.papers.seppo_trace.jobs import (
+from edgewright.papers.seppo.trace.jobs import (
     ALONE,
     COMPARED,
     JUDGED,
@@ -18,6 +17,7 @@ from edgewright.papers.seppo_trace.jobs import (
     from_source,
     sizes,
 )
+from edgewright.papers.seppo.view import REFERENCE, SETTINGS, View, score_of
 from edgewright.reporting import html
 from edgewright.reporting.panels import dot_grid
 from edgewright.reporting.plot_data import Row
