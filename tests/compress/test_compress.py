@@ -15,8 +15,7 @@ from edgewright.compress.distil import fit, smaller
 from edgewright.compress.prune import prune, sparsify
 from edgewright.compress.stages import parse_stages
 from edgewright.core.errors import InputError
-from edgewright.deploy.compression import check_kept
-from edgewright.deploy.kept import judged
+from edgewright.deploy.compression import check_score_ratio, score_ratio
 from edgewright.deploy.pareto import pareto
 from edgewright.export.heads import CategoricalHead
 from edgewright.export.layers import Dense, Dueling, Tanh, run
@@ -216,6 +215,6 @@ def test_the_figure_draws_what_the_gate_asks():
     assert points == [1.0, 0.7, 0.6]
     assert "priced proposals" in left.get_ylabel()
     for at, one in zip(points, rows, strict=True):
-        assert check_kept([one], 0.0)["score_ratio"] == judged(one)["estimate"] == at
+        assert check_score_ratio([one], 0.0)["score_ratio"] == score_ratio(one)["estimate"] == at
     plain = pareto([row("parent", 1.0), row("int8", 0.9)]).axes[0]
-    assert plain.get_ylabel() == "score kept (parent = 1)"
+    assert plain.get_ylabel() == "score ratio (parent = 1)"

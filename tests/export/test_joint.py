@@ -212,7 +212,7 @@ def test_a_joint_policy_is_pruned_and_quantised_like_any_other(made):
         assert row["score_ratio_priced_low"] <= row["score_ratio_priced"]
     assert (parent["score_ratio"], parent["score_ratio_priced"]) == (1.0, 1.0)
     kept_low = min(small["score_ratio_low"], small["score_ratio_priced_low"])
-    assert compression.check_kept(done.rows, kept_low)["passed"]
-    assert not compression.check_kept(done.rows, kept_low + 1e-6)["passed"]
+    assert compression.check_score_ratio(done.rows, kept_low)["passed"]
+    assert not compression.check_score_ratio(done.rows, kept_low + 1e-6)["passed"]
     last = done.candidates[-1].bundle
     assert last.engine.many(seen_rows(last, 8))["proposals"].shape == (8, DEVICES, DEVICES)

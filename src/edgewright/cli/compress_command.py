@@ -18,8 +18,8 @@ COLUMNS = [
     ("p50_us", "p50\n[us]", ".1f"),
     ("p99_us", "p99\n[us]", ".1f"),
     ("batch_rows_per_s", "rows/s\nof 256", ",.0f"),
-    ("kept", "score kept", ""),
-    ("kept_priced", "score kept,\nproposals priced", ""),
+    ("ratio", "score ratio", ""),
+    ("ratio_priced", "score ratio,\nproposals priced", ""),
     ("agreement", "agree-\nment", ".3f"),
 ]
 
@@ -66,7 +66,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     with counting_bar(f"compress {bundle}", len(wanted) + 2) as on_progress:
         setting = compression.setting_of(parent, options["data"], count)
         done = compression.compress(parent, wanted, setting, seed=drawn, on_progress=on_progress)
-    gate = None if least is None else compression.check_kept(done.rows, least)
+    gate = None if least is None else compression.check_score_ratio(done.rows, least)
     passed = gate is None or gate["passed"]
     if passed:
         save(target, done.content)
@@ -86,7 +86,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     if as_json:
         print_json(result)
     else:
-        rows = [{**row, **_kept(row)} for row in done.rows]
+        rows = [{**row, **_ratio(row)} for row in done.rows]
         title = f"{parent.name}: {setting.episodes} identical episodes, 95 % intervals"
         print_table(title, [column for column in COLUMNS if column[0] in rows[0]], rows)
         for line in said:
@@ -95,7 +95,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
             click.echo(f"{target}, {target.stat().st_size:,} bytes")
     if gate is not None and not passed:
         raise CheckFailed(
-            f"the score kept is {gate['score_ratio']:.4f}, at least {gate['score_ratio_low']:.4f} "
+            f"the score ratio is {gate['score_ratio']:.4f}, at least {gate['score_ratio_low']:.4f} "
             f"with 95 % confidence, and {least:g} is asked for; nothing was written\n"
             "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
         )
@@ -114,11 +114,11 @@ def _share(text: str | None) -> float | None:
     return share
 
 
-def _kept(row: dict[str, float]) -> dict[str, str]:
+def _ratio(row: dict[str, float]) -> dict[str, str]:
     shown = {}
     for way in (way for way in ("", "_priced") if f"score_ratio{way}" in row):
         low, high = row[f"score_ratio{way}_low"], row[f"score_ratio{way}_high"]
-        shown[f"kept{way}"] = f"{row[f'score_ratio{way}']:.4f} [{low:.4f}, {high:.4f}]"
+        shown[f"ratio{way}"] = f"{row[f'score_ratio{way}']:.4f} [{low:.4f}, {high:.4f}]"
     return shown
 
 

@@ -1,4 +1,4 @@
-"""Compress a bundle and say what it cost: sizes, speed, score kept on identical episodes."""
+"""Compress a bundle and measure sizes, speed and score ratio on identical episodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from edgewright.bundle.bundle import POLICY
 from edgewright.compress import pipeline
 from edgewright.compress.stages import Stage
 from edgewright.core.errors import InputError
-from edgewright.deploy.kept import ANSWERED, PRICED, judged
 from edgewright.deploy.latency import measure_engines
 from edgewright.deploy.rollouts import watch
 from edgewright.evaluation.statistics import (
@@ -37,6 +36,10 @@ from edgewright.training.runs import evaluation_inputs
 
 EPSILONS = (0.0, 0.1, 0.3)
 """Shares of random actions while the parent is watched: a student must know states off its way."""
+
+ANSWERED, PRICED = "", "_priced"
+"""Endings of the columns of a score: the score of the answers of a bundle and, if it proposes
+several actions, that of the best of its proposals."""
 
 WAYS = {ANSWERED: lambda bundle: BundlePolicy(bundle=bundle), PRICED: whole_policy}
 """The policy that each way of scoring a bundle lets play."""
@@ -185,10 +188,10 @@ def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float
             continue
         rewards = [setting.rewards(policy(bundle)) for bundle in bundles]
         for row, reward in zip(result, rewards, strict=True):
-            kept = _score_ratio(reward, random, rewards[0], setting)
+            ratio = _score_ratio(reward, random, rewards[0], setting)
             change = paired_difference(reward, rewards[0])
             row[f"reward{ending}"] = float(np.mean(reward))
-            for name, interval in (("score_ratio", kept), ("reward_change", change)):
+            for name, interval in (("score_ratio", ratio), ("reward_change", change)):
                 row |= interval.columns(f"{name}{ending}")
     return result
 
@@ -247,19 +250,39 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
     return said
 
 
-def check_kept(rows: Sequence[dict[str, Any]], least: float) -> dict[str, Any]:
-    """Return what a gate on the score of the last candidate found.
+def score_ratio(row: dict[str, Any]) -> dict[str, float]:
+    """Return ``estimate``, ``low`` and ``high`` of the score ratio, by the lower of the scores.
 
-    It passes where the *lower end* of the 95 % interval reaches ``least``: what is shipped was
-    shown to keep that much, in each way in which it is scored.
+    Args:
+        row: a row of the table of a compression.
     """
-    kept = judged(rows[-1])
+    endings = [ending for ending in (ANSWERED, PRICED) if f"score_ratio{ending}" in row]
+    lowest = min(endings, key=lambda ending: row[f"score_ratio{ending}_low"])
+    ends = {name: row[f"score_ratio{lowest}_{name}"] for name in ("low", "high")}
+    return {"estimate": row[f"score_ratio{lowest}"], **ends}
+
+
+def check_score_ratio(rows: Sequence[dict[str, Any]], minimum: float) -> dict[str, Any]:
+    """Return whether the score ratio of the last candidate is at least ``minimum``.
+
+    The check passes if the *lower end* of the 95 % interval is at least ``minimum``, for each
+    score of the candidate.
+    """
+    ratio = score_ratio(rows[-1])
     return {
-        "min_score_ratio": least,
-        "score_ratio": kept["estimate"],
-        "score_ratio_low": kept["low"],
-        "passed": bool(kept["low"] >= least),
+        "min_score_ratio": minimum,
+        "score_ratio": ratio["estimate"],
+        "score_ratio_low": ratio["low"],
+        "passed": bool(ratio["low"] >= minimum),
     }
 
 
-__all__ = ["Compressed", "Setting", "check_kept", "compress", "setting_of", "verdicts"]
+__all__ = [
+    "Compressed",
+    "Setting",
+    "check_score_ratio",
+    "compress",
+    "score_ratio",
+    "setting_of",
+    "verdicts",
+]

@@ -1,4 +1,4 @@
-"""The Pareto figure of a compression: what is kept against what it weighs and how long it takes."""
+"""Draw the Pareto figure of a compression: score ratio against size and time of a decision."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgewright.deploy.kept import PRICED, judged
+from edgewright.deploy.compression import PRICED, score_ratio
 from edgewright.reporting.style import (
     BLUE,
     GREY,
@@ -39,10 +39,9 @@ def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
 
 
 def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Draw score kept, with 95 % intervals, against bytes and against the time of one decision.
+    """Draw the score ratio, with 95 % intervals, against bytes and the time of one decision.
 
-    Where a policy is scored in two ways, the one that kept less is drawn: that is what the gate of
-    ``compress`` asks.
+    If a policy has two scores, the figure shows the lower ratio, as the gate of ``compress`` does.
 
     Args:
         rows: of the table of a compression, the parent first.
@@ -61,15 +60,15 @@ def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label: str) -> None:
-    kept = [judged(row) for row in rows]
-    y = [one["estimate"] for one in kept]
+    ratios = [score_ratio(row) for row in rows]
+    y = [one["estimate"] for one in ratios]
     best = front(x, y)
     axes.axhline(1.0, color=GREY, lw=0.6, zorder=0)
     axes.plot(
         [x[n] for n in best], [y[n] for n in best],
         drawstyle="steps-post", color=BLUE, lw=1.0, zorder=1, label=FRONT,
     )  # fmt: skip
-    for index, one in enumerate(kept):
+    for index, one in enumerate(ratios):
         down, up = y[index] - one["low"], one["high"] - y[index]
         axes.errorbar(
             x[index], y[index], yerr=[[max(down, 0.0)], [max(up, 0.0)]],
@@ -84,8 +83,8 @@ def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label
 def _scored(rows: Sequence[dict[str, Any]]) -> str:
     """Say what is drawn upwards."""
     if f"score_ratio{PRICED}" not in rows[0]:
-        return "score kept (parent = 1)"
-    return "score kept (parent = 1), the less of\nanswers and priced proposals"
+        return "score ratio (parent = 1)"
+    return "score ratio (parent = 1), the lower of\nanswers and priced proposals"
 
 
 def _named(rows: Sequence[dict[str, Any]], index: int) -> str:
