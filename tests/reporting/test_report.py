@@ -10,6 +10,7 @@ from edgewright.core.errors import InputError
 from edgewright.evaluation.statistics import Interval
 from edgewright.reporting import figures as f
 from edgewright.reporting import html as r
+from edgewright.reporting.inline_svg import isolate_svg
 from edgewright.reporting.style import to_svg
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -164,7 +165,7 @@ def test_one_number_is_not_called_the_best():
 
 
 def test_isolated_svg_styles_only_itself_and_scales():
-    text = r.isolate_svg(svg(), "p-", 'say "delay"')
+    text = isolate_svg(svg(), "p-", 'say "delay"')
     assert re.search(r"<style[^>]*>[^*<]*#p-root \*\s*\{", text)
     assert 'aria-label="say &quot;delay&quot;"' in text and 'role="img"' in text
     opening = text[: text.index(">")]
@@ -172,7 +173,7 @@ def test_isolated_svg_styles_only_itself_and_scales():
 
 
 def test_isolating_moves_every_kind_of_reference():
-    text = r.isolate_svg(
+    text = isolate_svg(
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
         '<!-- c --><metadata>m</metadata><defs><path id="a"/><clipPath id="c"/></defs>'
         '<use xlink:href="#a"/><use href="#a"/><g clip-path="url(#c)" style="fill: url( \'#a\' )"/>'
@@ -194,7 +195,7 @@ def test_isolating_moves_every_kind_of_reference():
 )
 def test_an_unsafe_figure_is_refused(inner, message):
     with pytest.raises(InputError, match=message):
-        r.isolate_svg(f'<svg xmlns="http://www.w3.org/2000/svg">{inner}</svg>', "f1-", "caption")
+        isolate_svg(f'<svg xmlns="http://www.w3.org/2000/svg">{inner}</svg>', "f1-", "caption")
 
 
 def test_a_misspelt_column_is_refused():

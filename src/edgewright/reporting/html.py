@@ -7,49 +7,15 @@ is parsed and rewritten so that the ids of one figure never meet those of anothe
 from __future__ import annotations
 
 import html
-import math
-import numbers
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
-from typing import Any, Literal
 
-from edgewright.core.errors import InputError, nearest
 from edgewright.core.files import write_bytes
-from edgewright.evaluation.statistics import Interval
-
-_PX_PER_PT = 1.9  # a figure grows up to this many CSS pixels per point of its own width
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: ``format`` is a format spec such as ``".3f"``; ``best`` marks the best number.
-
-    ``wrap`` lets long text break over lines.
-    """
-
-    key: str
-    title: str
-    unit: str = ""
-    format: str = ""
-    best: Literal["", "max", "min"] = ""
-    wrap: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of values by column key: numbers, text, None or an `Interval`.
-
-    ``highlight_key`` names a field of the rows (shown or not); rows where it is true stand out.
-    """
-
-    columns: Sequence[Column]
-    rows: Sequence[Mapping[str, Any]]
-    caption: str = ""
-    highlight_key: str = ""
+from edgewright.reporting.html_table import Column, Table, as_text, inline_code, table_html
+from edgewright.reporting.inline_svg import isolate_svg
 
 
 @dataclass(frozen=True)
@@ -94,11 +60,11 @@ def render(title: str, subtitle: str, facts: Mapping[str, str], sections: Sequen
     for anchor, section in zip(anchors, sections, strict=True):
         parts = [
             _heading(section.title, anchor),
-            *(f"<p>{_inline(p)}</p>" for p in section.paragraphs),
+            *(f"<p>{inline_code(p)}</p>" for p in section.paragraphs),
         ]
         if section.table is not None:
             tables += 1
-            parts.append(_table(section.table, tables))
+            parts.append(table_html(section.table, tables))
         for item in section.figures:
             figures += 1
             parts.append(_figure(item, figures))
@@ -110,7 +76,7 @@ def render(title: str, subtitle: str, facts: Mapping[str, str], sections: Sequen
         body.append(f'<section aria-labelledby="{anchor}">' + "\n".join(parts) + "</section>")
     return _PAGE.substitute(
         title=html.escape(title),
-        subtitle=f'<p class="subtitle">{_inline(subtitle)}</p>' if subtitle else "",
+        subtitle=f'<p class="subtitle">{inline_code(subtitle)}</p>' if subtitle else "",
         facts=_facts(facts),
         contents=f'<nav aria-label="Contents"><ol>{contents}</ol></nav>' if contents else "",
         body="\n".join(body),
@@ -123,64 +89,6 @@ def write(path: Path | str, html_text: str) -> None:
     write_bytes(Path(path), html_text.encode())
 
 
-def isolate_svg(svg_text: str, prefix: str, label: str = "") -> str:
-    """Return an SVG to stand inside an HTML page: every id and reference carries ``prefix``.
-
-    Prologue, comments, metadata, namespace addresses and fixed size are dropped; a link to anything
-    outside the drawing, or a script in it, is refused.
-
-    Args:
-        svg_text: a whole SVG document.
-        prefix: of the ids, unique on the page.
-        label: what a screen reader says.
-    """
-    try:
-        root = ET.fromstring(svg_text)
-    except ET.ParseError as error:
-        raise InputError(f"the figure '{label}' is not valid SVG: {error}") from error
-    for element in root.iter():
-        element.tag = _local(element.tag)
-        for name, value in list(element.attrib.items()):
-            del element.attrib[name]
-            element.set(_local(name), _reference(_local(name), value, prefix, label))
-        if element.tag in ("script", "foreignObject"):
-            raise InputError(
-                f"the figure '{label}' holds a <{element.tag}>", hint="draw it without"
-            )
-        if element.tag == "style":  # a style inside HTML would reach the whole page
-            element.text = re.sub(r"\*(?=\s*\{)", f"#{prefix}root *", element.text or "")
-        element.tail = (element.tail or "").strip() or None
-        for child in [c for c in element if _local(c.tag) in ("metadata", "title")]:
-            element.remove(child)
-    root.set("id", f"{prefix}root")
-    root.set("role", "img")
-    root.set("aria-label", label)
-    for name in ("width", "height", "version"):
-        root.attrib.pop(name, None)
-    box = root.get("viewBox", "").split()
-    if len(box) == 4:
-        root.set("style", f"width:{float(box[2]) * _PX_PER_PT:.0f}px")
-    return ET.tostring(root, encoding="unicode")
-
-
-def _local(name: str) -> str:
-    return name.rsplit("}", 1)[-1]
-
-
-def _reference(name: str, value: str, prefix: str, label: str) -> str:
-    """Return an attribute's value with the ids in it prefixed."""
-    if name == "id":
-        return prefix + value
-    if name == "href":
-        if value.startswith("#"):
-            return f"#{prefix}{value[1:]}"
-        if not value.startswith("data:image/"):
-            raise InputError(f"the figure '{label}' points outside itself, to '{value}'")
-    if name.startswith("on"):
-        raise InputError(f"the figure '{label}' holds a script in '{name}'", hint="draw it without")
-    return re.sub(r"url\(\s*['\"]?#([^)'\"]+)['\"]?\s*\)", rf"url(#{prefix}\1)", value)
-
-
 def _anchors(titles: Iterable[str]) -> list[str]:
     taken: list[str] = []
     for title in titles:
@@ -190,10 +98,6 @@ def _anchors(titles: Iterable[str]) -> list[str]:
             anchor, n = f"{base}-{n}", n + 1
         taken.append(anchor)
     return taken
-
-
-def _inline(text: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _heading(title: str, anchor: str) -> str:
@@ -214,82 +118,9 @@ def _facts(facts: Mapping[str, str]) -> str:
     return text
 
 
-def _table(table: Table, number: int) -> str:
-    known = {key for row in table.rows for key in row}
-    for column in table.columns:
-        if table.rows and column.key not in known:
-            raise InputError(
-                f"no row has the column '{column.key}'", hint=nearest(column.key, known)
-            )
-    if table.highlight_key and table.rows and table.highlight_key not in known:
-        hint = nearest(table.highlight_key, known)
-        raise InputError(f"no row has the highlight_key '{table.highlight_key}'", hint=hint)
-    best = {column.key: _best(column, table.rows) for column in table.columns}
-    sides = {
-        c.key: "num" if any(_number(r.get(c.key)) is not None for r in table.rows) else "text"
-        for c in table.columns
-    }
-    sides |= {c.key: f"{sides[c.key]} wrap" for c in table.columns if c.wrap}
-    head = "".join(
-        f'<th scope="col" class="{sides[c.key]}">{html.escape(c.title)}'
-        + (f' <span class="unit">({html.escape(c.unit)})</span>' if c.unit else "")
-        + "</th>"
-        for c in table.columns
-    )
-    lines = []
-    for row in table.rows:
-        cells = []
-        for column in table.columns:
-            value = row.get(column.key)
-            text = html.escape(_cell(value, column.format))
-            number_here = _number(value)
-            if number_here is not None and number_here == best[column.key]:
-                text = f"<strong>{text}</strong>"
-            cells.append(f'<td class="{sides[column.key]}">{text}</td>')
-        chosen = ' class="chosen"' if table.highlight_key and row.get(table.highlight_key) else ""
-        lines.append(f"<tr{chosen}>{''.join(cells)}</tr>")
-    caption = f"Table {number}" + (f". {_inline(table.caption)}" if table.caption else "")
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Table {number}">'
-        f'<table id="table-{number}"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
-
-
-def as_text(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Return the headings with their units and the cells of a table, as they stand on the page."""
-    heads = [f"{c.title} ({c.unit})" if c.unit else c.title for c in table.columns]
-    rows = [[_cell(row.get(c.key), c.format) for c in table.columns] for row in table.rows]
-    return heads, rows
-
-
-def _number(value: Any) -> float | None:
-    """Return what a cell counts for when numbers are compared, or None."""
-    if isinstance(value, Interval):
-        value = value.estimate
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _best(column: Column, rows: Sequence[Mapping[str, Any]]) -> float | None:
-    found = [x for x in (_number(row.get(column.key)) for row in rows) if x is not None]
-    if not column.best or len(found) < 2:
-        return None
-    return max(found) if column.best == "max" else min(found)
-
-
-def _cell(value: Any, spec: str) -> str:
-    if isinstance(value, Interval):
-        return value.text(spec)
-    if value is None or (isinstance(value, numbers.Real) and math.isnan(value)):
-        return "\N{EN DASH}"
-    return format(value, spec) if _number(value) is not None else str(value)
-
-
 def _figure(item: FigureItem, number: int) -> str:
     svg = isolate_svg(item.svg_text, f"f{number}-", item.caption)
-    caption = f"<figcaption>Figure {number}. {_inline(item.caption)}</figcaption>"
+    caption = f"<figcaption>Figure {number}. {inline_code(item.caption)}</figcaption>"
     return f'<figure id="figure-{number}"><div class="card">{svg}</div>{caption}</figure>'
 
 
@@ -356,3 +187,5 @@ $body
 </body>
 </html>
 """)
+
+__all__ = ["Column", "FigureItem", "Section", "Table", "as_text", "render", "write"]
