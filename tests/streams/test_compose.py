@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from edgewright.core.records import Array, record
+from edgewright.streams.arrivals import PoissonArrivals
 from edgewright.streams.compose import Composite
 from edgewright.streams.processes import (
     Constant,
     MarkovChain,
-    PoissonArrivals,
     ReflectedWalk,
     Uniform,
 )

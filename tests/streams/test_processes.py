@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from edgewright.core.protocols import Process
 from edgewright.core.records import Array
+from edgewright.streams import arrivals
 from edgewright.streams import processes as p
 
 KEY = jax.random.key(2024)
@@ -38,11 +39,11 @@ PROCESSES = {
         shape=SHAPE,
     ),
     "chain": p.MarkovChain(levels=jnp.array([1.0, 2.0, 4.0, 8.0]), stay=F(0.7), shape=SHAPE),
-    "poisson": p.PoissonArrivals(mean=F(3.0), shape=SHAPE),
-    "modulated": p.ModulatedArrivals(
+    "poisson": arrivals.PoissonArrivals(mean=F(3.0), shape=SHAPE),
+    "modulated": arrivals.ModulatedArrivals(
         mean=F(3.0), calm_factor=F(1.5), busy_factor=F(0.5), switch=F(0.1), shape=SHAPE
     ),
-    "compound": p.CompoundPoisson(
+    "compound": arrivals.CompoundPoisson(
         utilisation=F(0.4),
         capacity=F(50.0),
         interval=F(1.0),
@@ -183,7 +184,7 @@ def test_categorical_frequencies() -> None:
 
 
 def test_poisson_gaps_are_exponential() -> None:
-    values = draw(p.PoissonArrivals(mean=F(3.0)), 100_000)
+    values = draw(arrivals.PoissonArrivals(mean=F(3.0)), 100_000)
     assert values.mean() == pytest.approx(3.0, abs=4 * 3.0 / math.sqrt(100_000))
     assert values.std() == pytest.approx(3.0, rel=0.02)
     assert (values > 6.0).mean() == pytest.approx(math.exp(-2), abs=0.005)
@@ -409,7 +410,7 @@ def test_chain_of_one_level_is_constant() -> None:
 
 def test_modulated_gaps_have_the_stated_mean_variation_and_memory() -> None:
     calm, busy, switch = 1.6, 0.4, 0.1
-    process = p.ModulatedArrivals(
+    process = arrivals.ModulatedArrivals(
         mean=F(2.0), calm_factor=F(calm), busy_factor=F(busy), switch=F(switch), shape=(500,)
     )
     gaps = draw(process, 800) / 2.0
@@ -423,10 +424,10 @@ def test_modulated_gaps_have_the_stated_mean_variation_and_memory() -> None:
         assert product == pytest.approx((second - 1) * (1 - 2 * switch) ** lag, abs=0.03)
 
 
-def compound(shape: tuple[int, ...] = (), **changes: object) -> p.CompoundPoisson:
+def compound(shape: tuple[int, ...] = (), **changes: object) -> arrivals.CompoundPoisson:
     law: dict = {"utilisation": F(0.4), "capacity": F(50.0), "interval": F(2.0)}
     law |= {"job_low": F(10.0), "job_high": F(30.0), "multipliers": jnp.array([0.5, 1.0, 2.0])}
-    return p.CompoundPoisson(**{**law, **changes}, shape=shape)
+    return arrivals.CompoundPoisson(**{**law, **changes}, shape=shape)
 
 
 def test_compound_load_has_the_stated_mean_and_variance() -> None:
@@ -463,6 +464,6 @@ def test_a_job_has_every_level_and_size_equally_often(levels: list[float]) -> No
 
 
 def test_poisson_tail_is_what_the_docstring_says() -> None:
-    assert p.poisson_tail(1.8, 12) < 1e-7
-    assert p.poisson_tail(1.0, 0) == pytest.approx(1 - math.exp(-1))
-    assert p.poisson_tail(5.0, 100) == pytest.approx(0.0, abs=1e-12)
+    assert arrivals.poisson_tail(1.8, 12) < 1e-7
+    assert arrivals.poisson_tail(1.0, 0) == pytest.approx(1 - math.exp(-1))
+    assert arrivals.poisson_tail(5.0, 100) == pytest.approx(0.0, abs=1e-12)

@@ -14,8 +14,9 @@ import pytest
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, record
 from edgewright.streams import recorded
+from edgewright.streams.arrivals import PoissonArrivals
 from edgewright.streams.compose import Composite
-from edgewright.streams.processes import Constant, PoissonArrivals
+from edgewright.streams.processes import Constant
 from edgewright.streams.recorded import Place, Recording, recording
 
 KEY = jax.random.key(7)

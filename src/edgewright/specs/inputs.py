@@ -16,7 +16,7 @@ from edgewright.core.protocols import Process
 from edgewright.specs import processes as specs
 from edgewright.specs.placement import recorded_folder
 from edgewright.specs.schema import Scenario
-from edgewright.streams import channel, processes, recorded
+from edgewright.streams import arrivals, channel, processes, recorded
 from edgewright.streams.compose import Composite
 
 MAX_CUT = 1e-6
@@ -65,7 +65,7 @@ def _slot(spec: specs.SlotSpec, context: Context) -> Process:
 
 def _compound_poisson(spec: specs.CompoundPoissonSpec, context: Context) -> Process:
     params = context.params
-    made = processes.CompoundPoisson(
+    made = arrivals.CompoundPoisson(
         utilisation=params.background_utilisation,
         capacity=params.server_ghz,
         interval=params.slot_s,
@@ -75,7 +75,7 @@ def _compound_poisson(spec: specs.CompoundPoissonSpec, context: Context) -> Proc
         **_numbers(spec, "job_low", "job_high"),
     )
     rate = float(jnp.max(made.mean_jobs()))
-    tail = processes.poisson_tail(rate, spec.most_jobs)
+    tail = arrivals.poisson_tail(rate, spec.most_jobs)
     if tail > MAX_CUT:
         raise InputError(
             f"{rate:.2f} jobs arrive in a slot on average, and more than most_jobs = "
@@ -139,9 +139,9 @@ PROCESS_KINDS: dict[str, Callable[[Any, Context], Process]] = {
         processes.Autoregressive, "mean", "variation", "correlation", "low", "high"
     ),
     "markov_chain": _plain(processes.MarkovChain, "levels", "stay"),
-    "poisson": _plain(processes.PoissonArrivals, "mean"),
+    "poisson": _plain(arrivals.PoissonArrivals, "mean"),
     "modulated_poisson": _plain(
-        processes.ModulatedArrivals, "mean", "calm_factor", "busy_factor", "switch"
+        arrivals.ModulatedArrivals, "mean", "calm_factor", "busy_factor", "switch"
     ),
     "compound_poisson": _compound_poisson,
     "recorded_bandwidth": _recorded_bandwidth,

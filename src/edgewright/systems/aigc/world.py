@@ -15,10 +15,10 @@ from edgewright.core.features import stacked
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Box, Discrete
 from edgewright.physics import queues
+from edgewright.streams.arrivals import CompoundPoisson
 from edgewright.streams.compose import Composite
 from edgewright.streams.processes import (
     Categorical,
-    CompoundPoisson,
     Constant,
     ReflectedWalk,
     Uniform,
