@@ -22,7 +22,7 @@ def markdown(
     settings, rows = side_by_side(verdicts)
     lines = [f"# {study.title}", "", study.source, "", "```console", f"$ {when.command}", "```", ""]
     lines += [f"- {name}: {value}" for name, value in when.facts.items()]
-    lines += ["", *(f"{said}  " for said in summary(verdicts)), "", READING, ""]
+    lines += ["", *(f"{sentence}  " for sentence in summary(verdicts)), "", READING, ""]
     lines += [f"- {note}" for note in study.notes(table)]
     lines += ["", "## Verdicts", "", _line("figure", "claim", "published", *settings)]
     lines.append(_line(*["---"] * (3 + len(settings))))

@@ -3,7 +3,7 @@
 table.csv       one row for each arm, seed and episode; other groups as <group>.csv
 verdicts.json   every verdict, with what was asked and when
 figures/        SVG and PNG
-html.html     all of it on one page
+report.html     all of it on one page
 outcome.md      the verdicts as Markdown, with the command, the date and the figures
 """
 
@@ -73,8 +73,8 @@ def write_outcome(
     for group in sorted(groups):
         name = "table" if group == study.table else group
         table.write_csv(out / f"{name}.csv", group)
-    found = as_data(study, table, verdicts, when, out)
-    store.write_json(out / "verdicts.json", {"schema": store.SCHEMA, **_finite(found)})
+    content = as_data(study, table, verdicts, when, out)
+    store.write_json(out / "verdicts.json", {"schema": store.SCHEMA, **_finite(content)})
     drawn: dict[str, tuple[str, str]] = {}
     for name, (caption, figure) in study.figures(table).items():
         save(figure, out / "figures", f"{study.name}-{name}", ("svg", "png"))
@@ -83,7 +83,7 @@ def write_outcome(
     html.write(out / "report.html", page)
     text = markdown(study, table, verdicts, when, {n: caption for n, (caption, _) in drawn.items()})
     write_bytes(out / "outcome.md", text.encode())
-    return found
+    return content
 
 
 def _finite(value: Any) -> Any:

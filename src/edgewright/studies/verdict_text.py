@@ -56,10 +56,10 @@ def side_by_side(verdicts: Sequence[Verdict]) -> tuple[list[str], list[dict[str,
 
 def summary(verdicts: Sequence[Verdict]) -> list[str]:
     """Return a sentence for each setting."""
-    said = []
+    sentences = []
     for setting in dict.fromkeys(v.setting for v in verdicts):
         counts = Counter(v.status for v in verdicts if v.setting == setting)
         total = sum(counts.values())
         parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
-        said.append(f"In the setting '{setting}', of {total} claims: {parts}.")
-    return said
+        sentences.append(f"In the setting '{setting}', of {total} claims: {parts}.")
+    return sentences

@@ -45,7 +45,7 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
 
 def notes(table: Table) -> list[str]:
     """Return what a reader must know."""
-    said = [
+    paragraphs = [
         "All arms have the same devices, inputs, networks and numbers of slots; 'alone' differs in "
         "the presence of the others' work only. Settings are the scenario's: no rate was chosen "
         "for any arm.",
@@ -57,8 +57,8 @@ def notes(table: Table) -> list[str]:
         "what any policy could go.",
     ]
     if table.plan.quick:
-        said.append("This is the quick plan, with short episodes and no planner: a preview.")
-    return said
+        paragraphs.append("This is the quick plan, with short episodes and no planner: a preview.")
+    return paragraphs
 
 
 def sections(table: Table) -> list[html.Section]:

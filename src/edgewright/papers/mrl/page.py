@@ -20,7 +20,7 @@ def notes(table: Table) -> list[str]:
     plan, size = table.plan, size_of(table.plan)
     facts = table["easy/maml"].facts
     per_step, proposals = facts["slots_per_step"], facts["proposals"]
-    said = [
+    paragraphs = [
         "There is no reinforcement learning in the usual sense here: slots do not touch one "
         "another, and a label is the best of a few proposals under an exact model of the delay.",
         "'rounded' is phi = 1, no critic; 'priced' is phi = N, the best of "
@@ -40,11 +40,11 @@ def notes(table: Table) -> list[str]:
         "the optimum (`binary-paper`); what is judged here is the coupled reading.",
     ]
     if plan.quick:
-        said.append(
+        paragraphs.append(
             f"This is the quick plan: {plan.seeds} seeds, {size.scenarios} scenarios. Its verdicts "
             "are a preview."
         )
-    return said
+    return paragraphs
 
 
 def sections(table: Table) -> list[html.Section]:

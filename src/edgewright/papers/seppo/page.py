@@ -18,7 +18,7 @@ def notes(table: Table) -> list[str]:
     """Return what a reader must know of settings and deviations, with the numbers of the plan."""
     size = size_of(table.plan)
     at_edge = [name for name in TUNED if table[f"tuning/{name}"].facts["at_edge"]]
-    said = [
+    paragraphs = [
         "Setting 'paper': features in raw units, equation (18); of the compared learners only "
         "SE-PPO is normalised; every learner has the one default rate of its method.",
         "Setting 'fair': all learners see the same scaled features through the same hidden layers, "
@@ -49,13 +49,13 @@ def notes(table: Table) -> list[str]:
     ]
     if at_edge:
         names = ", ".join(at_edge)
-        said.append(f"The rate chosen lies at an end of the candidates for: {names}.")
+        paragraphs.append(f"The rate chosen lies at an end of the candidates for: {names}.")
     if table.plan.quick:
-        said.append(
+        paragraphs.append(
             f"This is the quick plan: {table.plan.seeds} seeds. Its intervals are too narrow, and "
             "its verdicts are a preview."
         )
-    return said
+    return paragraphs
 
 
 def _dqn(table: Table) -> str:

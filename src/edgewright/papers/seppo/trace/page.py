@@ -101,7 +101,7 @@ def _grid(
 def notes(table: Table) -> list[str]:
     """Return what a reader must know."""
     size = sizes(table.plan)
-    said = [
+    paragraphs = [
         COMPOSITION,
         "A bandwidth row stands for a slot of its log, while the gap to the next task is the "
         "recorded one. A scaled 3G log is not a 5G link.",
@@ -114,8 +114,8 @@ def notes(table: Table) -> list[str]:
         "new cuts, not of new recordings, and are too narrow for those.",
     ]
     if table.plan.quick:
-        said.append(f"This is the quick plan, with {table.plan.seeds} seeds: a preview.")
-    return said
+        paragraphs.append(f"This is the quick plan, with {table.plan.seeds} seeds: a preview.")
+    return paragraphs
 
 
 def sections(table: Table) -> list[html.Section]:
