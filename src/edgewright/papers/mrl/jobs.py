@@ -7,19 +7,10 @@ from typing import Any
 
 from edgewright.papers.mrl import measuring, switching
 from edgewright.studies.job import FunctionJob, Job, Plan
+from edgewright.systems.binary.policies import USUAL
 
 PRESETS = ("easy", "hard")
-RULES = (
-    "random",
-    "all-local",
-    "all-offload",
-    "greedy-selfish",
-    "greedy-equal",
-    "greedy-sequential",
-    "random-10",
-    "prefix",
-    "one-flip",
-)
+RULES = tuple(name for name in USUAL if name != "optimum")
 LEARNERS = (
     "untrained",
     "droo",

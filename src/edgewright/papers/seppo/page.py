@@ -13,6 +13,16 @@ from edgewright.studies.table import Table
 
 METRICS = ("reward", "delay_s", "energy_j", "quality", "slots", "terminated")
 
+EPISODE_COLUMNS = (
+    html.Column("score", "score [95 %]", format=".3f"),
+    html.Column("reward", "reward per slot", "", "+.4f"),
+    html.Column("delay_s", "delay", "s", ".2f"),
+    html.Column("energy_j", "energy", "J", ".2f"),
+    html.Column("quality", "quality", "", ".3f"),
+    html.Column("terminated", "ended early", "%", ".1f"),
+)
+"""What an episode of a policy came to, for a table."""
+
 
 def notes(table: Table) -> list[str]:
     """Return what a reader must know of settings and deviations, with the numbers of the plan."""
@@ -91,12 +101,7 @@ def _raw(table: Table) -> html.Section:
     columns = [
         html.Column("policy", "policy"),
         html.Column("setting", "setting"),
-        html.Column("score", "score [95 %]", format=".3f"),
-        html.Column("reward", "reward per slot", "", "+.4f"),
-        html.Column("delay_s", "delay", "s", ".2f"),
-        html.Column("energy_j", "energy", "J", ".2f"),
-        html.Column("quality", "quality", "", ".3f"),
-        html.Column("terminated", "ended early", "%", ".1f"),
+        *EPISODE_COLUMNS,
         html.Column("life", "tasks of a battery", "", ".0f"),
         html.Column("life_quality", "their quality", "", ".3f"),
         html.Column("life_refused", "refused meanwhile", "%", ".1f"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap
 from edgewright.papers.seppo.figures import TITLES, score_interval
+from edgewright.papers.seppo.page import EPISODE_COLUMNS
 from edgewright.papers.seppo.trace.jobs import (
     ALONE,
     COMPARED,
@@ -141,11 +142,6 @@ def sections(table: Table) -> list[html.Section]:
         html.Column("policy", "policy"),
         html.Column("setting", "setting"),
         html.Column("on", "judged on"),
-        html.Column("score", "score [95 %]", format=".3f"),
-        html.Column("reward", "reward per slot", "", "+.4f"),
-        html.Column("delay_s", "delay", "s", ".2f"),
-        html.Column("energy_j", "energy", "J", ".2f"),
-        html.Column("quality", "quality", "", ".3f"),
-        html.Column("terminated", "ended early", "%", ".1f"),
+        *EPISODE_COLUMNS,
     ]
     return [html.Section("Raw numbers", [COMPOSITION], table=html.Table(columns, rows))]
