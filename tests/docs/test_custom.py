@@ -33,7 +33,7 @@ def edgewright(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """Run a command in the folder with both plug-ins and return its JSON."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(registry, "_systems", dict(registry._systems))
-    monkeypatch.setattr(learners, "_ADDED", {})
+    monkeypatch.setattr(learners, "_registered", {})
 
     def run(*words: str) -> dict:
         plugins = ["--plugin", "sensor.py", "--plugin", "reinforce.py"]

@@ -73,7 +73,7 @@ def test_python_blocks_run(
         monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
     # What a page registers is forgotten with it.
     monkeypatch.setattr(registry, "_systems", dict(registry._systems))
-    monkeypatch.setattr(learners, "_ADDED", {})
+    monkeypatch.setattr(learners, "_registered", {})
     module = types.ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", module)  # dataclasses look their module up
     there = {

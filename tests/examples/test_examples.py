@@ -34,7 +34,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
     monkeypatch.setattr(registry, "_systems", dict(registry._systems))
-    monkeypatch.setattr(learners, "_ADDED", {})
+    monkeypatch.setattr(learners, "_registered", {})
     monkeypatch.setattr(sys, "argv", ["example"])
     yield tmp_path
     plt.close("all")

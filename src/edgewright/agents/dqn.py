@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from edgewright.core.records import Array, Decision, Trajectory, record, static
+from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.heads import dueling_values
@@ -32,7 +32,7 @@ def action_values(network: MLP, observation: Array, dueling: bool) -> Array:
 
 
 @record
-class ValuePolicy:
+class ValuePolicy(Memoryless):
     """Decide by action values: the best, or any with probability ``epsilon`` while exploring."""
 
     network: MLP
@@ -40,10 +40,6 @@ class ValuePolicy:
     epsilon: Array
     dueling: bool = static()
     explore: bool = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``; agents explore independently."""

@@ -17,7 +17,15 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from edgewright.core.errors import InputError
-from edgewright.core.records import Array, Decision, Labelled, Trajectory, record, static
+from edgewright.core.records import (
+    Array,
+    Decision,
+    Labelled,
+    Memoryless,
+    Trajectory,
+    record,
+    static,
+)
 from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, quantiser
@@ -26,7 +34,7 @@ from edgewright.rules.scaling import InputScaler
 
 
 @record
-class RelaxedPolicy:
+class RelaxedPolicy(Memoryless):
     """A network of the whole observation ``[N, F]`` with one relaxed bit for each device.
 
     ``act`` rounds; ``propose`` gives ``candidates`` actions to whoever can price them. An empty
@@ -38,10 +46,6 @@ class RelaxedPolicy:
     num_candidates: int = static(default=10)
     quantiser: Literal["order", "nearest", "noisy"] = static(default="order")
     masked: bool = static(default=False)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return the rounding ``[N]`` of the relaxed action: no critic."""

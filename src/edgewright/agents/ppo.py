@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from edgewright.core.records import Array, Decision, Trajectory, record, static
+from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.heads import categorical_entropy, log_probability, sample_categorical
@@ -30,16 +30,12 @@ _settled = jax.lax.optimization_barrier
 
 
 @record
-class ActorPolicy:
+class ActorPolicy(Memoryless):
     """Decide by a categorical actor: sample while exploring, else take the likeliest action."""
 
     actor: MLP
     inputs: InputScaler
     explore: bool = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action and its log-probability, both ``[*agents]``."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.machine import cores, machine_facts
-from edgewright.core.records import Decision, record, static
+from edgewright.core.records import Decision, Memoryless, record, static
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.repeat import compile_rounds
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
@@ -43,14 +43,10 @@ print(json.dumps(compile_training(sys.argv[1])))
 
 
 @record
-class Fixed:
+class Fixed(Memoryless):
     """Always the same action: what is left is the world."""
 
     action: int = static()
-
-    def init_carry(self, key: Any) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(self, key: Any, carry: tuple[()], observation: Any) -> tuple[tuple[()], Decision]:
         """Return the action for every agent."""

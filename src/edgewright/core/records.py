@@ -76,6 +76,14 @@ class Outcome:
     metrics: Any
 
 
+class Memoryless:
+    """Base of policies and processes that carry nothing from one call to the next."""
+
+    def init_carry(self, key: Array) -> tuple[()]:
+        """Return no memory."""
+        return ()
+
+
 @record
 class Decision:
     """What a policy returns: an ``action`` of shape ``[*agents]`` and what it wants logged."""

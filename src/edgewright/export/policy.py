@@ -14,20 +14,16 @@ import numpy as np
 
 from edgewright.bundle.bundle import Bundle
 from edgewright.bundle.interface import Interface
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.export.heads import Head
 from edgewright.export.layers import run
 
 
 @record
-class BundlePolicy:
+class BundlePolicy(Memoryless):
     """Decide by the graph of a bundle, from the world's own observations."""
 
     bundle: Bundle = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``: the output ``action``, or a record of all outputs."""
@@ -60,14 +56,10 @@ class BundlePolicy:
 
 
 @record
-class BundleProposer:
+class BundleProposer(Memoryless):
     """A bundle whose proposals a world prices, see ``loops.search.BestOfCandidates``."""
 
     alone: BundlePolicy
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return the action ``[agents]`` that is answered when nobody prices."""
@@ -85,17 +77,13 @@ def whole_policy(bundle: Bundle) -> BundlePolicy | BundleProposer:
 
 
 @record
-class LayerPolicy:
+class LayerPolicy(Memoryless):
     """Decide by layers, or at random with a probability: to see what a policy may meet."""
 
     layers: tuple[Any, ...]
     epsilon: Array | float = 0.0
     head: Head = static()
     interface: Interface = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``, or a record of them; each entry explores by itself."""

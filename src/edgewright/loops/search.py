@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.protocols import Policy, World
-from edgewright.core.records import Array, Decision, Labelled, record, static
+from edgewright.core.records import Array, Decision, Labelled, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 
 
@@ -27,7 +27,7 @@ def prices(world: World, params: Any, x: Any, candidates: Array) -> Array:
 
 
 @record
-class BestOfCandidates:
+class BestOfCandidates(Memoryless):
     """A policy that has its proposals priced: told the numbers of the scenario by the caller.
 
     Attributes:
@@ -38,10 +38,6 @@ class BestOfCandidates:
     proposer: Any
     tried: Array | None = None
     world: World = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

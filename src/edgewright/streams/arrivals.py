@@ -10,20 +10,17 @@ import math
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Number, record, static
+from edgewright.core.records import Array, Memoryless, Number, record, static
 from edgewright.streams.processes import unit
 
 
 @record
-class PoissonArrivals:
+class PoissonArrivals(Memoryless):
     """Gaps between the arrivals of a Poisson process: exponential with mean ``mean``."""
 
     mean: Number
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=1)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        return ()
 
     def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         return memory, -self.mean * jnp.log(unit(bits[0]))
@@ -62,7 +59,7 @@ class ModulatedArrivals:
 
 
 @record
-class CompoundPoisson:
+class CompoundPoisson(Memoryless):
     """Load that other users bring to a server, as mean work per second over one row.
 
     A Poisson number of jobs, each uniform on ``[job_low, job_high]`` times one of ``multipliers``,
@@ -91,9 +88,6 @@ class CompoundPoisson:
     def words(self) -> int:
         """Return one word for the number of jobs and half a word for each."""
         return 1 + (self.most_jobs + 1) // 2
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        return ()
 
     def mean_jobs(self) -> Array:
         """Return the Poisson mean of the number of jobs in a row."""

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.core.records import Array, Number, record, static
+from edgewright.core.records import Array, Memoryless, Number, record, static
 from edgewright.streams.processes import normal, unit
 from edgewright.streams.traces import Part, PathLike, check_part
 
@@ -25,7 +25,7 @@ TRAIN_SHARE = 0.8
 
 
 @record
-class Fading:
+class Fading(Memoryless):
     """A mean gain times log-normal shadowing times Rayleigh fading, all drawn anew in each slot.
 
     Rayleigh fading is an exponential power gain with mean 1. Shadowing of ``shadowing_db`` decibels
@@ -40,9 +40,6 @@ class Fading:
     shadowing_db: Number
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=2)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        return ()
 
     def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         fading = -jnp.log(unit(bits[0]))

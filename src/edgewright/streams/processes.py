@@ -14,7 +14,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Number, record, static
+from edgewright.core.records import Array, Memoryless, Number, record, static
 
 
 def unit(bits: Array) -> Array:
@@ -31,15 +31,12 @@ def normal(bits: Array) -> Array:
 
 
 @record
-class Constant:
+class Constant(Memoryless):
     """The same ``value`` in every row, broadcast to ``shape``."""
 
     value: Number
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=0)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        return ()
 
     def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         value = jnp.asarray(self.value, jnp.float32)
@@ -50,16 +47,13 @@ class Constant:
 
 
 @record
-class Uniform:
+class Uniform(Memoryless):
     """Independent draws, uniform between ``low`` and ``high``."""
 
     low: Number
     high: Number
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=1)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        return ()
 
     def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         return memory, self.low + (self.high - self.low) * unit(bits[0])
@@ -69,7 +63,7 @@ class Uniform:
 
 
 @record
-class Categorical:
+class Categorical(Memoryless):
     """Independent draws of an index with the given ``probabilities`` ``[n]``, int32.
 
     Or ``[*shape, n]``, where elements differ.
@@ -78,9 +72,6 @@ class Categorical:
     probabilities: Array
     shape: tuple[int, ...] = static(default=())
     words: int = static(default=1)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        return ()
 
     def next_rows(self, memory: tuple[()], bits: Array) -> tuple[tuple[()], Array]:
         edges = jnp.cumsum(jnp.asarray(self.probabilities), axis=-1)[..., :-1]

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from edgewright.core.records import Array, Decision, Trajectory, record, static
+from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.loops.unroll import init_rollout, next_rows, unroll
 
 GAMES = 4
@@ -15,13 +15,10 @@ GAMES = 4
 
 
 @record
-class Anything:
+class Anything(Memoryless):
     """Acts at random."""
 
     space: Any = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        return ()
 
     def act(self, key: Array, carry: tuple[()], observation: Any) -> tuple[tuple[()], Decision]:
         return carry, Decision(action=self.space.sample(key), aux=())

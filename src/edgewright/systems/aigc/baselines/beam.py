@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.errors import InputError
-from edgewright.core.records import Array, Decision, record
+from edgewright.core.records import Array, Decision, Memoryless, record
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld
 from edgewright.systems.aigc.baselines.shadow_prices import TARIFFS, Tariff, tariff
@@ -26,15 +26,11 @@ LOOKALIKE_S = 0.2
 
 
 @record
-class Plan:
+class Plan(Memoryless):
     """A policy that follows a plan: ``actions`` ``[T, M]``, and what the plan earns."""
 
     actions: Array
     value: Array  # mean reward of the episode
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory: the slot is in the state."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

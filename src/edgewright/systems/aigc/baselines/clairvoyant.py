@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import (
     PrivilegedObservation,
     full_information,
@@ -25,7 +25,7 @@ from edgewright.systems.aigc.baselines.shadow_prices import TARIFFS, Tariff, tar
 
 
 @record
-class Clairvoyant:
+class Clairvoyant(Memoryless):
     """After every action, be greedy for the ``horizon`` slots that will come; take the best.
 
     What the slots after those are worth is in the tariff: without it, the planner would empty the
@@ -41,10 +41,6 @@ class Clairvoyant:
     tariff: Tariff
     world: AigcWorld = static()
     horizon: int = static(default=12)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory: the slot is in the state."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

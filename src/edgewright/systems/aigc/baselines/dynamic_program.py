@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.core.records import Array, Decision, record
+from edgewright.core.records import Array, Decision, Memoryless, record
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld, price_list
 
@@ -70,15 +70,11 @@ class Solution:
 
 
 @record
-class TablePolicy:
+class TablePolicy(Memoryless):
     """A policy that looks its action up. It must be told the state (``full_information``)."""
 
     lattice: Lattice
     action: Array  # [T, S, 3]
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

@@ -11,7 +11,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import (
     AigcInputs,
@@ -44,7 +44,7 @@ def immediate_rewards(
 
 
 @record
-class Greedy:
+class Greedy(Memoryless):
     """Take the best immediate reward.
 
     Attributes:
@@ -55,10 +55,6 @@ class Greedy:
     world: AigcWorld = static()
     nominal: bool = static(default=False)
     fixed_level: int | None = static(default=None)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

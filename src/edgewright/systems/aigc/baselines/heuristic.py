@@ -6,7 +6,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcWorld
 from edgewright.systems.aigc.baselines.greedy import immediate_rewards
@@ -17,7 +17,7 @@ LOW_CHARGE_PCT = 30.0
 
 
 @record
-class AigcHeuristic:
+class AigcHeuristic(Memoryless):
     """Quality from the user's mode, then the best location for it.
 
     Preview asks for the lowest level, balanced for the middle one, best for the highest. As the
@@ -28,10 +28,6 @@ class AigcHeuristic:
 
     world: AigcWorld = static()
     fair: bool = static(default=False)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.protocols import Stream
-from edgewright.core.records import Array, Decision, Outcome, record, static
+from edgewright.core.records import Array, Decision, Memoryless, Outcome, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcParams, AigcState, AigcWorld
 from edgewright.systems.aigc.baselines.sequential_greedy import greedy_in_turn
@@ -25,7 +25,7 @@ MAX_DEVICES = 32
 
 
 @record
-class Rollout:
+class Rollout(Memoryless):
     """Simulate ``futures`` futures of ``horizon`` slots after every action; take the best mean.
 
     All actions meet the same futures (common random numbers), so their differences are not noise.
@@ -38,10 +38,6 @@ class Rollout:
     model: Stream[Any]
     horizon: int = static(default=12)
     futures: int = static(default=8)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

@@ -7,20 +7,16 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcParams, AigcState, AigcWorld
 
 
 @record
-class Random:
+class Random(Memoryless):
     """Every action equally likely."""
 
     world: AigcWorld = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
@@ -37,16 +33,12 @@ def shortest_wait(world: AigcWorld, params: AigcParams, state: AigcState) -> Arr
 
 
 @record
-class Rule:
+class Rule(Memoryless):
     """One place and one quality: on the device, or on the server with the least waiting time."""
 
     world: AigcWorld = static()
     place: Literal["local", "shortest"] = static()
     level: int = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

@@ -7,7 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import (
     AigcInputs,
@@ -59,7 +59,7 @@ def greedy_in_turn(
 
 
 @record
-class GreedyInTurn:
+class GreedyInTurn(Memoryless):
     """What a dispatcher does that sees every task of the slot: no two devices rush to one server.
 
     The order stands in for the order of service, which is random in the world: there a device waits
@@ -67,10 +67,6 @@ class GreedyInTurn:
     """
 
     world: AigcWorld = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.binary import (
     BinaryParams,
@@ -91,14 +91,10 @@ def threshold(need: Needs) -> Array:
 
 
 @record
-class Optimum:
+class Optimum(Memoryless):
     """The best of all actions, as a policy that is told the numbers. For up to 20 devices."""
 
     world: BinaryWorld = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation

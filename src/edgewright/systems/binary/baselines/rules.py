@@ -12,7 +12,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.records import Array, Decision, record, static
+from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.binary import BinaryWorld, Load, Needs, alone_s, load, needs, total_s
 
@@ -23,15 +23,11 @@ def cost_of(world: BinaryWorld, need: Needs, action: Array) -> Array:
 
 
 @record
-class Fixed:
+class Fixed(Memoryless):
     """The same bit for every device: 0 is all local, 1 is all away."""
 
     world: BinaryWorld = static()
     bit: int = static(default=0)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
@@ -41,15 +37,11 @@ class Fixed:
 
 
 @record
-class RandomActions:
+class RandomActions(Memoryless):
     """The best of ``candidates`` random actions: what a critic alone is worth; 1 is chance."""
 
     world: BinaryWorld = static()
     candidates: int = static(default=1)
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
@@ -66,7 +58,7 @@ class RandomActions:
 
 
 @record
-class Greedy:
+class Greedy(Memoryless):
     """Three greedies (MRL says no more than "Greedy").
 
     ``selfish`` offloads who would gain alone with everything; it is the optimum where nothing is
@@ -76,10 +68,6 @@ class Greedy:
 
     world: BinaryWorld = static()
     kind: Literal["selfish", "equal", "sequential"] = static(default="sequential")
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
@@ -105,17 +93,13 @@ class Greedy:
 
 
 @record
-class Prefix:
+class Prefix(Memoryless):
     """Rank by saved time over shared need, ``c / sqrt(u^2 + v^2)``; the best of the N + 1 prefixes.
 
     The same number of prices as an order-preserving quantiser, with a known ranking.
     """
 
     world: BinaryWorld = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
@@ -131,17 +115,13 @@ class Prefix:
 
 
 @record
-class OneFlip:
+class OneFlip(Memoryless):
     """Local search: from all local, the best single flip, until none lowers the sum.
 
     ``aux`` is the number of prices it asked for: N for each flip and for the last look.
     """
 
     world: BinaryWorld = static()
-
-    def init_carry(self, key: Array) -> tuple[()]:
-        """Return no memory."""
-        return ()
 
     def act(
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
