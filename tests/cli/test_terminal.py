@@ -46,7 +46,14 @@ def test_the_probability_of_improvement_is_shown_where_it_fits(width, shown, mon
     name = "probability_of_improvement"
     difference = {"mean": 0.1, "low": 0.0, "high": 0.2}
     improvement = {name: 0.625, f"{name}_low": 0.5, f"{name}_high": 0.75}
-    row = {"policy": "ours", "group": "rule", "reward": 1.0, "score": 0.5, "slots": 9.0, "by": {}}
+    row = {
+        "policy": "ours",
+        "group": "rule",
+        "reward": 1.0,
+        "score": 0.5,
+        "episode_length": 9.0,
+        "by": {},
+    }
     found = {
         "scenario": "x", "episodes": 2, "reference": "best", "baseline": "base", "metrics": [],
         "policies": [{**row, "difference": difference, **improvement}],

@@ -76,7 +76,7 @@ def test_a_bundled_rule_plays_the_same_episodes(deployable, bundles):
     arguments = (jax.random.key(0), policy_entry.world, problem.params)
     wanted = evaluate(*arguments, rule.policy, inputs, observe_fn=rule.observe_fn)
     found = evaluate(*arguments, policy_entry.policy, inputs)
-    for metric in ("reward", "delay_s", "quality", "slots"):
+    for metric in ("reward", "delay_s", "quality", "episode_length"):
         np.testing.assert_allclose(found[metric], wanted[metric], rtol=1e-5, atol=1e-6)
 
 

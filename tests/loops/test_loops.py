@@ -275,7 +275,7 @@ def test_missed_slots_and_served_means_by_hand() -> None:
     # game 0: 1 + 2 + 3 + 4 = 10 <= 11, never ends: mean 2.5
     # game 1: 6, 12 > 11: ends after two slots; two missed: (6 + 6 - 3 - 3) / 4 = 1.5
     np.testing.assert_allclose(made["reward"], [2.5, 1.5])
-    np.testing.assert_array_equal(made["slots"], [4, 2])
+    np.testing.assert_array_equal(made["episode_length"], [4, 2])
     np.testing.assert_array_equal(made["terminated"], [0, 1])
     # actions 0, 1, 2, 0: served 0, 1, 1, 0; delay 10 x load of the served: (20 + 30) / 2 = 25;
     # game 1: 0, 1: 60
@@ -301,7 +301,7 @@ def test_truncation_is_no_bad_ending() -> None:
         KEY, WORLD, params(horizon=4), Remembering(), rows(loads), post_termination_reward=-1.0
     )
     assert made["terminated"] == 0.0
-    assert made["slots"] == 4.0
+    assert made["episode_length"] == 4.0
 
 
 def test_a_second_episode_does_not_count() -> None:

@@ -88,7 +88,7 @@ def test_the_optimum_gets_full_marks_and_all_local_does_not(
 ) -> None:
     best = adapt.evaluate_informed_all(jax.random.key(0), WORLD, tasks, Optimum(world=WORLD), exams)
     local = adapt.evaluate_informed_all(jax.random.key(0), WORLD, tasks, Fixed(world=WORLD), exams)
-    for mark in (best.q_hat, best.q_hat_p05, best.ratio_of_means, best.exact):
+    for mark in (best.q_hat, best.q_hat_p05, best.ratio_of_means, best.optimal_fraction):
         np.testing.assert_allclose(mark, 1.0, atol=1e-5)
     assert np.all(np.asarray(local.q_hat) < 0.99)
     np.testing.assert_allclose(best.cost, exams.optimum.mean(1), rtol=1e-5)
@@ -98,7 +98,7 @@ def test_marks_by_hand() -> None:
     found = adapt.marks(jnp.array([1.0, 2.0, 4.0, 1.0]), jnp.ones(4))
     np.testing.assert_allclose(found.q_hat, (1 + 0.5 + 0.25 + 1) / 4)
     np.testing.assert_allclose(found.ratio_of_means, 1 / 2)
-    np.testing.assert_allclose(found.exact, 0.5)
+    np.testing.assert_allclose(found.optimal_fraction, 0.5)
     paid = adapt.marks(jnp.array([-1.0, -2.0]), jnp.array([-2.0, -2.0]))
     np.testing.assert_allclose(paid.q_hat, 0.75)
 

@@ -22,7 +22,7 @@ from edgewright.training.store import save_tree
 MRL = study_named("mrl")
 SEEDS, SCENARIOS = 3, 8
 EASY = np.linspace(-0.02, 0.02, SCENARIOS)  # easy and hard scenarios, the same for everyone
-FIELDS = ("q_hat", "q_hat_p05", "ratio_of_means", "exact", "cost")
+FIELDS = ("q_hat", "q_hat_p05", "ratio_of_means", "optimal_fraction", "cost")
 
 
 def start(levels, spread=0.0, rounded=0.1):

@@ -248,7 +248,7 @@ def filled(study, plan):
         "life": (16,),
     }
     names = {
-        "episodes": ("reward", "delay_s", "energy_j", "quality", "slots", "terminated"),
+        "episodes": ("reward", "delay_s", "energy_j", "quality", "episode_length", "terminated"),
         "modes": ("tasks", "delay_s", "energy_j", "quality"),
         "charge": ("tasks", "device_energy_j", *behaviours.KINDS),
         "drift": ("first_tasks", "first_delay_s", "last_tasks", "last_delay_s"),
@@ -384,7 +384,7 @@ def greedy():
 
 def test_tasks_by_mode_and_by_charge_add_up(greedy):
     arrays = probes.behaviour(*greedy, None)
-    tasks = arrays["episodes/served"] * arrays["episodes/slots"]
+    tasks = arrays["episodes/served"] * arrays["episodes/episode_length"]
     np.testing.assert_allclose(arrays["modes/tasks"].sum(axis=-1), tasks, rtol=1e-5)
     np.testing.assert_allclose(arrays["charge/tasks"].sum(axis=-1), tasks, rtol=1e-5)
     kinds = sum(arrays[f"charge/{kind}"] for kind in behaviours.KINDS)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from edgewright.evaluation.compare import Comparison, Result, table
+from edgewright.evaluation.compare import Comparison, Result
+from edgewright.evaluation.comparison_table import table
 from edgewright.reporting import comparison_page
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
@@ -22,7 +23,7 @@ REWARDS = {
 @pytest.fixture(scope="module")
 def comparison():
     scenario = load("aigc-heavy")
-    names = ["delay_s", "energy_j", "device_energy_j", "quality", "slots", "terminated"]
+    names = ["delay_s", "energy_j", "device_energy_j", "quality", "episode_length", "terminated"]
     results = []
     for name, rewards in REWARDS.items():
         values = np.array(rewards)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import CheckFailed, InputError
-from edgewright.evaluation.compare import compare, table
+from edgewright.evaluation.compare import compare
+from edgewright.evaluation.comparison_table import table
 from edgewright.evaluation.score_run import finish
 from edgewright.scenarios.load import load
 from edgewright.training import store
@@ -82,7 +83,7 @@ def test_logs_hold_what_they_should(run):
     assert {"policy_loss", "value_loss", "entropy", "reward"} <= set(rows[0])
     judged = store.read_lines(out / "seed-0" / "evaluation.jsonl")
     assert len(judged) == EVALUATIONS
-    assert {"reward", "delay_s", "energy_j", "quality", "slots"} <= set(judged[0])
+    assert {"reward", "delay_s", "energy_j", "quality", "episode_length"} <= set(judged[0])
     assert timing["steps_per_s"] > 0
     assert timing["env_steps"] == 2 * STEPS
 

@@ -11,7 +11,7 @@ from edgewright.api.table import Table, to_pandas
 from edgewright.api.training import TrainedRun
 from edgewright.core.compilation import keep_compilations
 from edgewright.evaluation.compare import compare as compare_policies
-from edgewright.evaluation.compare import table
+from edgewright.evaluation.comparison_table import table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -45,7 +45,8 @@ def command(
     from edgewright.cli.comparison import show
     from edgewright.cli.terminal import counting_bar
     from edgewright.core.compilation import keep_compilations
-    from edgewright.evaluation.compare import compare, table
+    from edgewright.evaluation.compare import compare
+    from edgewright.evaluation.comparison_table import table
 
     keep_compilations()
     with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as on_progress:

@@ -42,7 +42,7 @@ def show(result: dict[str, Any]) -> None:
         for metric in result["metrics"][:MAX_METRICS]
     ]
     improvement = [IMPROVEMENT] if table_width() >= WIDE else []
-    columns = [*COLUMNS, *improvement, *own, ("slots", "slots", ".0f")]
+    columns = [*COLUMNS, *improvement, *own, ("episode_length", "slots", ".0f")]
     title = f"{result['scenario']}: {result['episodes']} identical episodes, 95 % intervals"
     print_table(title, columns, rows)
     click.echo(

@@ -56,7 +56,8 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
         print_json(content) if as_json else _show(content)
         return
     from edgewright.cli.terminal import counting_bar
-    from edgewright.evaluation.compare import compare, table
+    from edgewright.evaluation.compare import compare
+    from edgewright.evaluation.comparison_table import table
 
     with counting_bar(f"evaluate on {chosen.name}", 5) as on_progress:
         result = compare(chosen, [run], data=data, episodes=count, on_progress=on_progress)
@@ -123,7 +124,7 @@ def _show(content: dict[str, Any]) -> None:
         ("priced", f"Q-hat, {content['proposals']} priced", ""),
         ("rounded", "Q-hat, rounded", ""),
         ("p5", "5th\npercentile", ".4f"),
-        ("exact", "exact", ".3f"),
+        ("optimal_fraction", "optimal", ".3f"),
     ]
     shown = [
         {
@@ -133,7 +134,7 @@ def _show(content: dict[str, Any]) -> None:
             "priced": _between(row["q_hat"]),
             "rounded": _between(row["q_hat_rounded"]),
             "p5": row["q_hat_p05"],
-            "exact": row["exact"],
+            "optimal_fraction": row["optimal_fraction"],
         }
         for row in content["adaptation"]
     ]

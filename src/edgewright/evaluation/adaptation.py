@@ -123,10 +123,10 @@ def rows(found: Curves) -> list[dict[str, Any]]:
                 "q_hat": interval(marks.q_hat[..., 1]),
                 "q_hat_rounded": interval(marks.q_hat[..., 0]),
                 "q_hat_p05": float(np.mean(marks.q_hat_p05[..., 1])),
-                "q_hat_rounded_p5": float(np.mean(marks.q_hat_p05[..., 0])),
+                "q_hat_rounded_p05": float(np.mean(marks.q_hat_p05[..., 0])),
                 "ratio_of_means": float(np.mean(marks.ratio_of_means[..., 1])),
-                "exact": float(np.mean(marks.exact[..., 1])),
-                "exact_rounded": float(np.mean(marks.exact[..., 0])),
+                "optimal_fraction": float(np.mean(marks.optimal_fraction[..., 1])),
+                "optimal_fraction_rounded": float(np.mean(marks.optimal_fraction[..., 0])),
                 "weighted_delay_s": float(np.mean(marks.cost[..., 1])),
             }
         )

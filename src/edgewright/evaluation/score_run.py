@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgewright.evaluation.compare import compare, table
+from edgewright.evaluation.compare import compare
+from edgewright.evaluation.comparison_table import table
 from edgewright.systems.registry import system_of
 from edgewright.training import store
 from edgewright.training.runs import Request

@@ -36,7 +36,7 @@ class Scores:
     q_hat: Array  # mean of per-slot ratios; 1 is the optimum
     q_hat_p05: Array  # 5th percentile of per-slot ratios
     ratio_of_means: Array
-    exact: Array  # share of slots whose cost is the least there is
+    optimal_fraction: Array  # share of slots whose cost is the least there is
     cost: Array  # mean cost
 
 
@@ -54,7 +54,7 @@ def marks(cost: Array, optimum: Array) -> Scores:
         q_hat=jnp.mean(ratio),
         q_hat_p05=jnp.quantile(ratio, 0.05),
         ratio_of_means=_ratio(jnp.mean(cost), jnp.mean(optimum)),
-        exact=jnp.mean(ratio > 1.0 - EXACT),
+        optimal_fraction=jnp.mean(ratio > 1.0 - EXACT),
         cost=jnp.mean(cost),
     )
 

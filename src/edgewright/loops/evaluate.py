@@ -116,8 +116,8 @@ def summarise(played: EpisodeBatch, post_termination_reward: Array) -> dict[str,
     ``reward`` is the mean over the *whole* horizon, where every slot after an episode's end counts
     as its worst slot so far, and at most ``post_termination_reward``: dying early cannot pay.
     All other metrics are means over slots and agents, weighted by the metric that the world's
-    metrics name in ``WEIGHT`` (e.g. tasks served); that one is a mean over slots. ``slots`` and
-    ``terminated`` say how long it lasted and whether it ended badly.
+    metrics name in ``WEIGHT`` (e.g. tasks served); that one is a mean over slots.
+    ``episode_length`` and ``terminated`` say how long it lasted and whether it ended badly.
     """
 
     def over_agents(values: Array) -> Array:
@@ -131,7 +131,7 @@ def summarise(played: EpisodeBatch, post_termination_reward: Array) -> dict[str,
     post_termination_reward = jnp.minimum(post_termination_reward, worst)
     result = {
         "reward": (earned + (horizon - slots) * post_termination_reward) / horizon,
-        "slots": slots.astype(jnp.float32),
+        "episode_length": slots.astype(jnp.float32),
         "terminated": jnp.any(played.terminated, axis=0).astype(jnp.float32),
     }
     named = getattr(played.metrics, "WEIGHT", None)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.evaluation.compare import Comparison, compare, table
+from edgewright.evaluation.compare import Comparison, compare
+from edgewright.evaluation.comparison_table import table
 from edgewright.reporting import figures, html
 from edgewright.reporting.comparison_page import (
     REWARD,

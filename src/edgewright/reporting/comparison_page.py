@@ -60,7 +60,7 @@ def _columns(found: dict[str, Any]) -> list[html.Column]:
         html.Column(IMPROVEMENT, f"probability of improvement on {base} [95 %]", format=".2f"),
         html.Column("score", "score", format=".3f"),
         *own,
-        html.Column("slots", "slots served", "", ".0f", "max"),
+        html.Column("episode_length", "slots served", "", ".0f", "max"),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -54,21 +55,6 @@ def plain_system(
     """
     numbers = _named_numbers(kind, params, policies)
 
-    def build(scenario: Any, data: str | None) -> Problem:
-        sizes = {f.name: getattr(scenario.world, f.name) for f in dataclasses.fields(world)}
-        made = world(**sizes)
-        given = dataclasses.asdict(scenario.params)
-        values = params(**{name: jnp.asarray(v, jnp.float32) for name, v in given.items()})
-        default = made.inputs(values)
-        return Problem(
-            kind=kind,
-            world=made,
-            horizon=int(scenario.params.horizon_slots),
-            params=values,
-            train_stream=composed(scenario, default, values, data, "train"),
-            test_stream=composed(scenario, default, values, data, "test"),
-        )
-
     def policy(name: str, problem: Problem) -> PolicyEntry | None:
         if name not in policies:
             return None
@@ -78,7 +64,7 @@ def plain_system(
     return System(
         kind=kind,
         scenario=Scenario[_structure(kind, world), _numbers(kind, numbers), dict[str, ProcessSpec]],  # pyright: ignore[reportInvalidTypeArguments]
-        build=build,
+        build=functools.partial(_build, kind, world, params),
         default_policies=tuple(policies),
         policy_names=lambda problem: list(policies),
         policy=policy,
@@ -86,6 +72,22 @@ def plain_system(
         metrics=metrics,
         presets=presets,
         inconsistencies=_inconsistencies,
+    )
+
+
+def _build(kind: str, world: type, params: type, scenario: Any, data: str | None) -> Problem:
+    sizes = {f.name: getattr(scenario.world, f.name) for f in dataclasses.fields(world)}
+    made = world(**sizes)
+    given = dataclasses.asdict(scenario.params)
+    values = params(**{name: jnp.asarray(v, jnp.float32) for name, v in given.items()})
+    default = made.inputs(values)
+    return Problem(
+        kind=kind,
+        world=made,
+        horizon=int(scenario.params.horizon_slots),
+        params=values,
+        train_stream=composed(scenario, default, values, data, "train"),
+        test_stream=composed(scenario, default, values, data, "test"),
     )
 
 

@@ -196,7 +196,7 @@ class System:
     learners: str | None = None
     learner_defaults: Callable[[Any], dict[str, Any]] = _no_settings
     benchmark: Callable[[BenchContext], dict[str, Any]] | None = None
-    termination_metrics: tuple[str, ...] = ("slots", "terminated")
+    termination_metrics: tuple[str, ...] = ("episode_length", "terminated")
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     extra_results: Callable[[Any, str | None], dict[str, Any]] = _nothing

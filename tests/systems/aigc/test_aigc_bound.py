@@ -133,7 +133,7 @@ def test_no_policy_beats_the_bound(name: str, aigc_params: Build, aigc_rows: Bui
         made = score(world, params, Menu(policies=policies, script=idle, which=which), inputs)
         assert np.all(made["reward"] <= bound + ROUNDING), policy
         assert np.mean(bound - made["reward"]) > 0.002, policy  # own work did queue
-        lengths.append(made["slots"])
+        lengths.append(made["episode_length"])
     assert np.max(lengths) == 50
     # some episodes ended early; without overloads all batteries of a world must empty for that
     assert np.min(lengths) < 50 or (world.overflow == "reject" and world.devices > 1)
@@ -236,7 +236,7 @@ def test_a_device_that_is_out_does_not_beat_the_bound(
     bound = no_self_congestion(world, params, inputs, MISSED)
     assert bound[0] < 0
     made = scripted(world, params, np.full((40, 2), 3), inputs)
-    assert made["slots"] == 40
+    assert made["episode_length"] == 40
     assert 0.5 <= made["served"] < 0.6
     assert made["reward"] <= bound
 

@@ -75,7 +75,7 @@ def _raw(table: Table) -> html.Section:
         *(html.Column(f"after {step}", f"{step} steps", "", ".4f") for step in MARKS),
         html.Column("interval", "at 20 steps [95 %]"),
         html.Column("p5", "5th percentile at 20", "", ".4f"),
-        html.Column("exact", "exact at 20", "", ".3f"),
+        html.Column("optimal_fraction", "optimal at 20", "", ".3f"),
         html.Column("means", "ratio of means at 20", "", ".4f"),
         html.Column("delay", "weighted delay at 20", "s", ".4f"),
     ]
@@ -100,7 +100,7 @@ def _at(view: View, name: str, step: int) -> dict[str, Any]:
     return {
         "interval": found.text(".4f"),
         "p5": float(view.marks(name, step, "q_hat_p05").mean()),
-        "exact": float(view.marks(name, step, "exact").mean()),
+        "optimal_fraction": float(view.marks(name, step, "optimal_fraction").mean()),
         "means": float(view.marks(name, step, "ratio_of_means").mean()),
         "delay": float(view.marks(name, step, "cost").mean()),
     }

@@ -11,7 +11,7 @@ from edgewright.papers.seppo.view import HEAVY, REFERENCE, SETTINGS, View
 from edgewright.reporting import html
 from edgewright.studies.table import Table
 
-METRICS = ("reward", "delay_s", "energy_j", "quality", "slots", "terminated")
+METRICS = ("reward", "delay_s", "energy_j", "quality", "episode_length", "terminated")
 
 EPISODE_COLUMNS = (
     html.Column("score", "score [95 %]", format=".3f"),

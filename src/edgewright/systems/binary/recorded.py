@@ -109,7 +109,7 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
                 "slots": step * learner.rollout_steps,
                 "q_hat": float(marks.q_hat[0, index, 1]),
                 "q_hat_rounded": float(marks.q_hat[0, index, 0]),
-                "exact": float(marks.exact[0, index, 1]),
+                "optimal_fraction": float(marks.optimal_fraction[0, index, 1]),
             }
             for index, step in enumerate(STEPS)
         ],

@@ -42,9 +42,9 @@ def judged(result: adapt.Scores, devices: int) -> dict[str, Array]:
         "q_hat": priced.q_hat,
         "q_hat_rounded": rounded.q_hat,
         "q_hat_p05": priced.q_hat_p05,
-        "q_hat_rounded_p5": rounded.q_hat_p05,
+        "q_hat_rounded_p05": rounded.q_hat_p05,
         "ratio_of_means": priced.ratio_of_means,
-        "exact": priced.exact,
+        "optimal_fraction": priced.optimal_fraction,
         "weighted_delay_s": priced.cost,
     }
 
