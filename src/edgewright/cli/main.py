@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -53,12 +54,20 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+class PluginName(click.ParamType):
+    """Name of a plug-in; several in the environment variable are separated as in ``PATH``."""
+
+    name = "plugin"
+    envvar_list_splitter = os.pathsep
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgewright")
 @click.option(
     "--plugin",
     "plugins",
     multiple=True,
+    type=PluginName(),
     metavar="FILE|MODULE",
     envvar="EDGEWRIGHT_PLUGINS",
     help="Python that registers systems and learners of your own; repeatable.",
