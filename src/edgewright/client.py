@@ -17,7 +17,7 @@ from typing import Any, Self
 
 
 class ServiceError(Exception):
-    """The service refused: ``status`` and what it said of the problem, field and remedy."""
+    """An error answer of the service, with its ``status``, problem, field and remedy."""
 
     def __init__(self, status: int, error: Mapping[str, Any]) -> None:
         self.status, self.error = status, error

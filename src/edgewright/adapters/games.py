@@ -1,4 +1,4 @@
-"""Games: ``N`` copies of a world that somebody else steps from Python, one call a step.
+"""Step ``N`` copies of a world from Python, one call a step, with inputs drawn in blocks.
 
 The same as :func:`edgewright.loops.unroll.unroll` on the same inputs, slot by slot: where an
 episode ends, the row that its last observation showed is the first row of the next one. Inputs are

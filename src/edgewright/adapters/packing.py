@@ -1,4 +1,4 @@
-"""Records as vectors of 32-bit words: one array over the border instead of forty.
+"""Pack records into vectors of 32-bit words, so that one array crosses the border, not forty.
 
 A compiled step of one small world takes less time than handing its arguments over: every array
 costs about a microsecond each way. Packed, a step takes five arrays and returns two.

@@ -1,4 +1,4 @@
-"""PettingZoo: one agent for every device of a world, all acting at once."""
+"""Offer a world to PettingZoo, with one agent for every device; all agents act at once."""
 
 from __future__ import annotations
 

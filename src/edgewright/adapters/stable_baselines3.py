@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Stable-Baselines3: our vector environment as its ``VecEnv``, and its policies as ours.
+"""Offer our vector environment to Stable-Baselines3 as a ``VecEnv``, and use its policies here.
 
 Needs the extra ``peers`` (torch and stable-baselines3).
 """

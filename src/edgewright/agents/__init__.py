@@ -1,1 +1,1 @@
-"""Learners: how a policy is obtained. Siblings that know protocols, never a world."""
+"""Learners, which train policies and know protocols, never a world."""

@@ -1,4 +1,4 @@
-"""DQN: Q-learning from replay, with double and dueling as switches.
+"""Learn action values by Q-learning from replay (DQN), with double and dueling as switches.
 
 Mnih et al. (Nature 2015); double targets: van Hasselt et al. (AAAI 2016); dueling: Wang et al.
 (ICML 2016). It keeps the protocol of PPO: the replay is part of the learner's state, observations
@@ -33,7 +33,7 @@ def action_values(network: MLP, observation: Array, dueling: bool) -> Array:
 
 @record
 class ValuePolicy(Memoryless):
-    """Decide by action values: the best, or any with probability ``epsilon`` while exploring."""
+    """A policy that takes the best action value, or any action with ``epsilon`` while exploring."""
 
     network: MLP
     inputs: InputScaler

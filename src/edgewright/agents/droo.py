@@ -1,4 +1,4 @@
-"""DROO: a network that imitates the best of its own proposals.
+"""Learn binary actions by imitating the best of a network's own proposals (DROO).
 
 Huang, Bi, Zhang (IEEE TMC 19(11), 2020). The network gives a relaxed action, a quantiser makes a
 few binary actions of it, and whoever can price an action exactly says which is best: that becomes
@@ -133,7 +133,7 @@ class Droo:
 
     @property
     def num_envs(self) -> int:
-        """Copies of the world between two updates: the learner lives in one."""
+        """Return the number of copies of the world between two updates, which is 1."""
         return 1
 
     def network(self, key: Array, observations: Box) -> MLP:

@@ -1,4 +1,4 @@
-"""Independent learners: one network for each device, trained on that device's data only."""
+"""Train independent learners, with one network for each device, on that device's data only."""
 
 from __future__ import annotations
 

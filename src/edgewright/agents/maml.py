@@ -1,4 +1,4 @@
-"""Meta-learning an initialisation: what happens on a device, and what the server does with it.
+"""Meta-learn an initialisation by updates on devices and aggregation on a server.
 
 MAML (Finn, Abbeel, Levine, ICML 2017), equations (9) and (10) of MRL; its first-order variant;
 Reptile (Nichol, Achiam, Schulman 2018) as MRLCO uses it; rates learned for each layer (Meta-SGD: Li
@@ -30,7 +30,7 @@ Order = Literal["second", "first", "reptile", "pooled"]
 
 @record
 class Initial:
-    """What goes over the air: a network and the logarithms of its inner rates, one a leaf."""
+    """A network and the logarithms of its inner learning rates, one a leaf, sent over the air."""
 
     network: Any
     log_rates: Any

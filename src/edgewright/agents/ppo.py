@@ -1,4 +1,4 @@
-"""PPO and SE-PPO: clipped policy gradients with the paper's parts as switches.
+"""Train a policy with PPO or SE-PPO, clipped policy gradients with the paper's parts as switches.
 
 SE-PPO is PPO with observation normalisation (21), reward normalisation (22), a warmed-up (23) and
 decayed (24) learning rate, and separate rates for actor and critic. Each part is a field, so
@@ -31,7 +31,7 @@ _settled = jax.lax.optimization_barrier
 
 @record
 class ActorPolicy(Memoryless):
-    """Decide by a categorical actor: sample while exploring, else take the likeliest action."""
+    """A categorical actor that samples while exploring and else takes the likeliest action."""
 
     actor: MLP
     inputs: InputScaler

@@ -1,1 +1,1 @@
-"""What ``import edgewright as ew`` offers: objects that print themselves, over the layers below."""
+"""The objects of ``import edgewright as ew``, which print themselves."""

@@ -1,4 +1,4 @@
-"""Sweep over learners, settings and seeds: one tidy table, one figure, resumable."""
+"""Sweep over learners, settings and seeds into one tidy table and one figure; sweeps resume."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ print(json.dumps(compile_training(sys.argv[1])))
 
 @record
 class Fixed(Memoryless):
-    """Always the same action: what is left is the world."""
+    """A policy with always the same action, so that a measurement shows the world alone."""
 
     action: int = static()
 

@@ -1,4 +1,4 @@
-"""The bundle: one file that decides. NumPy and onnxruntime are all it needs; never JAX."""
+"""Read and run bundles, files that decide with NumPy and onnxruntime and without JAX."""
 
 from edgewright.bundle.bundle import Bundle, load
 from edgewright.bundle.interface import BadField, Field, Interface, Output

@@ -1,4 +1,4 @@
-"""The container of a bundle: a zip in which every byte follows from the members.
+"""Read and write the container of a bundle, a zip in which every byte follows from the members.
 
 Members are stored, not packed, in the order given, with a fixed date and no extra fields. So the
 same members make the same file, and a reader makes the file again from what it found and compares:

@@ -1,4 +1,4 @@
-"""The engine: one graph in onnxruntime with one thread, quick for a single row.
+"""Run a graph in onnxruntime with one thread, with a fast path for a single row.
 
 A single row goes through buffers that are bound once; many rows through an ordinary run. The input
 buffer of onnxruntime shares the memory of the NumPy array it was made from, so deciding is writing
@@ -27,7 +27,7 @@ __all__ = ["INPUT", "SCORES", "Engine", "EngineError"]
 
 
 class EngineError(EdgewrightError):
-    """The model failed: the runtime raised, or its numbers are not finite."""
+    """The error of a model whose runtime raised or whose numbers are not finite."""
 
 
 class Engine:

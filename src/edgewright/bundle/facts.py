@@ -1,4 +1,4 @@
-"""Ask a manifest for values of a kind: whatever is otherwise is refused by its place and value."""
+"""Read values of one type from a manifest, and refuse others by their key and value."""
 
 from __future__ import annotations
 

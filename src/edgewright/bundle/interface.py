@@ -27,7 +27,7 @@ _LONGEST_MEANT = 100
 
 
 class BadField(InputError):
-    """A field of an observation cannot be used: says which, its value, and what is allowed."""
+    """The error of an observation's field that cannot be used, with its value and the fix."""
 
     def __init__(self, field: str, message: str, value: Any = None, allowed: str = "") -> None:
         self.field, self.value, self.allowed = field, value, allowed
@@ -68,7 +68,7 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """One named output of a decision: a number, or numbers of a ``shape``.
+    """A named output of a decision, which is one number or an array of numbers of ``shape``.
 
     Attributes:
         labels: what each value means, where there are few: ``labels[value]``.
@@ -89,7 +89,7 @@ class Output:
 
     @property
     def span(self) -> float:
-        """Width of the range of a real number: what its tolerance is relative to."""
+        """Return the width of the range of a real number, to which its tolerance is relative."""
         return 1.0 if self.low is None or self.high is None else self.high - self.low
 
 

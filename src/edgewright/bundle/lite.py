@@ -1,4 +1,4 @@
-"""LiteRT, where it is installed: the same policy for a single row, sooner than onnxruntime.
+"""Decide single rows with LiteRT where it is installed, faster than with onnxruntime.
 
 A bundle may hold a second graph (``edgewright export --litert``). It takes one row and gives one:
 the outputs of the decision in order, then the scores. Without LiteRT the bundle decides as before.

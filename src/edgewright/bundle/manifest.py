@@ -1,4 +1,4 @@
-"""The manifest: what a bundle says of itself, checked key by key.
+"""Check the manifest of a bundle key by key.
 
 schema, name, kind            4; what it is called; "learned" or "rule"
 interface                     fields, outputs, joint
@@ -109,7 +109,7 @@ def _no_number(text: str) -> float:
 
 
 def _finite(text: str) -> float:
-    """Refuse numbers that no float holds: they would be read as infinite."""
+    """Return ``text`` as a float; raise for numbers that a float would read as infinite."""
     return value if math.isfinite(value := float(text)) else _no_number(text)
 
 

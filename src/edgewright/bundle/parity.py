@@ -1,4 +1,4 @@
-"""The record of parity: what the training framework decided, kept to be compared anywhere.
+"""Parity rows, the decisions of the training framework that a bundle is compared with anywhere.
 
 Rows of three kinds: ``random`` in the trained range, ``edge`` (corners of it, and far outside), and
 ``adversarial`` (pushed to where the decision nearly turns). Scores must agree

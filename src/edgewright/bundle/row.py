@@ -1,4 +1,4 @@
-"""A single row: what decides it, and the memory it is written to."""
+"""Write a single row to the memory of an engine, and decide it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ scenario_option = click.option(
 
 @click.group(name="bench")
 def command() -> None:
-    """Measure speed on this machine: our own, beside other libraries, or with more devices."""
+    """Measure speed on this machine, alone, beside other libraries, or with more devices."""
 
 
 @command.command(name="speed")

@@ -1,4 +1,4 @@
-"""What ``edgewright bench`` prints: names and values."""
+"""Format the names and values that ``edgewright bench`` prints."""
 
 from __future__ import annotations
 

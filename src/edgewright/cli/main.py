@@ -82,7 +82,7 @@ def app(plugins: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 a check failed, 2 the input was wrong, 130 interrupted."""
+    """Run the command line; exit with 0 done, 1 check failed, 2 wrong input or 130 interrupted."""
     try:
         app(standalone_mode=False)
     except click.exceptions.Exit as stop:

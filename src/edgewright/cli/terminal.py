@@ -1,4 +1,4 @@
-"""The terminal: progress on stderr, tables on stdout."""
+"""Print progress on stderr and tables on stdout."""
 
 from __future__ import annotations
 

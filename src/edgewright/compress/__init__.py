@@ -1,1 +1,1 @@
-"""Compression: pruning, distillation, quantisation, in any order, on any network in a bundle."""
+"""Compress the networks of a bundle by pruning, distillation and quantisation, in any order."""

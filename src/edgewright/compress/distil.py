@@ -1,4 +1,4 @@
-"""Distillation: teach a network the scores of another one on what that one sees.
+"""Distil a network by training on the scores of another network on its observations.
 
 Hinton, Vinyals and Dean 2015, by the distance of the policy's head; for action values that is
 policy distillation (Rusu et al., ICLR 2016). Fine-tuning after pruning is the same with a student

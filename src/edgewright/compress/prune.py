@@ -1,4 +1,4 @@
-"""Pruning: whole neurons, so that smaller dense layers remain; and single weights, for the disk."""
+"""Prune whole neurons, which leaves smaller dense layers, or single weights, which saves disk."""
 
 from __future__ import annotations
 

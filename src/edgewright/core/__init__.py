@@ -1,1 +1,1 @@
-"""The nouns: records, protocols, spaces, units, errors, checks."""
+"""Records, protocols, spaces, units, errors and checks, on which all other packages build."""

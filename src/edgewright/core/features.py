@@ -1,4 +1,4 @@
-"""Features: what the columns of an observation are, in physical units, and how they are scaled.
+"""Describe the columns of an observation, in physical units, with the scale of each.
 
 One table describes the observation of a world. The world stacks it, the observation space carries
 it, learners take its scales, and exports, services and documentation read its names and units.

@@ -1,4 +1,4 @@
-"""Files: whole or not there."""
+"""Write files atomically, so that a reader sees the old file or the new one."""
 
 from __future__ import annotations
 

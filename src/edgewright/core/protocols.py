@@ -1,4 +1,4 @@
-"""The contracts: World, Stream, Policy, Learner, and the laws they keep.
+"""Define the protocols World, Stream, Policy and Learner, and the invariants of each.
 
 Structural types: a user's world imports nothing from here. Everything is written for **one**
 example and ``vmap``ped outside; the axis ``*agents`` is whatever a world calls its devices and is
@@ -45,7 +45,7 @@ class Stream(Protocol[X_co]):
 
 
 class Process(Protocol):
-    """One field of a stream: turns random words that somebody else drew into values.
+    """One field of a stream, which turns random words drawn by the caller into values.
 
     Laws: ``take`` is a function of its arguments alone; ``bits`` ``[words, length, *shape]`` fixes
     the length of the block; blocks join without a seam through ``memory``.
@@ -75,7 +75,7 @@ class Process(Protocol):
 
 
 class World(Protocol):
-    """The physics of one decision problem: pure functions over arrays, for one example.
+    """The physics of one decision problem, as pure functions over arrays, for one example.
 
     Laws:
         1. A world rolls no dice: all chance arrives in ``x``; no method takes a random key.
@@ -111,7 +111,7 @@ class World(Protocol):
 
 
 class Policy(Protocol):
-    """Anything that decides: heuristic, oracle, network, planner, exported file. A pytree.
+    """A pytree that decides, such as a heuristic, oracle, network, planner or exported file.
 
     Laws: ``act`` consumes its key; the carry has the same structure in and out; a policy that was
     told more than ``observe`` was told so by the caller's ``reveal``.
@@ -174,7 +174,7 @@ class Server(Protocol):
 
 
 class MetaLearner(Client, Server, Protocol):
-    """A learner of many tasks: each round, one client in each of some tasks, and a server.
+    """A learner of many tasks, with one client in each of a round's tasks and one server.
 
     The state that ``init`` returns is the server's; everything that changes lives in it.
     """
@@ -191,7 +191,7 @@ class MetaLearner(Client, Server, Protocol):
 
     @property
     def labels(self) -> str:
-        """Who labels a slot: ``"critic"``, the best own proposal, or ``"optimum"``."""
+        """Return what labels a slot, ``"critic"`` (the best own proposal) or ``"optimum"``."""
         ...
 
     def fitted(self, observations: Box) -> MetaLearner:

@@ -1,4 +1,4 @@
-"""Records: the named tuples of arrays that cross every border of the house.
+"""Define records, the named tuples of arrays that all parts of the package exchange.
 
 A *record* is a frozen, keyword-only dataclass registered as a JAX pytree. Its fields are arrays
 (leaves) unless declared with :func:`static`, in which case they are part of the structure and must
@@ -86,7 +86,7 @@ class Memoryless:
 
 @record
 class Decision:
-    """What a policy returns: an ``action`` of shape ``[*agents]`` and what it wants logged."""
+    """An ``action`` of shape ``[*agents]``, with values to log."""
 
     action: Any
     aux: Any

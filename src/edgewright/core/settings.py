@@ -1,4 +1,4 @@
-"""Settings of learners: which fields may be set from a file, their types and their limits."""
+"""Define which fields of a learner a file may set, with their types and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spaces: what an observation or an action may be. Small, hashable, framework-free."""
+"""Define the spaces of observations and actions, which are small, hashable and framework-free."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Bits:
-    """Zeros and ones of shape ``shape``, int32: what a server caches, which devices offload."""
+    """Zeros and ones of shape ``shape``, int32, such as cached items or offloading devices."""
 
     shape: tuple[int, ...]
 

@@ -1,4 +1,4 @@
-"""Units: the conversions that papers leave unsaid, each written once."""
+"""Convert between the units that papers use, each conversion written once."""
 
 MBIT_PER_MB = 8.0
 """Megabits in a megabyte: an input of 17.5 MB is 140 Mbit."""

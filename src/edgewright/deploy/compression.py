@@ -50,7 +50,7 @@ FASTER = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Where a bundle is judged: its own scenario, the world it plays in, and the same episodes."""
+    """The scenario, world and episodes on which a bundle is evaluated."""
 
     scenario: Scenario[Any, Any, Any]
     problem: Problem

@@ -1,4 +1,4 @@
-"""How quick engines are: alternately in small rounds, so that a busy moment hits all of them."""
+"""Time engines in alternating small rounds, so that a busy moment affects all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw the Pareto figure of a compression: score ratio against size and time of a decision."""
+"""Draw the Pareto figure of a compression, with score ratio against size and decision time."""
 
 from __future__ import annotations
 

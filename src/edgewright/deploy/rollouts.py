@@ -1,4 +1,4 @@
-"""What a policy sees when it plays: features for ranges, calibration and distillation."""
+"""Record the features that a policy observes, for ranges, calibration and distillation."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Kind = Literal["feasible", "hindsight", "exact", "bound"]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """The reward of one policy, plan or bound: its mean over episodes with a 95 % interval."""
+    """The mean reward of a policy, plan or bound over episodes, with a 95 % interval."""
 
     name: str
     kind: Kind

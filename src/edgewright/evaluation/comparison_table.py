@@ -1,4 +1,4 @@
-"""The table of a comparison: rewards, scores, differences and shares with their intervals."""
+"""Hold the table of a comparison, with rewards, scores, differences and shares with intervals."""
 
 from __future__ import annotations
 

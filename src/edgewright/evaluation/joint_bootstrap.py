@@ -1,4 +1,4 @@
-"""Joint bootstrap: any function of several arms' means, over new seeds and new episodes.
+"""Bootstrap any function of several arms' means jointly, over new seeds and new episodes.
 
 `statistics.paired_difference` serves the difference of two arms. A claim may need more at once: a
 ratio, a share of a span between two anchors, the least of several leads. Here every arm is averaged

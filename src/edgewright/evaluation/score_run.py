@@ -1,4 +1,4 @@
-"""What a training came to: its score on the scenario's episodes, kept beside the run."""
+"""Score a trained run on the scenario's episodes, and keep the score beside the run."""
 
 from __future__ import annotations
 

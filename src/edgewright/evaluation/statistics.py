@@ -1,4 +1,4 @@
-"""Estimates with honest intervals: percentile bootstraps over seeds, tasks and paired episodes.
+"""Estimate with percentile-bootstrap intervals over seeds, tasks and paired episodes.
 
 Every function is pure: the same numbers and the same ``seed`` give the same interval. Nothing here
 assumes a normal distribution, and every interval is a percentile bootstrap: the ``(1 - c) / 2`` and

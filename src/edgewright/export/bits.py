@@ -1,4 +1,4 @@
-"""Bits: the head of policies that decide one bit for each device, with their quantiser.
+"""The head of policies that decide one bit for each device, with its quantiser.
 
 The JAX side calls :mod:`edgewright.rules.quantiser`; the ONNX side writes the same steps as
 operators, ties included.
@@ -35,7 +35,7 @@ MAX_BITS = 62
 
 @dataclasses.dataclass(frozen=True)
 class BinaryVectorHead:
-    """One relaxed bit for each of ``devices``: rounded, and as ``proposals`` of a quantiser.
+    """A head of one relaxed bit for each of ``devices``, rounded, and as quantised ``proposals``.
 
     Attributes:
         proposals: how many actions are proposed, the rounding first.

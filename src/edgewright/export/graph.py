@@ -1,4 +1,4 @@
-"""Write ONNX: nodes, constants and named outputs, opset 18."""
+"""Write ONNX graphs from nodes, constants and named outputs, in opset 18."""
 
 from __future__ import annotations
 

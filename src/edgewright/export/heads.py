@@ -1,4 +1,4 @@
-"""Heads: from scores to the outputs of a decision, in JAX and in ONNX.
+"""Turn scores into the outputs of a decision, in JAX and in ONNX.
 
 The layers of a policy end in scores, one row ``[columns]`` of them for each decision. A head turns
 them into named outputs. :class:`CategoricalHead` takes the best of several actions;

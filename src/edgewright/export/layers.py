@@ -1,4 +1,4 @@
-"""Layers: what a network is made of, each able to run in JAX and to write itself as ONNX.
+"""Define the layers of networks, each of which runs in JAX and writes itself as ONNX.
 
 A layer is a record with three duties: calling it computes it in JAX on ``[..., columns]``;
 ``emit(graph, x, name)`` adds its nodes and returns the name of its output; ``kind`` names it in the

@@ -1,4 +1,4 @@
-"""From a policy to layers: one function for each kind of policy that can be deployed.
+"""Turn a policy into layers, with one function for each kind of policy that can be deployed.
 
 :func:`layers_of` is open: a policy of another kind registers how it becomes layers.
 """

@@ -1,4 +1,4 @@
-"""Deployed policies that play: the graph of a bundle, and the layers it is made of.
+"""Run deployed policies in worlds, as the graph of a bundle or as its layers.
 
 For a graph, the runtime is called from inside the compiled program, once a step for all episodes
 together.

@@ -1,4 +1,4 @@
-"""Make the record of parity: rows of three kinds with what the training framework decides."""
+"""Make parity rows of three kinds, with the decisions of the training framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Record: the head of policies whose action has several parts, or real numbers.
+"""The head of policies whose action has several parts or real numbers.
 
 The scores of a policy are split between the parts (see :mod:`edgewright.nets.actions`, which the
 JAX side calls); each part becomes one output with its own type, shape, unit and range. A rule gives

@@ -68,7 +68,7 @@ class _Row:
 
 
 class _Writer:
-    """Interprets a jaxpr: constants are computed, rows are written."""
+    """An interpreter of a jaxpr, which computes constants and writes rows as ONNX."""
 
     def __init__(self, graph: GraphBuilder) -> None:
         self.graph = graph

@@ -1,4 +1,4 @@
-"""From layers to a bundle: graph, record of parity, manifest."""
+"""Write a bundle from layers, with graph, parity rows and manifest."""
 
 from __future__ import annotations
 

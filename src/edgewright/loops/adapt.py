@@ -1,4 +1,4 @@
-"""Adaptation: a device that lives in one hidden scenario and learns from its own slots.
+"""Adapt a learner to one task on a device that learns from its own slots.
 
 In each step it observes some slots, labels them with the best of its proposals, stores them and
 takes one gradient step. Between steps it sits an exam on slots that it never learns from. Write for
@@ -22,7 +22,7 @@ from edgewright.loops.search import BestOfCandidates, label, prices
 
 @record
 class HeldOutSet:
-    """Held-out slots of one scenario: ``rows`` ``[S, ...]`` of inputs and their least cost."""
+    """Held-out slots of one task, with inputs ``rows`` ``[S, ...]`` and their least cost."""
 
     rows: Any
     optimum: Array  # [S]
@@ -31,7 +31,7 @@ class HeldOutSet:
 
 @record
 class Scores:
-    """What an exam came to: means over its slots of the ratio optimum / cost, and more."""
+    """Scores on a held-out set, such as the mean over its slots of the ratio optimum / cost."""
 
     q_hat: Array  # mean of per-slot ratios; 1 is the optimum
     q_hat_p05: Array  # 5th percentile of per-slot ratios
@@ -100,7 +100,7 @@ def both_ways(key: Array, world: World, params: Any, proposer: Any, exam: HeldOu
 
 @record
 class DeviceState:
-    """Where a device stands: what it has learnt, where its stream is, and its next key."""
+    """The state of a device, with what it has learnt, the place in its stream, and its next key."""
 
     learner: Any
     stream: Any

@@ -1,4 +1,4 @@
-"""Evaluation: the same episodes for every policy. One implementation for all of them."""
+"""Evaluate policies on the same episodes, with one implementation for all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgewright.loops.unroll import ObserveFn, init_rollout, next_rows, unroll
 
 @record
 class EpisodeBatch:
-    """What happened, step by step: the world's metrics ``[T, E, ...]`` and who was still in."""
+    """Metrics of the world ``[T, E, ...]`` at each step, and which episodes were still running."""
 
     metrics: Any
     alive: Array  # [T, E] bool: the episode had not ended before this step
@@ -25,7 +25,7 @@ class EpisodeBatch:
 
 @record
 class PrivilegedObservation:
-    """What an oracle may be told: everything but the future."""
+    """The information that an oracle may use, which is everything but the future."""
 
     params: Any
     state: Any

@@ -1,4 +1,4 @@
-"""Initialisations: the networks that devices adapt from, one for all tasks or one for each."""
+"""The networks that devices adapt from, one for all tasks or one for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgewright.core.records import Array, record, static
 
 @record
 class Initialisation:
-    """What a device begins with: the same network everywhere, or one for each task ``[E, ...]``.
+    """The initial network of a device, one for all tasks or one for each task ``[E, ...]``.
 
     Attributes:
         learner: what adapts it, with ``proposer(network)`` to a policy; see

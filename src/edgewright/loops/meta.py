@@ -1,4 +1,4 @@
-"""Meta-training: rounds between a server and devices, each of which has a task of its own.
+"""Meta-train in rounds between a server and devices, each of which has its own task.
 
 The server keeps an initialisation; in each round some tasks are drawn, one device in each
 downloads it, plays and trains on its own slots, and uploads. What a device does and what a server

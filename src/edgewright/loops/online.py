@@ -1,4 +1,4 @@
-"""Online learning: play, learn, repeat. One loop for every learner, one jit for a training."""
+"""Learn online, with one loop for every learner and one jit for a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unrol
 
 @record
 class Training:
-    """Everything a training needs to go on: save it, load it, and the rest is the same."""
+    """The full state of a training, from which it resumes with the same results."""
 
     learner: Any
     envs: RolloutState

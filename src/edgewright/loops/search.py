@@ -1,4 +1,4 @@
-"""Search: let a world price a few proposed actions of one slot, and take the best.
+"""Evaluate a few proposed actions of one slot in a world, and take the best.
 
 For worlds whose slots are problems of their own (one reset, one step): the price of an action is
 exact, so this is the "critic" of DROO. It knows the world; a policy alone never does.
@@ -28,7 +28,7 @@ def prices(world: World, params: Any, x: Any, candidates: Array) -> Array:
 
 @record
 class BestOfCandidates(Memoryless):
-    """A policy that has its proposals priced: told the numbers of the scenario by the caller.
+    """A policy that evaluates its proposals with the numbers of the task, given by the caller.
 
     Attributes:
         proposer: anything with ``propose(key, observation) -> [K, *agents]``.

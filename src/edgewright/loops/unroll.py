@@ -1,4 +1,4 @@
-"""Unroll: play policies in worlds. The one place where episodes are reset."""
+"""Unroll policies in worlds. Episodes are reset here and nowhere else."""
 
 from __future__ import annotations
 

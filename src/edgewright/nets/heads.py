@@ -1,4 +1,4 @@
-"""Heads: from the output of a network to a distribution or a value."""
+"""Turn the output of a network into a distribution or a value."""
 
 from __future__ import annotations
 

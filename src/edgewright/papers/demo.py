@@ -1,4 +1,4 @@
-"""The demonstration: train, compare with strong baselines and a bound, draw, and write a page."""
+"""Run the demonstration, which trains, compares with baselines and a bound, and writes a page."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
-    """Who is told how far it is: a bar for a training, a line for a comparison."""
+    """A progress display, with a bar for a training and a line for a comparison."""
 
     training: Callable[[str, int], Any]
     comparing: Callable[[str, int], Any]

@@ -1,4 +1,4 @@
-"""Compute: work of a generative task and how long a processor takes. Equations (1), (3), (8)."""
+"""Compute the work of a generative task and its processing time. Equations (1), (3), (8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Energy: what a task costs in joules. Equations (11), (12), (14) of SE-PPO."""
+"""Compute the energy of a task in joules. Equations (11), (12), (14) of SE-PPO."""
 
 from __future__ import annotations
 

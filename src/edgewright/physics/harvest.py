@@ -1,4 +1,4 @@
-"""Devices that live on harvested energy: how many bits they compute in a second, here or away.
+"""Compute the bits per second of devices on harvested energy, computed locally or offloaded.
 
 Bi and Zhang (IEEE TWC 17(6), 2018), as DROO (Huang, Bi, Zhang, IEEE TMC 19(11), 2020) uses it:
 a share ``a`` of each frame charges all devices by radio, a device that offloads then gets a share

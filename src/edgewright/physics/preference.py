@@ -1,4 +1,4 @@
-"""Preferences: the weights of quality, delay and energy, and the reward they make.
+"""Compute the weights of quality, delay and energy, and the reward that they make.
 
 Equations (16) and (20) of SE-PPO, with the adaptation that the paper describes in words.
 """

@@ -1,4 +1,4 @@
-"""Quality: how good a generated result is for the steps spent on it."""
+"""Compute the quality of a generated result from the steps spent on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues: continuous backlogs of work, first in first out. Equations (2) and (7) of SE-PPO."""
+"""Update continuous backlogs of work, first in first out. Equations (2) and (7) of SE-PPO."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Radio: how long data are on the air. Equations (5), (6), (9) of SE-PPO."""
+"""Compute the transmission time of data. Equations (5), (6), (9) of SE-PPO."""
 
 from __future__ import annotations
 

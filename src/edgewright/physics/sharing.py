@@ -1,4 +1,4 @@
-"""Sharing: how members of a group divide one resource so that their weighted delays are least.
+"""Divide one resource among the members of a group so that their weighted delay is least.
 
 Member ``n`` needs the whole resource for ``t_n`` seconds and gets a share ``s_n``: its delay is
 ``t_n / s_n``. With ``need_n = sqrt(w_n t_n)`` the least sum of weighted delays is ``(sum need)^2``,

@@ -1,4 +1,4 @@
-"""The figures of a study: plain data in, a matplotlib ``Figure`` out.
+"""Draw the figures of a study from plain data, each as a matplotlib ``Figure``.
 
 Series are told apart by colour, marker and line style, so that a figure survives a colour-blind
 reader and a grey printer.
@@ -261,7 +261,7 @@ def action_shares(
 def performance_profiles(
     thresholds: ArrayLike, bands: Mapping[str, Band], *, xlabel: str, over: str = "runs"
 ) -> Figure:
-    """Draw performance profiles: the share of runs above each threshold, higher is better.
+    """Draw performance profiles, the share of runs above each threshold; higher is better.
 
     Args:
         thresholds: shape [k].

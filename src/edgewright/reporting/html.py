@@ -1,4 +1,4 @@
-"""A study as one HTML file: no script, no outside address, readable offline, on paper, in the dark.
+"""Write a study as one HTML file without scripts or outside addresses, readable offline.
 
 The page carries its own style and its figures as inline SVG. Whatever is put in is escaped; the SVG
 is parsed and rewritten so that the ids of one figure never meet those of another.

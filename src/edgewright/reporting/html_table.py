@@ -16,7 +16,7 @@ from edgewright.evaluation.statistics import Interval
 
 @dataclass(frozen=True)
 class Column:
-    """One column: ``format`` is a format spec such as ``".3f"``; ``best`` marks the best number.
+    """A column with its ``format``, such as ``".3f"``; ``best`` marks the best number.
 
     ``wrap`` lets long text break over lines.
     """
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values by column key: numbers, text, None or an `Interval`.
+    """Rows of values by column key, each of which is a number, text, None or an `Interval`.
 
     ``highlight_key`` names a field of the rows (shown or not); rows where it is true stand out.
     """

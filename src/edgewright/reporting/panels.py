@@ -1,4 +1,4 @@
-"""Figures of several panels: rows are settings, columns are quantities, on shared axes."""
+"""Draw figures of several panels, with settings as rows and quantities as columns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEAST = 0.05
 
 @dataclass(frozen=True)
 class Sweep:
-    """One policy along a sweep: ``x`` [k] and its estimate with an interval, each [k]."""
+    """The results of one policy along a sweep, ``x`` [k] and estimates with intervals, each [k]."""
 
     label: str
     x: ArrayLike

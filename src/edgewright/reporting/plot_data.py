@@ -1,4 +1,4 @@
-"""What is drawn: curves, levels, rows, operating points, as plain data."""
+"""Hold the data of figures, such as curves, levels, rows and operating points."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Line:
-    """A level that does not learn: a rule, an oracle, or (``is_bound``) what nothing can pass."""
+    """A constant level of a rule, an oracle or (``is_bound``) an upper bound."""
 
     label: str
     value: float
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Operating:
-    """Where one policy operates: mean delay (s), energy (J) and quality (no unit) per task."""
+    """The operating point of a policy, in mean delay (s), energy (J) and quality (1) per task."""
 
     label: str
     group: str

@@ -1,4 +1,4 @@
-"""The house style of figures: colours, sizes, and files that never wobble.
+"""Define the colours and sizes of figures, and save them reproducibly.
 
 Colours are the Okabe-Ito palette. `save` writes SVG, PNG and PDF without dates or random ids: the
 same data give the same bytes. matplotlib is imported only when a figure is drawn.

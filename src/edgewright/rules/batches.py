@@ -1,4 +1,4 @@
-"""Batches: from a trajectory ``[T, N, *agents, ...]`` to samples.
+"""Turn a trajectory ``[T, N, *agents, ...]`` into samples.
 
 Agents share one network, so each agent of each step is a sample of its own.
 """

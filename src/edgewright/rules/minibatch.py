@@ -1,4 +1,4 @@
-"""Minibatches: the order in which an epoch visits its samples."""
+"""Draw the order in which an epoch visits its samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy gradients: the clipped surrogate. SE-PPO equations (28) to (30)."""
+"""Compute the clipped surrogate of policy gradients. SE-PPO equations (28) to (30)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantisers: from a relaxed action in (0, 1)^N to a few binary actions worth evaluating.
+"""Quantise a relaxed action in (0, 1)^N to a few binary actions worth evaluating.
 
 Order preserving: DROO (Huang, Bi, Zhang, IEEE TMC 19(11), 2020), algorithm 1. Noisy: LyDROO (Bi,
 Huang, Wang, Zhang, IEEE TWC 20(11), 2021). All shapes are static; write for one slot, vmap outside.

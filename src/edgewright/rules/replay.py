@@ -1,4 +1,4 @@
-"""Replay: a ring of the latest samples, preallocated, updated in place inside a compiled loop."""
+"""Keep the latest samples in a preallocated ring, updated in place inside a compiled loop."""
 
 from __future__ import annotations
 

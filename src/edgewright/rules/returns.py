@@ -1,4 +1,4 @@
-"""Returns: from rewards and values to advantages. Written for one trajectory, time first."""
+"""Compute advantages from rewards and values, for one trajectory, time first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules: numbers that change with the environment steps taken."""
+"""Compute numbers that change with the environment steps taken."""
 
 from __future__ import annotations
 

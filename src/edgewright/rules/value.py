@@ -1,4 +1,4 @@
-"""Q-learning: targets and losses. Elementwise; the last axis of action values is the choice."""
+"""Compute Q-learning targets and losses elementwise; actions are on the last axis of values."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Scenario files: schema, loading, and the one registry that builds them."""
+"""Load scenario files, check them, and build them."""

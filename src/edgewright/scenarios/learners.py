@@ -1,4 +1,4 @@
-"""Learners by name: a class with settings from TOML, the scenario's ``[learner]`` table on top.
+"""Build learners by name from TOML settings, with the scenario's ``[learner]`` table on top.
 
 General learners are in ``agents/learners.toml``, those of a system in ``learners.toml`` of its
 folder, those of a plug-in in the file that its system names or in :func:`register_learner`.
@@ -29,7 +29,7 @@ _registered: dict[str, dict[str, Any]] = {}
 
 
 def register_learner(name: str, make: type, **settings: Any) -> None:
-    """Add a learner of your own: a name for ``make(**settings)``, a record that keeps the laws.
+    """Register ``make(**settings)``, a record that satisfies the learner protocol, as ``name``.
 
     Its fields become settings that a scenario's ``[learner]`` table may change. The name is known
     to every command of this process; name the file that calls this with ``--plugin``.

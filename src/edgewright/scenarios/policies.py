@@ -1,4 +1,4 @@
-"""Policies by name: every rule, oracle and planner that a scenario can be compared with."""
+"""Build by name every rule, oracle and planner that a scenario can be compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP service: a small ASGI application around the decider.
+"""Answer HTTP requests with a small ASGI application around the decider.
 
 ``POST /v1/decide`` is answered here, byte for byte; everything else goes through Starlette.
 """

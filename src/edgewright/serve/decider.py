@@ -25,7 +25,7 @@ MAX_ECHOED = 100
 
 
 class HTTPError(Exception):
-    """A request that is not answered: the status, and what is said about it."""
+    """The error of a request that is not answered, with its status and explanation."""
 
     def __init__(self, status: int, message: str, **facts: Any) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The decision log: SQLite, written by a thread of its own. A decision never waits for it.
+"""Log decisions to SQLite from a separate thread, so that a decision never waits.
 
 Decisions go into a bounded queue; what does not fit is dropped and counted. A write that fails (a
 full disk, a lock) is kept and tried again, so nothing that was taken in is lost while the service

@@ -1,4 +1,4 @@
-"""One connection: uvicorn's HTTP protocol, with limits to what a client may hold on to."""
+"""Handle one connection with uvicorn's HTTP protocol, and limit what a client may hold."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Finish: a client that has the word has half of the grace left."""
+        """Finish the connection; a client still being answered has half of the grace left."""
         super().shutdown()
         self._last = self.cycle
         self._look.cancel()

@@ -1,4 +1,4 @@
-"""Run the service: a socket, signals, and uvicorn on uvloop."""
+"""Run the service on a socket with signals, uvicorn and uvloop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of the decision log: SQLite, opened again where another file has the name now."""
+"""Store the decision log in SQLite, and reopen it where another file took its name."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a TOML file may say: the tables of a scenario, checked by pydantic."""
+"""The tables that a scenario's TOML file may hold, checked by pydantic."""

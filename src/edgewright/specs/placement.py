@@ -1,4 +1,4 @@
-"""Where devices and servers stand: recorded where the files are, else what the scenario says."""
+"""Place devices and servers, from recorded positions where present, else as the scenario says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an input may be driven by: one entry for each kind of process, synthetic or recorded."""
+"""Define the processes that may drive an input, synthetic or recorded, with one entry for each."""
 
 from __future__ import annotations
 

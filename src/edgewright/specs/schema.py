@@ -1,4 +1,4 @@
-"""What every scenario file may say: stdlib dataclasses, checked by pydantic, units in the names.
+"""Define what every scenario file may hold, as stdlib dataclasses, checked by pydantic.
 
 The tables ``[world]``, ``[params]`` and ``[streams]`` belong to a system (``scenarios/aigc``).
 Unknown keys are refused by :mod:`edgewright.scenarios.load` (with the nearest valid one), types and
@@ -38,7 +38,7 @@ Inconsistency: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How policies are scored: the same episodes for all."""
+    """The episodes on which all policies are scored."""
 
     episodes: Annotated[int, Field(ge=2)]
     seed: Annotated[int, Field(ge=0)]

@@ -1,1 +1,1 @@
-"""Everything the policy cannot influence: synthetic processes and recordings."""
+"""Inputs that the policy cannot influence, from synthetic processes and recorded traces."""

@@ -1,4 +1,4 @@
-"""Random arrivals as processes: gaps between tasks, and the load of other users.
+"""Draw random gaps between tasks and the random load of other users, as processes.
 
 The interface is that of :mod:`edgewright.streams.processes`.
 """

@@ -1,4 +1,4 @@
-"""Channels: the power gain of each device's uplink in each slot, synthetic or recorded.
+"""Draw or replay the power gain of each device's uplink in each slot.
 
 Recorded gains are read from the ``.mat`` files that DROO publishes (Huang, Bi, Zhang, IEEE TMC
 19(11), 2020): a matrix ``input_h`` ``[slots, devices]`` and, beside it, the enumerated optimum of

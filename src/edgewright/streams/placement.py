@@ -1,4 +1,4 @@
-"""Where devices and servers stand: recorded or drawn positions, and which servers are near.
+"""Read or draw the positions of devices and servers, and find which servers are near.
 
 No JAX here. The recorded form is that of the EUA data set (Lai et al., ICSOC 2018): one CSV of
 sites, one of users, with latitude and longitude in degrees.

@@ -1,4 +1,4 @@
-"""Synthetic processes: one field of a stream each.
+"""Define the synthetic processes, each of which makes one field of a stream.
 
 A process rolls no dice of its own: :class:`edgewright.streams.compose.Composite` draws random words
 for all fields in bulk and each process turns its share into values. (Interface: ``words``,

@@ -1,4 +1,4 @@
-"""Processes that play back recordings: one field of a stream each.
+"""Define processes that play back recorded traces, each of which makes one field of a stream.
 
 A :class:`Recording` has the interface of the synthetic processes in
 :mod:`edgewright.streams.processes`, so :meth:`Composite.replace` swaps one for the other. The

@@ -1,1 +1,1 @@
-"""Studies: jobs, tables, claims and their verdicts."""
+"""Run studies, which consist of jobs, tables, claims and their verdicts."""

@@ -1,4 +1,4 @@
-"""Pieces of work of a study: what one is given, what it returns, and the hash of what it does.
+"""Define the jobs of a study, with their context, their result and the hash of their request.
 
 A study names its jobs; the runner (``studies/runner.py``) runs them over processes and keeps one
 result file for each.
@@ -38,7 +38,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class JobResult:
-    """The result of a job: arrays by name, and facts as plain data.
+    """The result of a job, with arrays by name and facts as plain data.
 
     An array's name is ``"group/name"``; the arrays of a group have the same axes (``Study.axes``),
     e.g. ``"episodes/reward"`` ``[seeds, episodes]``.

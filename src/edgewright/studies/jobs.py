@@ -1,4 +1,4 @@
-"""The jobs that most studies share: training, rules, bounds, transfer, selection of settings."""
+"""The jobs that most studies share, such as training, rules, bounds, transfer and selection."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Scheduler:
             self._failed(key, *content)
 
     def _next_job(self, program: str | None) -> Job | None:
-        """Take a job whose needs are met: one of the same program, else of the longest."""
+        """Take a job whose needs are met, of the same program if possible, else of the longest."""
         ready = [j for j in self.waiting.values() if not self.unfinished.intersection(j.needs)]
         if not ready:
             return None

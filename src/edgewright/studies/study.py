@@ -1,4 +1,4 @@
-"""A study as one record: its jobs, claims, figures and words.
+"""Define a study as one record of jobs, claims, figures and texts.
 
 Nothing in this package knows a system or a paper: those are in ``systems`` and ``papers``.
 """

@@ -1,4 +1,4 @@
-"""What a study leaves: tables, verdicts, figures, a page, and a Markdown page for documentation.
+"""Write the tables, verdicts, figures, HTML page and Markdown page of a study.
 
 table.csv       one row for each arm, seed and episode; other groups as <group>.csv
 verdicts.json   every verdict, with what was asked and when

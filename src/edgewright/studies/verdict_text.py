@@ -1,4 +1,4 @@
-"""Verdicts in words: numbers with intervals, sentences that count, claims beside their settings."""
+"""Write verdicts as text, with intervals, counts, and claims beside their settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plug-ins: Python of yours that registers systems, learners, policies and studies.
+"""Load plug-ins, Python modules that register systems, learners, policies and studies.
 
 A plug-in is named on the command line (``--plugin``), or installed: an entry point of the group
 ``edgewright.plugins`` names a module. Processes that are started later, the workers of a study and

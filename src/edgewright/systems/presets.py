@@ -1,4 +1,4 @@
-"""Scenario files that come with a system: found by their folder, without importing the system."""
+"""Find the scenario files of a system by their folder, without importing the system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes: tiny worlds whose values are known. What a learner cannot learn says what is broken.
+"""Define probes, tiny worlds of known value that show which part of a learner is broken.
 
 After Andy Jones, "Debugging Reinforcement Learning Systems" (2021), and two that tell a cut by the
 clock from an end. One world, and one set of numbers per probe: a learner compiles once for all.

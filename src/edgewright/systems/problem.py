@@ -1,4 +1,4 @@
-"""A problem: a scenario with its world, numbers and inputs, and a learner planned for it."""
+"""Build a problem, a scenario with its world, numbers, inputs and a learner planned for it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TaskSplit(Protocol):
 
 @record
 class Problem:
-    """A scenario as objects: the physics, its inputs for training and for evaluation.
+    """A scenario as objects, with the physics and its inputs for training and for evaluation.
 
     ``placement`` says where positions come from, ``"recorded"`` or ``"drawn"``; None without any.
     Where a file describes a distribution of tasks, ``tasks`` holds those that were drawn, and

@@ -1,4 +1,4 @@
-"""The systems there are: those that come with the package, and those that a plug-in adds."""
+"""Register and find systems, those of the package and those of plug-ins."""
 
 from __future__ import annotations
 

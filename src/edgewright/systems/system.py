@@ -1,4 +1,4 @@
-"""A system: one decision problem with all that a command needs to know of it.
+"""Define a system, one decision problem with all that a command needs to know of it.
 
 Everything above the worlds is written against this record, so a system of your own gets training,
 comparison, statistics, figures and the command line by filling it in (see

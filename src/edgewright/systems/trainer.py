@@ -1,4 +1,4 @@
-"""Trainers: how a learner of a system is trained, step by step, and how it is scored meanwhile.
+"""Define trainers, which train a learner of a system step by step and score it meanwhile.
 
 The run store, seeds side by side, resuming and logs (``training.runs``) are written against
 :class:`Trainer`. :class:`OnlineTrainer` is the usual one: one world, one set of numbers, episodes.
@@ -97,7 +97,7 @@ def refuse_task(task: int | None) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class OnlineTrainer:
-    """Play and learn in one world: ``loops.online``."""
+    """A trainer that plays and learns in one world, with ``loops.online``."""
 
     problem: Problem
     plan: LearnerPlan

@@ -1,4 +1,4 @@
-"""Checks: does a world, a policy or a learner keep the laws? A failure says which and the remedy.
+"""Check that a world, a policy or a learner keeps its invariants; failures name the remedy.
 
 They play on their own (jax only, no loop of the house), in seconds, and raise
 :class:`~edgewright.core.errors.CheckFailed`. Run them in the tests of your own world or learner::

@@ -1,4 +1,4 @@
-"""How a check says no, and how it compares: messages, shapes, differences."""
+"""Format the messages of checks, and compare shapes and values."""
 
 from __future__ import annotations
 

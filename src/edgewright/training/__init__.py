@@ -1,1 +1,1 @@
-"""Runs on disk: training, resuming, reading back."""
+"""Train runs on disk, resume them, and read them back."""

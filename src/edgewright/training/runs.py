@@ -77,7 +77,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished run: its request, what the request builds, and the last state of every seed."""
+    """A finished run, with its request, the problem it builds, and the last state of every seed."""
 
     request: Request
     problem: Problem

@@ -1,4 +1,4 @@
-"""Train one seed of a run: evaluate it on the way, log it, and save what a killed run resumes."""
+"""Train one seed of a run, evaluate and log it on the way, and save what a killed run resumes."""
 
 from __future__ import annotations
 

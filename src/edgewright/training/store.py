@@ -1,4 +1,4 @@
-"""The run store: a folder per run that survives a kill at any moment.
+"""Store each run in a folder that survives a kill at any moment.
 
     run.json          what was asked: schema, version, resolved scenario, learner, steps, seeds
     seed-0/

@@ -1,4 +1,4 @@
-"""Peers: what they reach and how fast, beside ours, in one run on one machine."""
+"""Measure scores and speed of other libraries beside ours, in one run on one machine."""
 
 from __future__ import annotations
 

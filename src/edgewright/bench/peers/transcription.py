@@ -93,7 +93,7 @@ class TranscribedEnv(gymnasium.Env):
         return self._observe(), {}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Serve one task: location ``action // levels``, quality ``action % levels``."""
+        """Serve one task at location ``action // levels`` with quality ``action % levels``."""
         assert self.rows is not None, "call reset() first"
         p = self.params
         input_mb, base_work, mode, bandwidth, background, _, gap = self.x

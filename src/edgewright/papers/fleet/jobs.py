@@ -1,4 +1,4 @@
-"""The pieces of work of the fleet study: three ways to train, rules, the planner, bounds."""
+"""The jobs of the fleet study, which are three ways to train, rules, the planner and bounds."""
 
 from __future__ import annotations
 

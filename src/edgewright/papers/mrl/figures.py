@@ -1,4 +1,4 @@
-"""The figures of the MRL study: Table 2 and Figs 5 to 8 in both presets, rounded and priced."""
+"""Draw Table 2 and Figs 5 to 8 of MRL in both presets, with search and greedy rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pieces of work of the MRL study: rules, starts that adapt, sweeps, switches, speed."""
+"""The jobs of the MRL study, for rules, adapted initialisations, sweeps, switches and speed."""
 
 from __future__ import annotations
 

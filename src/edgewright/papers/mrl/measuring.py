@@ -1,4 +1,4 @@
-"""What the MRL study measures: marks of rules, of starts that adapt, and the time of a decision."""
+"""Measure scores of rules and of adapted initialisations, and decision times, for the MRL study."""
 
 from __future__ import annotations
 

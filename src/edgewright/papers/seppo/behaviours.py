@@ -1,4 +1,4 @@
-"""Claims on what a policy does: by user mode, by charge, in the course of an episode and a life."""
+"""Claims on what a policy does by user mode, by charge, over an episode and over battery life."""
 
 from __future__ import annotations
 

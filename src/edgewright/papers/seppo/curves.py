@@ -1,4 +1,4 @@
-"""Claims on learning curves: how early, how late, how calm, when steady."""
+"""Claims on the speed, level and steadiness of learning curves."""
 
 from __future__ import annotations
 

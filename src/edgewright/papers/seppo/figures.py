@@ -1,4 +1,4 @@
-"""The figures of the SE-PPO study: Figs 2 to 11 in both settings, battery life, scores."""
+"""Draw Figs 2 to 11 of SE-PPO in both settings, battery life and scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pieces of work of the SE-PPO study: its two settings, sweeps, rules and choice of rates."""
+"""The jobs of the SE-PPO study, with two settings, sweeps, rules and selected learning rates."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def rule(name: str, world: str = HEAVY) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """The table as a claim sees it: in one setting."""
+    """The table of results in one setting, as a claim reads it."""
 
     table: Table
     setting: str

@@ -1,4 +1,4 @@
-"""Recorded bandwidth: two-column text of ``seconds Mbit/s``.
+"""Read recorded bandwidth from two-column text of ``seconds Mbit/s``.
 
 Riiser et al., MMSys 2013 (Norway 3G); Akhtar et al., SIGCOMM 2018 (Oboe); both as collected in
 confiwent/Real-world-bandwidth-traces.

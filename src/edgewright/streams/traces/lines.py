@@ -1,4 +1,4 @@
-"""Lines of recordings: read with their numbers, and refused in words with file, line and value."""
+"""Read the lines of traces with their numbers; errors name file, line and value."""
 
 from __future__ import annotations
 

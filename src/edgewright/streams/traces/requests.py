@@ -54,7 +54,7 @@ class RequestLog:
 
 
 def load_azure_llm(path: PathLike, *, max_gap_s: float = 600.0) -> RequestLog:
-    """Read an Azure LLM inference log: a CSV with TIMESTAMP, ContextTokens and GeneratedTokens.
+    """Read an Azure LLM inference log, a CSV with TIMESTAMP, ContextTokens and GeneratedTokens.
 
     Columns are found by name, others are ignored. Context and generated tokens under each other's
     name cannot be told from a log of long answers, so that is not refused; a timestamp in a column
@@ -87,7 +87,7 @@ def load_azure_llm(path: PathLike, *, max_gap_s: float = 600.0) -> RequestLog:
 
 
 def load_mooncake(path: PathLike, *, max_gap_s: float = 600.0) -> RequestLog:
-    """Read a Mooncake log: JSON lines with timestamp [ms], input_length and output_length.
+    """Read a Mooncake log, JSON lines with timestamp [ms], input_length and output_length.
 
     Other fields (hash_ids) are ignored.
 
@@ -111,7 +111,7 @@ def load_mooncake(path: PathLike, *, max_gap_s: float = 600.0) -> RequestLog:
 
 
 def load_requests(path: PathLike, *, max_gap_s: float = 600.0) -> RequestLog:
-    """Read a request log by its suffix: ``.csv`` as Azure LLM, ``.jsonl`` as Mooncake."""
+    """Read a request log by its suffix, ``.csv`` as Azure LLM or ``.jsonl`` as Mooncake."""
     suffix = Path(path).suffix.lower()
     if suffix == ".csv":
         return load_azure_llm(path, max_gap_s=max_gap_s)

@@ -1,4 +1,4 @@
-"""AIGC offloading: joint location and quality (SE-PPO)."""
+"""The AIGC offloading system, in which devices choose location and quality jointly (SE-PPO)."""
 
 from edgewright.systems.aigc.costs import (
     Service,

@@ -1,4 +1,4 @@
-"""What a policy does: shares of its actions by charge and by user mode."""
+"""Measure the shares of a policy's actions by charge and by user mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What serving a task costs: delay, energy, quality and reward of a choice in a given state.
+"""Compute delay, energy, quality and reward of a choice in a given state.
 
 Pure prices, nothing moves. The world charges them, the greedy rules compare them, and the bound
 takes their best.

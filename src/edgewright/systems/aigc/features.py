@@ -1,4 +1,4 @@
-"""The feature tables of the AIGC world: what a policy sees, in physical units.
+"""The feature tables of the AIGC world, in physical units.
 
 The scales are constants of the observation, not physics: another world must not rescale what a
 policy sees.

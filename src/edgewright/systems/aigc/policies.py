@@ -1,4 +1,4 @@
-"""Policies of the AIGC world by name: every rule, oracle and planner that needs no training."""
+"""Name the rules, oracles and planners of the AIGC world, none of which needs training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of an AIGC scenario: sizes and switches, numbers, inputs, and what must agree."""
+"""Define the tables of an AIGC scenario (sizes, switches, numbers, inputs) and check them."""
 
 from __future__ import annotations
 

@@ -50,12 +50,12 @@ class AigcStructure:
 
     @property
     def queue_count(self) -> int:
-        """Number of queues at servers: one for each server, or one for each device and choice."""
+        """Return the number of queues at servers, one a server or one a device and choice."""
         return self.devices * self.choices if self.alone else self.servers
 
     @property
     def actions(self) -> int:
-        """Number of choices of one device: ``(1 + N) K``, linear in both."""
+        """Return the number of choices of one device, ``(1 + N) K``, linear in both."""
         return (1 + self.choices) * (self.qualities if self.quality_action else 1)
 
     def decode(self, action: Array) -> tuple[Array, Array]:

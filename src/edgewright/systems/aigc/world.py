@@ -1,4 +1,4 @@
-"""The world of SE-PPO: where each generative task runs, and at what quality.
+"""The world of SE-PPO, in which devices choose location and quality of generative tasks.
 
 In every slot each device has one task (input size, work, user mode) and chooses a location (itself
 or one of ``N`` servers) and one of ``K`` quality levels. Backlogs, battery and the load of others

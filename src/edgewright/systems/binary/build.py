@@ -55,7 +55,7 @@ class Scenarios:
 
 @record
 class Hidden:
-    """The scenarios of a build: to train in, and to be evaluated in. No scenario is in both."""
+    """The tasks of a build, to train in and to be evaluated in. No task is in both."""
 
     train: Scenarios
     test: Scenarios

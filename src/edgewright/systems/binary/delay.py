@@ -1,4 +1,4 @@
-"""Delay: what a set of offloading devices costs, under three readings of who shares what.
+"""Compute the cost of a set of offloading devices, under three readings of shared resources.
 
 All three are functions of sums over the set ``S`` of devices that offload. With the uplink alone in
 ``t_up = (i + o) / R`` and the edge processor alone in ``t_edge = zeta / F`` seconds:
@@ -39,7 +39,7 @@ class Needs:
 
 @record
 class Load:
-    """The sums over a set ``S``: adding two disjoint sets adds their loads. Leaves ``[...]``."""
+    """Sums over a set ``S``, where the loads of two disjoint sets add. Leaves ``[...]``."""
 
     uplink: Array  # sum_S u
     edge: Array  # sum_S v

@@ -1,4 +1,4 @@
-"""The feature table of the binary worlds: what a policy sees of each device, in physical units."""
+"""The feature table of the binary worlds, with the observation of each device in physical units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exams: held-out slots of every scenario of an evaluation with their least cost."""
+"""Build the held-out slots of every evaluation task, with their least cost."""
 
 from __future__ import annotations
 

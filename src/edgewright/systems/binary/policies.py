@@ -1,4 +1,4 @@
-"""Policies of the binary world by name: rules, searches and the optimum. None needs training."""
+"""Name the rules, searches and the optimum of the binary world, none of which needs training."""
 
 from __future__ import annotations
 

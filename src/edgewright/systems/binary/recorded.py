@@ -1,4 +1,4 @@
-"""A cross-check on recorded channels: DROO's own problem, scored with its published optimum."""
+"""Cross-check on recorded channels by scoring DROO's own problem with its published optimum."""
 
 from __future__ import annotations
 

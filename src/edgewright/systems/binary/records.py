@@ -1,4 +1,4 @@
-"""The records of the binary world: its numbers, its inputs, its state, its metrics."""
+"""The records of the binary world for its numbers, inputs, state and metrics."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BinaryInputs:
 
 @record
 class BinaryState:
-    """What the world carries between slots: the clock. Every slot is a problem of its own."""
+    """The clock, which is all that the world carries from slot to slot."""
 
     slot: Array  # [] int32
 

@@ -1,4 +1,4 @@
-"""Scenarios as a sampler: from a key to the numbers of one hidden scenario."""
+"""Sample tasks, from a key to the numbers of one task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a binary scenario: sizes and switches, the law of hidden scenarios, the channel."""
+"""Define the tables of a binary scenario, with sizes, switches, law of tasks and channel."""
 
 from __future__ import annotations
 

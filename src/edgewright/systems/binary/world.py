@@ -1,4 +1,4 @@
-"""The world of MRL: which devices offload, with one uplink and one edge processor for all.
+"""The world of MRL, in which devices offload over one uplink to one edge processor.
 
 In every slot each device has a task and decides: compute it or send it. Slots do not touch one
 another (the state is a clock), so this is a one-shot problem again and again, and what makes it a

@@ -1,4 +1,4 @@
-"""Greedy with prices: the threshold policy that belongs to a price of the battery.
+"""Decide greedily with prices, by the threshold policy that belongs to a battery price.
 
 At a price of a joule, an action is worth its reward less what it draws. One price for all slots of
 an episode is what Lagrangian duality asks for, and it can be read: *spend a joule only where it

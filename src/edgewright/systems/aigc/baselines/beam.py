@@ -1,4 +1,4 @@
-"""Beam search: the best plan it can find for one device that knows everything to come.
+"""Search with a beam for the best plan of one device that knows all inputs in advance.
 
 The plan is feasible in hindsight, so its value is a lower bound on the perfect-information optimum;
 no certificate says how far below. Together with an upper bound it brackets that optimum.
@@ -27,7 +27,7 @@ LOOKALIKE_S = 0.2
 
 @record
 class Plan(Memoryless):
-    """A policy that follows a plan: ``actions`` ``[T, M]``, and what the plan earns."""
+    """A policy that follows a plan of ``actions`` ``[T, M]``, with the reward of the plan."""
 
     actions: Array
     value: Array  # mean reward of the episode

@@ -1,4 +1,4 @@
-"""An upper bound: no queue holds own work, and the battery has a price."""
+"""Compute an upper bound in which no queue holds own work and the battery has a price."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clairvoyant planner: the rollout planner, handed the future that will really come.
+"""Plan with the rollout planner on the true future inputs.
 
 Feasible only in hindsight: what it earns is a lower bound on the perfect-information optimum, and
 no policy that must not peek is owed as much.

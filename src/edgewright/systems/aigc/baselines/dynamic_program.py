@@ -1,4 +1,4 @@
-"""The exact optimum of a small AIGC world: backward induction over every state it can be in.
+"""Solve a small AIGC world exactly, by backward induction over all its states.
 
 With one device, one server, a constant task and constant bandwidth and background, backlogs and
 charge move on a lattice; only the user's mode is drawn. The tables are made by *stepping the world
@@ -36,7 +36,7 @@ MAX_STATES = 1_000_000
 
 @record
 class Lattice:
-    """The states of the small world: local backlog, server backlog, charge, in this order."""
+    """The states of the small world, with axes local backlog, server backlog and charge."""
 
     unit: Array  # [3] G-cycles, G-cycles, per cent
     origin: Array  # [3] the lowest of each

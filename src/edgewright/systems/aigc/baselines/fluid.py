@@ -1,4 +1,4 @@
-"""The fluid bound: every device on its own, work in every queue at a price.
+"""Compute the fluid bound, with every device on its own and a price on the work in each queue.
 
 A linear program over how often each task takes each action, with one constraint for every server
 and device: own work fits into the capacity that others leave. Its dual separates by task, so it is

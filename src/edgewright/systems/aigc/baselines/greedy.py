@@ -1,4 +1,4 @@
-"""Greedy: the action with the best reward of this step, by exhaustive comparison.
+"""Take the action with the best reward of this step, by exhaustive comparison.
 
 Three readings of the paper's "greedy": with empty queues assumed (``nominal``), with the queues
 known, and over the location only. The one with known queues is the strong one.

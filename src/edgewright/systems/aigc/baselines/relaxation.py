@@ -1,4 +1,4 @@
-"""What a slot could bring at best: queues that hold others' work only, energy not yet scarce.
+"""Compute the most a slot could bring, with only others' work queued and energy not yet scarce.
 
 The common ground of all bounds of this world. ``docs/concepts/evaluation.md`` has the argument that
 no policy does better in any slot than what is recorded here.

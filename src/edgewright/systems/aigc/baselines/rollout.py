@@ -1,4 +1,4 @@
-"""The rollout planner: try every action against imagined futures, then be greedy.
+"""Plan by trying every action on imagined futures and continuing greedily (rollout).
 
 A strong feasible policy (Bertsekas's rollout algorithm with the known-queue greedy as its base):
 it needs the state, the physics and a model of the inputs, and no learning. Several devices decide

@@ -34,7 +34,7 @@ def shortest_wait(world: AigcWorld, params: AigcParams, state: AigcState) -> Arr
 
 @record
 class Rule(Memoryless):
-    """One place and one quality: on the device, or on the server with the least waiting time."""
+    """A rule with one location and one quality, on the device or on the least-loaded server."""
 
     world: AigcWorld = static()
     place: Literal["local", "shortest"] = static()

@@ -1,4 +1,4 @@
-"""Greedy in turn: devices choose one after another, each behind those that chose before it."""
+"""Decide greedily in turn, each device behind those that chose before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tariff: what a joule of the battery and room in the queues are worth beyond the slot.
+"""Price a joule of the battery and room in the queues beyond the current slot.
 
 Two prices make a rule that looks at one slot far-sighted: charge spent now is missing later, and
 work queued now makes later tasks wait.

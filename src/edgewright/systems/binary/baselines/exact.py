@@ -1,4 +1,4 @@
-"""The exact optimum: all 2^N actions, or one comparison a device where nothing is shared."""
+"""Find the exact optimum, by all 2^N actions or, where nothing is shared, device by device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for the binary world: fixed actions, greedies, rankings, local search, blind candidates.
+"""Rules of the binary world, from fixed actions to rankings, local search and random candidates.
 
 All are told the numbers of the scenario, which a learner is not, and differ in what they do with
 them. The floors are ``Fixed`` and ``RandomActions``; ``OneFlip`` and ``Prefix`` need no learning
@@ -24,7 +24,7 @@ def cost_of(world: BinaryWorld, need: Needs, action: Array) -> Array:
 
 @record
 class Fixed(Memoryless):
-    """The same bit for every device: 0 is all local, 1 is all away."""
+    """A policy with the same bit for every device, where 0 is all local and 1 is all offloaded."""
 
     world: BinaryWorld = static()
     bit: int = static(default=0)
@@ -38,7 +38,7 @@ class Fixed(Memoryless):
 
 @record
 class RandomActions(Memoryless):
-    """The best of ``candidates`` random actions: what a critic alone is worth; 1 is chance."""
+    """The best of ``candidates`` random actions, which shows the worth of search; 1 is chance."""
 
     world: BinaryWorld = static()
     candidates: int = static(default=1)
@@ -116,7 +116,7 @@ class Prefix(Memoryless):
 
 @record
 class OneFlip(Memoryless):
-    """Local search: from all local, the best single flip, until none lowers the sum.
+    """A local search from all local, by the best single flip, until none lowers the sum.
 
     ``aux`` is the number of prices it asked for: N for each flip and for the last look.
     """
