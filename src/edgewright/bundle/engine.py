@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from edgewright.bundle import lite
 from edgewright.bundle.interface import INPUT, SCORES, Interface
+from edgewright.bundle.onnx_runtime import onnxruntime
 from edgewright.bundle.row import RowDecider, row_memory
 from edgewright.bundle.wire import check_operators
 from edgewright.core.errors import EdgewrightError, InputError

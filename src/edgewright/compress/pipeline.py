@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import onnx
-import onnxruntime
 
 from edgewright.bundle import Bundle
 from edgewright.bundle.bundle import POLICY
+from edgewright.bundle.onnx_runtime import onnxruntime
 from edgewright.compress.distil import fit, smaller
 from edgewright.compress.prune import prune, sparsify
 from edgewright.compress.quantise import quantise, reference_of_int8

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.reference
-from onnxruntime import quantization
 
 from edgewright.bundle.engine import INPUT, SCORES
 from edgewright.bundle.interface import Interface
+from edgewright.bundle.onnx_runtime import quantisation
 from edgewright.export.graph import IR_VERSION
 from edgewright.export.record import Reference
+
+quantization = quantisation()
 
 CALIBRATION_ROWS = 1024
 
