@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.adapters.packing import Layout
+from edgewright.core.numerics import check_switches
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
 from edgewright.loops.unroll import next_rows, step_and_reset
@@ -54,6 +55,7 @@ class VectorStepper:
     """``N`` copies of a world, in lockstep, each with inputs of its own."""
 
     def __init__(self, world: World, params: Any, stream: Stream[Any], count: int) -> None:
+        check_switches()
         self.world, self.count, self._stream = world, count, stream
         self._layouts = _layouts(world, params, stream)
         self._params = jax.jit(self._layouts.params.pack)(params)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.core import numerics
 from edgewright.core.errors import InputError
 from edgewright.core.machine import cores
 from edgewright.core.protocols import World
@@ -72,6 +73,7 @@ class Request:
             **({"first_seed": self.first_seed} if self.first_seed else {}),
             "data": str(Path(self.data).resolve()) if self.data else None,
             "recordings": fingerprint(self.scenario, self.data),
+            "numerics": numerics.facts(),
         }
 
 
@@ -216,6 +218,10 @@ def threads(seeds: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=min(seeds, cores()))
 
 
+_IDENTITY = ("identity", "learner", "steps", "version", "recordings", "first_seed", "numerics")
+"""What must be the same in a folder that a training goes on in."""
+
+
 def _open_run(request: Request, out: Path) -> None:
     """Start a run folder, or make sure that the one there is the same run."""
     if not (out / "run.json").exists():
@@ -225,7 +231,7 @@ def _open_run(request: Request, out: Path) -> None:
         store.write_json(out / "run.json", request.facts())
         return
     stored, asked = store.read_json(out / "run.json", "run"), request.facts()
-    for name in ("identity", "learner", "steps", "version", "recordings", "first_seed"):
+    for name in _IDENTITY:
         if stored.get(name) != asked.get(name):
             message = f"the folder holds another run: its {name} is {stored.get(name)!r}"
             hint = f"this one has {asked.get(name)!r}; choose another --out"

@@ -1,0 +1,80 @@
+"""Switches of JAX that decide numbers are refused by name, in a process of its own each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from edgewright.core import numerics
+
+COMPARE = ("compare", "aigc-toy", "--episodes", "2", "--policies", "greedy",
+           "--set", "params.horizon_slots=20", "--json")  # fmt: skip
+GYM = (
+    "import edgewright.adapters.gymnasium, gymnasium\n"
+    "gymnasium.make('Edgewright/aigc-heavy-v0').reset(seed=0)\n"
+)
+WORLD = (
+    "from edgewright.systems.probes import ProbeWorld, probe\n"
+    "from edgewright.testing import check_world\n"
+    "check_world(ProbeWorld(), probe('match'))\n"
+)
+
+
+def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("JAX_ENABLE_X64", "1", "jax_enable_x64 must be False; got True"),
+        ("JAX_DEFAULT_PRNG_IMPL", "rbg", "jax_default_prng_impl must be 'threefry2x32'; got 'rbg'"),
+        ("JAX_THREEFRY_PARTITIONABLE", "0", "jax_threefry_partitionable must be True; got False"),
+        ("JAX_RANDOM_SEED_OFFSET", "1", "jax_random_seed_offset must be 0; got 1"),
+        ("JAX_DEFAULT_MATMUL_PRECISION", "bfloat16", "jax_default_matmul_precision must be None"),
+        ("JAX_NUMPY_DTYPE_PROMOTION", "strict", "jax_numpy_dtype_promotion must be 'standard'"),
+        ("JAX_NUMPY_RANK_PROMOTION", "raise", "jax_numpy_rank_promotion must be 'allow'"),
+    ],
+)
+def test_a_switch_that_changes_numbers_is_refused(variable: str, value: str, said: str) -> None:
+    done = run("-m", "edgewright", *COMPARE, **{variable: value})
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert f"unset {variable}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("code", [GYM, WORLD], ids=["gymnasium", "check_world"])
+def test_adapters_and_checks_refuse_it_too(code: str) -> None:
+    done = run("-c", code, JAX_ENABLE_X64="1")
+    assert done.returncode == 1
+    assert "InputError: JAX: jax_enable_x64 must be False" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["JAX_DEBUG_NANS", "JAX_DISABLE_JIT", "JAX_DEBUG_INFS"])
+def test_a_switch_that_only_checks_or_slows_changes_nothing(variable: str) -> None:
+    plain, switched = (
+        run("-m", "edgewright", *COMPARE),
+        run("-m", "edgewright", *COMPARE, **{variable: "1"}),
+    )
+    assert switched.returncode == 0, switched.stderr[-800:]
+    one, other = (json.loads(done.stdout)["policies"] for done in (plain, switched))
+    assert [row["policy"] for row in one] == [row["policy"] for row in other]
+    for name in ("reward", "delay_s", "energy_j"):  # up to the order of float operations
+        values = [row[name] for row in one]
+        assert [row[name] for row in other] == pytest.approx(values, rel=1e-5)
+
+
+def test_the_facts_name_the_version_and_every_switch() -> None:
+    assert numerics.facts() == {"jax": jax.__version__, **numerics.SWITCHES}
