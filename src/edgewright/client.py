@@ -87,12 +87,12 @@ class Client:
             raise
         self._used = time.monotonic()
         try:
-            found = json.loads(text)
+            answer = json.loads(text)
         except ValueError:
-            found = None
-        if response.status == http.client.OK and isinstance(found, dict):
-            return found
-        error = found.get("error") if isinstance(found, dict) else None
+            answer = None
+        if response.status == http.client.OK and isinstance(answer, dict):
+            return answer
+        error = answer.get("error") if isinstance(answer, dict) else None
         if not isinstance(error, dict):
             error = {"problem": text[:200].decode(errors="replace")}
         raise ServiceError(response.status, error)

@@ -48,7 +48,7 @@ class _Layouts:
     params: Layout
     state: Layout
     x: Layout
-    seen: Layout
+    observation: Layout
 
 
 class VectorStepper:
@@ -99,7 +99,7 @@ class VectorStepper:
         )
         self._next_row()
         self._played = True
-        return self._layouts.seen.read(np.asarray(words))
+        return self._layouts.observation.read(np.asarray(words))
 
     def _reset(self) -> np.ndarray:
         self._played = False
@@ -163,7 +163,7 @@ def _advance(
             layouts.x.unpack(x_next),
         )
         after, result = _play(world, numbers, before, action, now, later)
-        return layouts.state.pack(after), layouts.seen.pack(result)
+        return layouts.state.pack(after), layouts.observation.pack(result)
 
     return jax.vmap(one)(state, actions, rows[row], rows[row + 1])
 

@@ -205,11 +205,11 @@ def _squeezed(values: np.ndarray, agents: tuple[int, ...]) -> np.ndarray:
     return values.reshape(values.shape[0], *values.shape[1 + len(agents) :])
 
 
-def _metrics(seen: StepResult, agents: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _metrics(step: StepResult, agents: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Return the metrics by name ``[N, ...]``, without the axis of the one agent."""
     result = {}
-    for field in dataclasses.fields(seen.metrics):
-        values = getattr(seen.metrics, field.name)
+    for field in dataclasses.fields(step.metrics):
+        values = getattr(step.metrics, field.name)
         per_agent = values.shape[1 : 1 + len(agents)] == agents
         result[field.name] = _squeezed(values, agents) if per_agent else values
     return result

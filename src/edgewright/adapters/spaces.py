@@ -108,8 +108,8 @@ def fitted(action: Any, space: spaces.Space) -> Any:
     ):
         return value
     cast = value.astype(space.dtype)
-    whole = np.issubdtype(value.dtype, np.integer)
-    return value if whole and not np.array_equal(cast, value) else cast
+    integral = np.issubdtype(value.dtype, np.integer)
+    return value if integral and not np.array_equal(cast, value) else cast
 
 
 def checked(action: Any, space: spaces.Space, where: str = "the action") -> Any:

@@ -87,12 +87,12 @@ def unpack(content: bytes, where: str) -> dict[str, bytes]:
             if any(entry.compress_type or entry.file_size > len(content) for entry in entries):
                 raise zipfile.BadZipFile("a member is not stored as it is")
             members = {entry.filename: archive.read(entry) for entry in entries}
-        whole = pack(members) == content
+        intact = pack(members) == content
     except Exception as error:
         # Whatever a zip reader trips over in foreign bytes, the answer is the same.
         message = f"the file is cut, altered, or no bundle ({error})"
         raise InputError(message, where=where, hint=AGAIN) from None
-    if not whole:
+    if not intact:
         message = "the file was altered: its bytes are not those of its members"
         raise InputError(message, where=where, hint=AGAIN)
     return members

@@ -117,8 +117,8 @@ def parse(content: bytes, where: str) -> Bundle:
     try:
         return _parse(content, where)
     except InputError as error:
-        told = (printable(text) for text in (error.message, error.where, error.hint))
-        message, index, hint = told
+        texts = (printable(text) for text in (error.message, error.where, error.hint))
+        message, index, hint = texts
         raise InputError(message, where=index, hint=hint) from None
     except Exception as error:
         # Nothing is known that gets here; a reader of foreign bytes answers all the same.

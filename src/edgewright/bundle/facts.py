@@ -18,8 +18,8 @@ _SHOWN = 60
 class Facts:
     """One table of a manifest, and where it is, e.g. ``interface.fields[2]``."""
 
-    def __init__(self, content: Any, place: str, where: str) -> None:
-        self.place, self.where = place, where
+    def __init__(self, content: Any, path: str, where: str) -> None:
+        self.path, self.where = path, where
         if not isinstance(content, dict):
             self._wrong("", content, "no table")
         self.content: Mapping[str, Any] = content
@@ -77,8 +77,8 @@ class Facts:
 
     def tables(self, key: str) -> list[Facts]:
         """Return a list of tables inside."""
-        place = self._inside(key)
-        return [Facts(x, f"{place}[{n}]", self.where) for n, x in enumerate(self._list(key))]
+        path = self._inside(key)
+        return [Facts(x, f"{path}[{n}]", self.where) for n, x in enumerate(self._list(key))]
 
     def refuse(self, key: str, message: str) -> NoReturn:
         """Raise what says what is wrong with a key."""
@@ -103,7 +103,7 @@ class Facts:
         self.refuse(key, f"{shown or 'it'} is {message}")
 
     def _inside(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place and key else self.place or key
+        return f"{self.path}.{key}" if self.path and key else self.path or key
 
 
 def printable(text: str) -> str:

@@ -155,10 +155,10 @@ class Interface:
     def observation(self, row: Sequence[float]) -> dict[str, Any]:
         """Return the observation of a row: the inverse of :meth:`encode`."""
         result: dict[str, Any] = {}
-        place = 0
+        column = 0
         for field in self.fields:
-            part = [float(value) for value in row[place : place + field.columns]]
-            place += field.columns
+            part = [float(value) for value in row[column : column + field.columns]]
+            column += field.columns
             if field.encoding == "number":
                 result[field.name] = part[0]
             else:

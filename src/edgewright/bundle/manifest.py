@@ -92,13 +92,13 @@ def open_sealed(members: Mapping[str, bytes], where: str) -> dict[str, Any]:
             message = f"the manifest's '{key}' is missing or of the wrong kind"
             raise InputError(message, where=where, hint=AGAIN)
     _check_members(content["members"], members, where)
-    said = Facts(content, "", where)
-    said.one_of("kind", KINDS)
-    origin = said.table("provenance")
+    table = Facts(content, "", where)
+    table.one_of("kind", KINDS)
+    origin = table.table("provenance")
     if "learner" in origin.content:
         origin.name("learner")
         origin.number("steps")
-    for stage in said.tables("lineage"):
+    for stage in table.tables("lineage"):
         stage.text("stage")
     return content
 
@@ -124,49 +124,49 @@ def read_interface(facts: Mapping[str, Any], where: str) -> Interface:
     Raises:
         InputError: a value is missing, of another kind, or contradicts another.
     """
-    said = Facts(facts, "interface", where)
-    fields = tuple(_field(one) for one in said.tables("fields"))
-    outputs = tuple(_output(one) for one in said.tables("outputs"))
-    joint = said.flag("joint")
-    _only(said, Interface)
+    table = Facts(facts, "interface", where)
+    fields = tuple(_field(one) for one in table.tables("fields"))
+    outputs = tuple(_output(one) for one in table.tables("outputs"))
+    joint = table.flag("joint")
+    _only(table, Interface)
     for key, named in (("fields", fields), ("outputs", outputs)):
         names = [one.name for one in named]
         if not names or len(set(names)) < len(names):
-            said.refuse(key, "a name is there twice" if names else "there is none")
+            table.refuse(key, "a name is there twice" if names else "there is none")
     return Interface(fields, outputs, joint)
 
 
-def _field(said: Facts) -> Field:
-    _only(said, Field)
-    choices = said.texts("choices")
-    encoding = said.one_of("encoding", ENCODINGS)
-    low, high = said.number("low"), said.number("high")
+def _field(facts: Facts) -> Field:
+    _only(facts, Field)
+    choices = facts.texts("choices")
+    encoding = facts.one_of("encoding", ENCODINGS)
+    low, high = facts.number("low"), facts.number("high")
     if low > high:
-        said.refuse("low", f"{low!r} is above high, {high!r}")
+        facts.refuse("low", f"{low!r} is above high, {high!r}")
     if (encoding != "number") != bool(choices) or len(set(choices)) < len(choices):
-        said.refuse("choices", f"{len(choices)} of them do not go with encoding '{encoding}'")
-    texts = said.name("name"), said.text("unit"), said.text("meaning")
+        facts.refuse("choices", f"{len(choices)} of them do not go with encoding '{encoding}'")
+    texts = facts.name("name"), facts.text("unit"), facts.text("meaning")
     return Field(*texts, low, high, choices, encoding)
 
 
-def _output(said: Facts) -> Output:
-    _only(said, Output)
-    if said.name("name") in (INPUT, SCORES):
-        said.refuse("name", f"'{said.name('name')}' is something else in a graph")
-    shape, kind = said.sizes("shape", MAX_ENTRIES), said.one_of("kind", OUTPUT_KINDS)
-    texts = said.name("name"), said.text("meaning"), said.texts("labels")
-    ends = [None if said.content.get(key) is None else said.number(key) for key in ("low", "high")]
+def _output(part: Facts) -> Output:
+    _only(part, Output)
+    if part.name("name") in (INPUT, SCORES):
+        part.refuse("name", f"'{part.name('name')}' is something else in a graph")
+    shape, kind = part.sizes("shape", MAX_ENTRIES), part.one_of("kind", OUTPUT_KINDS)
+    texts = part.name("name"), part.text("meaning"), part.texts("labels")
+    ends = [None if part.content.get(key) is None else part.number(key) for key in ("low", "high")]
     low, high = ends
     if (low is None) != (high is None) or (low is not None and high is not None and low > high):
-        said.refuse("low", f"{low!r} does not go with high, {high!r}")
-    return Output(*texts, shape, kind, said.text("unit"), low, high)
+        part.refuse("low", f"{low!r} does not go with high, {high!r}")
+    return Output(*texts, shape, kind, part.text("unit"), low, high)
 
 
-def _only(said: Facts, kind: type) -> None:
+def _only(facts: Facts, kind: type) -> None:
     known = {field.name for field in dataclasses.fields(kind)}
-    for key in said.content:
+    for key in facts.content:
         if key not in known:
-            said.refuse(key, "there is no such key")
+            facts.refuse(key, "there is no such key")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,11 +185,11 @@ def read_graphs(
     Raises:
         InputError: the policy is missing, a file is, or a member belongs to no graph.
     """
-    said = Facts(content["graphs"], "graphs", where)
+    table = Facts(content["graphs"], "graphs", where)
     result = {}
-    said.table(POLICY)
-    for name in said.content:
-        one = said.table(name)
+    table.table(POLICY)
+    for name in table.content:
+        one = table.table(name)
         lite = _member(one.table("lite"), members) if "lite" in one.content else None
         result[name] = Files(_member(one, members), lite)
     named = {MEMBER, PARITY_MEMBER, *(f.onnx for f in result.values())}
@@ -202,10 +202,10 @@ def read_graphs(
     return result
 
 
-def _member(said: Facts, members: Mapping[str, bytes]) -> str:
-    name = said.name("file")
+def _member(facts: Facts, members: Mapping[str, bytes]) -> str:
+    name = facts.name("file")
     if name not in members or name in (MEMBER, PARITY_MEMBER):
-        said.refuse("file", f"there is no graph '{name}'")
+        facts.refuse("file", f"there is no graph '{name}'")
     return name
 
 

@@ -108,14 +108,14 @@ class _Reader:
             self.left -= 1
             if self.left < 0:
                 raise ValueError(f"it has more than {MAX_FIELDS} fields")
-            said = _FIELDS[kind].get(field)
-            if said is None:
+            known = _FIELDS[kind].get(field)
+            if known is None:
                 usual = f"the {kind} has a field {field} that bundles do not use"
                 self.refuse(_REFUSED.get((kind, field), usual))
-            name = said.removesuffix("*")
-            if wire not in _WIRES.get(said, (DATA,)):
+            name = known.removesuffix("*")
+            if wire not in _WIRES.get(known, (DATA,)):
                 raise ValueError(f"field {field} of the {kind} has wire type {wire}")
-            if field in result and name == said:
+            if field in result and name == known:
                 raise ValueError(f"field {field} of the {kind} is there twice")
             result.setdefault(field, []).append(self._value(name, value))
         return result

@@ -51,15 +51,15 @@ def command(
     keep_compilations()
     with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as on_progress:
         result = compare(chosen, names, data=data, episodes=count, on_progress=on_progress)
-    found = table(result)
+    summary = table(result)
     if out:
         from edgewright.reporting.comparison_page import write_page
 
-        said = f"edgewright compare {scenario}" + (f" --policies {policies}" if policies else "")
-        found["report"] = str(write_page(Path(out), result, found, said))
+        usage = f"edgewright compare {scenario}" + (f" --policies {policies}" if policies else "")
+        summary["report"] = str(write_page(Path(out), result, summary, usage))
     if as_json:
-        print_json(found)
+        print_json(summary)
         return
-    show(found)
+    show(summary)
     if out:
-        click.echo(f"report: {found['report']}   figures: {Path(out) / 'figures'}")
+        click.echo(f"report: {summary['report']}   figures: {Path(out) / 'figures'}")

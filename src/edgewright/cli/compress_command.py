@@ -71,7 +71,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     if passed:
         save(target, done.content)
     files = _draw(done.rows, options["figure"])
-    said = compression.verdicts(done.rows)
+    verdicts = compression.verdicts(done.rows)
     result = {
         "bundle": bundle,
         "out": str(target) if passed else None,
@@ -79,7 +79,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
         "scenario": setting.scenario.name,
         "episodes": setting.episodes,
         "stages": done.rows,
-        "verdicts": said,
+        "verdicts": verdicts,
         "gate": gate,
         "figure": files,
     }
@@ -89,7 +89,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
         rows = [{**row, **_ratio(row)} for row in done.rows]
         title = f"{parent.name}: {setting.episodes} identical episodes, 95 % intervals"
         print_table(title, [column for column in COLUMNS if column[0] in rows[0]], rows)
-        for line in said:
+        for line in verdicts:
             click.echo(line)
         if passed:
             click.echo(f"{target}, {target.stat().st_size:,} bytes")

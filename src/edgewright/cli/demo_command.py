@@ -29,8 +29,8 @@ def command(out: str, steps: str, seeds: str, data: str | None, as_json: bool) -
     from edgewright.reporting.comparison_page import verdicts
 
     keep_compilations()
-    said = f"edgewright demo --steps {steps} --seeds {seeds}" + (" --data FOLDER" if data else "")
-    plan = Plan(out=Path(out), data=data, steps=float(budget), seeds=count, command=said)
+    usage = f"edgewright demo --steps {steps} --seeds {seeds}" + (" --data FOLDER" if data else "")
+    plan = Plan(out=Path(out), data=data, steps=float(budget), seeds=count, command=usage)
     result = run(plan, Watch(training=training_bar, comparing=counting_bar))
     if as_json:
         print_json(result)

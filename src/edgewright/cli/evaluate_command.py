@@ -61,16 +61,16 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
 
     with counting_bar(f"evaluate on {chosen.name}", 5) as on_progress:
         result = compare(chosen, [run], data=data, episodes=count, on_progress=on_progress)
-    found = table(result)
-    row = next(row for row in found["policies"] if row["group"] == "learned")
-    others = [other for other in found["policies"] if other["group"] != "learned"]
+    summary = table(result)
+    row = next(row for row in summary["policies"] if row["group"] == "learned")
+    others = [other for other in summary["policies"] if other["group"] != "learned"]
     content = {
         "run": run,
         "scenario": chosen.name,
         **row,
-        "reference": found["reference"],
-        "baseline": found["baseline"],
-        "bound": found["bound"],
+        "reference": summary["reference"],
+        "baseline": summary["baseline"],
+        "bound": summary["bound"],
         "anchors": {other["policy"]: other["reward"] for other in others},
     }
     if as_json:
@@ -78,7 +78,7 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
         return
     from edgewright.cli.comparison import show
 
-    show(found)
+    show(summary)
 
 
 def _adaptation(adapt_steps: str | None, shots: str | None) -> tuple[list[int], int]:

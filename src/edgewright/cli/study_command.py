@@ -66,8 +66,8 @@ def command(
         given = [("--quick", quick), (f"--seeds {count}", count), (f"--steps {budget}", budget)]
         words = [word for word, wanted in given if wanted]
         words += ["--data FOLDER"] if plan.data else []
-        said = " ".join(["edgewright study", name, *words])
-        when = occasion(study, table, said, time.perf_counter() - started)
+        usage = " ".join(["edgewright study", name, *words])
+        when = occasion(study, table, usage, time.perf_counter() - started)
         result = write_outcome(study, table, verdicts, when, folder)
     if as_json:
         print_json(result)

@@ -79,8 +79,8 @@ def _held(student: Sequence[Any], head: Head) -> list[tuple[int, slice]]:
 def _hold(change: Dense, mask: Dense, part: slice) -> Dense:
     """Return a change without what moves all columns of a part alike, where none is masked."""
     weight, bias = change.weight[:, part], change.bias[part]
-    whole = jnp.all(mask.weight[:, part] != 0, axis=1, keepdims=True)
-    common = jnp.where(whole, jnp.mean(weight, axis=1, keepdims=True), 0.0)
+    unmasked = jnp.all(mask.weight[:, part] != 0, axis=1, keepdims=True)
+    common = jnp.where(unmasked, jnp.mean(weight, axis=1, keepdims=True), 0.0)
     return Dense(
         weight=change.weight.at[:, part].set(weight - common),
         bias=change.bias.at[part].set(bias - jnp.mean(bias)),
@@ -100,8 +100,8 @@ def _fit(
     optimiser = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
 
     def loss(learned: dict[int, Dense], part: Array, goal: Array) -> Array:
-        whole: list[Any] = [learned.get(n, layer) for n, layer in enumerate(student)]
-        return head.distance(run(whole, part), goal)
+        layers: list[Any] = [learned.get(n, layer) for n, layer in enumerate(student)]
+        return head.distance(run(layers, part), goal)
 
     def step(carry: Any, key: Array) -> tuple[Any, None]:
         change: Any

@@ -112,8 +112,8 @@ def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candi
         return Candidate(before.teacher, layers, before.head, int8, *made)
     content, made = _quantised(layers, before.head, bundle, rules, facts, rows)
     entry = made.facts["graphs"][POLICY]["layers"]
-    kept = read_layers(entry, read_arrays(made.graph()), bundle.path)
-    return Candidate(before.teacher, kept, before.head, int8, content, made)
+    quantised = read_layers(entry, read_arrays(made.graph()), bundle.path)
+    return Candidate(before.teacher, quantised, before.head, int8, content, made)
 
 
 def _quantised(
@@ -135,5 +135,5 @@ def _quantised(
     record = make_record(interface, reference, head, scores, tolerance, far)
     named = f"onnx {onnx.__version__} reference evaluator"
     parity = {"reference": named, "tolerance": tolerance, "quantiser": onnxruntime.__version__}
-    whole = {**facts, "parity": parity}
-    return assemble(interface, {POLICY: graph, **rules}, record, whole, bundle.path)
+    extended = {**facts, "parity": parity}
+    return assemble(interface, {POLICY: graph, **rules}, record, extended, bundle.path)

@@ -30,8 +30,8 @@ class Discrete:
     def contains(self, value: object) -> bool:
         """Say whether ``value`` is a legal action."""
         array = np.asarray(value)
-        whole = np.issubdtype(array.dtype, np.integer)
-        return bool(array.shape == self.shape and whole and np.all((array >= 0) & (array < self.n)))
+        exact = np.issubdtype(array.dtype, np.integer)
+        return bool(array.shape == self.shape and exact and np.all((array >= 0) & (array < self.n)))
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class Bits:
     def contains(self, value: object) -> bool:
         """Say whether ``value`` has the right shape and holds zeros and ones only."""
         array = np.asarray(value)
-        whole = np.issubdtype(array.dtype, np.integer)
-        return bool(array.shape == self.shape and whole and np.all((array == 0) | (array == 1)))
+        exact = np.issubdtype(array.dtype, np.integer)
+        return bool(array.shape == self.shape and exact and np.all((array == 0) | (array == 1)))
 
 
 @dataclass(frozen=True)

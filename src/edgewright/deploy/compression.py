@@ -76,14 +76,14 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         InputError: the scenario in the bundle cannot be built here.
     """
     scenario = check(dict(bundle.facts["scenario"]), f"{bundle.path}: scenario")
-    facts, whole = bundle.facts["provenance"], scenario
+    facts, original = bundle.facts["provenance"], scenario
     if episodes is not None:
         plan = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=plan)
     if facts.get("task") is None:
         problem = build(scenario, data)
     else:  # the number counts the scenarios of the training, however many are asked for here
-        problem = build(whole, data).only(facts["task"], episodes)
+        problem = build(original, data).only(facts["task"], episodes)
     world = problem.world
     if "learner" in facts:
         world = world_of_learner(facts["learner"], problem)
@@ -235,7 +235,7 @@ def _ratios(row: dict[str, Any], before: dict[str, Any]) -> dict[str, float]:
 
 def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Say in words what each stage bought in this run, and what it did not."""
-    said = []
+    sentences = []
     for row in rows[1:]:
         ratios = row["to_the_one_before"]
         single, batch = ratios["batch_1_time"], ratios["batch_256_time"]
@@ -246,8 +246,8 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
         for name, ratio in (("one decision", single), ("a batch of 256", batch)):
             pays = "pays" if ratio < FASTER else "does not pay"
             lines.append(f"{pays} in time for {name} ({ratio:.2f} of it)")
-        said.append(", ".join(lines))
-    return said
+        sentences.append(", ".join(lines))
+    return sentences
 
 
 def score_ratio(row: dict[str, Any]) -> dict[str, float]:

@@ -63,7 +63,7 @@ def curves(
         message = f"{','.join(map(str, wanted))} does not rise from 0"
         raise InputError(message, where="--adapt-steps", hint="e.g. 0,1,5,10,20,50,100")
     gaps = jnp.asarray(np.diff([0, *wanted]), jnp.int32)
-    found = []
+    fitted = []
     for seed, policy_entry in enumerate(policy_entries):
         start = policy_entry.policy
         if not isinstance(start, Initialisation):
@@ -84,11 +84,11 @@ def curves(
             exams,
             shots,
         )
-        found.append(jax.tree.map(lambda leaf: np.asarray(leaf[:, 1:]), marks))
+        fitted.append(jax.tree.map(lambda leaf: np.asarray(leaf[:, 1:]), marks))
     learner = policy_entries[0].policy.learner  # pyright: ignore[reportAttributeAccessIssue]
     return Curves(
         steps=wanted,
-        marks=jax.tree.map(lambda *leaves: np.stack(leaves), *found),
+        marks=jax.tree.map(lambda *leaves: np.stack(leaves), *fitted),
         slots_per_step=learner.rollout_steps,
         proposals=learner.num_candidates,
         shots=shots,
@@ -98,8 +98,8 @@ def curves(
 def reached(steps: Sequence[int], curve: np.ndarray, level: float = LEVEL) -> int | None:
     """Return the first step from which ``STAYS`` marks in a row are at or above the level."""
     above = curve >= level
-    for place, step in enumerate(steps):
-        if np.all(above[place : place + STAYS]):
+    for index, step in enumerate(steps):
+        if np.all(above[index : index + STAYS]):
             return step
     return None
 
@@ -109,17 +109,17 @@ def interval(values: np.ndarray) -> dict[str, float]:
     return statistics.mean_interval(values).summary()
 
 
-def rows(found: Curves) -> list[dict[str, Any]]:
+def rows(results: Curves) -> list[dict[str, Any]]:
     """Return one row for each mark, with the budget that was spent to get there."""
     result = []
-    for place, step in enumerate(found.steps):
-        marks = jax.tree.map(lambda leaf, m=place: leaf[:, :, m], found.marks)
-        slots = found.slots(step)
+    for index, step in enumerate(results.steps):
+        marks = jax.tree.map(lambda leaf, m=index: leaf[:, :, m], results.marks)
+        slots = results.slots(step)
         result.append(
             {
                 "steps": step,
                 "slots": slots,
-                "world_evaluations": slots * found.proposals,
+                "world_evaluations": slots * results.proposals,
                 "q_hat": interval(marks.q_hat[..., 1]),
                 "q_hat_rounded": interval(marks.q_hat[..., 0]),
                 "q_hat_p05": float(np.mean(marks.q_hat_p05[..., 1])),
@@ -133,14 +133,14 @@ def rows(found: Curves) -> list[dict[str, Any]]:
     return result
 
 
-def reached_rows(found: Curves) -> dict[str, Any]:
+def reached_rows(results: Curves) -> dict[str, Any]:
     """Return what it took to reach the level and stay there, on the mean curve, both ways."""
     result = {}
     for way, name in ((1, "q_hat"), (0, "q_hat_rounded")):
-        curve = np.mean(found.marks.q_hat[..., way], axis=(0, 1))
-        step = reached(found.steps, curve)
-        slots = None if step is None else found.slots(step)
-        calls = None if slots is None else slots * found.proposals
+        curve = np.mean(results.marks.q_hat[..., way], axis=(0, 1))
+        step = reached(results.steps, curve)
+        slots = None if step is None else results.slots(step)
+        calls = None if slots is None else slots * results.proposals
         result[name] = {"level": LEVEL, "steps": step, "slots": slots, "world_evaluations": calls}
     return result
 
@@ -171,7 +171,7 @@ def evaluate_run(
     run = load_run(Path(folder), data)
     policy_entries = seeds_of(run, problem)
     exams = evaluation_inputs(scenario, problem)
-    found = curves(policy_entries, problem, exams, steps, shots)
+    results = curves(policy_entries, problem, exams, steps, shots)
     return {
         "run": folder,
         "scenario": scenario.name,
@@ -180,9 +180,9 @@ def evaluate_run(
         "scenarios": problem.tasks.test.count,
         "exam_slots": problem.horizon,
         "optimum": "exact optimum" if exams.exact else "convex bound (at least)",
-        "proposals": found.proposals,
+        "proposals": results.proposals,
         "shots": shots or None,
         "training_slots": run.request.steps,
-        "adaptation": rows(found),
-        "reached": reached_rows(found),
+        "adaptation": rows(results),
+        "reached": reached_rows(results),
     }

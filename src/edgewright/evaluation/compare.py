@@ -112,7 +112,7 @@ def gather(
     trained = learner_names(problem) if system.trains else []
     names = policies or [*baseline_names(problem), *system.trains]
     names = [*dict.fromkeys([*names, *needed])]
-    order = {name: place for place, name in enumerate(baseline_names(problem))}
+    order = {name: index for index, name in enumerate(baseline_names(problem))}
     names.sort(key=lambda name: order.get(name, len(order)))
     gathered: dict[str, list[PolicyEntry]] = {}
     for name in names:
@@ -197,6 +197,6 @@ def _play(
 ) -> Result:
     began = time.perf_counter()
     system = system_of(problem.kind)
-    found = [system.play(c, problem, inputs, seed, missed) for seed, c in enumerate(policy_entries)]
-    metrics = {key: np.stack([np.asarray(row[key]) for row, _ in found]) for key in found[0][0]}
-    return Result(name, policy_entries[0].group, metrics, time.perf_counter() - began, found[0][1])
+    runs = [system.play(c, problem, inputs, seed, missed) for seed, c in enumerate(policy_entries)]
+    metrics = {key: np.stack([np.asarray(row[key]) for row, _ in runs]) for key in runs[0][0]}
+    return Result(name, policy_entries[0].group, metrics, time.perf_counter() - began, runs[0][1])

@@ -114,10 +114,10 @@ def _difference(
 def _strata(reward: np.ndarray, base: np.ndarray, grid: Sequence[float]) -> list[dict[str, float]]:
     """Return the mean reward and its difference to the baseline at each value of a grid."""
     facts = []
-    for place, value in enumerate(grid):
-        ours, theirs = reward[:, place :: len(grid)], base[place :: len(grid)]
+    for index, value in enumerate(grid):
+        ours, base_reward = reward[:, index :: len(grid)], base[index :: len(grid)]
         if ours.size:
-            change = float(np.mean(ours - theirs))
+            change = float(np.mean(ours - base_reward))
             facts.append({"value": value, "reward": float(np.mean(ours)), "difference": change})
     return facts
 

@@ -60,7 +60,7 @@ def joint_bootstrap(
     episodes = {n: rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n for n in counts}
     shared: dict[int, np.ndarray] = {}
     drawn: dict[str, dict[str, np.ndarray]] = {}
-    whole: dict[str, dict[str, np.ndarray]] = {}
+    plain: dict[str, dict[str, np.ndarray]] = {}
     for arm, arrays in arms.items():
         sizes = {a.shape[0] for a in arrays.values()}
         if len(sizes) != 1:
@@ -69,7 +69,7 @@ def joint_bootstrap(
         seeds = shared[n] if n in shared else rng.multinomial(n, np.full(n, 1 / n), resamples) / n
         if paired_seeds:
             shared[n] = seeds
-        drawn[arm], whole[arm] = {}, {}
+        drawn[arm], plain[arm] = {}, {}
         for name, values in arrays.items():
             if not np.all(np.isfinite(values)):
                 hint = "find out why before leaving them out"
@@ -77,9 +77,9 @@ def joint_bootstrap(
             over_seeds = np.tensordot(seeds, values, axes=(1, 0))
             weights = episodes[values.shape[1]]
             drawn[arm][name] = np.einsum("re,re...->r...", weights, over_seeds)
-            whole[arm][name] = values.mean(axis=(0, 1))[None]
+            plain[arm][name] = values.mean(axis=(0, 1))[None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        estimate = float(function(whole)[0])
+        estimate = float(function(plain)[0])
         draws = np.asarray(function(drawn), float)
     if not np.all(np.isfinite(draws)) or not np.isfinite(estimate):
         return Interval(estimate, float("nan"), float("nan"), confidence)

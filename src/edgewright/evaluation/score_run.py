@@ -18,8 +18,8 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
     ``score`` is (reward - random) / (reference - random) on the scenario's evaluation episodes,
     identical for all three, with a 95 % interval over seeds and episodes.
     """
-    found = table(compare(request.scenario, [str(out)], data=request.data))
-    row = next(row for row in found["policies"] if row["group"] == "learned")
+    summary = table(compare(request.scenario, [str(out)], data=request.data))
+    row = next(row for row in summary["policies"] if row["group"] == "learned")
     result = {
         "schema": store.SCHEMA,
         "scenario": request.scenario.name,
@@ -31,9 +31,9 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
         "reward": {"mean": row["reward"], "low": row["reward_low"], "high": row["reward_high"]},
         "difference": row["difference"],
         "gap_closed": row.get("gap_closed"),
-        "reference": found["reference"],
-        "baseline": found["baseline"],
-        **{metric["name"]: row[metric["name"]] for metric in found["metrics"]},
+        "reference": summary["reference"],
+        "baseline": summary["baseline"],
+        **{metric["name"]: row[metric["name"]] for metric in summary["metrics"]},
         **system_of(request.scenario.world.kind).extra_results(request.scenario, request.data),
         "out": str(out),
     }

@@ -187,8 +187,8 @@ def _emit_nearest(graph: GraphBuilder, relaxed: str, action: str, count: int, de
         costs = graph.node("Concat", [cost, graph.node("Add", [cost, added])], axis=1)
         flipped = graph.node("Add", [sets, whole(2**entry)])
         both = graph.node("Concat", [sets, flipped], axis=1)
-        cost, kept = graph.pair("TopK", [costs, many], axis=1, largest=0, sorted=1)
-        sets = graph.node("GatherElements", [both, kept], axis=1)
+        cost, lowest = graph.pair("TopK", [costs, many], axis=1, largest=0, sorted=1)
+        sets = graph.node("GatherElements", [both, lowest], axis=1)
     shifted = graph.node(
         "Div", [graph.node("Unsqueeze", [sets, whole([2])]), whole([2**n for n in range(devices)])]
     )

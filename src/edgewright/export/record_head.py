@@ -92,8 +92,8 @@ class RecordHead:
 
     def distance(self, given: Array, wanted: Array) -> Array:
         """Return the mean divergence over parts; numbers are compared in units of their range."""
-        ours, theirs = split_scores(self.space, given), split_scores(self.space, wanted)
-        parts = [_divergence(part, ours[name], theirs[name]) for name, part in parts_of(self.space)]
+        ours, goals = split_scores(self.space, given), split_scores(self.space, wanted)
+        parts = [_divergence(part, ours[name], goals[name]) for name, part in parts_of(self.space)]
         return jnp.mean(jnp.stack(parts))
 
     def settled(self, scores: np.ndarray, rows: np.ndarray, tolerance: float) -> np.ndarray:

@@ -229,9 +229,9 @@ class _Writer:
         places = self.graph.constant([axis + 1 for axis in axes], dtype=np.int64)
         if name in _REDUCE:
             return self.graph.node(_REDUCE[name], [row.name, places], keepdims=0)
-        whole = self.graph.node("Cast", [row.name], to=TensorProto.INT64)
+        integers = self.graph.node("Cast", [row.name], to=TensorProto.INT64)
         operator = "ReduceMax" if name == "reduce_or" else "ReduceMin"
-        result = self.graph.node(operator, [whole, places], keepdims=0)
+        result = self.graph.node(operator, [integers, places], keepdims=0)
         return self.graph.node("Cast", [result], to=TensorProto.BOOL)
 
     def _aligned(self, row: _Row, shape: tuple[int, ...]) -> str:
@@ -284,8 +284,8 @@ class _Writer:
         if rows[0].constant:
             index = self._reshape(rows[1].name, tuple(places[:-1]))
             wide = np.int64 if np.issubdtype(rows[0].dtype, np.integer) else rows[0].dtype
-            whole = self.graph.constant(np.asarray(values[0]), dtype=wide)
-            return self.graph.node("Gather", [whole, index], axis=0)
+            constant = self.graph.constant(np.asarray(values[0]), dtype=wide)
+            return self.graph.node("Gather", [constant, index], axis=0)
         index = self.graph.constant(np.asarray(values[1])[..., 0], dtype=np.int64)
         return self.graph.node("Gather", [rows[0].name, index], axis=1)
 

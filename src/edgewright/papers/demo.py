@@ -77,7 +77,7 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
             episodes=plan.episodes,
             on_progress=on_progress,
         )
-    found = {
+    results = {
         "main": table(first),
         "inputs": table(second),
         "recorded": plan.data is not None,
@@ -85,11 +85,11 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - started, 1),
         "report": str(plan.out / "report.html"),
     }
-    drawn = _draw(plan, first, found["main"], second, found["inputs"])
-    found["seconds"] = round(time.perf_counter() - started, 1)
-    _write(plan, found, drawn, [main, driven])
-    store.write_json(plan.out / "result.json", {"schema": store.SCHEMA, **found})
-    return found
+    drawn = _draw(plan, first, results["main"], second, results["inputs"])
+    results["seconds"] = round(time.perf_counter() - started, 1)
+    _write(plan, results, drawn, [main, driven])
+    store.write_json(plan.out / "result.json", {"schema": store.SCHEMA, **results})
+    return results
 
 
 def _shown() -> list[str]:
@@ -158,11 +158,11 @@ def _draw(
 
 
 def _write(
-    plan: Plan, found: dict[str, Any], drawn: dict[str, str], scenarios: list[Scenario]
+    plan: Plan, results: dict[str, Any], drawn: dict[str, str], scenarios: list[Scenario]
 ) -> None:
     """Write the self-contained page ``report.html``."""
     subtitle = "Where generative tasks run and at what quality: learned, compared, bounded"
-    sections = _sections(found, drawn)
+    sections = _sections(results, drawn)
     sections[-1] = dataclasses.replace(
         sections[-1],
         code=json.dumps([resolved(s) for s in scenarios], indent=1),
@@ -173,21 +173,21 @@ def _write(
         "training": f"{plan.steps:.0f} steps, {plan.seeds} seeds for each learner",
         "speed": "; ".join(
             f"{name} {timing['steps_per_s']:,} steps/s"
-            for name, timing in found["timings"].items()
+            for name, timing in results["timings"].items()
             if timing["steps_per_s"]
         )
         or "trained before",
-        "duration": f"{found['seconds']} s",
+        "duration": f"{results['seconds']} s",
         **page_facts(),
     }
     page = html.render("AIGC offloading by SE-PPO", subtitle, facts, sections)
     html.write(plan.out / "report.html", page)
 
 
-def _sections(found: dict[str, Any], drawn: dict[str, str]) -> list[html.Section]:
+def _sections(results: dict[str, Any], drawn: dict[str, str]) -> list[html.Section]:
     """Return the sections of the page, from what was measured and the figures as SVG."""
-    main, inputs = found["main"], found["inputs"]
-    driven = "recorded" if found["recorded"] else "calibrated synthetic"
+    main, inputs = results["main"], results["inputs"]
+    driven = "recorded" if results["recorded"] else "calibrated synthetic"
 
     def shown(name: str, caption: str) -> html.FigureItem:
         return html.FigureItem(caption, drawn[name])
@@ -218,7 +218,7 @@ def _sections(found: dict[str, Any], drawn: dict[str, str]) -> list[html.Section
         html.Section(
             f"On {driven} inputs",
             [
-                _sources(found["recorded"]),
+                _sources(results["recorded"]),
                 f"`se-ppo` was trained on the train part of these inputs, the other run on "
                 f"{main['scenario']}.",
                 *verdicts(inputs),

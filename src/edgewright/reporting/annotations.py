@@ -52,13 +52,13 @@ def group_legend(figure: Figure, groups: Sequence[str], linewidth: float) -> Non
 
 def window(rows: Sequence[Row]) -> tuple[float, float]:
     """Return the range to draw: everything, less at most a quarter of the rows if far outlying."""
-    kept = sorted(rows, key=lambda row: row.estimate)
+    drawn = sorted(rows, key=lambda row: row.estimate)
     for _ in range(len(rows) // 4):
-        gaps = kept[1].estimate - kept[0].estimate, kept[-1].estimate - kept[-2].estimate
-        rest = kept[1:] if gaps[0] >= gaps[1] else kept[:-1]
+        gaps = drawn[1].estimate - drawn[0].estimate, drawn[-1].estimate - drawn[-2].estimate
+        rest = drawn[1:] if gaps[0] >= gaps[1] else drawn[:-1]
         if max(gaps) > 2 * (rest[-1].estimate - rest[0].estimate) > 0:
-            kept = rest
-    numbers = [x for row in kept for x in (row.low, row.estimate, row.high)]
+            drawn = rest
+    numbers = [x for row in drawn for x in (row.low, row.estimate, row.high)]
     if not np.all(np.isfinite(numbers)):
         raise InputError("a row holds a number that is NaN or infinite", hint="leave that row out")
     low, high = min(numbers), max(numbers)
@@ -95,8 +95,8 @@ def reference_lines(axes: Axes, references: Sequence[Line], middle: float) -> No
             text = f"{arrow} {line.label} ({line.value:.3g})"
         leader = [1.0, 1.025], [share[i], position]
         axes.plot(*leader, transform=axes.transAxes, color=colour, lw=0.6, clip_on=False)
-        place = {"transform": axes.transAxes, "va": "center", "fontsize": SMALL, "color": colour}
-        axes.text(1.035, position, text, **place)
+        style = {"transform": axes.transAxes, "va": "center", "fontsize": SMALL, "color": colour}
+        axes.text(1.035, position, text, **style)
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:

@@ -28,30 +28,30 @@ MAX_PROFILES = 6
 """Curves in the figure of performance profiles: more are drawn only where all are needed."""
 
 
-def comparison_rows(found: dict[str, Any]) -> list[figures.Row]:
+def comparison_rows(summary: dict[str, Any]) -> list[figures.Row]:
     """Return the rows of a comparison figure."""
     return [
         figures.Row(r["policy"], r["group"], r["reward"], r["reward_low"], r["reward_high"])
-        for r in found["policies"]
+        for r in summary["policies"]
     ]
 
 
-def bound_row(found: dict[str, Any]) -> figures.Row | None:
+def bound_row(summary: dict[str, Any]) -> figures.Row | None:
     """Return the bound's row of a comparison figure."""
-    bound = found["bound"]
+    bound = summary["bound"]
     if bound is None:
         return None
     low, high = bound["reward_low"], bound["reward_high"]
     return figures.Row("upper bound", "bound", bound["reward"], low, high)
 
 
-def _columns(found: dict[str, Any]) -> list[html.Column]:
-    base = found["baseline"]
+def _columns(summary: dict[str, Any]) -> list[html.Column]:
+    base = summary["baseline"]
     own = [
         html.Column(
             metric["name"], metric["heading"], metric["unit"], metric["format"], metric["better"]
         )
-        for metric in found["metrics"]
+        for metric in summary["metrics"]
     ]
     return [
         html.Column("policy", "policy"),
@@ -64,9 +64,9 @@ def _columns(found: dict[str, Any]) -> list[html.Column]:
     ]
 
 
-def page_table(found: dict[str, Any], caption: str) -> html.Table:
+def page_table(summary: dict[str, Any], caption: str) -> html.Table:
     """Return the table of a comparison for a page."""
-    rows = [*found["policies"], *([found["bound"]] if found["bound"] else [])]
+    rows = [*summary["policies"], *([summary["bound"]] if summary["bound"] else [])]
     shown = [
         {
             **row,
@@ -78,7 +78,7 @@ def page_table(found: dict[str, Any], caption: str) -> html.Table:
         for row in rows
         for change in [row["difference"]]
     ]
-    return html.Table(_columns(found), shown, caption, "learned")
+    return html.Table(_columns(summary), shown, caption, "learned")
 
 
 def _interval(row: dict[str, Any], name: str) -> Interval:
@@ -101,10 +101,10 @@ def profiles(comparison: Comparison) -> Figure:
     return figures.performance_profiles(at, bands, xlabel=REWARD, over="episodes")
 
 
-def verdicts(found: dict[str, Any]) -> list[str]:
+def verdicts(summary: dict[str, Any]) -> list[str]:
     """Return in words how each learner did against the baseline, the planner and the bound."""
-    said = []
-    for row in found["policies"]:
+    sentences = []
+    for row in summary["policies"]:
         if row["group"] != "learned":
             continue
         change, share = row["difference"], row.get("gap_closed")
@@ -124,8 +124,8 @@ def verdicts(found: dict[str, Any]) -> list[str]:
                 f"[{100 * share['low']:.0f}, {100 * share['high']:.0f}] from {change['to']} to the "
                 "upper bound"
             )
-        said.append(text + ".")
-    return said
+        sentences.append(text + ".")
+    return sentences
 
 
 def page_facts() -> dict[str, str]:
@@ -138,19 +138,21 @@ def page_facts() -> dict[str, str]:
     }
 
 
-def write_page(out: Path, comparison: Comparison, found: dict[str, Any], command: str) -> Path:
+def write_page(out: Path, comparison: Comparison, summary: dict[str, Any], command: str) -> Path:
     """Write ``result.json``, the figures and a self-contained page; return the page's path."""
     drawings = {
-        "comparison": figures.comparison(comparison_rows(found), bound_row(found), xlabel=REWARD),
+        "comparison": figures.comparison(
+            comparison_rows(summary), bound_row(summary), xlabel=REWARD
+        ),
         "profiles": profiles(comparison),
     }
     for name, figure in drawings.items():
         save(figure, out / "figures", name)
     caption = (
-        f"{found['episodes']} identical episodes of {comparison.problem.horizon} slots. Score: 0 "
-        f"is the random policy, 1 is {found['reference']}. Intervals are 95 %, from resampling "
+        f"{summary['episodes']} identical episodes of {comparison.problem.horizon} slots. Score: 0 "
+        f"is the random policy, 1 is {summary['reference']}. Intervals are 95 %, from resampling "
         "episodes and seeds; differences are paired. Probability of improvement: how often an "
-        f"episode earns more than with {found['baseline']}; ties count half."
+        f"episode earns more than with {summary['baseline']}; ties count half."
     )
     captions = {
         "comparison": "Every policy on the same episodes, and what none can pass.",
@@ -160,14 +162,14 @@ def write_page(out: Path, comparison: Comparison, found: dict[str, Any], command
     shown = [html.FigureItem(captions[name], to_svg(figure)) for name, figure in drawings.items()]
     section = html.Section(
         "What came out",
-        verdicts(found),
-        table=page_table(found, caption),
+        verdicts(summary),
+        table=page_table(summary, caption),
         figures=shown,
         code=json.dumps(resolved(comparison.scenario), indent=1),
         code_title="Resolved scenario",
     )
     facts = {"command": command, **page_facts()}
-    page = html.render(found["scenario"], comparison.scenario.title, facts, [section])
+    page = html.render(summary["scenario"], comparison.scenario.title, facts, [section])
     html.write(out / "report.html", page)
-    store.write_json(out / "result.json", {"schema": store.SCHEMA, **found})
+    store.write_json(out / "result.json", {"schema": store.SCHEMA, **summary})
     return out / "report.html"

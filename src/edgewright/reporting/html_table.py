@@ -111,10 +111,10 @@ def _number(value: Any) -> float | None:
 
 
 def _best(column: Column, rows: Sequence[Mapping[str, Any]]) -> float | None:
-    found = [x for x in (_number(row.get(column.key)) for row in rows) if x is not None]
-    if not column.best or len(found) < 2:
+    numbers = [x for x in (_number(row.get(column.key)) for row in rows) if x is not None]
+    if not column.best or len(numbers) < 2:
         return None
-    return max(found) if column.best == "max" else min(found)
+    return max(numbers) if column.best == "max" else min(numbers)
 
 
 def _cell(value: Any, spec: str) -> str:

@@ -155,8 +155,8 @@ def sweep_grid(
     some(list(cells), "cells")
     ours = [s for sweeps in cells.values() for s in sweeps if not s.is_reference]
     labels = list(dict.fromkeys(s.label for s in ours))
-    theirs = [s.label for sweeps in cells.values() for s in sweeps if s.is_reference]
-    levels = list(dict.fromkeys(theirs))
+    references = [s.label for sweeps in cells.values() for s in sweeps if s.is_reference]
+    levels = list(dict.fromkeys(references))
     with style():
         figure, grid = _grid(rows, columns, height=2.0)
         for column in columns:
@@ -227,8 +227,8 @@ def _look(index: int) -> dict[str, Any]:
 def _grey(index: int) -> dict[str, Any]:
     dashes = ((0, (3, 2)), (0, (1, 1.5)), (0, (7, 2)), "-.")
     colours = (GREY, GREY, BLACK, BLACK)
-    place = index % len(dashes)
-    return {"color": colours[place], "linestyle": dashes[place], "lw": 1.0}
+    shade = index % len(dashes)
+    return {"color": colours[shade], "linestyle": dashes[shade], "lw": 1.0}
 
 
 def _level(axes: Axes, line: Line, index: int) -> None:

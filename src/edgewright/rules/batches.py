@@ -18,5 +18,5 @@ def over_agents(flags: Array, like: Array) -> Array:
 
 def samples(values: Array, rest: int = 0) -> Array:
     """Return ``[samples, ...]``: all axes but the last ``rest`` flattened into one."""
-    kept = values.shape[values.ndim - rest :]
-    return values.reshape(-1, *kept)
+    trailing = values.shape[values.ndim - rest :]
+    return values.reshape(-1, *trailing)

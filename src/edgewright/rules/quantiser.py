@@ -49,8 +49,8 @@ def nearest_neighbours(relaxed: Relaxed, count: int) -> Candidates:
         cost, flips = carry
         costs = jnp.concatenate([cost, cost + price[entry]])
         both = jnp.concatenate([flips, flips.at[:, entry].set(1)])
-        kept = jnp.argsort(costs, stable=True)[:count]
-        return costs[kept], both[kept]
+        cheapest = jnp.argsort(costs, stable=True)[:count]
+        return costs[cheapest], both[cheapest]
 
     _, flips = jax.lax.fori_loop(0, size, grow, (cost, flips))
     return flips ^ rounded(relaxed)

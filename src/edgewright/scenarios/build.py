@@ -39,8 +39,8 @@ def _check_fixed_inputs(scenario: Scenario[Any, Any, Any], system: System) -> No
             raise InputError("there is no such input", where=key, hint=nearest(name, names))
         low, high = system.ranges.get(name, (-float("inf"), float("inf")))
         for value in grid:
-            whole = isinstance(low, int)
-            if not low <= value <= high or (whole and value != int(value)):
+            integral = isinstance(low, int)
+            if not low <= value <= high or (integral and value != int(value)):
                 message = f"{value:g} is not a possible {name}"
                 raise InputError(message, where=key, hint=f"give values from {low:g} to {high:g}")
 

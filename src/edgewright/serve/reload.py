@@ -84,8 +84,8 @@ class Reloader:
             except Exception as error:  # whatever is wrong with a file, the next one may be good
                 self.message = str(error) or repr(error)
                 self.counters.reloads["refused"] += 1
-                kept = f"the bundle was not taken up, {running.bundle.version} stays"
-                self.tell(f"{kept}: {self.message}")
+                outcome = f"the bundle was not taken up, {running.bundle.version} stays"
+                self.tell(f"{outcome}: {self.message}")
                 return False
             self.message = ""
             self.decider.serving = fresh

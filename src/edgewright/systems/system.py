@@ -106,8 +106,8 @@ def same_game(trained: World, problem: Problem) -> World:
         InputError: the two observe or act in different ways.
     """
     for what in ("observation_space", "action_space"):
-        mine, theirs = getattr(trained, what), getattr(problem.world, what)
-        if _kind_of(mine(problem.params)) != _kind_of(theirs(problem.params)):
+        trained_space, world_space = getattr(trained, what), getattr(problem.world, what)
+        if _kind_of(trained_space(problem.params)) != _kind_of(world_space(problem.params)):
             message = f"the run was trained in {trained}, the scenario has {problem.world}"
             hint = "evaluate it on a scenario of the same sizes, or train on this one"
             raise InputError(message, where=what, hint=hint)

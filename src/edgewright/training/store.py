@@ -80,9 +80,9 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
             hint="train again with another --out",
         ) from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else type(content).__name__
+        schema = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise InputError(
-            f"{what} has schema {found!r}, this version reads {SCHEMA}",
+            f"{what} has schema {schema!r}, this version reads {SCHEMA}",
             where=str(path),
             hint="train again with this version",
         )
@@ -162,9 +162,9 @@ def load_tree(path: Path, like: T) -> tuple[T, dict[str, Any]]:
     arrays, facts = load_arrays(path, "checkpoint", _AGAIN)
     wanted = _named(like)
     shapes = {name: (np.shape(leaf), np.asarray(leaf).dtype) for name, leaf in wanted.items()}
-    found = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
-    if shapes != found:
-        odd = sorted(set(shapes.items()) ^ set(found.items()), key=str)[0][0]
+    stored = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
+    if shapes != stored:
+        odd = sorted(set(shapes.items()) ^ set(stored.items()), key=str)[0][0]
         message = f"the checkpoint has another structure, first at '{odd}'"
         raise InputError(message, where=str(path), hint="it belongs to another learner or scenario")
     leaves, structure = jax.tree.flatten(like)

@@ -112,8 +112,8 @@ def hard_case(name: str, params_of: Build, rows: Build) -> tuple[Any, Any, AigcI
 def policies_of(name: str, world: AigcWorld) -> tuple[Any, ...]:
     made: list[Any] = [
         Random(world=world),
-        Rule(world=world, place="local", level=0),
-        Rule(world=world, place="shortest", level=2),
+        Rule(world=world, location="local", level=0),
+        Rule(world=world, location="shortest", level=2),
         AigcHeuristic(world=world),
         Greedy(world=world),
     ]

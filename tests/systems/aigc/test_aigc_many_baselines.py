@@ -132,7 +132,7 @@ def test_rules_look_no_further_than_they_reach(
     state = aigc_state(M, N, charge=20.0, local=100.0, server=[16.0, 5.5, 40.0, 0.9])
     x = aigc_inputs(M, N, mode=2)
     seen = PrivilegedObservation(params=params, state=state, x=x)
-    rule = Rule(world=world, place="shortest", level=1)
+    rule = Rule(world=world, location="shortest", level=1)
     action = np.asarray(rule.act(jax.random.key(0), (), seen)[1].action)
     np.testing.assert_array_equal(action, np.array([2, 1, 1, 2, 2]) * 3 + 1)
     fair = AigcHeuristic(world=world, fair=True).act(jax.random.key(0), (), seen)[1].action

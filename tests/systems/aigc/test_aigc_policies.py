@@ -142,7 +142,7 @@ def test_rules_by_hand(aigc_params: Build, aigc_state: Build, aigc_inputs: Build
     state = aigc_state(2, 3, server=[32.0, 8.0, 6.0])
     for level in range(3):
         local, shortest = (
-            decide(Rule(world=world, place=place, level=level), params, state, x)
+            decide(Rule(world=world, location=place, level=level), params, state, x)
             for place in ("local", "shortest")
         )
         np.testing.assert_array_equal(local, [level, level])

@@ -240,7 +240,7 @@ def compare_scores(
             for seed in range(seeds)
         ]
         trained = [job.result() for job in jobs]
-    theirs = np.stack(
+    peer_scores = np.stack(
         [
             _score(
                 scenario,
@@ -250,13 +250,13 @@ def compare_scores(
             for one in trained
         ]
     )
-    difference = statistics.paired_difference(ours, theirs)
+    difference = statistics.paired_difference(ours, peer_scores)
     return {
         "steps": trained[0]["steps"],
         "seeds": seeds,
         "episodes": int(ours.shape[1]),
         "ours": _interval(ours),
-        "stable_baselines3": _interval(theirs),
+        "stable_baselines3": _interval(peer_scores),
         "difference": difference.summary(),
         "margin": MARGIN,
         "agree": is_small(difference),

@@ -50,11 +50,11 @@ def way(view: View, ours: str, low: str) -> Measured:
     """Measure how far along the way from a rule to the lowest bound a policy is, in per cent."""
     high = view.lowest_bound()
     arms = {name: {"x": view.reward(name)} for name in (ours, low, high)}
-    found = joint_bootstrap(
+    interval = joint_bootstrap(
         arms, lambda m: 100 * (m[ours]["x"] - m[low]["x"]) / (m[high]["x"] - m[low]["x"])
     )
     quantity = f"share of the way from {low} to {high} that {ours} goes"
-    return measured(found, quantity, len(view.reward(ours)), "%")
+    return measured(interval, quantity, len(view.reward(ours)), "%")
 
 
 MEASURES: Measures = {"lead": lead, "way": way}

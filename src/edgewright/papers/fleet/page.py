@@ -18,9 +18,9 @@ def _policies(table: Table) -> dict[str, tuple[str, str]]:
     """Return label and group of every policy of the fleet by key, the worst first."""
     names = {name: (label, "learned") for name, label in TRAINED.items()}
     names |= {name: (name, "rule") for name in RULES} | {PLANNER: (PLANNER, "oracle")}
-    found = {f"fleet/{n}": shown for n, shown in names.items() if f"fleet/{n}" in table.results}
+    listed = {f"fleet/{n}": shown for n, shown in names.items() if f"fleet/{n}" in table.results}
     view = View(table)
-    return dict(sorted(found.items(), key=lambda item: float(view.reward(item[0]).mean())))
+    return dict(sorted(listed.items(), key=lambda item: float(view.reward(item[0]).mean())))
 
 
 def drawings(table: Table) -> dict[str, tuple[str, Figure]]:

@@ -97,9 +97,9 @@ def _table2(table: Table) -> Figure:
 
 
 def _row(view: View, name: str, step: int, kind: str) -> Row:
-    found = joint_mean(view.marks(name, step))
+    interval = joint_mean(view.marks(name, step))
     label = f"{name}, {step} steps" if step else name
-    return Row.of(label, kind, found)
+    return Row.of(label, kind, interval)
 
 
 def _switches(table: Table) -> Figure:

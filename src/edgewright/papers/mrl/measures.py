@@ -83,29 +83,29 @@ def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> M
 
     A seed's slots are the same for every start, so seeds are paired.
     """
-    mine, theirs = view.marks(ours, step), view.marks(other, other_step)
-    found = joint_bootstrap(
-        {"ours": {"x": mine}, "other": {"x": theirs}},
+    our_scores, other_scores = view.marks(ours, step), view.marks(other, other_step)
+    interval = joint_bootstrap(
+        {"ours": {"x": our_scores}, "other": {"x": other_scores}},
         lambda m: m["ours"]["x"] - m["other"]["x"],
         paired_seeds=True,
     )
     quantity = f"Q-hat of {spoken(ours, step)} less that of {spoken(other, other_step)}"
-    return measured(found, quantity, len(mine))
+    return measured(interval, quantity, len(our_scores))
 
 
 def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Measured:
     """Measure by how many per cent the weighted delay is below the lowest of others."""
-    mine = view.marks(ours, step, "cost")
+    our_scores = view.marks(ours, step, "cost")
     best: Measured | None = None
     for name, at in others:
-        theirs = view.marks(name, at, "cost")
-        found = joint_bootstrap(
-            {"ours": {"x": mine}, "other": {"x": theirs}},
+        other_scores = view.marks(name, at, "cost")
+        interval = joint_bootstrap(
+            {"ours": {"x": our_scores}, "other": {"x": other_scores}},
             lambda m: 100.0 * (1.0 - m["ours"]["x"] / m["other"]["x"]),
             paired_seeds=True,
         )
         quantity = f"delay of {spoken(ours, step)} below that of {spoken(name, at)}"
-        one = measured(found, quantity, len(mine), "%")
+        one = measured(interval, quantity, len(our_scores), "%")
         best = one if best is None or one.estimate < best.estimate else best
     assert best is not None
     return dataclasses.replace(best, quantity=f"{best.quantity}, the closest of {len(others)}")
@@ -118,7 +118,7 @@ def after_switches(view: View, ours: str, step: int, how: str) -> Measured:
     values = view.table.array(key, f"switch/q_hat{view.suffix}_{how}")
     split = values.reshape(*values.shape[:2], facts["in_a_row"], len(facts["steps"]))
     after = split[..., 1:, facts["steps"].index(step)]
-    arms = {"one": {str(place): after[..., place] for place in range(after.shape[-1])}}
-    found = joint_bootstrap(arms, lambda m: np.min(list(m["one"].values()), axis=0))
+    arms = {"one": {str(index): after[..., index] for index in range(after.shape[-1])}}
+    interval = joint_bootstrap(arms, lambda m: np.min(list(m["one"].values()), axis=0))
     quantity = f"least Q-hat of {ours} ({how}) {step} steps after a switch, over three switches"
-    return measured(found, quantity, len(values))
+    return measured(interval, quantity, len(values))

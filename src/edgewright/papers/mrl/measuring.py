@@ -36,27 +36,27 @@ def scene(preset: str, changes: dict[str, Any]) -> tuple[Any, Problem, Any]:
 
 def columns(marks: Scores, group: str) -> dict[str, np.ndarray]:
     """Return marks ``[..., 2]`` as arrays of a group: priced, and those named rounded."""
-    found = {}
+    arrays = {}
     for way, suffix in ((1, ""), (0, "_rounded")):
         for field in dataclasses.fields(Scores):
             values = np.asarray(getattr(marks, field.name))[..., way]
-            found[f"{group}/{field.name}{suffix}"] = values
-    return found
+            arrays[f"{group}/{field.name}{suffix}"] = values
+    return arrays
 
 
 def rules(context: JobContext, preset: str, changes: dict[str, Any], names: list[str]) -> JobResult:
     """Let rules that are told everything sit the exams: arrays ``[rules, scenarios]``."""
     _, problem, exams = scene(preset, changes)
-    found = []
+    results = []
     for name in names:
         policy = baseline(name, problem).policy
-        found.append(
+        results.append(
             evaluate_informed_all(
                 jax.random.key(0), problem.world, problem.tasks.test, policy, exams
             )
         )
     arrays = {
-        f"rules/{field.name}": np.stack([np.asarray(getattr(m, field.name)) for m in found])
+        f"rules/{field.name}": np.stack([np.asarray(getattr(m, field.name)) for m in results])
         for field in dataclasses.fields(Scores)
     }
     return JobResult(arrays, {"names": names, "labels": {"preset": preset}})
@@ -164,21 +164,21 @@ def speed(context: JobContext, preset: str) -> JobResult:
     @jax.jit
     def alone(rows: Any) -> Any:
         def one(x: Any) -> Any:
-            seen = world.observe(params, world.reset(params, x), x)
-            return proposer.act(jax.random.key(0), (), seen)[1].action
+            observation = world.observe(params, world.reset(params, x), x)
+            return proposer.act(jax.random.key(0), (), observation)[1].action
 
         return jax.vmap(one)(rows)
 
     timed: dict[str, Any] = {"network, rounded": lambda: alone(rows)}
-    told = {"network, priced": BestOfCandidates(proposer=proposer, world=world)}
+    informed = {"network, priced": BestOfCandidates(proposer=proposer, world=world)}
     names = ("greedy-sequential", "prefix", "one-flip", "optimum")
-    told |= {name: baseline(name, problem).policy for name in names}
-    for name, policy in told.items():
+    informed |= {name: baseline(name, problem).policy for name in names}
+    for name, policy in informed.items():
         go = jax.jit(lambda rows, p=policy: label(jax.random.key(0), world, params, p, rows)[0])
         timed[name] = lambda go=go: go(rows).action
     slots = exams.optimum.shape[1]
-    found = [[_seconds(call) / slots * 1e6 for _ in range(5)] for call in timed.values()]
-    return JobResult({"speed/us": np.asarray(found)}, {"names": list(timed), "slots": slots})
+    times = [[_seconds(call) / slots * 1e6 for _ in range(5)] for call in timed.values()]
+    return JobResult({"speed/us": np.asarray(times)}, {"names": list(timed), "slots": slots})
 
 
 def _seconds(call: Any) -> float:

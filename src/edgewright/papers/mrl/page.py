@@ -54,8 +54,8 @@ def sections(table: Table) -> list[html.Section]:
 
 def _adapted(table: Table) -> list[str]:
     names = []
-    for key, found in table.results.items():
-        if key.startswith("easy/") and "adapt/q_hat" in found.arrays:
+    for key, result in table.results.items():
+        if key.startswith("easy/") and "adapt/q_hat" in result.arrays:
             names.append(key.removeprefix("easy/"))
     return names
 
@@ -96,9 +96,9 @@ def _start(view: View, name: str, way: str) -> dict[str, Any]:
 
 
 def _at(view: View, name: str, step: int) -> dict[str, Any]:
-    found = joint_mean(view.marks(name, step))
+    result = joint_mean(view.marks(name, step))
     return {
-        "interval": found.text(".4f"),
+        "interval": result.text(".4f"),
         "p5": float(view.marks(name, step, "q_hat_p05").mean()),
         "optimal_fraction": float(view.marks(name, step, "optimal_fraction").mean()),
         "means": float(view.marks(name, step, "ratio_of_means").mean()),
@@ -112,8 +112,8 @@ def _reached(table: Table) -> html.Section:
         for name in _adapted(table):
             facts = table[f"{preset}/{name}"].facts
             for way, key in (("rounded", "q_hat_rounded"), ("priced", "q_hat")):
-                found = facts["reached"][key]
-                rows.append({"preset": preset, "policy": name, "way": way, **found})
+                result = facts["reached"][key]
+                rows.append({"preset": preset, "policy": name, "way": way, **result})
     columns = [
         html.Column("preset", "preset"),
         html.Column("policy", "policy"),
@@ -130,15 +130,15 @@ def _reached(table: Table) -> html.Section:
 
 
 def _speed(table: Table) -> html.Section:
-    found = table["speed"]
-    us = found.arrays["speed/us"]
+    result = table["speed"]
+    us = result.arrays["speed/us"]
     rows = [
-        {"policy": name, "us": float(np.median(us[place]))}
-        for place, name in enumerate(found.facts["names"])
+        {"policy": name, "us": float(np.median(us[index]))}
+        for index, name in enumerate(result.facts["names"])
     ]
     columns = [html.Column("policy", "policy"), html.Column("us", "a decision", "us", ".2f")]
     text = (
-        f"{found.facts['slots']} slots in one call, the median of five, while other jobs of the "
+        f"{result.facts['slots']} slots in one call, the median of five, while other jobs of the "
         "study may have been running. Rules need the scenario's numbers, a rounded network needs "
         "none, a priced one asks for ten prices."
     )

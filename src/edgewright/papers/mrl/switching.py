@@ -56,8 +56,8 @@ def journeys(
         first = jax.tree.map(lambda leaf: leaf[0], (params, exam.rows, networks))
         space = world.observation_space(first[0])
 
-        def arrive(state: Any, place: Any) -> tuple[Any, Scores]:
-            key, params, exam, network = place
+        def arrive(state: Any, task: Any) -> tuple[Any, Scores]:
+            key, params, exam, network = task
             fresh = learner.start_from(network, space)
             state = jax.tree.map(lambda new, old: jnp.where(restart, new, old), fresh, state)
             stream = tasks.stream(params)
@@ -81,16 +81,18 @@ def switches(
     tasks = problem.tasks.test
     arrays: dict[str, np.ndarray] = {}
     for name, restart in (("continue", False), ("restart", True)):
-        found = []
-        told = jnp.asarray(restart)
+        results = []
+        flags = jnp.asarray(restart)
         for seed, one in enumerate(kept(context.folders[start], learner, preset, changes, seeds)):
             own = one.policy
             assert isinstance(own, Initialisation)
             networks = own.networks(tasks.count)
-            found.append(
-                journeys(adaptation_key(seed), one.world, tasks, own.learner, networks, exams, told)
+            results.append(
+                journeys(
+                    adaptation_key(seed), one.world, tasks, own.learner, networks, exams, flags
+                )
             )
-        marks = jax.tree.map(lambda *leaves: np.stack([np.asarray(x) for x in leaves]), *found)
+        marks = jax.tree.map(lambda *leaves: np.stack([np.asarray(x) for x in leaves]), *results)
         flat = jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:2], -1, 2), marks)
         arrays |= {
             f"switch/{key.split('/')[1]}_{name}": values

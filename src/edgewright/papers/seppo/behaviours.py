@@ -14,7 +14,7 @@ from edgewright.studies.claim import Measured, measured
 from edgewright.systems.aigc.behaviour import MODES
 
 LEVELS = ("low", "medium", "high")
-KINDS = [f"{place}_{level}" for place in ("local", "offload") for level in range(3)]
+KINDS = [f"{location}_{level}" for location in ("local", "offload") for level in range(3)]
 BINS = {"high": 0, "middle": 1, "low": 2}
 """Bins of charge, in the order of ``behaviour.CHARGE_BINS``."""
 
@@ -23,8 +23,8 @@ METRICS = {"quality": ("quality", ""), "delay_s": ("delay", "s")}
 
 def kind_name(kind: str) -> str:
     """Return ``"offload high"`` for ``"offload_2"``."""
-    place, level = kind.split("_")
-    return f"{place} {LEVELS[int(level)]}"
+    location, level = kind.split("_")
+    return f"{location} {LEVELS[int(level)]}"
 
 
 def mode_order(view: View, ours: str, metric: str) -> Measured:
@@ -49,8 +49,8 @@ def _by(means: Means, ours: str, metric: str) -> np.ndarray:
 
 def most_share(view: View, ours: str, kind: str) -> Measured:
     """Measure the largest share over the bins of charge of a kind of action."""
-    found = {name: _share(view, ours, kind, place) for name, place in BINS.items()}
-    name, interval = max(found.items(), key=lambda item: item[1].high)
+    intervals = {name: _share(view, ours, kind, band) for name, band in BINS.items()}
+    name, interval = max(intervals.items(), key=lambda item: item[1].high)
     quantity = f"share of {kind_name(kind)} of {ours} at {name} charge, where it is largest"
     return measured(interval, quantity, view.seeds(ours), "%")
 
@@ -76,16 +76,16 @@ def share_rise(view: View, ours: str, kind: str) -> Measured:
 def share_lead(view: View, ours: str, kind: str, charge: str) -> Measured:
     """Measure the lead of a kind of action over the next most frequent in a bin of charge."""
     arrays = _charge(view, ours, KINDS)
-    place = BINS[charge]
-    found = {
+    band = BINS[charge]
+    intervals = {
         other: joint_bootstrap(
             {ours: arrays},
-            lambda m, other=other: _percent(m[ours], kind, place) - _percent(m[ours], other, place),
+            lambda m, other=other: _percent(m[ours], kind, band) - _percent(m[ours], other, band),
         )
         for other in KINDS
         if other != kind
     }
-    other, interval = min(found.items(), key=lambda item: item[1].low)
+    other, interval = min(intervals.items(), key=lambda item: item[1].low)
     quantity = (
         f"share of {kind_name(kind)} less that of {kind_name(other)} of {ours} at {charge} charge"
     )
@@ -108,13 +108,13 @@ def _charge(view: View, ours: str, names: Sequence[str]) -> dict[str, np.ndarray
     return {name: view.get(ours, f"charge/{name}") for name in ("tasks", *names)}
 
 
-def _percent(means: Mapping[str, np.ndarray], kind: str, place: int) -> np.ndarray:
-    return 100 * means[kind][:, place] / means["tasks"][:, place]
+def _percent(means: Mapping[str, np.ndarray], kind: str, band: int) -> np.ndarray:
+    return 100 * means[kind][:, band] / means["tasks"][:, band]
 
 
-def _share(view: View, ours: str, kind: str, place: int) -> Interval:
+def _share(view: View, ours: str, kind: str, band: int) -> Interval:
     arrays = _charge(view, ours, [kind])
-    return joint_bootstrap({ours: arrays}, lambda m: _percent(m[ours], kind, place))
+    return joint_bootstrap({ours: arrays}, lambda m: _percent(m[ours], kind, band))
 
 
 def rise_in_episode(view: View, ours: str) -> Measured:
@@ -135,13 +135,13 @@ def life(view: View, ours: str, others: Sequence[str]) -> Measured:
 
     Worse quality and more refusals make a battery last; both are said.
     """
-    found = {}
+    intervals = {}
     for other in others:
         arms = {name: {"tasks": view.get(name, "life/tasks")} for name in (ours, other)}
-        found[other] = joint_bootstrap(
+        intervals[other] = joint_bootstrap(
             arms, lambda m, other=other: 100 * (m[ours]["tasks"] / m[other]["tasks"] - 1)
         )
-    other, interval = min(found.items(), key=lambda item: item[1].low)
+    other, interval = min(intervals.items(), key=lambda item: item[1].low)
     among = f", the closest of {len(others)}" if len(others) > 1 else ""
     quantity = (
         f"tasks of {ours} from a full battery to the floor ({_lived(view, ours)}) relative to "

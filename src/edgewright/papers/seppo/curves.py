@@ -54,7 +54,7 @@ def curve_lead(
     lower: bool = False,
 ) -> Measured:
     """Measure the lead of each of ``ours`` over each of ``others`` in a part of the curves."""
-    found = {}
+    intervals = {}
     for a in ours:
         for b in others:
             arms = {
@@ -65,9 +65,9 @@ def curve_lead(
             interval = joint_bootstrap(
                 arms, lambda m, a=a, b=b, sign=sign: sign * (m[a]["x"] - m[b]["x"])
             )
-            found[(b, a) if lower else (a, b)] = interval
-    pair, interval = min(found.items(), key=lambda item: item[1].low)
-    among = f", the closest of {len(found)} pairs" if len(found) > 1 else ""
+            intervals[(b, a) if lower else (a, b)] = interval
+    pair, interval = min(intervals.items(), key=lambda item: item[1].low)
+    among = f", the closest of {len(intervals)} pairs" if len(intervals) > 1 else ""
     quantity = f"{PARTS[part].format(SHOWN[metric])}, {pair[0]} less {pair[1]}{among}"
     return measured(interval, quantity, view.seeds(*ours, *others), UNITS[metric])
 

@@ -150,9 +150,9 @@ def _sweep(views: dict[str, View]) -> Figure:
             sweeps = []
             rules = ("greedy", REFERENCE, *(("bound",) if metric == "reward" else ()))
             for name in (*COMPARED, *rules):
-                found = [mean_of(view, name, f"episodes/{metric}", world) for world in worlds]
-                low, high = [f.low for f in found], [f.high for f in found]
-                sweeps.append(Sweep(name, x, [f.estimate for f in found], low, high, name in rules))
+                means = [mean_of(view, name, f"episodes/{metric}", world) for world in worlds]
+                low, high = [f.low for f in means], [f.high for f in means]
+                sweeps.append(Sweep(name, x, [f.estimate for f in means], low, high, name in rules))
             cells[TITLES[setting], column] = sweeps
     return sweep_grid(_rows(), list(columns), cells, xlabel="number of servers")
 

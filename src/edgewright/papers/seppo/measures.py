@@ -36,9 +36,9 @@ def _value(means: Means, name: str, metric: str) -> np.ndarray:
     return score_of(means, name) if metric == "score" else means[name][metric]
 
 
-def hardest(found: dict[str, Interval]) -> tuple[str, Interval]:
+def hardest(intervals: dict[str, Interval]) -> tuple[str, Interval]:
     """Return the comparison for which "above 0" is hardest to say."""
-    return min(found.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
+    return min(intervals.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
 
 
 def lead(
@@ -50,7 +50,7 @@ def lead(
     world: str = HEAVY,
 ) -> Measured:
     """Measure by how much an arm is better than each of the others, at the closest of them."""
-    found = {}
+    leads = {}
     for other in others:
         arms = _arms(view, [ours, other], metric, world)
 
@@ -58,8 +58,8 @@ def lead(
             gap = _value(means, ours, metric) - _value(means, other, metric)
             return -gap if lower else gap
 
-        found[other] = joint_bootstrap(arms, difference)
-    closest, interval = hardest(found)
+        leads[other] = joint_bootstrap(arms, difference)
+    closest, interval = hardest(leads)
     order = (closest, ours) if lower else (ours, closest)
     among = f", the closest of {len(others)}" if len(others) > 1 else ""
     quantity = f"{SHOWN[metric]} of {order[0]} less that of {order[1]}{among}"
@@ -136,8 +136,8 @@ def contribution(view: View, ours: str, tricks: str, modelling: Sequence[str]) -
     arms = _arms(view, [ours, tricks, *modelling], "score", HEAVY)
 
     def more(means: Means) -> np.ndarray:
-        kept = np.mean([score_of(means, name) for name in modelling], axis=0)
-        return (score_of(means, ours) - kept) - (score_of(means, ours) - score_of(means, tricks))
+        parts = np.mean([score_of(means, name) for name in modelling], axis=0)
+        return (score_of(means, ours) - parts) - (score_of(means, ours) - score_of(means, tricks))
 
     quantity = (
         f"score lost without the modelling ({' and '.join(modelling)}, mean) less that lost "
@@ -173,14 +173,14 @@ def unbeaten(view: View, ours: str, others: Sequence[str], world: str = HEAVY) -
     That an optimum is reached cannot be shown where only a bound above it is known. That it is not
     can be: another policy earns more.
     """
-    found = lead(view, ours, others, world=world)
+    closest = lead(view, ours, others, world=world)
     bounds = [name for name in BOUNDS if view.key(name, world) in view.table.results]
     least = min(bounds, key=lambda name: float(view.get(name, "episodes/reward", world).mean()))
     share = _way(view, ours, "greedy", least, world)
     numbers = [100 * x for x in (share.estimate, share.low, share.high)]
     quantity = (
-        f"{found.quantity}{_on(world)}; it goes {numbers[0]:.0f} % "
+        f"{closest.quantity}{_on(world)}; it goes {numbers[0]:.0f} % "
         f"[{numbers[1]:.0f}, {numbers[2]:.0f}] of the way "
         f"from greedy to an upper bound ({BOUNDS[least]}) that may be out of reach"
     )
-    return dataclasses.replace(found, quantity=quantity)
+    return dataclasses.replace(closest, quantity=quantity)

@@ -133,11 +133,11 @@ def _numbers(view: View, name: str, setting: str) -> dict[str, Any]:
 def _tuning(table: Table) -> html.Section:
     rows = []
     for name in TUNED:
-        found = table[f"tuning/{name}"]
-        for place, settings in enumerate(found.facts["candidates"]):
+        result = table[f"tuning/{name}"]
+        for index, settings in enumerate(result.facts["candidates"]):
             rates = " / ".join(f"{value:g}" for value in settings.values())
-            reward = found.arrays["choice/reward"][place]
-            chosen = place == found.facts["best"]
+            reward = result.arrays["choice/reward"][index]
+            chosen = index == result.facts["best"]
             rows.append(
                 {
                     "learner": name,

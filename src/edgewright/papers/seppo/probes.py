@@ -38,41 +38,41 @@ def behaviour(
     action. ``drift`` [seeds, episodes]: tasks and summed delay in the first and last fifth.
     """
     problem, played = run_evaluation(policy_entries, scenario, data)
-    found = episode_metrics(played, scenario)
+    arrays = episode_metrics(played, scenario)
     rows = [_behaviour(one, problem.world.qualities) for one in played]
-    return found | {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return arrays | {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def _behaviour(played: EpisodeBatch, qualities: int) -> dict[str, np.ndarray]:
     metrics = jax.tree.map(np.asarray, played.metrics)
     done = (metrics.served > 0) & np.asarray(played.alive)[..., None]
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
 
     def total(values: Any) -> np.ndarray:
         return np.sum(np.asarray(values, np.float64), axis=(0, 2))
 
     modes = [done & (metrics.mode == mode) for mode in range(len(MODES))]
-    found["modes/tasks"] = np.stack([total(mask) for mask in modes], axis=-1)
+    arrays["modes/tasks"] = np.stack([total(mask) for mask in modes], axis=-1)
     for name in ("delay_s", "energy_j", "quality"):
         values = getattr(metrics, name)
-        found[f"modes/{name}"] = np.stack([total(values * mask) for mask in modes], axis=-1)
+        arrays[f"modes/{name}"] = np.stack([total(values * mask) for mask in modes], axis=-1)
 
     charge = metrics.charge_pct
     bins = [done & (charge >= low) & (charge < high + (high == 100.0)) for low, high in CHARGE_BINS]
-    found["charge/tasks"] = np.stack([total(mask) for mask in bins], axis=-1)
+    arrays["charge/tasks"] = np.stack([total(mask) for mask in bins], axis=-1)
     drawn = metrics.device_energy_j
-    found["charge/device_energy_j"] = np.stack([total(drawn * mask) for mask in bins], axis=-1)
-    for place, name in enumerate(("local", "offload")):
+    arrays["charge/device_energy_j"] = np.stack([total(drawn * mask) for mask in bins], axis=-1)
+    for location, name in enumerate(("local", "offload")):
         for level in range(qualities):
-            kind = (np.minimum(metrics.location, 1) == place) & (metrics.level == level)
+            kind = (np.minimum(metrics.location, 1) == location) & (metrics.level == level)
             counts = np.stack([total(mask & kind) for mask in bins], axis=-1)
-            found[f"charge/{name}_{level}"] = counts
+            arrays[f"charge/{name}_{level}"] = counts
 
     fifth = max(done.shape[0] // 5, 1)
     for part, cut in (("first", np.s_[:fifth]), ("last", np.s_[-fifth:])):
-        found[f"drift/{part}_tasks"] = total(done[cut])
-        found[f"drift/{part}_delay_s"] = total((metrics.delay_s * done)[cut])
-    return found
+        arrays[f"drift/{part}_tasks"] = total(done[cut])
+        arrays[f"drift/{part}_delay_s"] = total((metrics.delay_s * done)[cut])
+    return arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +130,8 @@ def lifetime(
     rows = []
     for seed, policy_entry in enumerate(policy_entries):
         assert isinstance(policy_entry.world, AigcWorld)
-        kept = dataclasses.replace(policy_entry.world, overflow="reject")
-        world = LongLife(kept, problem.horizon)
+        rejecting = dataclasses.replace(policy_entry.world, overflow="reject")
+        world = LongLife(rejecting, problem.horizon)
         played = play(
             jax.random.key(seed),
             world,
@@ -163,15 +163,15 @@ def speed(
     rows = episode_inputs(jax.random.key(0), problem.test_stream, 2, 2, {})
     x = jax.tree.map(lambda leaf: leaf[0, 0], rows)
     see = policy_entry.observe_fn or world.observe
-    seen = see(params, world.reset(params, x), x)
+    observation = see(params, world.reset(params, x), x)
     policy, key = policy_entry.policy, jax.random.key(0)
     carry = policy.init_carry(key)
-    decide = jax.jit(lambda seen: policy.act(key, carry, seen)[1].action)
-    jax.block_until_ready(decide(seen))
+    decide = jax.jit(lambda observation: policy.act(key, carry, observation)[1].action)
+    jax.block_until_ready(decide(observation))
     rates = []
     for _ in range(5):
         began = time.perf_counter()
         for _ in range(CALLS // 5):
-            jax.block_until_ready(decide(seen))
+            jax.block_until_ready(decide(observation))
         rates.append(CALLS / 5 / (time.perf_counter() - began))
     return {"speed/decisions_per_s": np.array([rates])}

@@ -23,10 +23,10 @@ def sweep_lead(
     lower: bool = False,
 ) -> Measured:
     """Measure the lead at the world and the other arm for which it is smallest."""
-    found = {w: lead(view, ours, others, metric, lower, w) for w in view.worlds(sweep)}
-    world, worst = min(found.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
+    intervals = {w: lead(view, ours, others, metric, lower, w) for w in view.worlds(sweep)}
+    world, worst = min(intervals.items(), key=lambda item: np.nan_to_num(item[1].low, nan=-np.inf))
     where = world.replace("-", " = ")
-    quantity = f"{worst.quantity}, at {where}, the smallest of {len(found)} leads"
+    quantity = f"{worst.quantity}, at {where}, the smallest of {len(intervals)} leads"
     return Measured(worst.estimate, worst.low, worst.high, quantity, worst.seeds, worst.unit)
 
 
@@ -61,11 +61,11 @@ def growth(
     unit = UNITS.get(metric, "")
     if stepwise:
         pairs = list(itertools.pairwise(worlds))
-        found = {
+        intervals = {
             f"{a} to {b}": joint_bootstrap(arms, lambda m, a=a, b=b: change(m, a, b, ours))
             for a, b in pairs
         }
-        step, interval = hardest(found)
+        step, interval = hardest(intervals)
         return measured(interval, f"smallest {word} between neighbours ({step})", seeds, unit)
     if relative_to:
         interval = joint_bootstrap(
@@ -95,11 +95,11 @@ def next_to(
         gaps = [means[f"{w} {name}"][metric] - means[f"{w} {ours}"][metric] for w in worlds]
         return np.mean(np.abs(gaps), axis=0)
 
-    found = {
+    intervals = {
         other: joint_bootstrap(arms, lambda m, o=other: distance(m, o) - distance(m, nearest))
         for other in others
     }
-    closest, interval = hardest(found)
+    closest, interval = hardest(intervals)
     quantity = (
         f"distance in {SHOWN[metric]} from {ours} to {closest} less that to {nearest}, mean of "
         f"{len(worlds)} numbers of servers, the closest of {len(others)}"

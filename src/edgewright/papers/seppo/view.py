@@ -70,8 +70,8 @@ class View:
 
     def worlds(self, prefix: str) -> list[str]:
         """Return the worlds of a sweep that were measured, in order, e.g. ``servers-1`` ..."""
-        found = {key.split("/")[0] for key in self.table.results}
-        names = [name for name in found if name.startswith(prefix)]
+        worlds = {key.split("/")[0] for key in self.table.results}
+        names = [name for name in worlds if name.startswith(prefix)]
         return sorted(names, key=lambda name: int(name.removeprefix(prefix)))
 
 

@@ -20,8 +20,9 @@ def level_names(qualities: int) -> list[str]:
 
 
 def categories(qualities: int) -> list[str]:
-    """Return ``"local low"`` ... ``"offload high"``: place and quality of an action."""
-    return [f"{place} {name}" for place in ("local", "offload") for name in level_names(qualities)]
+    """Return ``"local low"`` ... ``"offload high"``: location and quality of an action."""
+    levels = level_names(qualities)
+    return [f"{location} {level}" for location in ("local", "offload") for level in levels]
 
 
 def shares_by_charge(played: EpisodeBatch, qualities: int) -> tuple[list[str], np.ndarray]:
@@ -42,6 +43,6 @@ def _shares(played: EpisodeBatch, masks: list[np.ndarray], qualities: int) -> np
     metrics = played.metrics
     done = np.asarray(metrics.served) > 0
     done &= np.asarray(played.alive).reshape(*played.alive.shape, *[1] * (done.ndim - 2))
-    place = (np.asarray(metrics.location) > 0) * qualities + np.asarray(metrics.level)
-    counts = np.stack([np.bincount(place[done & m], minlength=2 * qualities) for m in masks])
+    category = (np.asarray(metrics.location) > 0) * qualities + np.asarray(metrics.level)
+    counts = np.stack([np.bincount(category[done & m], minlength=2 * qualities) for m in masks])
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

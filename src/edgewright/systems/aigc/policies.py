@@ -64,7 +64,7 @@ def policy_names(problem: Problem) -> list[str]:
     """
     world: AigcWorld = problem.world
     levels = range(world.qualities) if world.quality_action else range(0)
-    fixed = [f"{place}-{level}" for place in ("local", "shortest") for level in levels]
+    fixed = [f"{location}-{level}" for location in ("local", "shortest") for level in levels]
     slow = [*TOLLS, "rollout-12"] if world.devices > 1 else ["greedy-in-turn"]
     rest = [name for name in BASELINE_NAMES[1:] if not _FIXED.fullmatch(name) and name not in slow]
     exact = ["optimum"] if solvable(problem) else []
@@ -101,8 +101,8 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     if name in simple:
         group, chosen = simple[name]
     elif fixed and int(fixed[2]) < world.qualities and world.quality_action:
-        place = "local" if fixed[1] == "local" else "shortest"
-        group, chosen = "rule", Rule(world=world, place=place, level=int(fixed[2]))
+        location = "local" if fixed[1] == "local" else "shortest"
+        group, chosen = "rule", Rule(world=world, location=location, level=int(fixed[2]))
     elif planner:
         if world.devices > MAX_DEVICES:
             message = f"'{name}' plans for {MAX_DEVICES} devices at most, and there are"

@@ -92,12 +92,12 @@ class AigcWorld(AigcStructure):
         else:
             overloaded = jnp.any(overflowing)
         served = settled.served
-        kept = jnp.where(served & (location == 0), service.work_gcycles, 0.0)
+        local_work = jnp.where(served & (location == 0), service.work_gcycles, 0.0)
         slot = state.slot + 1
         terminated = overloaded | jnp.all(settled.spent)
         penalty = params.terminal_reward * (active & (settled.spent | overloaded))
         return Outcome(
-            state=self._after(params, state, x, kept, sent, settled.charge_pct, slot),
+            state=self._after(params, state, x, local_work, sent, settled.charge_pct, slot),
             reward=settled.reward * active + penalty,
             terminated=terminated,
             truncated=(slot >= params.horizon_slots) & ~terminated,
@@ -126,7 +126,7 @@ class AigcWorld(AigcStructure):
         params: AigcParams,
         state: AigcState,
         x: AigcInputs,
-        kept: Array,
+        local_work: Array,
         sent: Array,
         charge: Array,
         slot: Array,
@@ -137,7 +137,7 @@ class AigcWorld(AigcStructure):
         background = jnp.minimum(self.at_queues(params, x.background_gcps) * x.gap_s, room)
         server_ghz = self.at_queues(params, params.server_ghz)
         server = queues.drain(loaded + background, server_ghz, x.gap_s)
-        local_before = state.local_backlog_gcycles + kept
+        local_before = state.local_backlog_gcycles + local_work
         local = queues.drain(local_before, params.device_ghz, x.gap_s)
         return AigcState(
             charge_pct=charge,

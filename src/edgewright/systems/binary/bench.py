@@ -121,15 +121,15 @@ def _peer(peer: str, problem: Problem, learner: Any, result: dict[str, Any]) -> 
             message, where=f"--reference-script {peer}", hint="is its library installed?"
         )
     try:
-        theirs = json.loads(done.stdout)
-        rounds = result["meta_training"]["rounds_per_s"] / theirs["meta_rounds_per_s"]
-        steps = result["fine_tuning"]["steps_per_s"] / theirs["fine_tuning_steps_per_s"]
+        reference = json.loads(done.stdout)
+        rounds = result["meta_training"]["rounds_per_s"] / reference["meta_rounds_per_s"]
+        steps = result["fine_tuning"]["steps_per_s"] / reference["fine_tuning_steps_per_s"]
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         message = f"what it printed is not what is asked for ({type(error).__name__}: {error})"
         hint = "print one JSON object with meta_rounds_per_s and fine_tuning_steps_per_s"
         raise InputError(message, where=f"--reference-script {peer}", hint=hint) from None
     return {
-        **theirs,
+        **reference,
         "seconds": round(time.perf_counter() - begun, 1),
         "ratio_meta_training": round(rounds, 1),
         "ratio_fine_tuning": round(steps, 1),

@@ -40,7 +40,7 @@ COMPOSITION = (
 
 def generalises(view: View, ours: str, others: Sequence[str], world: str) -> Measured:
     """Measure how much less a learner loses by training on synthetic inputs than the others do."""
-    found = {}
+    results = {}
     for other in others:
         names = [from_source(n, s) for n in (ours, other) for s in ("recorded", "synthetic")]
         arms = {
@@ -52,8 +52,8 @@ def generalises(view: View, ours: str, others: Sequence[str], world: str) -> Mea
             a, b, c, d = (score_of(means, name) for name in names)
             return (c - d) - (a - b)
 
-        found[other] = joint_bootstrap(arms, less)
-    other, interval = min(found.items(), key=lambda item: item[1].low)
+        results[other] = joint_bootstrap(arms, less)
+    other, interval = min(results.items(), key=lambda item: item[1].low)
     quantity = (
         f"score that {other} loses by training on synthetic rather than recorded inputs less what "
         f"{ours} loses, the closest of {len(others)}"
@@ -91,8 +91,8 @@ def _grid(
             labels += [("upper bound", "bound", "bound")]
             dots = []
             for label, name, group in labels:
-                found = score_interval(view, name, world)
-                dots.append(Row.of(label, group, found))
+                results = score_interval(view, name, world)
+                dots.append(Row.of(label, group, results))
             cells[TITLES[setting], column] = dots
     rows = [TITLES[setting] for setting in SETTINGS]
     title = f"score: 0 = random, 1 = {REFERENCE}; mean, 95 % interval over seeds and episodes"

@@ -116,8 +116,8 @@ def _episode(
     def worth(node: _Node) -> Array:
         joules = node.state.charge_pct - params.charge_floor_pct
         joules = jnp.maximum(joules, 0.0) / 100.0 * params.battery_j
-        kept = jnp.sum(prices.joule * joules) - prices.left(world, params, node.state)
-        return node.earned + jnp.where(node.alive, kept, 0.0)
+        left = jnp.sum(prices.joule * joules) - prices.left(world, params, node.state)
+        return node.earned + jnp.where(node.alive, left, 0.0)
 
     def slot(beam: _Node, x: AigcInputs) -> tuple[_Node, tuple[Array, Array]]:
         grow = jax.vmap(lambda node: jax.vmap(lambda action: child(node, action, x))(actions))
@@ -127,8 +127,8 @@ def _episode(
         repeated = _repeated(world, params, jax.tree.map(lambda leaf: leaf[short], grown.state))
         _, among = jax.lax.top_k(jnp.where(repeated, -jnp.inf, top), width)
         chosen = short[among]
-        kept = jax.tree.map(lambda leaf: leaf[chosen], grown)
-        return kept, (chosen // world.actions, chosen % world.actions)
+        left = jax.tree.map(lambda leaf: leaf[chosen], grown)
+        return left, (chosen // world.actions, chosen % world.actions)
 
     def follow_back(index: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
         parent, action = pair

@@ -79,10 +79,10 @@ def look_ahead(
         return _earned(first, tariff) + jnp.where(first.terminated, 0.0, jnp.mean(later(futures)))
 
     def decide(chosen: Array, device: Array) -> tuple[Array, None]:
-        mine = jnp.arange(world.devices) == device
-        options = jnp.where(mine, jnp.arange(world.actions)[:, None], chosen)
+        is_device = jnp.arange(world.devices) == device
+        options = jnp.where(is_device, jnp.arange(world.actions)[:, None], chosen)
         best = jnp.argmax(jax.vmap(value)(options), axis=0).astype(jnp.int32)
-        return jnp.where(mine, best, chosen), None
+        return jnp.where(is_device, best, chosen), None
 
     return jax.lax.scan(decide, base, jnp.arange(world.devices))[0]
 

@@ -37,7 +37,7 @@ class Rule(Memoryless):
     """A rule with one location and one quality, on the device or on the least-loaded server."""
 
     world: AigcWorld = static()
-    place: Literal["local", "shortest"] = static()
+    location: Literal["local", "shortest"] = static()
     level: int = static()
 
     def act(
@@ -45,7 +45,7 @@ class Rule(Memoryless):
     ) -> tuple[tuple[()], Decision]:
         """Return the rule's action for every device."""
         location = jnp.zeros((self.world.devices,), jnp.int32)
-        if self.place == "shortest":
+        if self.location == "shortest":
             location = shortest_wait(self.world, insight.params, insight.state)
         action = self.world.encode(location, jnp.full_like(location, self.level))
         return carry, Decision(action=action, aux=())

@@ -42,17 +42,17 @@ def greedy_in_turn(
     one = dataclasses.replace(world, devices=1)
 
     def turn(backlog: Array, device: Array) -> tuple[Array, Array]:
-        mine, here, task = for_device(params, state, x, device)
+        numbers, here, task = for_device(params, state, x, device)
         here = dataclasses.replace(here, server_backlog_gcycles=backlog)
-        rewards = immediate_rewards(one, mine, here, task)
+        rewards = immediate_rewards(one, numbers, here, task)
         if tariff is not None:
             own = dataclasses.replace(tariff, joule=tariff.joule[device][None])
-            rewards = rewards - own.paid(one, mine, here, task)
+            rewards = rewards - own.paid(one, numbers, here, task)
         action = jnp.argmax(rewards, axis=0).astype(jnp.int32)
         location, level = one.decode(action)
-        queue = one.queue(mine, location)
-        sends = (queue >= 0) & (here.charge_pct >= mine.charge_floor_pct)
-        work = jnp.where(sends, task_work(mine, task, level), 0.0)
+        queue = one.queue(numbers, location)
+        sends = (queue >= 0) & (here.charge_pct >= numbers.charge_floor_pct)
+        work = jnp.where(sends, task_work(numbers, task, level), 0.0)
         return backlog.at[jnp.maximum(queue, 0)].add(work), action[0]
 
     return jax.lax.scan(turn, state.server_backlog_gcycles, jnp.arange(world.devices))[1]

@@ -71,9 +71,9 @@ def enumerate_actions(objective: Objective, need: Needs) -> tuple[Array, Array]:
     def look(best: tuple[Array, Array], high: Array) -> tuple[tuple[Array, Array], None]:
         at = joined(below, jax.tree.map(lambda leaf: leaf[:, high, None], above))
         cost = total_s(objective, broad, at)
-        place = jnp.argmin(cost, axis=1)
-        result = jnp.take_along_axis(cost, place[:, None], axis=1)[:, 0]
-        index = high * len(few) + place
+        cheapest = jnp.argmin(cost, axis=1)
+        result = jnp.take_along_axis(cost, cheapest[:, None], axis=1)[:, 0]
+        index = high * len(few) + cheapest
         better = result < best[0]
         return (jnp.where(better, result, best[0]), jnp.where(better, index, best[1])), None
 

@@ -33,11 +33,11 @@ def lower_bound(objective: Objective, need: Needs) -> Array:
         rows = jnp.sqrt(alone_s(need))[None]
     else:
         rows = jnp.stack([need.uplink, need.edge])  # [resources, N]
-    saved, whole = need.local_s, jnp.sum(need.local_s)
+    saved, local_sum = need.local_s, jnp.sum(need.local_s)
 
     def dual(level: Array) -> Array:
         slope = 2.0 * level @ rows - saved
-        return whole - jnp.sum(jnp.square(level)) + jnp.sum(jnp.minimum(0.0, slope))
+        return local_sum - jnp.sum(jnp.square(level)) + jnp.sum(jnp.minimum(0.0, slope))
 
     step = 1.0 / jnp.maximum(2.0 * jnp.sum(jnp.square(rows)), 1e-12)
 
