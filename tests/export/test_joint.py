@@ -28,7 +28,7 @@ from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load as load_scenario
 from edgewright.scenarios.load import resolved
 from edgewright.scenarios.policies import baseline
-from edgewright.systems.binary.held_out import draw_exams
+from edgewright.systems.binary.held_out import draw_held_out
 
 DEVICES = 5
 KINDS = {
@@ -168,11 +168,13 @@ def test_the_range_of_a_field_is_what_was_met_in_many_scenarios(made):
 def test_the_deployed_graph_sits_the_same_exams_with_the_same_marks(kind, made):
     one = made[kind]
     problem, policy = one["built"], one["policy"]
-    exams = draw_exams(load_scenario("binary-hard").evaluation, problem)
+    held_out = draw_held_out(load_scenario("binary-hard").evaluation, problem)
     policy_entry = bundled(str(one["path"]), problem)
     key, tasks = jax.random.key(0), problem.tasks.test
-    wanted = adapt.evaluate_proposer_all(key, problem.world, tasks, policy, exams)
-    found = adapt.evaluate_proposer_all(key, policy_entry.world, tasks, policy_entry.policy, exams)
+    wanted = adapt.evaluate_proposer_all(key, problem.world, tasks, policy, held_out)
+    found = adapt.evaluate_proposer_all(
+        key, policy_entry.world, tasks, policy_entry.policy, held_out
+    )
     np.testing.assert_allclose(found.q_hat, wanted.q_hat, rtol=2e-3)
     assert np.all(found.q_hat[:, 1] >= found.q_hat[:, 0])  # a price never hurts
     assert np.any(found.q_hat[:, 1] > found.q_hat[:, 0])

@@ -49,7 +49,7 @@ def tasks(binary_sampler: Any) -> Tasks:
 
 
 @pytest.fixture(scope="module")
-def exams(tasks: Tasks) -> adapt.HeldOutSet:
+def held_out(tasks: Tasks) -> adapt.HeldOutSet:
     @jax.jit
     def drawn(key: Any, params: Any) -> Any:
         rows = meta.first_rows(tasks.stream(params), key, SLOTS)
@@ -84,58 +84,68 @@ def test_a_proposal_that_is_not_tried_cannot_win(tasks: Tasks) -> None:
 
 
 def test_the_optimum_gets_full_marks_and_all_local_does_not(
-    tasks: Tasks, exams: adapt.HeldOutSet
+    tasks: Tasks, held_out: adapt.HeldOutSet
 ) -> None:
-    best = adapt.evaluate_informed_all(jax.random.key(0), WORLD, tasks, Optimum(world=WORLD), exams)
-    local = adapt.evaluate_informed_all(jax.random.key(0), WORLD, tasks, Fixed(world=WORLD), exams)
+    best = adapt.evaluate_informed_all(
+        jax.random.key(0), WORLD, tasks, Optimum(world=WORLD), held_out
+    )
+    local = adapt.evaluate_informed_all(
+        jax.random.key(0), WORLD, tasks, Fixed(world=WORLD), held_out
+    )
     for mark in (best.q_hat, best.q_hat_p05, best.ratio_of_means, best.optimal_fraction):
         np.testing.assert_allclose(mark, 1.0, atol=1e-5)
     assert np.all(np.asarray(local.q_hat) < 0.99)
-    np.testing.assert_allclose(best.cost, exams.optimum.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(best.cost, held_out.optimum.mean(1), rtol=1e-5)
 
 
 def test_marks_by_hand() -> None:
-    found = adapt.marks(jnp.array([1.0, 2.0, 4.0, 1.0]), jnp.ones(4))
+    found = adapt.score(jnp.array([1.0, 2.0, 4.0, 1.0]), jnp.ones(4))
     np.testing.assert_allclose(found.q_hat, (1 + 0.5 + 0.25 + 1) / 4)
     np.testing.assert_allclose(found.ratio_of_means, 1 / 2)
     np.testing.assert_allclose(found.optimal_fraction, 0.5)
-    paid = adapt.marks(jnp.array([-1.0, -2.0]), jnp.array([-2.0, -2.0]))
+    paid = adapt.score(jnp.array([-1.0, -2.0]), jnp.array([-2.0, -2.0]))
     np.testing.assert_allclose(paid.q_hat, 0.75)
 
 
 GAPS = jnp.asarray([5, 25])
 
 
-def adapted(tasks: Tasks, exams: adapt.HeldOutSet, learner: Droo, seed: int = 0, **kw: Any) -> Any:
+def adapted(
+    tasks: Tasks, held_out: adapt.HeldOutSet, learner: Droo, seed: int = 0, **kw: Any
+) -> Any:
     network = learner.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
     networks = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (SCENARIOS, *leaf.shape)), network)
-    return adapt.adapt_all(jax.random.key(seed), WORLD, tasks, learner, networks, GAPS, exams, **kw)
+    return adapt.adapt_all(
+        jax.random.key(seed), WORLD, tasks, learner, networks, GAPS, held_out, **kw
+    )
 
 
-def test_a_device_learns_from_its_own_labels(tasks: Tasks, exams: adapt.HeldOutSet) -> None:
-    marks = adapted(tasks, exams, BASE)
-    assert marks.q_hat.shape == (SCENARIOS, 3, 2)
-    mean = np.asarray(marks.q_hat).mean(0)
+def test_a_device_learns_from_its_own_labels(tasks: Tasks, held_out: adapt.HeldOutSet) -> None:
+    scores = adapted(tasks, held_out, BASE)
+    assert scores.q_hat.shape == (SCENARIOS, 3, 2)
+    mean = np.asarray(scores.q_hat).mean(0)
     assert np.all(mean[-1] > mean[0] + 0.05)
     assert np.all(mean[:, 1] >= mean[:, 0]), "priced proposals hold the rounding"
     assert mean[-1, 1] > 0.93
-    again = adapted(tasks, exams, BASE)
-    np.testing.assert_array_equal(marks.q_hat, again.q_hat)
-    assert np.any(np.asarray(adapted(tasks, exams, BASE, seed=1).q_hat) != np.asarray(marks.q_hat))
+    again = adapted(tasks, held_out, BASE)
+    np.testing.assert_array_equal(scores.q_hat, again.q_hat)
+    assert np.any(
+        np.asarray(adapted(tasks, held_out, BASE, seed=1).q_hat) != np.asarray(scores.q_hat)
+    )
 
 
-def test_who_learns_nothing_keeps_its_marks(tasks: Tasks, exams: adapt.HeldOutSet) -> None:
-    marks = np.asarray(adapted(tasks, exams, dataclasses.replace(BASE, adapt="none")).q_hat)
-    np.testing.assert_array_equal(marks[:, 0], marks[:, 2])
+def test_who_learns_nothing_keeps_its_marks(tasks: Tasks, held_out: adapt.HeldOutSet) -> None:
+    scores = np.asarray(adapted(tasks, held_out, dataclasses.replace(BASE, adapt="none")).q_hat)
+    np.testing.assert_array_equal(scores[:, 0], scores[:, 2])
 
 
 def test_living_on_is_what_adapting_does(tasks: Tasks) -> None:
-    lives = adapt.init_devices(jax.random.key(0), WORLD, tasks, BASE)
-    one, logs = adapt.train_devices(WORLD, tasks, BASE, lives, jnp.int32(3), 4)
+    devices = adapt.init_devices(jax.random.key(0), WORLD, tasks, BASE)
+    one, logs = adapt.train_devices(WORLD, tasks, BASE, devices, jnp.int32(3), 4)
     assert logs["loss"].shape == (4,)
     assert np.all(np.asarray(logs["loss"])[:3] > 0)
     assert float(logs["loss"][3]) == 0
-    two = adapt.train_devices(WORLD, tasks, BASE, lives, jnp.int32(2), 4)[0]
+    two = adapt.train_devices(WORLD, tasks, BASE, devices, jnp.int32(2), 4)[0]
     two = adapt.train_devices(WORLD, tasks, BASE, two, jnp.int32(1), 4)[0]
     for a, b in zip(jax.tree.leaves(one.learner), jax.tree.leaves(two.learner), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -146,19 +156,21 @@ def test_few_shots_are_seen_once(tasks: Tasks) -> None:
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
     stream = tasks.stream(params)
     network = BASE.network(jax.random.key(3), jnp.zeros((DEVICES, 1)))
-    life = adapt.init_device(
+    device = adapt.init_device(
         jax.random.key(0), stream, BASE.start_from(network, jnp.zeros((DEVICES, 1)))
     )
     rows = meta.first_rows(stream, jax.random.key(1), 10)
-    exam = adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
-    after, marks = adapt.adapt(WORLD, params, stream, BASE, life, jnp.asarray([4]), exam, shots=10)
+    held_out = adapt.HeldOutSet(rows=rows, optimum=optimum(WORLD, params, rows.gain))
+    after, scores = adapt.adapt(
+        WORLD, params, stream, BASE, device, jnp.asarray([4]), held_out, shots=10
+    )
     assert int(after.learner.replay.filled) == 10
-    assert marks.q_hat.shape == (2, 2)
+    assert scores.q_hat.shape == (2, 2)
 
 
 @pytest.mark.parametrize("labels", ["critic", "optimum"])
 def test_meta_training_makes_a_better_start_than_none(
-    tasks: Tasks, exams: adapt.HeldOutSet, labels: Any
+    tasks: Tasks, held_out: adapt.HeldOutSet, labels: Any
 ) -> None:
     learner = Maml(base=BASE, tasks=2, support=8, query=8, labels=labels, meta_learning_rate=5e-3)
     teacher = Optimum(world=WORLD) if labels == "optimum" else None
@@ -176,7 +188,7 @@ def test_meta_training_makes_a_better_start_than_none(
         )
         none = jnp.asarray([0])
         return np.asarray(
-            adapt.adapt_all(jax.random.key(0), WORLD, tasks, BASE, networks, none, exams).q_hat
+            adapt.adapt_all(jax.random.key(0), WORLD, tasks, BASE, networks, none, held_out).q_hat
         )[:, 0].mean(0)
 
     assert np.all(first_marks(trained.server) > first_marks(training.server) + 0.02)

@@ -114,7 +114,7 @@ def _scenario(run: str, scenario: str | None, overrides: tuple[str, ...]) -> Any
 
 
 def _show(content: dict[str, Any]) -> None:
-    """Print the marks of an adaptation."""
+    """Print the scores of an adaptation."""
     from edgewright.cli.terminal import print_table
 
     columns = [

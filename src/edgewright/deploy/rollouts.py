@@ -19,7 +19,7 @@ GAMES, STEPS = 64, 512
 """Copies of the world, and steps of each, when a policy is watched."""
 
 SCENARIOS = 16
-"""Hidden scenarios that the copies are shared out to, where there are hidden ones."""
+"""Tasks over which the copies are spread, where a scenario has tasks."""
 
 
 @record

@@ -1,4 +1,4 @@
-"""How a start adapts in scenarios it never saw: marks after given numbers of gradient steps."""
+"""Score how an initialisation adapts to unseen tasks, after given numbers of gradient steps."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ STAYS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """Scores after each of ``steps``, leaves ``[seeds, scenarios, marks, 2]``: rounded, priced."""
+    """Scores after each of ``steps``, ``[seeds, tasks, steps, 2]``: rounded, with search."""
 
     steps: tuple[int, ...]
-    marks: Scores
+    scores: Scores
     slots_per_step: int
     proposals: int
     shots: int
 
     def slots(self, step: int) -> int:
-        """Return the slots that a device has observed before this step's exam."""
+        """Return the slots that a device has observed before this step's evaluation."""
         return self.shots or step * self.slots_per_step
 
 
 def curves(
     policy_entries: Sequence[PolicyEntry],
     problem: Problem,
-    exams: Any,
+    held_out: Any,
     steps: Sequence[int],
     shots: int = 0,
 ) -> Curves:
-    """Let the starts of several seeds adapt in every hidden scenario of the evaluation.
+    """Let the initialisations of several seeds adapt to every task of the evaluation.
 
-    Seed ``s`` of every learner adapts on the same slots, and all sit the same exams.
+    Seed ``s`` of every learner adapts on the same slots, and all have the same held-out set.
 
     Raises:
-        InputError: a contender is no start, its memory does not hold the shots, or the steps do not
-            rise from 0 or more.
+        InputError: an entry is not an initialisation, its memory does not hold the shots, or the
+            steps do not rise from 0 or more.
     """
     wanted = tuple(steps)
     if not wanted or wanted[0] < 0 or any(b <= a for a, b in itertools.pairwise(wanted)):
@@ -65,30 +65,30 @@ def curves(
     gaps = jnp.asarray(np.diff([0, *wanted]), jnp.int32)
     fitted = []
     for seed, policy_entry in enumerate(policy_entries):
-        start = policy_entry.policy
-        if not isinstance(start, Initialisation):
+        initial = policy_entry.policy
+        if not isinstance(initial, Initialisation):
             message = f"'{policy_entry.name}' does not adapt"
             raise InputError(message, where="--adapt-steps", hint="leave the option out")
-        if shots > start.learner.buffer_size:
-            message = f"{shots} slots do not fit into a memory of {start.learner.buffer_size}"
+        if shots > initial.learner.buffer_size:
+            message = f"{shots} slots do not fit into a memory of {initial.learner.buffer_size}"
             raise InputError(
-                message, where="--shots", hint=f"give {start.learner.buffer_size} or fewer"
+                message, where="--shots", hint=f"give {initial.learner.buffer_size} or fewer"
             )
-        marks = adapt_all(
+        scores = adapt_all(
             adaptation_key(seed),
             policy_entry.world,
             problem.tasks.test,
-            start.learner,
-            start.networks(problem.tasks.test.count),
+            initial.learner,
+            initial.networks(problem.tasks.test.count),
             gaps,
-            exams,
+            held_out,
             shots,
         )
-        fitted.append(jax.tree.map(lambda leaf: np.asarray(leaf[:, 1:]), marks))
+        fitted.append(jax.tree.map(lambda leaf: np.asarray(leaf[:, 1:]), scores))
     learner = policy_entries[0].policy.learner  # pyright: ignore[reportAttributeAccessIssue]
     return Curves(
         steps=wanted,
-        marks=jax.tree.map(lambda *leaves: np.stack(leaves), *fitted),
+        scores=jax.tree.map(lambda *leaves: np.stack(leaves), *fitted),
         slots_per_step=learner.rollout_steps,
         proposals=learner.num_candidates,
         shots=shots,
@@ -96,7 +96,7 @@ def curves(
 
 
 def reached(steps: Sequence[int], curve: np.ndarray, level: float = LEVEL) -> int | None:
-    """Return the first step from which ``STAYS`` marks in a row are at or above the level."""
+    """Return the first step from which ``STAYS`` scores in a row are at or above the level."""
     above = curve >= level
     for index, step in enumerate(steps):
         if np.all(above[index : index + STAYS]):
@@ -110,24 +110,24 @@ def interval(values: np.ndarray) -> dict[str, float]:
 
 
 def rows(results: Curves) -> list[dict[str, Any]]:
-    """Return one row for each mark, with the budget that was spent to get there."""
+    """Return one row for each evaluated step, with the slots and world evaluations spent so far."""
     result = []
     for index, step in enumerate(results.steps):
-        marks = jax.tree.map(lambda leaf, m=index: leaf[:, :, m], results.marks)
+        scores = jax.tree.map(lambda leaf, m=index: leaf[:, :, m], results.scores)
         slots = results.slots(step)
         result.append(
             {
                 "steps": step,
                 "slots": slots,
                 "world_evaluations": slots * results.proposals,
-                "q_hat": interval(marks.q_hat[..., 1]),
-                "q_hat_rounded": interval(marks.q_hat[..., 0]),
-                "q_hat_p05": float(np.mean(marks.q_hat_p05[..., 1])),
-                "q_hat_rounded_p05": float(np.mean(marks.q_hat_p05[..., 0])),
-                "ratio_of_means": float(np.mean(marks.ratio_of_means[..., 1])),
-                "optimal_fraction": float(np.mean(marks.optimal_fraction[..., 1])),
-                "optimal_fraction_rounded": float(np.mean(marks.optimal_fraction[..., 0])),
-                "weighted_delay_s": float(np.mean(marks.cost[..., 1])),
+                "q_hat": interval(scores.q_hat[..., 1]),
+                "q_hat_rounded": interval(scores.q_hat[..., 0]),
+                "q_hat_p05": float(np.mean(scores.q_hat_p05[..., 1])),
+                "q_hat_rounded_p05": float(np.mean(scores.q_hat_p05[..., 0])),
+                "ratio_of_means": float(np.mean(scores.ratio_of_means[..., 1])),
+                "optimal_fraction": float(np.mean(scores.optimal_fraction[..., 1])),
+                "optimal_fraction_rounded": float(np.mean(scores.optimal_fraction[..., 0])),
+                "weighted_delay_s": float(np.mean(scores.cost[..., 1])),
             }
         )
     return result
@@ -137,7 +137,7 @@ def reached_rows(results: Curves) -> dict[str, Any]:
     """Return what it took to reach the level and stay there, on the mean curve, both ways."""
     result = {}
     for way, name in ((1, "q_hat"), (0, "q_hat_rounded")):
-        curve = np.mean(results.marks.q_hat[..., way], axis=(0, 1))
+        curve = np.mean(results.scores.q_hat[..., way], axis=(0, 1))
         step = reached(results.steps, curve)
         slots = None if step is None else results.slots(step)
         calls = None if slots is None else slots * results.proposals
@@ -153,25 +153,25 @@ def evaluate_run(
     data: str | None,
     episodes: int | None = None,
 ) -> dict[str, Any]:
-    """Return how the starts of a run adapt on a scenario, as plain data.
+    """Return how the initialisations of a run adapt to the tasks of a scenario, as plain data.
 
     Args:
-        episodes: how many hidden scenarios, when not as the scenario says.
+        episodes: number of tasks, where it differs from the scenario's.
 
     Raises:
-        InputError: the system has no hidden scenarios, or the run does not fit.
+        InputError: the system has no tasks, or the run does not fit.
     """
     if episodes:
         evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=evaluation)
     problem = build(scenario, data)
     if problem.tasks is None:
-        message = f"the system '{problem.kind}' has no hidden scenarios to adapt to"
+        message = f"the system '{problem.kind}' has no tasks to adapt to"
         raise InputError(message, where="--adapt-steps", hint="leave the option out")
     run = load_run(Path(folder), data)
     policy_entries = seeds_of(run, problem)
-    exams = evaluation_inputs(scenario, problem)
-    results = curves(policy_entries, problem, exams, steps, shots)
+    held_out = evaluation_inputs(scenario, problem)
+    results = curves(policy_entries, problem, held_out, steps, shots)
     return {
         "run": folder,
         "scenario": scenario.name,
@@ -179,7 +179,7 @@ def evaluate_run(
         "seeds": len(policy_entries),
         "scenarios": problem.tasks.test.count,
         "exam_slots": problem.horizon,
-        "optimum": "exact optimum" if exams.exact else "convex bound (at least)",
+        "optimum": "exact optimum" if held_out.exact else "convex bound (at least)",
         "proposals": results.proposals,
         "shots": shots or None,
         "training_slots": run.request.steps,

@@ -1,8 +1,8 @@
 """Adapt a learner to one task on a device that learns from its own slots.
 
 In each step it observes some slots, labels them with the best of its proposals, stores them and
-takes one gradient step. Between steps it sits an exam on slots that it never learns from. Write for
-one device; ``vmap`` over scenarios and seeds outside.
+takes one gradient step. Between steps it is evaluated on held-out slots. Functions are written for
+one device; callers ``vmap`` over tasks and seeds.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ EXACT = 1e-5
 """Relative distance to the optimum that counts as reached: float32 sums of ten terms."""
 
 
-def marks(cost: Array, optimum: Array) -> Scores:
-    """Return the marks of costs ``[S]`` against the least ones ``[S]``.
+def score(cost: Array, optimum: Array) -> Scores:
+    """Return the scores of costs ``[S]`` against the least costs ``[S]``.
 
     A world that pays instead of charging has negative costs; there the ratio is cost / optimum.
     """
@@ -64,36 +64,36 @@ def _ratio(cost: Array, optimum: Array) -> Array:
 
 
 def evaluate_held_out(
-    key: Array, world: World, params: Any, policy: Any, exam: HeldOutSet
+    key: Array, world: World, params: Any, policy: Any, held_out: HeldOutSet
 ) -> Scores:
-    """Let a policy that sees what a learner sees decide the slots of an exam."""
+    """Return the scores of a policy that decides the held-out slots from observations."""
 
     def one(key: Array, x: Any) -> Array:
         observation = world.observe(params, world.reset(params, x), x)
         action = policy.act(key, policy.init_carry(key), observation)[1].action
         return prices(world, params, x, action[None])[0]
 
-    keys = jax.random.split(key, exam.optimum.shape[0])
-    return marks(jax.vmap(one)(keys, exam.rows), exam.optimum)
+    keys = jax.random.split(key, held_out.optimum.shape[0])
+    return score(jax.vmap(one)(keys, held_out.rows), held_out.optimum)
 
 
 def evaluate_informed(
-    key: Array, world: World, params: Any, policy: Any, exam: HeldOutSet
+    key: Array, world: World, params: Any, policy: Any, held_out: HeldOutSet
 ) -> Scores:
-    """Let a policy that is told the numbers and the inputs decide the slots of an exam."""
-    decided, _ = label(key, world, params, policy, exam.rows)
+    """Return the scores of a policy that knows the numbers and the inputs of the held-out slots."""
+    decided, _ = label(key, world, params, policy, held_out.rows)
 
     def one(x: Any, action: Array) -> Array:
         return prices(world, params, x, action[None])[0]
 
-    return marks(jax.vmap(one)(exam.rows, decided.action), exam.optimum)
+    return score(jax.vmap(one)(held_out.rows, decided.action), held_out.optimum)
 
 
-def both_ways(key: Array, world: World, params: Any, proposer: Any, exam: HeldOutSet) -> Scores:
-    """Return the marks ``[2]`` of a proposer without and with its proposals priced."""
-    alone = evaluate_held_out(key, world, params, proposer, exam)
+def both_ways(key: Array, world: World, params: Any, proposer: Any, held_out: HeldOutSet) -> Scores:
+    """Return the scores ``[2]`` of a proposer with greedy rounding and with search."""
+    alone = evaluate_held_out(key, world, params, proposer, held_out)
     priced = evaluate_informed(
-        key, world, params, BestOfCandidates(proposer=proposer, world=world), exam
+        key, world, params, BestOfCandidates(proposer=proposer, world=world), held_out
     )
     return jax.tree.map(lambda a, b: jnp.stack([a, b]), alone, priced)
 
@@ -114,26 +114,26 @@ def init_device(key: Array, stream: Stream[Any], state: Any) -> DeviceState:
 
 
 def observe(
-    world: World, params: Any, stream: Stream[Any], learner: Any, life: DeviceState, count: int
+    world: World, params: Any, stream: Stream[Any], learner: Any, device: DeviceState, count: int
 ) -> DeviceState:
     """Let a device see ``count`` slots, label them with the best of its proposals, store them."""
-    see_key, key = jax.random.split(life.key)
+    see_key, key = jax.random.split(device.key)
     learner = learner.fitted(world.observation_space(params))
-    carry, rows = stream.next_rows(life.stream, count)
-    policy = learner.policy(life.learner, explore=True)
-    teacher = BestOfCandidates(proposer=policy, world=world, tried=learner.tried(life.learner))
+    carry, rows = stream.next_rows(device.stream, count)
+    policy = learner.policy(device.learner, explore=True)
+    teacher = BestOfCandidates(proposer=policy, world=world, tried=learner.tried(device.learner))
     batch, winners = label(see_key, world, params, teacher, rows)
-    return DeviceState(learner=learner.store(life.learner, batch, winners), stream=carry, key=key)
+    return DeviceState(learner=learner.store(device.learner, batch, winners), stream=carry, key=key)
 
 
 def learn(
-    world: World, params: Any, learner: Any, life: DeviceState
+    world: World, params: Any, learner: Any, device: DeviceState
 ) -> tuple[DeviceState, dict[str, Array]]:
     """Let a device take one gradient step from its memory."""
     learner = learner.fitted(world.observation_space(params))
-    learn_key, key = jax.random.split(life.key)
-    state, log = learner.learn(learn_key, life.learner)
-    return DeviceState(learner=state, stream=life.stream, key=key), log
+    learn_key, key = jax.random.split(device.key)
+    state, log = learner.learn(learn_key, device.learner)
+    return DeviceState(learner=state, stream=device.stream, key=key), log
 
 
 def adapt(
@@ -141,43 +141,43 @@ def adapt(
     params: Any,
     stream: Stream[Any],
     learner: Any,
-    life: DeviceState,
+    device: DeviceState,
     gaps: Array,
-    exam: HeldOutSet,
+    held_out: HeldOutSet,
     shots: int = 0,
 ) -> tuple[DeviceState, Scores]:
-    """Let a device learn, with an exam before its first step and after each gap.
+    """Let a device learn, with an evaluation before its first step and after each gap.
 
     Args:
         learner: see :class:`edgewright.agents.droo.Droo`.
-        life: where the device stands, see :func:`born`.
-        gaps: ``[M]`` int, gradient steps between two exams.
+        device: its state, see :func:`init_device`.
+        gaps: ``[M]`` int, gradient steps between two evaluations.
         shots: observe only this many slots, once, and reuse them in every step; 0 observes
             ``learner.rollout_steps`` new slots before each.
 
     Returns:
-        where it stands afterwards, and the marks ``[M + 1, 2]``: without and with priced proposals.
+        the device's state afterwards, and scores ``[M + 1, 2]``: greedy rounding, with search.
     """
     if shots:
-        life = observe(world, params, stream, learner, life, shots)
+        device = observe(world, params, stream, learner, device, shots)
 
-    def step(_: Array, life: DeviceState) -> DeviceState:
+    def step(_: Array, device: DeviceState) -> DeviceState:
         if not shots:
-            life = observe(world, params, stream, learner, life, learner.rollout_steps)
-        return learn(world, params, learner, life)[0]
+            device = observe(world, params, stream, learner, device, learner.rollout_steps)
+        return learn(world, params, learner, device)[0]
 
-    def examined(life: DeviceState) -> Scores:
+    def evaluated(device: DeviceState) -> Scores:
         fitted = learner.fitted(world.observation_space(params))
-        policy = fitted.policy(life.learner, explore=False)
-        return both_ways(jax.random.key(0), world, params, policy, exam)
+        policy = fitted.policy(device.learner, explore=False)
+        return both_ways(jax.random.key(0), world, params, policy, held_out)
 
-    def stretch(life: DeviceState, gap: Array) -> tuple[DeviceState, Scores]:
-        life = jax.lax.fori_loop(0, gap, step, life)
-        return life, examined(life)
+    def advance(device: DeviceState, gap: Array) -> tuple[DeviceState, Scores]:
+        device = jax.lax.fori_loop(0, gap, step, device)
+        return device, evaluated(device)
 
-    before = examined(life)
-    life, after = jax.lax.scan(stretch, life, gaps)
-    return life, jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), before, after)
+    before = evaluated(device)
+    device, after = jax.lax.scan(advance, device, gaps)
+    return device, jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), before, after)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "shots"))
@@ -188,10 +188,10 @@ def adapt_all(
     learner: Any,
     networks: Any,
     gaps: Array,
-    exams: HeldOutSet,
+    held_out: HeldOutSet,
     shots: int = 0,
 ) -> Scores:
-    """Let one device in each hidden scenario adapt; return its marks ``[E, M + 1, 2]``.
+    """Let one device in each task adapt; return its scores ``[E, M + 1, 2]``.
 
     The slots of a device depend on ``key`` and on its place only, so two learners that are given
     the same key adapt on the same slots. Consumes ``key``.
@@ -199,47 +199,47 @@ def adapt_all(
     Args:
         networks: where each device begins, leaves ``[E, ...]``.
         gaps, shots: see :func:`adapt`.
-        exams: leaves ``[E, ...]``.
+        held_out: leaves ``[E, ...]``.
     """
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
-    def one(key: Array, params: Any, network: Any, exam: HeldOutSet) -> Scores:
+    def one(key: Array, params: Any, network: Any, held_out: HeldOutSet) -> Scores:
         space, stream = world.observation_space(params), tasks.stream(params)
-        life = init_device(key, stream, learner.start_from(network, space))
-        return adapt(world, params, stream, learner, life, gaps, exam, shots)[1]
+        device = init_device(key, stream, learner.start_from(network, space))
+        return adapt(world, params, stream, learner, device, gaps, held_out, shots)[1]
 
-    return jax.vmap(one)(jax.random.split(key, count), tasks.params, networks, exams)
+    return jax.vmap(one)(jax.random.split(key, count), tasks.params, networks, held_out)
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
 def evaluate_informed_all(
-    key: Array, world: World, tasks: Tasks, policy: Any, exams: HeldOutSet
+    key: Array, world: World, tasks: Tasks, policy: Any, held_out: HeldOutSet
 ) -> Scores:
-    """Let a policy that is told the numbers sit the exam of every scenario; marks ``[E]``."""
+    """Return the scores ``[E]`` of a policy that knows the numbers of each of ``E`` tasks."""
     count = jax.tree.leaves(tasks.params)[0].shape[0]
     return jax.vmap(lambda k, p, e: evaluate_informed(k, world, p, policy, e))(
-        jax.random.split(key, count), tasks.params, exams
+        jax.random.split(key, count), tasks.params, held_out
     )
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
 def evaluate_proposer_all(
-    key: Array, world: World, tasks: Tasks, policy: Any, exams: HeldOutSet
+    key: Array, world: World, tasks: Tasks, policy: Any, held_out: HeldOutSet
 ) -> Scores:
-    """Let a policy that sees what a learner sees sit every exam.
+    """Evaluate a policy, from observations alone, on the held-out slots of every task.
 
     Returns:
-        marks ``[E, 2]``: what it decides alone, and the best of its proposals if it has any.
+        scores ``[E, 2]``: of its own decision, and of its best proposal if it makes proposals.
     """
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
-    def one(key: Array, params: Any, exam: HeldOutSet) -> Scores:
+    def one(key: Array, params: Any, held_out: HeldOutSet) -> Scores:
         if hasattr(policy, "propose"):
-            return both_ways(key, world, params, policy, exam)
-        alone = evaluate_held_out(key, world, params, policy, exam)
+            return both_ways(key, world, params, policy, held_out)
+        alone = evaluate_held_out(key, world, params, policy, held_out)
         return jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), alone)
 
-    return jax.vmap(one)(jax.random.split(key, count), tasks.params, exams)
+    return jax.vmap(one)(jax.random.split(key, count), tasks.params, held_out)
 
 
 @functools.partial(jax.jit, static_argnames=("world",))
@@ -248,17 +248,17 @@ def init_devices(key: Array, world: World, tasks: Tasks, learner: Any) -> Device
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
     def one(key: Array, params: Any) -> DeviceState:
-        network_key, life_key, _ = jax.random.split(key, 3)
+        network_key, device_key, _ = jax.random.split(key, 3)
         space = world.observation_space(params)
         state = learner.start_from(learner.network(network_key, space), space)
-        return init_device(life_key, tasks.stream(params), state)
+        return init_device(device_key, tasks.stream(params), state)
 
     return jax.vmap(one)(jax.random.split(key, count), tasks.params)
 
 
 @functools.partial(jax.jit, static_argnames=("world", "chunk"))
 def train_devices(
-    world: World, tasks: Tasks, learner: Any, lives: DeviceState, iterations: Array, chunk: int
+    world: World, tasks: Tasks, learner: Any, devices: DeviceState, iterations: Array, chunk: int
 ) -> tuple[DeviceState, dict[str, Array]]:
     """Let every device observe and learn ``iterations`` (at most ``chunk``) times.
 
@@ -266,13 +266,13 @@ def train_devices(
         the devices, and logs ``[chunk]`` of which the first ``iterations`` entries are filled.
     """
 
-    def one(params: Any, life: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
+    def one(params: Any, device: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
         stream = tasks.stream(params)
-        life = observe(world, params, stream, learner, life, learner.rollout_steps)
-        return learn(world, params, learner, life)
+        device = observe(world, params, stream, learner, device, learner.rollout_steps)
+        return learn(world, params, learner, device)
 
-    def once(lives: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
-        lives, logs = jax.vmap(one)(tasks.params, lives)
-        return lives, {name: jnp.mean(leaf) for name, leaf in logs.items()}
+    def once(devices: DeviceState) -> tuple[DeviceState, dict[str, Array]]:
+        devices, logs = jax.vmap(one)(tasks.params, devices)
+        return devices, {name: jnp.mean(leaf) for name, leaf in logs.items()}
 
-    return repeated(once, lives, iterations, chunk)
+    return repeated(once, devices, iterations, chunk)

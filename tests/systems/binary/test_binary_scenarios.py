@@ -15,7 +15,7 @@ from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.systems.binary.baselines import optimum
-from edgewright.systems.binary.held_out import draw_exams
+from edgewright.systems.binary.held_out import draw_held_out
 from edgewright.systems.binary.recorded import cross_check
 
 SMALL = {
@@ -122,15 +122,15 @@ def test_the_number_of_devices_varies_and_the_empty_places_cost_nothing():
     problem = build(scenario)
     there = np.asarray(problem.tasks.train.params.present).sum(axis=1)
     assert set(there) == {2, 3, 4, 5, 6}
-    exams = draw_exams(scenario.evaluation, problem)
+    held_out = draw_held_out(scenario.evaluation, problem)
     best = baseline("optimum", problem).policy
     key, tasks = jax.random.key(0), problem.tasks.test
-    found = adapt.evaluate_informed_all(key, problem.world, tasks, best, exams)
+    found = adapt.evaluate_informed_all(key, problem.world, tasks, best, held_out)
     np.testing.assert_allclose(found.q_hat, 1.0, atol=1e-5)
     # a scenario with fewer devices costs what the same one costs without its empty places
     params = jax.tree.map(lambda leaf: leaf[0], tasks.params)
     count = int(np.asarray(params.present).sum())
-    gain = exams.rows.gain[0]
+    gain = held_out.rows.gain[0]
     cut = jax.tree.map(lambda x: x[:count] if jnp.ndim(x) == 1 else x, params)
     smaller = build(load("binary-hard", {**SMALL, "world.devices": count})).world
     np.testing.assert_allclose(
@@ -142,13 +142,13 @@ def test_in_the_document_as_written_a_comparison_is_the_optimum():
     scenario = load("binary-paper", {"params.horizon_slots": 60, "evaluation.episodes": 3})
     problem = build(scenario)
     assert problem.world.objective == "separable"
-    exams = draw_exams(scenario.evaluation, problem)
+    held_out = draw_held_out(scenario.evaluation, problem)
     key, tasks = jax.random.key(0), problem.tasks.test
     rule = baseline("optimum", problem).policy
-    found = adapt.evaluate_informed_all(key, problem.world, tasks, rule, exams)
+    found = adapt.evaluate_informed_all(key, problem.world, tasks, rule, held_out)
     np.testing.assert_allclose(found.q_hat, 1.0, atol=1e-6)
     selfish = baseline("greedy-selfish", problem).policy  # nothing is shared, so it is the same
-    found = adapt.evaluate_informed_all(key, problem.world, tasks, selfish, exams)
+    found = adapt.evaluate_informed_all(key, problem.world, tasks, selfish, held_out)
     np.testing.assert_allclose(found.q_hat, 1.0, atol=1e-6)
 
 
@@ -195,7 +195,7 @@ def test_the_cross_check_finds_the_recorded_optimum_and_learns_towards_it(tmp_pa
     found = cross_check(file, devices)
     assert found["exam_slots"] == 80  # the last fifth
     assert found["price_error"] < 1e-4
-    first, last = found["marks"][0], found["marks"][-1]
+    first, last = found["scores"][0], found["scores"][-1]
     assert first["q_hat"] < last["q_hat"] <= 1 + 1e-5
     with pytest.raises(InputError, match="that of 3 devices, not of 4"):
         cross_check(file, 4)

@@ -28,7 +28,7 @@ STUDY = Study(
     axes={
         "rules": ("rule", "scenario"),
         "adapt": ("seed", "scenario", "mark"),
-        "switch": ("seed", "journey", "mark"),
+        "switch": ("seed", "sequence", "mark"),
         "speed": ("policy", "repeat"),
     },
     table="adapt",

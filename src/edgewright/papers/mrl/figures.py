@@ -31,12 +31,12 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
     """Return caption and drawing of every figure by name."""
     return {
         "table2": (
-            "Table 2: Q-hat of rules that are told everything, of networks that do not adapt, and "
-            "of starts after 20 gradient steps on their own slots.",
+            "Table 2: Q-hat of fully informed rules, of networks that do not adapt, and "
+            "of initialisations after 20 gradient steps on their own slots.",
             _table2(table),
         ),
         "fig5": (
-            "Fig. 5: fine-tuning from MAML's start with other rates, memories and batches.",
+            "Fig. 5: fine-tuning MAML's initialisation with other rates, memories and batches.",
             _curves(table, ("as-chosen", "rate-0.1", "rate-0.001", "memory-512", "memory-2048",
                             "batch-64", "batch-512")),
         ),
@@ -50,8 +50,8 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
             _curves(table, NEAREST, ("dnn", "greedy-sequential")),
         ),
         "fig7": (
-            "Fig. 7: a device whose scenario switches three times, examined in the scenario of the "
-            "moment. Told of the switch it begins again from its start; untold it goes on with old "
+            "Fig. 7: a device whose scenario switches three times, evaluated in the present one. "
+            "If informed of the switch, it restarts from its initialisation; else it keeps its old "
             "samples.",
             _switches(table),
         ),
@@ -76,7 +76,7 @@ def _curves(table: Table, names: Sequence[str], levels: Sequence[str] = ()) -> F
             steps = np.asarray(view.steps(name))
             inside = steps <= last
             curves.append(Curve(name, steps[inside], view.curve(name)[:, inside]))
-        lines = [Line(name, float(view.marks(name).mean())) for name in levels]
+        lines = [Line(name, float(view.scores(name).mean())) for name in levels]
         cells[TITLES[preset], COLUMNS[way]] = curves, lines
     return curve_grid([TITLES[p] for p in PRESETS], list(COLUMNS.values()), cells, xlabel=STEPS)
 
@@ -97,7 +97,7 @@ def _table2(table: Table) -> Figure:
 
 
 def _row(view: View, name: str, step: int, kind: str) -> Row:
-    interval = joint_mean(view.marks(name, step))
+    interval = joint_mean(view.scores(name, step))
     label = f"{name}, {step} steps" if step else name
     return Row.of(label, kind, interval)
 
@@ -113,13 +113,13 @@ def _switches(table: Table) -> Figure:
             along = np.concatenate([steps + leg * (steps[-1] + 2) for leg in range(legs)])
             for how in ("restart", "continue") if name == "maml" else ("restart",):
                 values = table.array(key, f"switch/q_hat{view.suffix}_{how}").mean(axis=1)
-                curves.append(Curve(f"{name}, {_TOLD[how]}", along, values))
+                curves.append(Curve(f"{name}, {_LABELS[how]}", along, values))
         cells[TITLES[preset], COLUMNS[way]] = curves, [Line("0.99", 0.99)]
     xlabel = f"{STEPS}; a switch every {steps[-1]}"  # pyright: ignore[reportPossiblyUnboundVariable]
     return curve_grid([TITLES[p] for p in PRESETS], list(COLUMNS.values()), cells, xlabel=xlabel)
 
 
-_TOLD = {"restart": "told", "continue": "untold"}
+_LABELS = {"restart": "informed", "continue": "not informed"}
 
 
 def _delays(table: Table) -> Figure:
@@ -129,7 +129,7 @@ def _delays(table: Table) -> Figure:
         rows = []
         for scenario in range(3):
             for name, step in names:
-                values = view.marks(name, step, "cost")[:, scenario]
+                values = view.scores(name, step, "cost")[:, scenario]
                 ends = np.quantile(values, [0.0, 1.0])
                 kind = "rule" if name in RULES else "learned"
                 label = f"{scenario + 1}: {name}"

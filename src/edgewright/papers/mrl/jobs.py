@@ -35,7 +35,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "batch-64": {"batch_size": 64},
     "batch-512": {"batch_size": 512},
 }
-"""Fig. 5: what fine-tuning from MAML's start has instead of rate 0.01, memory 1024, batch 128."""
+"""Fine-tuning settings of Fig. 5 that replace rate 0.01, memory 1024 and batch 128."""
 
 SHOTS = 10
 

@@ -17,7 +17,7 @@ SETTINGS = ("easy, rounded", "easy, priced", "hard, rounded", "hard, priced")
 
 
 LAST = -1
-"""The last examined step, whatever it is in a plan."""
+"""The last evaluated step of a plan."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +42,10 @@ class View:
         """What names of arrays end with."""
         return "_rounded" if self.way == "rounded" else ""
 
-    def marks(self, name: str, step: int = 0, metric: str = "q_hat") -> np.ndarray:
-        """Return ``[seeds, scenarios]`` of a rule, or of a start after ``step`` gradient steps.
+    def scores(self, name: str, step: int = 0, metric: str = "q_hat") -> np.ndarray:
+        """Return ``[seeds, scenarios]`` of a rule, or of an initialisation after ``step`` steps.
 
-        ``LAST`` stands for the last examined step.
+        ``LAST`` stands for the last evaluated step.
         """
         if name in RULES:
             values = self.table.array(f"{self.preset}/rules", f"rules/{metric}")
@@ -56,34 +56,34 @@ class View:
         return values[..., steps.index(steps[-1] if step == LAST else step)]
 
     def steps(self, name: str) -> list[int]:
-        """Return the gradient steps at which a start was examined."""
+        """Return the gradient steps at which an initialisation was evaluated."""
         return self.table[f"{self.preset}/{name}"].facts["steps"]
 
     def curve(self, name: str, metric: str = "q_hat") -> np.ndarray:
-        """Return the mean over scenarios ``[seeds, marks]`` of a start."""
+        """Return the mean over scenarios ``[seeds, steps]`` of an initialisation."""
         values = self.table.array(f"{self.preset}/{name}", f"adapt/{metric}{self.suffix}")
         return values.mean(axis=1)
 
 
 def spoken(name: str, step: int) -> str:
-    """Return how a rule, or a start after some steps, is called."""
+    """Return the label of a rule, or of an initialisation after some steps."""
     if name in RULES:
         return name
     return f"{name} after {'all' if step == LAST else step} steps"
 
 
 def level(view: View, ours: str, step: int) -> Measured:
-    """Measure the mean Q-hat of a start after some steps."""
-    values = view.marks(ours, step)
+    """Measure the mean Q-hat of an initialisation after some steps."""
+    values = view.scores(ours, step)
     return measured(joint_mean(values), f"Q-hat of {spoken(ours, step)}", len(values))
 
 
 def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> Measured:
-    """Measure the difference of two mean Q-hats on the same scenarios, exams and slots.
+    """Measure the difference of two mean Q-hats on the same scenarios and held-out slots.
 
-    A seed's slots are the same for every start, so seeds are paired.
+    A seed's slots are the same for every initialisation, so seeds are paired.
     """
-    our_scores, other_scores = view.marks(ours, step), view.marks(other, other_step)
+    our_scores, other_scores = view.scores(ours, step), view.scores(other, other_step)
     interval = joint_bootstrap(
         {"ours": {"x": our_scores}, "other": {"x": other_scores}},
         lambda m: m["ours"]["x"] - m["other"]["x"],
@@ -95,10 +95,10 @@ def lead(view: View, ours: str, step: int, other: str, other_step: int = 0) -> M
 
 def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Measured:
     """Measure by how many per cent the weighted delay is below the lowest of others."""
-    our_scores = view.marks(ours, step, "cost")
+    our_scores = view.scores(ours, step, "cost")
     best: Measured | None = None
     for name, at in others:
-        other_scores = view.marks(name, at, "cost")
+        other_scores = view.scores(name, at, "cost")
         interval = joint_bootstrap(
             {"ours": {"x": our_scores}, "other": {"x": other_scores}},
             lambda m: 100.0 * (1.0 - m["ours"]["x"] / m["other"]["x"]),
@@ -112,7 +112,7 @@ def delay_lead(view: View, ours: str, step: int, others: list[list[Any]]) -> Mea
 
 
 def after_switches(view: View, ours: str, step: int, how: str) -> Measured:
-    """Measure the least mean Q-hat over a journey's scenarios, some steps after each switch."""
+    """Measure the least mean Q-hat over a sequence of scenarios, some steps after each switch."""
     key = f"{view.preset}/switch-{ours}"
     facts = view.table[key].facts
     values = view.table.array(key, f"switch/q_hat{view.suffix}_{how}")

@@ -19,7 +19,7 @@ from edgewright.scenarios.build import Problem, build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.studies.job import JobContext, JobResult
-from edgewright.systems.binary.held_out import draw_exams
+from edgewright.systems.binary.held_out import draw_held_out
 from edgewright.systems.system import PolicyEntry
 from edgewright.training import store
 from edgewright.training.runs import train_here
@@ -28,31 +28,31 @@ STARTS = "starts.npz"
 
 
 def scene(preset: str, changes: dict[str, Any]) -> tuple[Any, Problem, Any]:
-    """Return the scenario of a preset, its build and its exams."""
+    """Return the scenario of a preset, its problem and its held-out set."""
     scenario = load(f"binary-{preset}", changes)
     problem = build(scenario)
-    return scenario, problem, draw_exams(scenario.evaluation, problem)
+    return scenario, problem, draw_held_out(scenario.evaluation, problem)
 
 
-def columns(marks: Scores, group: str) -> dict[str, np.ndarray]:
-    """Return marks ``[..., 2]`` as arrays of a group: priced, and those named rounded."""
+def columns(scores: Scores, group: str) -> dict[str, np.ndarray]:
+    """Return scores ``[..., 2]`` as arrays of a group, with search and, where named so, rounded."""
     arrays = {}
     for way, suffix in ((1, ""), (0, "_rounded")):
         for field in dataclasses.fields(Scores):
-            values = np.asarray(getattr(marks, field.name))[..., way]
+            values = np.asarray(getattr(scores, field.name))[..., way]
             arrays[f"{group}/{field.name}{suffix}"] = values
     return arrays
 
 
 def rules(context: JobContext, preset: str, changes: dict[str, Any], names: list[str]) -> JobResult:
-    """Let rules that are told everything sit the exams: arrays ``[rules, scenarios]``."""
-    _, problem, exams = scene(preset, changes)
+    """Evaluate fully informed rules on the held-out set: arrays ``[rules, scenarios]``."""
+    _, problem, held_out = scene(preset, changes)
     results = []
     for name in names:
         policy = baseline(name, problem).policy
         results.append(
             evaluate_informed_all(
-                jax.random.key(0), problem.world, problem.tasks.test, policy, exams
+                jax.random.key(0), problem.world, problem.tasks.test, policy, held_out
             )
         )
     arrays = {
@@ -72,9 +72,9 @@ def start(
     seeds: int,
     steps: list[int],
 ) -> JobResult:
-    """Train a start for several seeds, keep it, and let it adapt: ``[seeds, scenarios, marks]``."""
+    """Train, keep and adapt initialisations: arrays ``[seeds, scenarios, steps]``."""
     own = {f"learner.{name}": value for name, value in settings.items()}
-    scenario, problem, exams = scene(preset, {**changes, "training.steps": slots, **own})
+    scenario, problem, held_out = scene(preset, {**changes, "training.steps": slots, **own})
     began = time.perf_counter()
     made = train_here(learner, scenario, problem, seeds)
     trained_s = time.perf_counter() - began
@@ -82,7 +82,7 @@ def start(
     store.save_tree(context.folder / STARTS, networks, {"learner": learner})
     policy_entries = [PolicyEntry(learner, "learned", p, None, world) for p, world in made]
     began = time.perf_counter()
-    curves = adaptation.curves(policy_entries, problem, exams, steps)
+    curves = adaptation.curves(policy_entries, problem, held_out, steps)
     facts = {"trained_s": trained_s, "adapted_s": time.perf_counter() - began, "slots": slots}
     return _adapted(curves, preset, learner, facts)
 
@@ -97,13 +97,13 @@ def again(
     steps: list[int],
     shots: int,
 ) -> JobResult:
-    """Let the starts of another job adapt in another way."""
-    _, problem, exams = scene(preset, changes)
+    """Adapt the initialisations of another job with other settings."""
+    _, problem, held_out = scene(preset, changes)
     policy_entries = kept(
         context.folders[f"{preset}/{learner}"], learner, preset, changes, seeds, settings
     )
     return _adapted(
-        adaptation.curves(policy_entries, problem, exams, steps, shots), preset, learner, {}
+        adaptation.curves(policy_entries, problem, held_out, steps, shots), preset, learner, {}
     )
 
 
@@ -115,7 +115,7 @@ def kept(
     seeds: int,
     settings: dict[str, Any] | None = None,
 ) -> list[PolicyEntry]:
-    """Return the starts that a job has kept, to adapt with other settings."""
+    """Return the initialisations that a job has kept, to adapt with other settings."""
     scenario, problem, _ = scene(preset, changes)
     plan = build_learner(learner, scenario, problem, 1.0)
     base: Any = getattr(plan.learner, "base", plan.learner)
@@ -148,15 +148,15 @@ def _adapted(
         "proposals": curves.proposals,
         "reached": adaptation.reached_rows(curves),
     }
-    return JobResult(columns(curves.marks, "adapt"), facts)
+    return JobResult(columns(curves.scores, "adapt"), facts)
 
 
 def speed(context: JobContext, preset: str) -> JobResult:
     """Return microseconds per decision of a batch of slots: ``[policies, repeats]``."""
-    scenario, problem, exams = scene(preset, {})
+    scenario, problem, held_out = scene(preset, {})
     learner: Any = build_learner("droo", scenario, problem, 1.0).learner
     world, params = problem.world, problem.tasks.test.one(0)
-    rows = jax.tree.map(lambda leaf: leaf[0], exams.rows)
+    rows = jax.tree.map(lambda leaf: leaf[0], held_out.rows)
     space = world.observation_space(params)
     learner = learner.fitted(space)
     proposer = learner.proposer(learner.network(jax.random.key(0), space))
@@ -176,7 +176,7 @@ def speed(context: JobContext, preset: str) -> JobResult:
     for name, policy in informed.items():
         go = jax.jit(lambda rows, p=policy: label(jax.random.key(0), world, params, p, rows)[0])
         timed[name] = lambda go=go: go(rows).action
-    slots = exams.optimum.shape[1]
+    slots = held_out.optimum.shape[1]
     times = [[_seconds(call) / slots * 1e6 for _ in range(5)] for call in timed.values()]
     return JobResult({"speed/us": np.asarray(times)}, {"names": list(timed), "slots": slots})
 

@@ -21,8 +21,8 @@ def notes(table: Table) -> list[str]:
     facts = table["easy/maml"].facts
     per_step, proposals = facts["slots_per_step"], facts["proposals"]
     paragraphs = [
-        "There is no reinforcement learning in the usual sense here: slots do not touch one "
-        "another, and a label is the best of a few proposals under an exact model of the delay.",
+        "There is no reinforcement learning in the usual sense: slots are independent, "
+        "and a label is the best of a few proposals under an exact model of the delay.",
         "'rounded' is phi = 1, no critic; 'priced' is phi = N, the best of "
         f"{proposals} proposals. The paper does not say which its table has. Labels are always "
         "made with priced proposals: a network cannot learn from its own rounding.",
@@ -31,11 +31,11 @@ def notes(table: Table) -> list[str]:
         "ratios.",
         f"Data budget: a gradient step comes with {per_step} new slots and {per_step * proposals} "
         f"critic calls, so 20 steps are {20 * per_step} slots and {20 * per_step * proposals} "
-        f"calls, 100 steps are {100 * per_step} and {100 * per_step * proposals}. Starts are "
-        f"trained on {plan.steps:.0f} slots of 100 other scenarios, the same number for each.",
+        f"calls, 100 steps are {100 * per_step} and {100 * per_step * proposals}. Initialisations "
+        f"are trained on {plan.steps:.0f} slots of 100 other scenarios, the same number for each.",
         "All networks see the same standardised decades of the gains through the same layers "
-        "(120, 80). 'dnn-scenario' alone is told weights, sizes and work. Rules are told "
-        "everything.",
+        "(120, 80). Only 'dnn-scenario' also observes weights, sizes and work. Rules are "
+        "fully informed.",
         "In the model as MRL writes it nothing is shared, and one comparison for each device is "
         "the optimum (`binary-paper`); what is judged here is the coupled reading.",
     ]
@@ -91,18 +91,18 @@ def _start(view: View, name: str, way: str) -> dict[str, Any]:
     row: dict[str, Any] = {"preset": view.preset, "policy": name, "way": way}
     for step in MARKS:
         if step in steps:
-            row[f"after {step}"] = float(view.marks(name, step).mean())
+            row[f"after {step}"] = float(view.scores(name, step).mean())
     return {**row, **_at(view, name, 20)}
 
 
 def _at(view: View, name: str, step: int) -> dict[str, Any]:
-    result = joint_mean(view.marks(name, step))
+    result = joint_mean(view.scores(name, step))
     return {
         "interval": result.text(".4f"),
-        "p5": float(view.marks(name, step, "q_hat_p05").mean()),
-        "optimal_fraction": float(view.marks(name, step, "optimal_fraction").mean()),
-        "means": float(view.marks(name, step, "ratio_of_means").mean()),
-        "delay": float(view.marks(name, step, "cost").mean()),
+        "p5": float(view.scores(name, step, "q_hat_p05").mean()),
+        "optimal_fraction": float(view.scores(name, step, "optimal_fraction").mean()),
+        "means": float(view.scores(name, step, "ratio_of_means").mean()),
+        "delay": float(view.scores(name, step, "cost").mean()),
     }
 
 
@@ -123,8 +123,8 @@ def _reached(table: Table) -> html.Section:
         html.Column("world_evaluations", "critic calls"),
     ]
     text = (
-        "The first examined step from which the mean Q-hat is at 0.99 or above for five exams in a "
-        "row (fewer at the end); empty where it never is."
+        "The first evaluated step from which the mean Q-hat is at 0.99 or above for five "
+        "evaluations in a row (fewer at the end); empty where it never is."
     )
     return html.Section("To reach 0.99", table=html.Table(columns, rows, text))
 

@@ -1,4 +1,4 @@
-"""Binary offloading with hidden scenarios (MRL)."""
+"""The binary offloading system, with a distribution of tasks (MRL)."""
 
 from edgewright.systems.binary.delay import (
     Load,

@@ -25,7 +25,7 @@ from edgewright.systems.problem import Problem
 from edgewright.systems.system import BenchContext
 
 DEVICES, STEPS = 1000, 20
-"""Hidden scenarios that adapt side by side in one call, and gradient steps of each."""
+"""Tasks adapted in parallel in one call, and gradient steps of each."""
 
 ENUMERATED = 15
 """Devices of the enumeration that is timed: 2^15 actions in each of 1000 slots."""
@@ -73,8 +73,8 @@ def _tuning(problem: Problem, learner: Any, rate: Callable[..., float]) -> dict[
     tasks, world, base = problem.tasks.test, problem.world, learner.base
     many = jax.tree.map(lambda leaf: jnp.resize(leaf, (DEVICES, *leaf.shape[1:])), tasks.params)
     tasks = tasks.__class__(params=many, recorded=tasks.recorded, world=tasks.world)
-    lives = adapt.init_devices(jax.random.key(0), world, tasks, base)
-    given = (world, tasks, base, lives, jnp.int32(STEPS), STEPS)
+    devices = adapt.init_devices(jax.random.key(0), world, tasks, base)
+    given = (world, tasks, base, devices, jnp.int32(STEPS), STEPS)
     per_s = DEVICES * STEPS * rate(lambda: adapt.train_devices(*given), least_s=3.0)
     return {"devices": DEVICES, "steps_of_each": STEPS, "steps_per_s": round(per_s)}
 

@@ -1,4 +1,4 @@
-"""From a checked binary scenario to its world and its hidden scenarios."""
+"""Build the world and the tasks of a checked binary scenario."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRAIN_SEED = 7_000_001
 
 @record
 class Scenarios:
-    """Hidden scenarios and what drives them; a :class:`edgewright.loops.meta.Tasks`.
+    """Tasks and what drives them; a :class:`edgewright.loops.meta.Tasks`.
 
     Attributes:
         params: leaves ``[count, ...]``.
@@ -67,10 +67,10 @@ class Hidden:
             count: how many to be evaluated in; as many as there are scenarios if None.
 
         Raises:
-            InputError: there is no scenario of that number.
+            InputError: there is no task of that number.
         """
         if not 0 <= index < self.test.count:
-            message = f"there is no hidden scenario {index}"
+            message = f"there is no task {index}"
             hint = f"there are {self.test.count}, numbered from 0"
             raise InputError(message, where="evaluation.episodes", hint=hint)
         params = self.test.one(index)

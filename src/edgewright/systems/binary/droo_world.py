@@ -1,4 +1,4 @@
-"""DROO's own problem: devices that live on harvested energy decide where to compute.
+"""DROO's own problem, in which devices with harvested energy decide where to compute.
 
 It is here to check the learner and the quantiser on recorded channels whose enumerated optimum is
 published. Only the decision is shared with the binary world; more bits a second are better.

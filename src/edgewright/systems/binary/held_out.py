@@ -22,7 +22,7 @@ def is_exact(world: BinaryWorld) -> bool:
     return world.objective == "separable" or world.devices <= MAX_DEVICES
 
 
-def draw_exams(plan: Evaluation, problem: Problem) -> HeldOutSet:
+def draw_held_out(plan: Evaluation, problem: Problem) -> HeldOutSet:
     """Return ``built.horizon`` held-out slots of each scenario, leaves ``[E, S, ...]``.
 
     Above 20 devices ``optimum`` is the convex bound, so a ratio to it is at least what it says.
@@ -46,6 +46,6 @@ def _drawn(key: Array, world: BinaryWorld, tasks: Any, slots: int) -> HeldOutSet
     return jax.lax.map(one, (keys, tasks.params))  # one by one: 2^N costs a slot are held at once
 
 
-def bound(problem: Problem, exams: HeldOutSet, post_termination_reward: float) -> Array:
+def bound(problem: Problem, held_out: HeldOutSet, post_termination_reward: float) -> Array:
     """Return the reward of the optimum in each scenario ``[E]``, or more than that."""
-    return -jnp.mean(exams.optimum, axis=1) / problem.world.devices
+    return -jnp.mean(held_out.optimum, axis=1) / problem.world.devices

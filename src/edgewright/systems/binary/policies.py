@@ -50,7 +50,7 @@ def policy_names(problem: Problem) -> list[str]:
 def policy(name: str, problem: Problem) -> PolicyEntry | None:
     """Return a policy by name: see :data:`USUAL`; ``random-K`` takes the best of K random actions.
 
-    All are told the numbers of the hidden scenario, which no learner is (``full_information``).
+    All know the numbers of the task, which no learner knows (``full_information``).
 
     Raises:
         InputError: the optimum of more than 20 devices is asked for.
@@ -85,13 +85,13 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
 def play(
     policy_entry: PolicyEntry,
     problem: Problem,
-    exams: adapt.HeldOutSet,
+    held_out: adapt.HeldOutSet,
     seed: int,
     post_termination_reward: float,
 ) -> tuple[dict[str, Array], None]:
-    """Return the metrics ``[E]`` of a policy in every hidden scenario.
+    """Return the metrics ``[E]`` of a policy in every task.
 
-    A start adapts in each of them for 20 gradient steps first; a bundle decides as it is.
+    An initialisation adapts to each for 20 gradient steps first; a bundle decides as it is.
     """
     tasks, devices = problem.tasks.test, problem.world.devices
     if isinstance(policy_entry.policy, Initialisation):
@@ -103,14 +103,14 @@ def play(
             start.learner,
             start.networks(tasks.count),
             jnp.asarray([ADAPT_STEPS]),
-            exams,
+            held_out,
         )
         return judged(jax.tree.map(lambda leaf: leaf[:, -1], result), devices), None
     if policy_entry.observe_fn is None:
-        given = (policy_entry.world, tasks, policy_entry.policy, exams)
+        given = (policy_entry.world, tasks, policy_entry.policy, held_out)
         return judged(adapt.evaluate_proposer_all(jax.random.key(seed), *given), devices), None
     result = adapt.evaluate_informed_all(
-        jax.random.key(seed), problem.world, tasks, policy_entry.policy, exams
+        jax.random.key(seed), problem.world, tasks, policy_entry.policy, held_out
     )
     twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf], axis=-1), result)
     return judged(twice, devices), None

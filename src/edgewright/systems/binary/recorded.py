@@ -90,12 +90,12 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
         gain=recorded_gains(file, devices=devices),
         world=world,
     )
-    exams = adapt.HeldOutSet(rows=BinaryInputs(gain=rows[None]), optimum=-rate[None] / 1e6)
+    held_out = adapt.HeldOutSet(rows=BinaryInputs(gain=rows[None]), optimum=-rate[None] / 1e6)
     learner = Droo(num_candidates=devices, quantiser=quantiser)
-    life = adapt.init_devices(jax.random.key(0), world, tasks, learner)
+    device = adapt.init_devices(jax.random.key(0), world, tasks, learner)
     gaps = jnp.asarray(np.diff(STEPS), jnp.int32)
-    marks = adapt.adapt_all(
-        jax.random.key(1), world, tasks, learner, life.learner.network, gaps, exams
+    scores = adapt.adapt_all(
+        jax.random.key(1), world, tasks, learner, device.learner.network, gaps, held_out
     )
     return {
         "problem": "wirelessly powered devices, weighted computation rate (DROO's objective)",
@@ -103,13 +103,13 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
         "devices": devices,
         "exam_slots": int(rate.shape[0]),
         "price_error": _price_error(world, params, rows, mode, rate),
-        "marks": [
+        "scores": [
             {
                 "steps": step,
                 "slots": step * learner.rollout_steps,
-                "q_hat": float(marks.q_hat[0, index, 1]),
-                "q_hat_rounded": float(marks.q_hat[0, index, 0]),
-                "optimal_fraction": float(marks.optimal_fraction[0, index, 1]),
+                "q_hat": float(scores.q_hat[0, index, 1]),
+                "q_hat_rounded": float(scores.q_hat[0, index, 0]),
+                "optimal_fraction": float(scores.optimal_fraction[0, index, 1]),
             }
             for index, step in enumerate(STEPS)
         ],

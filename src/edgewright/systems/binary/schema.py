@@ -1,4 +1,4 @@
-"""Define the tables of a binary scenario, with sizes, switches, law of tasks and channel."""
+"""Define the tables of a binary scenario, with sizes, switches, tasks and channel."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class BinaryStructure:
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryNumbers:
-    """The law that hidden scenarios are drawn from, and how many are drawn to train in."""
+    """The distribution of tasks, and how many tasks are drawn to train in."""
 
     horizon_slots: Count
     train_scenarios: Count

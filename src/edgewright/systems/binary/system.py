@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgewright.systems.binary.bench import measure
 from edgewright.systems.binary.build import build, game
-from edgewright.systems.binary.held_out import bound, draw_exams
+from edgewright.systems.binary.held_out import bound, draw_held_out
 from edgewright.systems.binary.policies import USUAL, play, policy, policy_names
 from edgewright.systems.binary.recorded import extra_results
 from edgewright.systems.binary.schema import BinaryScenario, inconsistencies
@@ -50,7 +50,7 @@ SYSTEM = System(
     trainer=trainer,
     recordings={"gain": {"kind": "recorded_gains", "file": "channel/droo_10_devices.mat"}},
     extra_results=extra_results,
-    inputs=draw_exams,
+    inputs=draw_held_out,
     play=play,
     termination_metrics=(),
     general_learners=False,

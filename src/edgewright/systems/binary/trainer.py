@@ -26,16 +26,16 @@ from edgewright.loops.initialisation import Initialisation, adaptation_key
 from edgewright.loops.repeat import Program, compile_rounds
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.binary.baselines import Optimum
-from edgewright.systems.binary.held_out import draw_exams
+from edgewright.systems.binary.held_out import draw_held_out
 from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.trainer import Deployable, Trainer, refuse_task
 
 ADAPT_STEPS = 20
-"""Gradient steps in a new scenario before a start is scored: MRL's "within 20 steps"."""
+"""Gradient steps in a new task before an initialisation is scored: MRL's "within 20 steps"."""
 
 
 def judged(result: adapt.Scores, devices: int) -> dict[str, Array]:
-    """Return the metrics ``[...]`` of marks ``[..., 2]``: priced unless their name says rounded."""
+    """Return the metrics ``[...]`` of scores ``[..., 2]``, with search unless named rounded."""
     rounded, priced = (jax.tree.map(lambda leaf, way=way: leaf[..., way], result) for way in (0, 1))
     return {
         "reward": -priced.cost / devices,
@@ -106,8 +106,8 @@ class MetaTrainer:
         return compile_rounds(meta.advance, world, given, example, chunk)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
-        """Return what lets the present start adapt in the scenarios of the evaluation."""
-        exams = draw_exams(self.evaluation, self.problem)
+        """Return a function that scores the present initialisation in the evaluation tasks."""
+        held_out = draw_held_out(self.evaluation, self.problem)
         tasks, base = self.problem.tasks.test, self.plan.learner.base
         gaps = jnp.asarray([ADAPT_STEPS])
 
@@ -115,7 +115,7 @@ class MetaTrainer:
             start, world = self.policy_entry(training)
             key = adaptation_key(0)
             networks = start.networks(tasks.count)
-            result = adapt.adapt_all(key, world, tasks, base, networks, gaps, exams)
+            result = adapt.adapt_all(key, world, tasks, base, networks, gaps, held_out)
             first, last = (
                 judged(
                     jax.tree.map(lambda leaf, m=m: leaf[:, m], result), self.problem.world.devices
@@ -132,7 +132,7 @@ class MetaTrainer:
         return math.ceil(steps / self.steps)
 
     def policy_entry(self, training: Any) -> tuple[Initialisation, World]:
-        """Return the start that the server has now."""
+        """Return the present initialisation of the server."""
         network = training.server.initial.network
         base = self.plan.learner.base.fitted(_space(self.plan.world, self.problem))
         return Initialisation(network=network, learner=base, shared=True), self.plan.world
@@ -178,15 +178,15 @@ class PerTaskTrainer:
         return compile_rounds(adapt.train_devices, world, given, example, chunk)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
-        """Return what examines the devices as they are."""
-        exams = draw_exams(self.evaluation, self.problem)
+        """Return a function that scores the devices without adaptation."""
+        held_out = draw_held_out(self.evaluation, self.problem)
         tasks, none = self.problem.tasks.test, jnp.zeros(0, jnp.int32)
 
         def score(training: Any) -> dict[str, float]:
             start, world = self.policy_entry(training)
             key = adaptation_key(0)
             networks = start.networks(tasks.count)
-            result = adapt.adapt_all(key, world, tasks, start.learner, networks, none, exams)
+            result = adapt.adapt_all(key, world, tasks, start.learner, networks, none, held_out)
             return _means(
                 judged(jax.tree.map(lambda leaf: leaf[:, 0], result), self.problem.world.devices)
             )

@@ -92,7 +92,7 @@ def threshold(need: Needs) -> Array:
 
 @record
 class Optimum(Memoryless):
-    """The best of all actions, as a policy that is told the numbers. For up to 20 devices."""
+    """A policy with the best of all actions, which knows the numbers. For up to 20 devices."""
 
     world: BinaryWorld = static()
 

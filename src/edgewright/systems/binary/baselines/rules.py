@@ -1,6 +1,6 @@
 """Rules of the binary world, from fixed actions to rankings, local search and random candidates.
 
-All are told the numbers of the scenario, which a learner is not, and differ in what they do with
+All know the numbers of the scenario, which a learner does not, and differ in what they do with
 them. The floors are ``Fixed`` and ``RandomActions``; ``OneFlip`` and ``Prefix`` need no learning
 and are close to the optimum, so they belong in every table.
 """
