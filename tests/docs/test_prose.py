@@ -1,9 +1,10 @@
-"""What a program can see of the prose rules: line width, old names, and openings of docstrings."""
+"""What a program can see of the prose rules: line width, old names, openings and words."""
 
 from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,23 @@ OLD_NAMES = (
     r"\bcontender\b|\bforesee\b|\brecord of parity\b",
     r"\bnouns-and-laws\b|\bown-(?:world|policy|learner)\b",
 )
-NOUN_OPENING = re.compile(r"^(?!Return |Yield )[A-Z][\w ]{0,30}: ")
+MODULES = sorted((ROOT / "src" / "edgewright").rglob("*.py"))
+NOUN_OPENING = re.compile(r"^(?!Return |Yield )[A-Z][\w ,`-]{0,40}: ")
+IMAGES = re.compile(
+    r"\bexam(?:s|ined?|ines|ining)?\b|\bhidden scenarios?\b|\bjourneys?\b|\bdesks?\b|\bmend\w*|"
+    r"\b(?:un)?told\b|\btells\b|\bborn\b|\blives\b|\bhouse\b|\barticle\b|\bcontenders?\b|"
+    r"\breveal\w*|\bRefusal\b|\bWhat came out\b|\bno start\b|"
+    r"(?<!\bthere )\b(?:is|are) no\b(?! (?:longer|better|more|less|worse)\b)",
+    re.IGNORECASE,
+)
+"""Images and invented words; the field's words stand in their place."""
+EMPTY_NAMES = {"found", "seen", "place", "whole", "kept", "said", "mine", "theirs", "told"}
+TEXTS = {
+    getattr(tokenize, kind)
+    for kind in ("STRING", "COMMENT", "FSTRING_MIDDLE")
+    if hasattr(tokenize, kind)
+}
+"""Kinds of tokens that hold prose; f-strings are of their own kind from Python 3.12 on."""
 
 
 def lines_outside_code(page: Path) -> Iterator[tuple[int, str]]:
@@ -69,13 +86,80 @@ def test_a_page_has_no_old_name(page: Path) -> None:
     assert not old, old
 
 
-def test_docstrings_of_public_functions_do_not_open_with_a_noun_and_a_colon() -> None:
-    """A docstring of ``edgewright.api`` says what the function does."""
-    found = []
-    for file in sorted((ROOT / "src" / "edgewright" / "api").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                opening = (ast.get_docstring(node) or "").split("\n")[0]
-                if NOUN_OPENING.match(opening):
-                    found.append(f"{name(file)}:{node.lineno}: {opening}")
-    assert not found, found
+def documented(module: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, text) of the first line of every docstring of a module."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield getattr(node, "lineno", 1), (ast.get_docstring(node) or "").split("\n")[0]
+
+
+def prose(module: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, text) of every line of a string or a comment of a module."""
+    with module.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type in TEXTS:
+                yield from enumerate(token.string.split("\n"), start=token.start[0])
+
+
+def named(module: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, name) of every parameter and every name that a module assigns."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+
+
+def test_docstrings_do_not_open_with_a_noun_and_a_colon() -> None:
+    """A docstring opens with a sentence: what a function does, what a module or class is."""
+    wrong = [
+        f"{name(module)}:{number}: {opening}"
+        for module in MODULES
+        for number, opening in documented(module)
+        if NOUN_OPENING.match(opening)
+    ]
+    assert not wrong, wrong
+
+
+def test_texts_of_the_source_have_no_image_and_no_invented_word() -> None:
+    """Docstrings, comments, messages and help texts use the field's words."""
+    wrong = [
+        f"{name(module)}:{number}: {match[0]}"
+        for module in MODULES
+        for number, line in prose(module)
+        for match in IMAGES.finditer(line)
+    ]
+    assert not wrong, wrong
+
+
+def test_locals_and_parameters_are_named_by_what_they_hold() -> None:
+    wrong = [
+        f"{name(module)}:{number}: {word}"
+        for module in MODULES
+        for number, word in named(module)
+        if word in EMPTY_NAMES
+    ]
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "it sits an exam",
+        "the hidden scenarios",
+        "a policy that is told the state",
+        "the body is no JSON",
+        "hint: mend the value",
+        "the house style",
+    ],
+)
+def test_the_checker_sees_an_image(line: str) -> None:
+    assert IMAGES.search(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["there is no run here", "it is no longer than that", "no better than random", "example"],
+)
+def test_the_checker_leaves_plain_words_alone(line: str) -> None:
+    assert not IMAGES.search(line)

@@ -37,7 +37,7 @@ class WorldVecEnv(VecEnv):
     """Our vector environment under the interface of Stable-Baselines3.
 
     Every ``info`` holds the physical metrics of the step; where an episode ended also
-    ``terminal_observation`` and ``TimeLimit.truncated``, which tells a cut from an end.
+    ``terminal_observation`` and ``TimeLimit.truncated`` (truncation, not termination).
     """
 
     def __init__(self, envs: WorldVectorEnv) -> None:

@@ -1,9 +1,9 @@
 """Learn binary actions by imitating the best of a network's own proposals (DROO).
 
 Huang, Bi, Zhang (IEEE TMC 19(11), 2020). The network gives a relaxed action, a quantiser makes a
-few binary actions of it, and whoever can price an action exactly says which is best: that becomes
-the label. There is no value function and no return: every slot is a problem of its own. With other
-labels (the optimum) the same record is a supervised network.
+few binary actions of it, and whoever can evaluate an action exactly says which is best: that
+becomes the label. The method needs neither value function nor return, for slots are independent.
+With other labels (the optimum) the same record is a supervised network.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class EachPolicy:
         """Return the policy of one device, which are counted from 0.
 
         Raises:
-            InputError: there is no device of that number.
+            InputError: the number of the device is out of range.
         """
         if not 0 <= device < self.devices:
             message = f"the device must be from 0 to {self.devices - 1}; got {device}"

@@ -2,8 +2,8 @@
 
 MAML (Finn, Abbeel, Levine, ICML 2017), equations (9) and (10) of MRL; its first-order variant;
 Reptile (Nichol, Achiam, Schulman 2018) as MRLCO uses it; rates learned for each layer (Meta-SGD: Li
-et al. 2017; for each layer: Antoniou, Edwards, Storkey, ICLR 2019). With ``order = "pooled"`` there
-is no inner step, and the same loop trains one network on all scenarios.
+et al. 2017; for each layer: Antoniou, Edwards, Storkey, ICLR 2019). With ``order = "pooled"`` the
+inner step is left out, and the same loop trains one network on all tasks.
 
 One round: a device downloads an :class:`Initial`, trains on its own slots and uploads one
 :class:`Initial` of the same size, a gradient; the server averages and takes one Adam step. A

@@ -43,7 +43,7 @@ class TrainedRun:
 
     @functools.cached_property
     def history(self) -> Table:
-        """The greedy policy on the evaluation episodes while it learned: a row a seed and mark."""
+        """The greedy policy on the evaluation episodes while it learned: a row a seed and step."""
         rows: list[dict[str, Any]] = []
         for seed in range(self.result["seeds"]):
             file = self.folder / f"seed-{seed}" / "evaluation.jsonl"
@@ -110,7 +110,7 @@ def train(
         seeds: how many: 0, 1, ...
         settings: of the learner, e.g. ``{"clip_eps": 0.1}``.
         out: folder of the run. Interrupted or killed, the same call goes on there and ends with
-            the same weights. If absent, a temporary folder that lives as long as the result.
+            the same weights. If absent, a temporary folder that is deleted with the result.
         on_progress: called with the steps of all seeds, those taken now, seconds and reward.
 
     Raises:

@@ -40,7 +40,7 @@ class Bundle:
 
     @property
     def version(self) -> str:
-        """Return what tells this bundle from every other: the start of its hash."""
+        """Return the first 12 digits of the bundle's hash, which identify it."""
         return self.facts["sha256"][:12]
 
     @property

@@ -107,7 +107,7 @@ def _check_operators(model: bytes, where: str) -> None:
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
     try:
         if model[4:8] != FILE_IDENTIFIER:
-            raise ValueError("it is no LiteRT file")
+            raise ValueError("it is not a LiteRT file")
         read = schema.ModelT.InitFromPackedBuf(model, 0)
         graphs, codes = len(read.subgraphs), [*read.operatorCodes]
         asked = {names.get(max(c.builtinCode, c.deprecatedBuiltinCode), "CUSTOM") for c in codes}

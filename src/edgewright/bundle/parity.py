@@ -121,7 +121,7 @@ def _check_strict(record: Mapping[str, np.ndarray], tolerance: float, where: str
     size = float(np.abs(record[SCORES]).max(initial=0.0)) if SCORES in record else 0.0
     most = max(LOOSE, LOOSEST * size)
     if not 0.0 <= tolerance <= most:
-        message = f"the manifest's 'parity.tolerance', {tolerance:.3g}, tells no graphs apart"
+        message = f"the manifest's 'parity.tolerance', {tolerance:.3g}, is too large"
         hint = f"scores are up to {size:.3g}, so at most {most:.3g} makes sense; export it again"
         raise InputError(message, where=where, hint=hint)
     clear, count = int(record["settled"].any(axis=1).sum()), len(record["settled"])

@@ -20,7 +20,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
     """Yield (field number, wire type, value) of a message; fixed-width values as bytes.
 
     Raises:
-        ValueError: the bytes are no message, or one that readers may read differently.
+        ValueError: the bytes are not a message, or readers may read it differently.
     """
     index, size = 0, len(message)
     while index < size:

@@ -63,7 +63,7 @@ def whole(text: str | None, option: str, least: int) -> int | None:
     """Return a whole number of at least ``least``; ``1e6`` is one too.
 
     Raises:
-        InputError: it is no number, not whole, or too small.
+        InputError: it is not a whole number, or it is too small.
     """
     if text is None:
         return None

@@ -54,10 +54,10 @@ TOKEN = "EDGEWRIGHT_TOKEN"
     "--drain",
     default="0",
     show_default=True,
-    help="Seconds to go on when told to stop, while /readyz says 503.",
+    help="Seconds to go on after a stop signal, while /readyz says 503.",
 )
 def command(bundle: str, **options: Any) -> None:
-    """Decide with BUNDLE over HTTP until told to stop.
+    """Decide with BUNDLE over HTTP until a stop signal arrives.
 
     SIGHUP, or a new file in the place of BUNDLE, lets the new one take over without losing a
     request, once it has passed the checks.

@@ -26,7 +26,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class _Lines:
-    """Says in a line now and then how far it is, where there is no terminal."""
+    """Progress as a line now and then, where there is no terminal."""
 
     def __init__(self, console: Console, title: str, clock: Callable[[], float]) -> None:
         self.quiet = console.is_terminal
@@ -74,7 +74,7 @@ def training_bar(
 
 @contextlib.contextmanager
 def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Show which of ``total`` named pieces of work is going on; yield what to tell it."""
+    """Show which of ``total`` named pieces of work is going on; yield its callback."""
     console = Console(stderr=True)
     progress = Progress(
         SpinnerColumn(),
@@ -101,7 +101,7 @@ def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
 
 @contextlib.contextmanager
 def share_bar(title: str) -> Iterator[Callable[[float, str], None]]:
-    """Show the share that is done, the time left and what is going on; yield what to tell it."""
+    """Show the share done, the time left and what is going on; yield its callback."""
     console = Console(stderr=True)
     progress = Progress(
         TextColumn("[bold]{task.description}"),

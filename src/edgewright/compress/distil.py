@@ -61,7 +61,7 @@ def fit(
 
     Only dense layers learn. A weight that is exactly zero stays zero. Scores that may all move
     together without a change of the choice do not: no slope holds them, so Adam would make steps of
-    its rounding, and scores far from zero leave 8 bits no room for what tells actions apart.
+    its rounding, and scores far from zero leave 8 bits no room for the differences between actions.
     """
     return _fit(tuple(student), tuple(teacher), head, rows, key)
 

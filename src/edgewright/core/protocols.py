@@ -81,7 +81,7 @@ class World(Protocol):
         1. A world rolls no dice: all chance arrives in ``x``; no method takes a random key.
         2. Numbers are in ``params`` (a pytree), structure is in the world (frozen, hashable).
         3. ``step`` never resets. ``terminated`` and ``truncated`` are different things.
-        4. ``observe`` is all a learner sees; states are revealed only at the call site.
+        4. ``observe`` is all a learner sees; only a caller's ``observe_fn`` may show states.
         5. ``Outcome.metrics`` is physical, and its ``reward`` is a stated function of the rest.
     """
 
@@ -113,8 +113,8 @@ class World(Protocol):
 class Policy(Protocol):
     """A pytree that decides, such as a heuristic, oracle, network, planner or exported file.
 
-    Laws: ``act`` consumes its key; the carry has the same structure in and out; a policy that was
-    told more than ``observe`` was told so by the caller's ``reveal``.
+    Laws: ``act`` consumes its key; the carry has the same structure in and out; a policy gets
+    more information than ``observe`` gives only by the caller's ``observe_fn``.
     """
 
     def init_carry(self, key: Key) -> Any:
@@ -176,7 +176,7 @@ class Server(Protocol):
 class MetaLearner(Client, Server, Protocol):
     """A learner of many tasks, with one client in each of a round's tasks and one server.
 
-    The state that ``init`` returns is the server's; everything that changes lives in it.
+    The state that ``init`` returns is the server's; everything that changes is part of it.
     """
 
     @property
@@ -210,7 +210,7 @@ class MetaLearner(Client, Server, Protocol):
 class Learner(Protocol):
     """How a policy is obtained. A pytree: numbers are leaves (no recompilation), sizes static.
 
-    Laws: everything that changes while learning, replay memory included, lives in the state that
+    Laws: everything that changes while learning, replay memory included, is in the state that
     ``init`` returns; same key and data, same state; acting never changes the state.
     """
 

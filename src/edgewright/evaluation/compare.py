@@ -105,7 +105,7 @@ def _bound(problem: Problem, inputs: Any, missed: float) -> tuple[np.ndarray | N
 def gather(
     scenario: Scenario, problem: Problem, policies: list[str], data: str | None
 ) -> dict[str, list[PolicyEntry]]:
-    """Return the contenders by name; a run contributes one contender for each seed."""
+    """Return the policy entries by name; a run contributes one entry for each seed."""
     plan = scenario.evaluation
     needed = ["random", plan.baseline, plan.reference]
     system = system_of(problem.kind)

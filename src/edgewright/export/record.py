@@ -22,7 +22,7 @@ NUDGE = 1e-5
 NUDGES = 8
 FAR, NEAR = 1e6, 1.0
 """How many trained ranges outside the range some rows lie: far where a network clips its inputs. A
-rule or a network that does not would lose in rounding what tells two actions apart."""
+rule or a network that does not would lose the difference of two actions in rounding."""
 
 ASCENT_STEPS = 60
 

@@ -33,7 +33,7 @@ class PrivilegedObservation:
 
 
 def full_information(params: Any, state: Any, x: Any) -> PrivilegedObservation:
-    """Reveal the state and the numbers of the world. Pass it as ``reveal`` where it is meant."""
+    """Return the state and the numbers of the world. Pass it as ``observe_fn`` where meant."""
     return PrivilegedObservation(params=params, state=state, x=x)
 
 

@@ -57,7 +57,7 @@ def label(
 ) -> tuple[Labelled, Array]:
     """Return each of ``rows`` ``[B, ...]`` with the action of a teacher, and what it logs.
 
-    The teacher is told the state, the numbers and the inputs of the slot. Consumes ``key``.
+    The teacher observes the state, the numbers and the inputs of the slot. Consumes ``key``.
     """
     count = jax.tree.leaves(rows)[0].shape[0]
 

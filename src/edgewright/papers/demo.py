@@ -194,7 +194,7 @@ def _sections(results: dict[str, Any], drawn: dict[str, str]) -> list[html.Secti
 
     return [
         html.Section(
-            "What came out",
+            "Results",
             verdicts(main),
             table=page_table(main, _score_note(main)),
             figures=[

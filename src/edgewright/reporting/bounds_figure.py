@@ -108,7 +108,7 @@ def _draw_entry(axes: Axes, y: int, entry: Entry, marker: str) -> None:
 
 
 def _digits(rows: Sequence[ScenarioBounds]) -> int:
-    """Return how many decimals tell the two ends of every gap apart."""
+    """Return how many decimals distinguish the two ends of every gap."""
     least = min(max(row.limit - row.reached, 1e-6) for row in rows)
     return int(np.clip(1 - np.floor(np.log10(least)), 2, 4))
 

@@ -113,7 +113,7 @@ def verdicts(summary: dict[str, Any]) -> list[str]:
         elif change["high"] < 0:
             how = "falls behind"
         else:
-            how = "cannot be told from"
+            how = "is not distinguishable from"
         text = (
             f"{row['policy']} ({row['seeds']} seeds) {how} {change['to']} on identical inputs: "
             f"{change['mean']:+.4f} per slot [{change['low']:+.4f}, {change['high']:+.4f}]"
@@ -161,7 +161,7 @@ def write_page(out: Path, comparison: Comparison, summary: dict[str, Any], comma
     }
     shown = [html.FigureItem(captions[name], to_svg(figure)) for name, figure in drawings.items()]
     section = html.Section(
-        "What came out",
+        "Results",
         verdicts(summary),
         table=page_table(summary, caption),
         figures=shown,

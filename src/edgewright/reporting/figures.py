@@ -1,6 +1,6 @@
 """Draw the figures of a study from plain data, each as a matplotlib ``Figure``.
 
-Series are told apart by colour, marker and line style, so that a figure survives a colour-blind
+Series differ in colour, marker and line style, so that a figure survives a colour-blind
 reader and a grey printer.
 """
 

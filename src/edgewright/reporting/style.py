@@ -43,7 +43,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the house style, whatever the reader's own matplotlibrc says."""
+    """Draw in this module's style, whatever the reader's own matplotlibrc says."""
     import matplotlib
 
     with matplotlib.rc_context():

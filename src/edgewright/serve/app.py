@@ -68,7 +68,7 @@ class Service:
         self._rest.router.redirect_slashes = False  # a redirect would repeat the Host it was sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (or run the life of the service)."""
+        """Answer one request (or run the service's startup and shutdown)."""
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return

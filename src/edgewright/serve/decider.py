@@ -21,7 +21,7 @@ from edgewright.serve.settings import Settings
 
 ONE, MANY = "observation", "observations"
 MAX_ECHOED = 100
-"""Characters of a name or a value that a refusal repeats."""
+"""Characters of a name or a value that an error repeats."""
 
 
 class HTTPError(Exception):
@@ -92,7 +92,7 @@ class Decider:
         """Return the answer to a request as JSON.
 
         Raises:
-            Refusal: the request cannot be answered.
+            HTTPError: the request cannot be answered.
         """
         began = time.perf_counter()
         asked = parse_object(body)
@@ -201,7 +201,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a body.
 
     Raises:
-        Refusal: it is none.
+        HTTPError: the body is not a JSON object.
     """
     try:
         content = orjson.loads(body)

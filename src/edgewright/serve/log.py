@@ -2,7 +2,7 @@
 
 Decisions go into a bounded queue; what does not fit is dropped and counted. A write that fails (a
 full disk, a lock) is kept and tried again, so nothing that was taken in is lost while the service
-lives. An outcome is acknowledged when it is on the disk, not before.
+runs. An outcome is acknowledged when it is on the disk, not before.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class DecisionLog:
             return True
         try:
             answers, refused = self._store.write(entries, reports)
-        except Exception as error:  # the thread must live: what waits is tried again
+        except Exception as error:  # the thread must go on: what waits is tried again
             self.failures += 1
             self.message = getattr(error, "strerror", None) or str(error)
             self._give_up(reports)

@@ -123,7 +123,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         except (httptools.HttpParserError, _Refused) as error:
             cause = error if isinstance(error, _Refused) else error.__context__
             known = isinstance(cause, _Refused)
-            self._refuse(cause if known else _Refused(400, "this is no HTTP request"))
+            self._refuse(cause if known else _Refused(400, "this is not an HTTP request"))
             return
         if self._moved or self.cycle is not cycle:
             self._unproductive = 0

@@ -25,7 +25,7 @@ BACKLOG = 1024
 
 
 def run(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Serve until told to stop; what is asked for by then is answered first.
+    """Serve until a stop signal arrives; answer the requests that arrived before it.
 
     Raises:
         InputError: the bundle, the log or the port cannot be had.

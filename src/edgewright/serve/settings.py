@@ -10,7 +10,7 @@ from edgewright.bundle.interface import OutOfRange
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything a service is told besides its bundle.
+    """The settings of a service besides its bundle.
 
     Attributes:
         fallback: name of a rule in the bundle, or a bundle, that decides when the model fails.
@@ -18,13 +18,13 @@ class Settings:
         log: the SQLite file of decisions and outcomes; None keeps none.
         token: what clients must bear; None asks for nothing.
         max_body_bytes, max_batch: larger requests are refused.
-        max_connections: connections beyond these are told to come again, except by probes.
+        max_connections: further connections are answered with 503, except for probes.
         log_queue_size: decisions that wait to be written; more are dropped and counted.
         client_timeout_s: how long a request may take to arrive, its answer to be read, and an idle
             connection to say something.
         watch_s: how often the bundle's file is looked at; 0 never.
-        drain_s: how long all is answered as before, but ``/readyz``, when told to stop.
-        grace_s: how long requests may take to finish when the service is told to stop.
+        drain_s: how long all but ``/readyz`` is answered as before after a stop signal.
+        grace_s: how long requests may take to finish after a stop signal.
     """
 
     bundle: Path

@@ -52,7 +52,7 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """What ``edgewright train`` does when it is not told otherwise."""
+    """The defaults of ``edgewright train``."""
 
     learner: str
     steps: Annotated[float, Field(ge=1, allow_inf_nan=False)]

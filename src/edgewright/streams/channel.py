@@ -87,7 +87,7 @@ def load_gains(path: PathLike) -> dict[str, np.ndarray]:
         and ``rate`` ``[slots]``: the optimum of DROO's own objective.
 
     Raises:
-        InputError: the file cannot be read, or its gains are no matrix of positive numbers.
+        InputError: the file cannot be read, or its gains are not a matrix of positive numbers.
     """
     content = _arrays(path)
     if "input_h" not in content:

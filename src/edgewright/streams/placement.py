@@ -45,7 +45,7 @@ def load_positions(path: PathLike) -> NDArray[np.float64]:
     Columns are found by name, in any case of letters; others are ignored.
 
     Raises:
-        InputError: no such file or column, or a value that is no latitude or longitude.
+        InputError: no such file or column, or a value that is not a latitude or longitude.
     """
     file = Path(path)
     try:

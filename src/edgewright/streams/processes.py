@@ -155,7 +155,7 @@ class Autoregressive:
 
     def resume(self, key: Array, x: Array) -> Array:
         mean, spread = self._law()
-        # An outage (x = 0) is no value of this law: minus infinity would be kept for ever.
+        # An outage (x = 0) is not a value of this law: minus infinity would be kept for ever.
         return jnp.clip((jnp.log(x) - mean) / jnp.maximum(spread, 1e-6), -8.0, 8.0)
 
 

@@ -341,7 +341,9 @@ def _broadcastable(
     if not np.all(np.isfinite(given) & low_enough):
         sign = "positive" if above_zero else "zero or positive"
         raise InputError(
-            f"{name} = {given.tolist()} is not {sign} and finite", where=name, hint="mend the value"
+            f"{name} = {given.tolist()} is not {sign} and finite",
+            where=name,
+            hint="correct the value",
         )
     try:
         return jnp.asarray(np.broadcast_to(given, shape), jnp.float32)

@@ -1,7 +1,7 @@
 """Define probes, tiny worlds of known value that show which part of a learner is broken.
 
-After Andy Jones, "Debugging Reinforcement Learning Systems" (2021), and two that tell a cut by the
-clock from an end. One world, and one set of numbers per probe: a learner compiles once for all.
+After Andy Jones, "Debugging Reinforcement Learning Systems" (2021), and two that separate
+truncation from termination. One world, one set of numbers per probe: a learner compiles once.
 
 | probe | what happens | exact value | a learner that fails it |
 |---|---|---|---|
@@ -10,7 +10,7 @@ clock from an end. One world, and one set of numbers per probe: a learner compil
 | ``late`` | two slots, reward 1 in the last | gamma, then 1 | does not discount or bootstrap |
 | ``action`` | one slot, reward +1 for action 1, else -1 | 1 | does not follow advantages |
 | ``match`` | one slot, reward +1 for the cue's action, else -1 | 1 | cannot join the two |
-| ``clock`` | reward 1, cut by the clock after a slot | 1 / (1 - gamma) | takes a cut for an end |
+| ``clock`` | reward 1, truncated after a slot | 1 / (1 - gamma) | treats truncation as an end |
 | ``finite`` | reward 1, ends after three slots | 1 + ... + gamma^2, then less | or the reverse |
 """
 
@@ -154,7 +154,7 @@ _NUMBERS = {
 }
 
 PROBES = tuple(_NUMBERS)
-"""The names of the probes, simplest first: mend the first that fails."""
+"""The names of the probes, simplest first: debug the first that fails."""
 
 
 def probe(name: str) -> ProbeParams:

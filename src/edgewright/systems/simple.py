@@ -44,7 +44,7 @@ def plain_system(
 
     Args:
         policies: by name, its group (``"rule"`` or ``"oracle"``) and how it is made from the built
-            scenario. All are told the state and the present inputs. One is called ``random``: the
+            scenario. All know the state and the present inputs. One is called ``random``: the
             zero of the score.
         bound: (built, inputs, missed reward) to an upper bound on the mean reward of each episode.
         metrics: what tables show beside the reward.

@@ -49,7 +49,7 @@ class BenchContext:
 
 @dataclasses.dataclass(frozen=True)
 class PolicyEntry:
-    """A policy, what it is told, and how it is grouped in tables and figures.
+    """A policy, the information available to it, and its group in tables and figures.
 
     Attributes:
         foresee: for an oracle of the future, from the inputs ``[T + 1, E, ...]`` to the policy of

@@ -1,6 +1,6 @@
 """Check that a world, a policy or a learner keeps its invariants; failures name the remedy.
 
-They play on their own (jax only, no loop of the house), in seconds, and raise
+Checks run on their own (jax only, no loop of the package), in seconds, and raise
 :class:`~edgewright.core.errors.CheckFailed`. Run them in the tests of your own world or learner::
 
     check_world(MyWorld(), params)

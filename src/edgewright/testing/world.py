@@ -80,7 +80,7 @@ def check_observation(world: Any, params: Any, observation: Any) -> tuple[int, .
     demand(
         space.contains(observation), f"{name}.observe", "an observation lies in observation_space",
         f"{np.asarray(observation)} outside [{space.low}, {space.high}] or not finite",
-        "widen the space or mend the feature",
+        "widen the space or correct the feature",
     )  # fmt: skip
     return shape[:-1]
 
@@ -180,7 +180,7 @@ def check_play(world: Any, params: Any, key: Array, steps: int) -> None:
         demand(
             inside.all(), f"{name}.observe", "every observation lies in observation_space",
             f"{int((~inside).sum())} numbers of the {what} outside [{space.low}, {space.high}] "
-            "or not finite", "widen the space or mend the feature",
+            "or not finite", "widen the space or correct the feature",
         )  # fmt: skip
     bad = int((~np.isfinite(trajectory.reward)).sum())
     demand(

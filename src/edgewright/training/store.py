@@ -1,11 +1,11 @@
 """Store each run in a folder that survives a kill at any moment.
 
-    run.json          what was asked: schema, version, resolved scenario, learner, steps, seeds
+    run.json          the request: schema, version, resolved scenario, learner, steps, seeds
     seed-0/
-      metrics.jsonl   what learning says of itself, as it comes
+      metrics.jsonl   the learner's logs, as they come
       evaluation.jsonl  the greedy policy on the evaluation episodes, at equal shares of the steps
       checkpoint.npz  the whole training after the last chunk, with a hash
-    result.json       what came out, written last
+    result.json       the scores, written last
 
 Every file is written beside its place and moved into it, so a reader sees the old or the new file,
 never half of one. Loaded arrays are checked against their hash and are never unpickled.

@@ -96,7 +96,7 @@ def run(tmp_path_factory):
         (["--adapt-steps", "5,1"], "does not rise"),
         (["--adapt-steps", "0,1", "--shots", "0"], "--shots"),
         (["--shots", "3"], "--adapt-steps"),
-        (["--adapt-steps", "0", "--scenario", "aigc-heavy"], "no hidden scenarios"),
+        (["--adapt-steps", "0", "--scenario", "aigc-heavy"], "no tasks"),
     ],
 )
 def test_a_wrong_adaptation_is_refused(options, message, run, edgewright):

@@ -54,7 +54,7 @@ def bench(scenario: str, steps: int, seeds: int, tell: Callable[[str], None]) ->
         scenario: one that the transcription knows.
         steps: environment steps of each training whose score is compared.
         seeds: trainings of each kind on each side.
-        tell: is told what goes on, :data:`STAGES` times.
+        tell: called with what goes on, :data:`STAGES` times.
 
     Raises:
         InputError: the extra is missing, or the scenario is not transcribed.

@@ -72,7 +72,7 @@ def start(
     seeds: int,
     steps: list[int],
 ) -> JobResult:
-    """Train, keep and adapt initialisations: arrays ``[seeds, scenarios, steps]``."""
+    """Train, keep and adapt initialisations; return arrays ``[seeds, scenarios, steps]``."""
     own = {f"learner.{name}": value for name, value in settings.items()}
     scenario, problem, held_out = scene(preset, {**changes, "training.steps": slots, **own})
     began = time.perf_counter()

@@ -133,7 +133,7 @@ def rise_in_episode(view: View, ours: str) -> Measured:
 def life(view: View, ours: str, others: Sequence[str]) -> Measured:
     """Measure how many more tasks a full battery serves than with each of the others, in %.
 
-    Worse quality and more refusals make a battery last; both are said.
+    Worse quality and more refused tasks make a battery last; both are reported.
     """
     intervals = {}
     for other in others:
@@ -150,7 +150,7 @@ def life(view: View, ours: str, others: Sequence[str]) -> Measured:
     ended = min(view.get(name, "life/ended").mean() for name in (ours, other))
     if ended < 1:
         quantity += (
-            f", lives cut at {LIFE_SLOTS} slots where they did not end ({100 * ended:.0f} % did)"
+            f", cut at {LIFE_SLOTS} slots where the battery did not end ({100 * ended:.0f} % did)"
         )
     return measured(interval, quantity, view.seeds(ours), "%")
 
@@ -162,5 +162,5 @@ def _lived(view: View, name: str) -> str:
 
 
 def refused(tasks: float, slots: float) -> float:
-    """Return the share of the slots of a life in which the task was not served."""
+    """Return the share of the slots of a battery life in which the task was not served."""
     return max(0.0, 1 - tasks / slots)  # means of whole numbers are not whole

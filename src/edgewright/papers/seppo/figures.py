@@ -70,7 +70,7 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
         "battery-life": (
             "Tasks served from a full battery to the floor of 10 %, which the paper claims to "
             "be more and does not show. A full server refuses a task here and does not end the "
-            "episode; quality and refusals are among the raw numbers.",
+            "episode; quality and refused tasks are among the raw numbers.",
             _life(views),
         ),
         "scores": ("Scores at the end of the training, on identical episodes.", _ends(views)),

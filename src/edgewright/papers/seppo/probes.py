@@ -120,7 +120,7 @@ def lifetime(
     """Measure tasks served from a full battery until the floor, ``life`` [seeds, episodes].
 
     A full server refuses a task here rather than ending the episode, so that only the battery ends
-    a life. ``ended`` is 0 where the battery outlasted ``LIFE_SLOTS``.
+    a run. ``ended`` is 0 where the battery outlasted ``LIFE_SLOTS``.
     """
     problem = build(scenario, data)
     params = dataclasses.replace(problem.params, horizon_slots=jnp.float32(LIFE_SLOTS + 1))

@@ -111,7 +111,7 @@ def _two_numbers(line: str, where: str) -> tuple[float, float]:
             hint += ", not by commas"
         result = f"{len(words)} column" + ("" if len(words) == 1 else "s")
         raise InputError(f"2 columns expected, {result} found: '{line}'", where=where, hint=hint)
-    hint = "mend or remove the line; the file has no header"
+    hint = "correct or remove the line; the file has no header"
     return finite_number(words[0], where, "seconds", hint), finite_number(
         words[1], where, "Mbit/s", hint
     )
@@ -139,7 +139,7 @@ def _check_bandwidth(path: Path, bandwidth_mbps: Floats, lines: Sequence[int]) -
         raise InputError(
             f"the bandwidth is negative: {bandwidth_mbps[at]:g} Mbit/s",
             where=f"{path}: line {lines[at]}",
-            hint="an outage is 0; mend or remove the line",
+            hint="an outage is 0; correct or remove the line",
         )
     if not np.any(bandwidth_mbps > 0):
         raise InputError(

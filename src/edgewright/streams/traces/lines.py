@@ -58,7 +58,7 @@ def filled_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def finite_number(
-    value: Any, where: str, field: str, hint: str = "mend or remove the line"
+    value: Any, where: str, field: str, hint: str = "correct or remove the line"
 ) -> float:
     """Return a finite number given as text or JSON."""
     number = math.nan
@@ -72,7 +72,7 @@ def finite_number(
 
 
 def too_short(path: Path, count: int, what: str) -> InputError:
-    """Return the refusal of a file with too few rows."""
+    """Return the error of a file with too few rows."""
     message = f"it holds only {count} of the {what} needed" if count else "the file is empty"
     return InputError(message, where=str(path), hint=f"a recording needs two or more {what}")
 

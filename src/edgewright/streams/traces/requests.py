@@ -57,7 +57,7 @@ def load_azure_llm(path: PathLike, *, max_gap_s: float = 600.0) -> RequestLog:
     """Read an Azure LLM inference log, a CSV with TIMESTAMP, ContextTokens and GeneratedTokens.
 
     Columns are found by name, others are ignored. Context and generated tokens under each other's
-    name cannot be told from a log of long answers, so that is not refused; a timestamp in a column
+    name look like a log of long answers, so that is not refused; a timestamp in a column
     of tokens is.
 
     Args:
@@ -136,7 +136,7 @@ def _tokens(value: Any, where: str, field: str) -> int:
         raise InputError(
             f"{field} = {value} is not a count of tokens",
             where=where,
-            hint="tokens are whole numbers from 0; mend or remove the line",
+            hint="tokens are whole numbers from 0; correct or remove the line",
         )
     return int(number)
 
@@ -148,7 +148,7 @@ def _timestamp(row: Mapping[str, str], where: str) -> np.datetime64:
         try:
             return np.datetime64(f"{match[1]}T{match[2]}", "ns")
         except ValueError:
-            pass  # a month 13 has the right form, and falls through to the refusal below
+            pass  # a month 13 has the right form, and falls through to the error below
     hint = "write it as 2023-11-16 18:17:03.9799600 (UTC)"
     others = [name for name in AZURE_COLUMNS[1:] if _TIMESTAMP.fullmatch(row[name].strip())]
     if others:
@@ -174,7 +174,7 @@ def _azure_row(
         raise InputError(
             f"{len(header)} fields expected, {len(words)} found: '{line}'",
             where=where,
-            hint="mend or remove the line",
+            hint="correct or remove the line",
         )
     return {name: words[index] for name, index in columns.items()}
 

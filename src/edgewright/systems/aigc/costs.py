@@ -174,7 +174,7 @@ class Settlement:
     drawn_j: Array  # what leaves the battery
     charge_pct: Array  # after the task
     spent: Array  # bool: the charge is below the floor
-    reward: Array  # of the task, or of its refusal; no terminal part
+    reward: Array  # of the task, or of its rejection; no terminal part
 
 
 def settle(

@@ -69,7 +69,7 @@ def _(
 
 
 def row_insight(world: AigcWorld, params: Any, row: Any) -> PrivilegedObservation:
-    """Return the state and inputs that one row of ``obs = "full"`` tells, for one device.
+    """Return the state and inputs that one row of ``obs = "full"`` holds, for one device.
 
     The gap is the nominal slot and the others' work is left out: no rule of one slot needs either,
     but for the idle power of the device, which the presets have at 0.

@@ -77,7 +77,7 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     ``optimum`` is the exact one, where nothing is random but the mode (``aigc-toy``).
     ``clairvoyant-H`` and ``beam-W`` know all inputs of the episodes they play (``foresee``).
 
-    All are told the state and the present inputs (``full_information``); random and fixed rules do
+    All know the state and the present inputs (``full_information``); random and fixed rules do
     not look. Beyond what ``obs = "full"`` shows a learner, that is the others' work and the gap of
     the present slot, which the planner uses in its first step: an advantage for the planner.
 

@@ -71,7 +71,7 @@ class Solution:
 
 @record
 class TablePolicy(Memoryless):
-    """A policy that looks its action up. It must be told the state (``full_information``)."""
+    """A policy that looks up its action by the state, which it must know (``full_information``)."""
 
     lattice: Lattice
     action: Array  # [T, S, 3]
