@@ -106,8 +106,8 @@ def test_a_graph_that_is_cut_foreign_or_of_another_policy_is_refused():
     other = with_lite(made((dense(4, 6, seed=3),)))[1].members[MEMBER]
     for wrong, said in (
         (model[: len(model) // 2], "LiteRT graph"),
-        (b"", "no LiteRT file"),
-        (b"\xff" * 200, "no LiteRT file"),
+        (b"", "not a LiteRT file"),
+        (b"\xff" * 200, "not a LiteRT file"),
         (other, "decides otherwise"),
     ):
         with pytest.raises(InputError, match=said):
