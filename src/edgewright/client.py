@@ -98,7 +98,7 @@ class Client:
         raise ServiceError(response.status, error)
 
     def _is_stale(self) -> bool:
-        """Say whether the connection rested long, or was closed: nothing else can be read now."""
+        """Return whether the connection rested long or was closed: nothing else can be read."""
         sock = self._connection.sock
         if sock is None:
             return False

@@ -33,6 +33,7 @@ OLD_NAMES = (
 )
 MODULES = sorted((ROOT / "src" / "edgewright").rglob("*.py"))
 NOUN_OPENING = re.compile(r"^(?!Return |Yield )[A-Z][\w ,`-]{0,40}: ")
+HEADLESS_OPENING = re.compile(r"^(?:What|Who|How|Where|Whose|Which|Whether|Say)\b")
 IMAGES = re.compile(
     r"\bexam(?:s|ined?|ines|ining)?\b|\bhidden scenarios?\b|\bjourneys?\b|\bdesks?\b|\bmend\w*|"
     r"\b(?:un)?told\b|\btells\b|\bborn\b|\blives\b|\bhouse\b|\barticle\b|\bcontenders?\b|"
@@ -110,13 +111,13 @@ def named(module: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.id
 
 
-def test_docstrings_do_not_open_with_a_noun_and_a_colon() -> None:
-    """A docstring opens with a sentence: what a function does, what a module or class is."""
+def test_docstrings_open_with_a_sentence() -> None:
+    """No docstring opens with "Noun: fragment" or with a clause that lacks its main clause."""
     wrong = [
         f"{name(module)}:{number}: {opening}"
         for module in MODULES
         for number, opening in documented(module)
-        if NOUN_OPENING.match(opening)
+        if NOUN_OPENING.match(opening) or HEADLESS_OPENING.match(opening)
     ]
     assert not wrong, wrong
 

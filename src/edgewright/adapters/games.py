@@ -31,7 +31,7 @@ NUMBERS = 2**31
 
 @record
 class StepResult:
-    """What one step shows. Leaves ``[N, ...]`` on the host, to be copied before they are kept."""
+    """The result of one step. Leaves ``[N, ...]`` on the host; copy them before keeping them."""
 
     observation: Any  # what to decide on next: of a new episode where the old one ended
     final_observation: Any  # what the step led to, before any reset
@@ -43,7 +43,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class _Layouts:
-    """How everything that crosses the border is packed."""
+    """The packing of all records that cross the border."""
 
     params: Layout
     state: Layout
@@ -66,7 +66,7 @@ class VectorStepper:
 
     @property
     def started(self) -> bool:
-        """Say whether :meth:`start` was called."""
+        """Return whether :meth:`start` was called."""
         return self._carry is not None
 
     def reset(self, numbers: Sequence[int]) -> np.ndarray:

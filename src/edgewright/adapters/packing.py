@@ -23,7 +23,7 @@ _WORD = 4  # bytes
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each leaf of a record lies in a vector of words. Hashable.
+    """The position of each leaf of a record in a vector of words. Hashable.
 
     Attributes:
         structure: the tree.

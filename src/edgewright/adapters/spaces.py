@@ -35,7 +35,7 @@ class SimplexBox(spaces.Box):
         return drawn[..., :shares].astype(np.float32)
 
     def contains(self, x: Any) -> bool:
-        """Say whether ``x`` has the right shape and shares out no more than there is."""
+        """Return whether ``x`` has the right shape and shares out no more than there is."""
         if not super().contains(x):
             return False
         total = np.asarray(x).sum(axis=-1)
@@ -47,7 +47,7 @@ class SimplexBox(spaces.Box):
         return f"SimplexBox({self.shape}, sum {'<=' if self.at_most else '='} 1)"
 
     def __eq__(self, other: object) -> bool:
-        """Say whether both have one shape and one kind of sum."""
+        """Return whether both have one shape and one kind of sum."""
         return super().__eq__(other) and getattr(other, "at_most", None) == self.at_most
 
 

@@ -55,7 +55,7 @@ class ValuePolicy(Memoryless):
 
 @record
 class Transition:
-    """What the replay holds, leaves ``[samples, ...]``; observations and rewards are raw."""
+    """The samples of the replay, leaves ``[samples, ...]``; observations and rewards are raw."""
 
     observation: Array
     action: Array

@@ -176,7 +176,7 @@ class Droo:
         )
 
     def tried(self, state: DrooState) -> Array:
-        """Say which candidates ``[candidates]`` are tried now."""
+        """Return which candidates ``[candidates]`` are tried now."""
         return jnp.arange(self.num_candidates) < state.count
 
     def loss(self, network: MLP, batch: Labelled) -> Array:

@@ -59,7 +59,7 @@ class PPOState:
 
 @record
 class Samples:
-    """What an epoch draws minibatches from, leaves ``[samples, ...]``."""
+    """The samples that an epoch draws minibatches from, leaves ``[samples, ...]``."""
 
     observation: Array
     action: Array

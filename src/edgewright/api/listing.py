@@ -1,4 +1,4 @@
-"""What there is, by name; and bundles by file."""
+"""List scenarios, learners, policies and studies by name, and load bundles by file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How time and memory grow with the number of devices: one process for each size, one figure."""
+"""Measure how time and memory grow with the number of devices, in one process for each size."""
 
 from __future__ import annotations
 

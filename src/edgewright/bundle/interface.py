@@ -1,4 +1,4 @@
-"""What goes into a bundle and what comes out: named fields with units and ranges.
+"""Define the inputs and outputs of a bundle, as named fields with units and ranges.
 
 A *row* is what the graph takes: numbers in their units, a choice as one column for each possibility
 (``one-hot``) or as its index: an observation of the world.
@@ -60,7 +60,7 @@ class Field:
 
     @property
     def allowed(self) -> str:
-        """Say in words what it may be."""
+        """Return a text of the values that it may have."""
         if self.choices:
             return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)
         return f"a number from {self.low:.7g} to {self.high:.7g} {self.unit}".rstrip()
@@ -178,7 +178,7 @@ class Interface:
         return np.array(low, np.float32), np.array(high, np.float32)
 
     def same_contract(self, other: Interface) -> bool:
-        """Say whether callers of one can be answered by the other: all but the ranges agree."""
+        """Return whether callers of one can be answered by the other: all but the ranges agree."""
 
         def contract(one: Interface) -> Any:
             fields = [(f.name, f.unit, f.choices, f.encoding) for f in one.fields]
@@ -211,7 +211,7 @@ def _beyond(field: Field, value: Any, out_of_range: OutOfRange) -> float:
 
 
 def _wrong(field: Field, value: Any, there: bool) -> BadField:
-    """Say what is wrong with a value of another kind."""
+    """Return the message for a value of another kind."""
     if not there:
         return BadField(field.name, "the field is missing", None, field.allowed)
     shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."

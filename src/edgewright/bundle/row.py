@@ -11,7 +11,7 @@ import numpy as np
 
 
 class RowDecider(Protocol):
-    """What decides a single row. Callers take turns."""
+    """An engine for a single row. Callers take turns."""
 
     def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
         """Return the outputs for one row, and the sum of the scores."""

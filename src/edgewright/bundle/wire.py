@@ -52,7 +52,7 @@ _FIELDS: dict[str, dict[int, str]] = {
     "shape": {1: "dimension*"},
     "dimension": {1: "number", 2: "text"},
 }  # fmt: skip
-"""What each message may hold, by field number; ``*`` where it may be there more than once."""
+"""The fields that each message may hold, by number; ``*`` where it may be there more than once."""
 
 _WIRES = {"number": (VARINT,), "number*": (VARINT, DATA), "float": (FIXED32,)}
 _WIRES["float*"] = (FIXED32, DATA)
@@ -66,7 +66,7 @@ _REFUSED = {
     ("attribute", 22): _SPARSE, ("attribute", 23): _SPARSE,
     ("tensor", 13): _ELSEWHERE, ("tensor", 14): _ELSEWHERE,
 }  # fmt: skip
-"""What is said of fields that a user may know by another name than their number."""
+"""Messages on fields that a user may know by another name than their number."""
 
 _DOMAINS = ("", "ai.onnx")
 _OTHER_FORMAT = b"ORTM"

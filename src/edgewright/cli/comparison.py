@@ -1,4 +1,4 @@
-"""How a comparison looks in a terminal."""
+"""Print a comparison in a terminal."""
 
 from __future__ import annotations
 

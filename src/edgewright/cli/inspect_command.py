@@ -43,7 +43,7 @@ def command(bundle: str, as_json: bool) -> None:
 
 
 def _lines(result: Bundle, size: int) -> Iterator[str]:
-    """Say in words what is in a bundle; what its maker left out of the manifest is not shown."""
+    """Print what is in a bundle. What its maker left out of the manifest is not shown."""
     from edgewright.bundle import lite
 
     facts = result.facts

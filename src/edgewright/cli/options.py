@@ -85,7 +85,7 @@ def print_json(content: dict[str, Any]) -> None:
 
 
 def parity_line(parity: Mapping[str, Any]) -> str:
-    """Say in words how the record of parity of a bundle was met on this machine."""
+    """Return a sentence on how a bundle met its parity rows on this machine."""
     count = sum(parity["rows"].values())
     return (
         f"parity here: {count} rows, scores within {parity['worst_score_difference']:.1e}, all "

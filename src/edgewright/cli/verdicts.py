@@ -1,4 +1,4 @@
-"""How verdicts look in a terminal."""
+"""Print verdicts in a terminal."""
 
 from __future__ import annotations
 

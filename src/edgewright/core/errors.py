@@ -1,4 +1,4 @@
-"""What can go wrong, drawn once. No framework is imported here.
+"""Define the errors of the package. No framework is imported here.
 
 EdgewrightError
 +- InputError      the input was wrong: file, field, value and remedy; exit code 2

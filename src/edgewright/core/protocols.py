@@ -141,7 +141,7 @@ class PerAgentPolicy(Protocol):
 
 
 class Client(Protocol):
-    """What one of many clients does with the model that it downloads."""
+    """A client of many, which updates the model that it downloads."""
 
     def update(self, key: Key, model: Any, examples: Any) -> tuple[Any, dict[str, Array]]:
         """Train on the client's own examples; they never leave it.
@@ -158,7 +158,7 @@ class Client(Protocol):
 
 
 class Server(Protocol):
-    """What a server does with the uploads of its clients."""
+    """A server, which aggregates the uploads of its clients."""
 
     def model(self, state: Any) -> Any:
         """Return what clients download."""
@@ -208,7 +208,7 @@ class MetaLearner(Client, Server, Protocol):
 
 
 class Learner(Protocol):
-    """How a policy is obtained. A pytree: numbers are leaves (no recompilation), sizes static.
+    """An algorithm that trains a policy; a pytree whose numbers are leaves and sizes static.
 
     Laws: everything that changes while learning, replay memory included, is in the state that
     ``init`` returns; same key and data, same state; acting never changes the state.

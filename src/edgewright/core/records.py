@@ -58,7 +58,7 @@ def record(cls: type[T]) -> type[T]:
 
 @record
 class Outcome:
-    """What one step of a world returns.
+    """The result of one step of a world.
 
     Attributes:
         state: the next state of the world.
@@ -94,7 +94,7 @@ class Decision:
 
 @record
 class Trajectory:
-    """What an unroll returns. Every leaf is time-major ``[T, N, ...]``.
+    """The result of an unroll. Every leaf is time-major ``[T, N, ...]``.
 
     ``next_observation[t]`` is what the policy would have seen after step ``t`` *before* any reset,
     so the target of a truncated step can bootstrap from the state it was cut in.

@@ -28,7 +28,7 @@ class Discrete:
         return jax.random.randint(key, self.shape, 0, self.n, dtype=jnp.int32)
 
     def contains(self, value: object) -> bool:
-        """Say whether ``value`` is a legal action."""
+        """Return whether ``value`` is a legal action."""
         array = np.asarray(value)
         exact = np.issubdtype(array.dtype, np.integer)
         return bool(array.shape == self.shape and exact and np.all((array >= 0) & (array < self.n)))
@@ -79,7 +79,7 @@ class Box:
         return jax.random.normal(key, self.shape)
 
     def contains(self, value: object) -> bool:
-        """Say whether ``value`` has the right shape, is finite and lies within the bounds."""
+        """Return whether ``value`` has the right shape, is finite and lies within the bounds."""
         array, (low, high) = np.asarray(value), self.bounds
         return bool(
             array.shape == self.shape
@@ -99,7 +99,7 @@ class Bits:
         return jax.random.bernoulli(key, shape=self.shape).astype(jnp.int32)
 
     def contains(self, value: object) -> bool:
-        """Say whether ``value`` has the right shape and holds zeros and ones only."""
+        """Return whether ``value`` has the right shape and holds zeros and ones only."""
         array = np.asarray(value)
         exact = np.issubdtype(array.dtype, np.integer)
         return bool(array.shape == self.shape and exact and np.all((array == 0) | (array == 1)))
@@ -124,7 +124,7 @@ class Simplex:
         return drawn[..., :shares]
 
     def contains(self, value: object) -> bool:
-        """Say whether ``value`` has the right shape and shares out no more than there is."""
+        """Return whether ``value`` has the right shape and shares out no more than there is."""
         array = np.asarray(value)
         if array.shape != self.shape or not np.all(np.isfinite(array)) or np.any(array < 0):
             return False
@@ -151,7 +151,7 @@ class Record:
         }
 
     def contains(self, value: object) -> bool:
-        """Say whether ``value`` is a dictionary of just these parts, each legal."""
+        """Return whether ``value`` is a dictionary of just these parts, each legal."""
         if not isinstance(value, Mapping) or set(value) != {name for name, _ in self.parts}:
             return False
         return all(space.contains(value[name]) for name, space in self.parts)

@@ -93,7 +93,7 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
 
 @dataclasses.dataclass(frozen=True)
 class Compressed:
-    """All candidates, first the parent; the file of the last; the table."""
+    """All candidates of a compression, the parent first, the file of the last and the table."""
 
     names: tuple[str, ...]
     candidates: tuple[pipeline.Candidate, ...]
@@ -234,7 +234,7 @@ def _ratios(row: dict[str, Any], before: dict[str, Any]) -> dict[str, float]:
 
 
 def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Say in words what each stage bought in this run, and what it did not."""
+    """Return a sentence for each stage, on what it gained in this run and what it did not."""
     sentences = []
     for row in rows[1:]:
         ratios = row["to_the_one_before"]

@@ -81,7 +81,7 @@ def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label
 
 
 def _scored(rows: Sequence[dict[str, Any]]) -> str:
-    """Say what is drawn upwards."""
+    """Return the label of the vertical axis."""
     if f"score_ratio{PRICED}" not in rows[0]:
         return "score ratio (parent = 1)"
     return "score ratio (parent = 1), the lower of\nanswers and priced proposals"

@@ -22,7 +22,7 @@ from edgewright.systems.system import PolicyEntry, Problem
 from edgewright.training.runs import evaluation_inputs, load_run
 
 LEVEL = 0.99
-"""What MRL wants to reach."""
+"""The Q-hat that MRL wants to reach."""
 
 STAYS = 5
 """Scores in a row at or above the level that count as having reached it; fewer at the end."""
@@ -178,7 +178,7 @@ def evaluate_run(
         "learner": run.request.learner,
         "seeds": len(policy_entries),
         "scenarios": problem.tasks.test.count,
-        "exam_slots": problem.horizon,
+        "held_out_slots": problem.horizon,
         "optimum": "exact optimum" if held_out.exact else "convex bound (at least)",
         "proposals": results.proposals,
         "shots": shots or None,

@@ -1,4 +1,4 @@
-"""What policies reach in a scenario and what bounds them, on the same episodes."""
+"""Compare the rewards of policies with their bounds in a scenario, on the same episodes."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def bundled(file: str, problem: Problem) -> PolicyEntry:
 
 
 def looks_like_run(name: str, problem: Problem) -> bool:
-    """Say whether a policy's name is a folder rather than a baseline."""
+    """Return whether a policy's name is a folder rather than a baseline."""
     if name in (*baseline_names(problem), *system_of(problem.kind).trains):
         return False
     return "/" in name or (Path(name) / "run.json").exists()

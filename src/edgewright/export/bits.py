@@ -24,7 +24,7 @@ from edgewright.export.graph import GraphBuilder
 from edgewright.rules import quantiser
 
 ROUNDING = 1e-6
-"""How far a sigmoid may be from itself on another machine."""
+"""Largest difference of a sigmoid between two machines."""
 
 SHAKES = 40
 """Trials with signs drawn anew: two neighbours that could change places do so in all but 1e-5."""

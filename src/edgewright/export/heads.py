@@ -31,13 +31,13 @@ TEMPERATURE = 0.5
 
 
 class Head(Protocol):
-    """How scores become outputs, see the module."""
+    """A rule that turns scores into outputs, see the module."""
 
     kind: ClassVar[str]
 
     @property
     def joint(self) -> bool:
-        """Say whether a row holds all agents, and one decision serves them all."""
+        """Return whether a row holds all agents, and one decision serves them all."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class Head(Protocol):
         ...
 
     def settled(self, scores: np.ndarray, rows: np.ndarray, tolerance: float) -> np.ndarray:
-        """Say for rows and outputs ``[n, outputs]`` what cannot turn by rounding."""
+        """Return for rows and outputs ``[n, outputs]`` which ones rounding cannot change."""
         ...
 
     def emit(self, graph: GraphBuilder, scores: str) -> None:

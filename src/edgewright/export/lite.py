@@ -248,4 +248,4 @@ _OPERATORS: dict[str, Write] = {
     "ArgMax": _best,
     "Gather": _look_up,
 }
-"""How each operator of ONNX that networks are written with is written here."""
+"""A function for each operator of ONNX that networks are written with."""

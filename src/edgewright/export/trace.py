@@ -297,7 +297,7 @@ class _Writer:
         return self.graph.node("Slice", [name, *parts])
 
     def _is_entry(self, values: list[Any], params: dict[str, Any]) -> bool:
-        """Say whether this takes one whole entry of a table of numbers, at a place that varies."""
+        """Return whether this takes one whole entry of a table of numbers, at a varying index."""
         table, index, *others = values
         return (
             not isinstance(table, _Row)

@@ -64,7 +64,7 @@ def write_graph(layers: Sequence[Layer], head: Head, interface: Interface, title
 
 
 def finds_action(layers: Sequence[Layer]) -> bool:
-    """Say whether layers end in the action itself, not in scores."""
+    """Return whether layers end in the action itself, not in scores."""
     return isinstance(layers[-1], Program) and layers[-1].decides
 
 

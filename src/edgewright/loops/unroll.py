@@ -16,7 +16,7 @@ ObserveFn = Callable[[Any, Any, Any], Any]
 
 @record
 class RolloutState:
-    """Where ``N`` games stand between two unrolls. Every leaf is ``[N, ...]``."""
+    """The state of ``N`` environments between two unrolls. Every leaf is ``[N, ...]``."""
 
     state: Any
     memory: Any

@@ -74,7 +74,7 @@ def greedy_action(space: Space, scores: Array) -> Any:
 
 
 def bounded(part: Box) -> bool:
-    """Say whether every entry of a box has two finite bounds.
+    """Return whether every entry of a box has two finite bounds.
 
     Raises:
         ValueError: only some bounds are finite.

@@ -35,7 +35,7 @@ LEARNERS = ("se-ppo", "a2c", "dqn")
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the demonstration does."""
+    """The plan of the demonstration."""
 
     out: Path
     data: str | None

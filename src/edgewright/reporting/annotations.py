@@ -1,4 +1,4 @@
-"""What is written inside and beside the axes: legends, level names, labels that do not collide."""
+"""Write legends, level names and labels that do not collide, inside and beside the axes."""
 
 from __future__ import annotations
 

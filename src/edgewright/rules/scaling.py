@@ -1,4 +1,4 @@
-"""What learners do with observations and rewards before they learn from them."""
+"""Normalise observations and rewards before learning."""
 
 from __future__ import annotations
 

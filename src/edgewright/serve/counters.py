@@ -1,4 +1,4 @@
-"""What the service counts, in plain numbers; Prometheus families are made when somebody asks."""
+"""Count the events of the service in plain numbers; Prometheus families are made on request."""
 
 from __future__ import annotations
 

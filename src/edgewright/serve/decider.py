@@ -35,7 +35,7 @@ class HTTPError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class ActivePolicy:
-    """What decides now. One object, so that a reload is one assignment.
+    """The bundle that decides now. One object, so that a reload is one assignment.
 
     Attributes:
         fallback_version: of the bundle that the fallback is in.

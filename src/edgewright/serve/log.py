@@ -54,7 +54,7 @@ class DecisionLog:
 
     @property
     def alive(self) -> bool:
-        """Say whether there is still somebody who writes."""
+        """Return whether there is still somebody who writes."""
         return self._thread.is_alive()
 
     def add(self, entry: Entry) -> bool:

@@ -15,7 +15,7 @@ from edgewright.serve.counters import Counters
 from edgewright.serve.settings import Settings
 
 PIECE = 16_384
-"""What arrives is parsed in pieces of at most so many bytes, and looked at after each."""
+"""Bytes that are parsed at most before the limits are checked again."""
 
 MAX_HEAD, MAX_HEADERS = 32_768, 100
 """A head, or what follows a body, is refused where it grows beyond these bytes or lines."""
@@ -31,7 +31,7 @@ SAY_EVERY_S, LINGER_S = 60.0, 1.0
 
 
 class Limits:
-    """What all connections of a service share."""
+    """The state that all connections of a service share."""
 
     def __init__(self, settings: Settings, counters: Counters, tell: Callable[[str], None]) -> None:
         self.client_timeout_s, self.grace_s = settings.client_timeout_s, settings.grace_s
@@ -39,7 +39,7 @@ class Limits:
         self._said = -SAY_EVERY_S
 
     def crowded(self) -> None:
-        """Say, now and then, that there are too many connections."""
+        """Report, now and then, that there are too many connections."""
         if time.monotonic() - self._said >= SAY_EVERY_S:
             self._said = time.monotonic()
             self._tell(f"more than {self.most} connections, see --max-connections: refusing some")

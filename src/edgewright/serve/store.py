@@ -27,7 +27,7 @@ NOT_THE_DISK = (
     ValueError,
     OverflowError,
 )
-"""What is raised because of a row, so that to try it again is in vain."""
+"""Errors that a row causes, so that another try would fail as well."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -72,7 +72,7 @@ class Report(NamedTuple):
 
 
 class Moved(OSError):
-    """What was written is in a file that does not have the name any more."""
+    """The error of a write to a file that does not have the name any more."""
 
 
 class Store:

@@ -25,7 +25,7 @@ MAX_CUT = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What building a process may need besides its own entry."""
+    """Facts that building a process may need besides its own entry."""
 
     scenario: Scenario[Any, Any, Any]
     params: Any
@@ -196,7 +196,7 @@ def entries(scenario: Scenario[Any, Any, Any]) -> dict[str, Any]:
 
 
 def is_recorded(scenario: Scenario[Any, Any, Any]) -> bool:
-    """Say whether any input of the scenario is a recording, so that it needs a data folder."""
+    """Return whether any input of the scenario is a recording, so that it needs a data folder."""
     return any(spec.kind.startswith("recorded") for spec in entries(scenario).values())
 
 

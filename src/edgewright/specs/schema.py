@@ -33,7 +33,7 @@ Numbers = TypeVar("Numbers")
 Streams = TypeVar("Streams")
 
 Inconsistency: TypeAlias = tuple[str, str, str]
-"""What single fields cannot see: (key, problem, remedy)."""
+"""An inconsistency between several fields, as (key, problem, remedy)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from edgewright.core.version import __version__
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How much of a study runs.
+    """A plan, which sets how much of a study runs.
 
     Attributes:
         quick: whether the same claims are tested with fewer seeds, steps and jobs.

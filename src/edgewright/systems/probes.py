@@ -44,14 +44,14 @@ class ProbeParams:
 
 @record
 class ProbeInputs:
-    """What arrives from outside in one slot."""
+    """The inputs of one slot."""
 
     cue: Array  # [] int32, 0 or 1 (shown as -1 or +1); an episode keeps the first
 
 
 @record
 class ProbeState:
-    """What the world carries between slots."""
+    """The state of the world between slots."""
 
     cue: Array  # [] -1 or +1
     slot: Array  # [] int32
@@ -59,7 +59,7 @@ class ProbeState:
 
 @record
 class ProbeMetrics:
-    """What happened in one slot."""
+    """The metrics of one slot."""
 
     reward: Array
     matched: Array  # 1 if the action equals the cue

@@ -28,7 +28,7 @@ Group = Literal["rule", "oracle", "learned"]
 
 @dataclasses.dataclass(frozen=True)
 class BenchContext:
-    """What the benchmark of a system is given.
+    """The arguments of a system's benchmark.
 
     Attributes:
         scenario: the checked scenario file, and ``problem`` what was built from it.

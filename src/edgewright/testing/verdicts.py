@@ -68,7 +68,7 @@ def plain(tree: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two records are equal to the last bit."""
+    """Return whether two records are equal to the last bit."""
     pairs = (jax.tree.leaves(plain(one)), jax.tree.leaves(plain(other)))
     return len(pairs[0]) == len(pairs[1]) and all(
         np.array_equal(np.asarray(a), np.asarray(b), equal_nan=real(a))
@@ -77,7 +77,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def close(one: Any, other: Any) -> bool:
-    """Say whether two records are equal up to rounding."""
+    """Return whether two records are equal up to rounding."""
     pairs = zip(jax.tree.leaves(plain(one)), jax.tree.leaves(plain(other)), strict=True)
     return all(
         np.allclose(np.asarray(a), np.asarray(b), TOLERANCE, TOLERANCE, equal_nan=True)
@@ -86,7 +86,7 @@ def close(one: Any, other: Any) -> bool:
 
 
 def real(leaf: Any) -> bool:
-    """Say whether a leaf holds floating-point numbers."""
+    """Return whether a leaf holds floating-point numbers."""
     return bool(np.issubdtype(np.asarray(leaf).dtype, np.floating))
 
 

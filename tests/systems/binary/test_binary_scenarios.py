@@ -193,7 +193,7 @@ def test_the_cross_check_finds_the_recorded_optimum_and_learns_towards_it(tmp_pa
     file = tmp_path / "gains.mat"
     savemat(file, content)
     found = cross_check(file, devices)
-    assert found["exam_slots"] == 80  # the last fifth
+    assert found["held_out_slots"] == 80  # the last fifth
     assert found["price_error"] < 1e-4
     first, last = found["scores"][0], found["scores"][-1]
     assert first["q_hat"] < last["q_hat"] <= 1 + 1e-5

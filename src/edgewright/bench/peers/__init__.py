@@ -1,4 +1,4 @@
-"""What a user would pick instead, run beside ours on the same machine: speed and scores."""
+"""Measure speed and scores of other libraries beside ours on the same machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NEEDED = ("gymnasium", "torch", "stable_baselines3")
 
 
 def require() -> None:
-    """Say which extra is missing, before anything of it is imported.
+    """Raise if the extra is missing, before anything of it is imported.
 
     Raises:
         InputError: Gymnasium, torch or Stable-Baselines3 is not installed.

@@ -264,7 +264,7 @@ def compare_scores(
 
 
 def is_small(difference: statistics.Interval) -> bool:
-    """Say whether a difference was shown to be below the margin, either way."""
+    """Return whether a difference was shown to be below the margin, either way."""
     return bool(difference.low > -MARGIN and difference.high < MARGIN)
 
 

@@ -1,4 +1,4 @@
-"""What training alone misses when everybody uses the policy at once."""
+"""Study what training with one device misses when all devices use the policy at once."""
 
 from __future__ import annotations
 

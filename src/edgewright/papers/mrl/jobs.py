@@ -42,17 +42,17 @@ SHOTS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """The amounts of work of a plan."""
 
     scenarios: int
-    exam_slots: int
+    held_out_slots: int
     steps: tuple[int, ...]
     sweep_steps: tuple[int, ...]
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What a scenario is loaded with."""
-        return {"evaluation.episodes": self.scenarios, "params.horizon_slots": self.exam_slots}
+        """Return the changes with which a scenario is loaded."""
+        return {"evaluation.episodes": self.scenarios, "params.horizon_slots": self.held_out_slots}
 
 
 def size_of(plan: Plan) -> Size:

@@ -39,7 +39,7 @@ class View:
 
     @property
     def suffix(self) -> str:
-        """What names of arrays end with."""
+        """Return the ending of the arrays' names."""
         return "_rounded" if self.way == "rounded" else ""
 
     def scores(self, name: str, step: int = 0, metric: str = "q_hat") -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the page of the MRL study says beside its verdicts."""
+"""Write the notes and tables of the MRL study's page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def notes(table: Table) -> list[str]:
         "'rounded' is phi = 1, no critic; 'priced' is phi = N, the best of "
         f"{proposals} proposals. The paper does not say which its table has. Labels are always "
         "made with priced proposals: a network cannot learn from its own rounding.",
-        f"{plan.seeds} seeds, {size.scenarios} held-out scenarios, {size.exam_slots} held-out "
+        f"{plan.seeds} seeds, {size.scenarios} held-out scenarios, {size.held_out_slots} held-out "
         "slots in each; Q-hat is the exact optimum over what was achieved, the mean of per-slot "
         "ratios.",
         f"Data budget: a gradient step comes with {per_step} new slots and {per_step * proposals} "

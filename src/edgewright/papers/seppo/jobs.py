@@ -53,7 +53,7 @@ TUNING_EPISODES_SEED = 20252
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How much of everything a plan does."""
+    """The amounts of work of a plan."""
 
     main: float
     sweep: float

@@ -1,4 +1,4 @@
-"""What the page of the SE-PPO study says beside its verdicts."""
+"""Write the notes and tables of the SE-PPO study's page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EPISODE_COLUMNS = (
     html.Column("quality", "quality", "", ".3f"),
     html.Column("terminated", "ended early", "%", ".1f"),
 )
-"""What an episode of a policy came to, for a table."""
+"""The metrics of an episode that a table shows."""
 
 
 def notes(table: Table) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is measured of a policy of the AIGC world, beside the metrics of an episode."""
+"""Measure behaviour, battery life and decision times of policies of the AIGC world."""
 
 from __future__ import annotations
 

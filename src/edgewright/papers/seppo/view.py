@@ -1,4 +1,4 @@
-"""How the arms of the SE-PPO study are named, and how claims look at them."""
+"""Name the arms of the SE-PPO study, and read their results for claims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recordings are trained on and which are held out."""
+"""Split traces into those for training and those held out."""
 
 from __future__ import annotations
 

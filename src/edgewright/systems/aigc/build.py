@@ -24,7 +24,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "initial_charge_pct": (0.0, 100.0),
     "gap_s": (1e-6, 1e6),
 }
-"""What an evaluation may pin an input to."""
+"""The range to which an evaluation may fix each input."""
 
 
 def build(scenario: AigcScenario, data: str | None) -> Problem:

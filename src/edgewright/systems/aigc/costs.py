@@ -168,7 +168,7 @@ def _edge_j(world: AigcStructure, params: AigcParams, work: Array, server_ghz: A
 
 @record
 class Settlement:
-    """What a choice does to its device ``[M]``, once it is known whether a server is too full."""
+    """The effect of a choice on its device ``[M]``, given whether a server is too full."""
 
     served: Array  # bool
     drawn_j: Array  # what leaves the battery

@@ -1,4 +1,4 @@
-"""What bundles of the AIGC world call its actions, and how its rules become graphs."""
+"""Name the actions of the AIGC world in bundles, and turn its rules into graphs."""
 
 from __future__ import annotations
 

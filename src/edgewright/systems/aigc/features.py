@@ -64,7 +64,7 @@ DEVICE = (
             get=_number("battery_j")),
     Feature("transmit_w", "W", "power of its radio", 4.0, low=0.0, get=_number("transmit_w")),
 )
-"""What ``obs = "device"`` adds: a device's own numbers."""
+"""The features that ``obs = "device"`` adds, which are a device's own numbers."""
 
 PAPER = (
     Feature("task_number", about="tasks since the start of the episode", low=0.0,

@@ -16,7 +16,7 @@ DEEPEST_S = 5.0
 
 
 def solvable(problem: Problem) -> bool:
-    """Say whether :func:`optimum` has an answer, unless the world leaves its lattice."""
+    """Return whether :func:`optimum` has an answer, unless the world leaves its lattice."""
     world = problem.world
     return (
         world.devices == 1

@@ -54,7 +54,7 @@ OF_A_DEVICE = ("device_ghz", "kappa", "transmit_w", "receive_w", "idle_w", "batt
 
 @record
 class AigcInputs:
-    """What arrives from outside in one slot."""
+    """The inputs of one slot."""
 
     input_mb: Array  # [M] size of the task's input (S) U[10, 25]
     work_gcycles: Array  # [M] work at quality multiplier 1 (S) U[3, 8]
@@ -67,7 +67,7 @@ class AigcInputs:
 
 @record
 class AigcState:
-    """What the world carries between slots."""
+    """The state of the world between slots."""
 
     charge_pct: Array  # [M]
     local_backlog_gcycles: Array  # [M]
@@ -79,7 +79,7 @@ class AigcState:
 
 @record
 class AigcMetrics:
-    """What happened in one slot, per device ``[M]``. Averages over tasks weigh by ``served``."""
+    """The metrics of one slot, per device ``[M]``. Averages over tasks weigh by ``served``."""
 
     WEIGHT: ClassVar[str] = "served"
 

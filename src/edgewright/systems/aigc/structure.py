@@ -13,7 +13,7 @@ from edgewright.systems.aigc.records import AigcParams
 
 @dataclasses.dataclass(frozen=True)
 class AigcStructure:
-    """What the shapes of the AIGC world depend on. No physics: costs and the world read it.
+    """The sizes and switches that the shapes of the AIGC world depend on, without physics.
 
     Attributes:
         reach: how many servers each device may use, those of its row of ``params.neighbours``;

@@ -29,7 +29,7 @@ Objective: TypeAlias = Literal["coupled", "separable", "equal_share"]
 
 @record
 class Needs:
-    """What each device brings to the sums, ``[..., N]``; all 0 for an empty place."""
+    """The share of each device in the sums, ``[..., N]``; all 0 for an empty place."""
 
     uplink: Array  # u, root seconds
     edge: Array  # v, root seconds

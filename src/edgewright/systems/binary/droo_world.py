@@ -33,7 +33,7 @@ class PoweredParams:
 
 @record
 class PoweredMetrics:
-    """What happened in one slot, per device ``[N]``."""
+    """The metrics of one slot, per device ``[N]``."""
 
     reward: Array  # weighted rate: their sum is DROO's objective
     rate_mbps: Array

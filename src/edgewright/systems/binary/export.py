@@ -1,4 +1,4 @@
-"""What bundles of the binary world call its actions, and how its rules become graphs."""
+"""Name the actions of the binary world in bundles, and turn its rules into graphs."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ TASK = (
     Feature("bandwidth_mhz", "MHz", "shared by all", 40.0, low=0.0, get=_number("bandwidth_mhz")),
     Feature("edge_ghz", "GHz", "shared by all", 100.0, low=0.0, get=_number("edge_ghz")),
 )
-"""What ``obs = "scenario"`` adds: what is hidden from all others."""
+"""The features that ``obs = "scenario"`` adds, which all others hide."""
 
 PRESENT = Feature("present", about="whether there is a device in this place",
                   choices=("no", "yes"), get=_number("present"))

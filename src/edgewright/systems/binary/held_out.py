@@ -18,7 +18,7 @@ from edgewright.systems.system import Problem
 
 
 def is_exact(world: BinaryWorld) -> bool:
-    """Say whether the least cost is known, or only a bound below it."""
+    """Return whether the least cost is known, or only a bound below it."""
     return world.objective == "separable" or world.devices <= MAX_DEVICES
 
 

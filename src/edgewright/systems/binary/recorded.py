@@ -101,7 +101,7 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
         "problem": "wirelessly powered devices, weighted computation rate (DROO's objective)",
         "optimum": "recorded, by enumeration",
         "devices": devices,
-        "exam_slots": int(rate.shape[0]),
+        "held_out_slots": int(rate.shape[0]),
         "price_error": _price_error(world, params, rows, mode, rate),
         "scores": [
             {

@@ -7,7 +7,7 @@ from edgewright.core.records import Array, record
 
 @record
 class BinaryParams:
-    """Every number of one scenario. What differs between scenarios is hidden from a learner."""
+    """The numbers of one task. Those that differ between tasks are hidden from a learner."""
 
     weight: Array  # [N] (S) w_n; (R) from {1, 1.5}, DROO's two values
     input_mbit: Array  # [N] i_n (R) U[1, 8]
@@ -29,7 +29,7 @@ class BinaryParams:
 
 @record
 class BinaryInputs:
-    """What arrives from outside in one slot."""
+    """The inputs of one slot."""
 
     gain: Array  # [N] linear power gain h_n of each uplink
 
@@ -43,7 +43,7 @@ class BinaryState:
 
 @record
 class BinaryMetrics:
-    """What happened in one slot, per device ``[N]``; an empty place counts 0."""
+    """The metrics of one slot, per device ``[N]``; an empty place counts 0."""
 
     reward: Array  # minus the weighted delay: their sum over devices is -Q(x, h), equation (6)
     delay_s: Array  # T_n, equation (5) with the shares of the objective

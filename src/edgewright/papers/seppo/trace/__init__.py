@@ -1,4 +1,4 @@
-"""Who generalises from synthetic to recorded inputs, with the learners of the SE-PPO study."""
+"""Study which learners of SE-PPO generalise from synthetic to recorded inputs."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from edgewright.studies.jobs import BoundJob, Rule, TrainingJob, TransferJob
 from edgewright.studies.setup import Setup, episodes
 
 SOURCES = {"synthetic": "aigc-heavy", "calibrated": "aigc-calibrated", "recorded": "aigc-trace"}
-"""Where learners are trained: scenario by source. The numbers are the same, the inputs differ."""
+"""The training scenario of each source. The numbers are the same, the inputs differ."""
 
 _LOG = "requests/azure_llm_2023_conversation.csv"
 ALONE: dict[str, dict[str, Any]] = {
@@ -27,7 +27,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "arrivals": {"streams.gap_s": {"kind": "recorded_gaps", "file": _LOG, "mean_s": 0.5}},
     "load": {"streams.background_gcps": {"kind": "recorded_load", "file": _LOG}},
 }
-"""Where policies are judged besides: one input recorded, as in ``aigc-trace``, others synthetic."""
+"""Further evaluation scenarios: one input recorded, as in ``aigc-trace``, others synthetic."""
 
 JUDGED = ("synthetic", "recorded")
 RULES = ("random", "greedy", "heuristic-fair", REFERENCE)

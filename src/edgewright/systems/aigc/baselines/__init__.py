@@ -1,4 +1,4 @@
-"""What learners are measured against in the AIGC world: rules, greedies, planners, bounds."""
+"""Baselines of the AIGC world, which are rules, greedies, planners and bounds."""
 
 from edgewright.systems.aigc.baselines.battery_price import BatteryPrice, price_battery
 from edgewright.systems.aigc.baselines.beam import Plan, beam_search

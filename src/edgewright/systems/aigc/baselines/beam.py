@@ -145,7 +145,7 @@ def _episode(
 
 
 def _repeated(world: AigcWorld, params: AigcParams, states: AigcState) -> Array:
-    """Say which of the states ``[S, ...]`` have the same queues as one before them."""
+    """Return which of the states ``[S, ...]`` have the same queues as one before them."""
     local_s = states.local_backlog_gcycles / params.device_ghz
     server_s = states.server_backlog_gcycles / world.at_queues(params, params.server_ghz)
     depths = jnp.round(jnp.concatenate([local_s, server_s], axis=1) / LOOKALIKE_S)

@@ -67,7 +67,7 @@ def charge_bound(
 
 @record
 class _Slot:
-    """What one device meets in a slot; leaves ``[A]``, the last two ``[]``."""
+    """The inputs of one device in a slot; leaves ``[A]``, the last two ``[]``."""
 
     plenty: Array
     cost: Array

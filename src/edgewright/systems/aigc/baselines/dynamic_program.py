@@ -25,7 +25,7 @@ from edgewright.systems.aigc import AigcInputs, AigcParams, AigcState, AigcWorld
 
 MODES = 3
 OFF_LATTICE = 1e-2
-"""How far a state may be from its lattice, in units of it."""
+"""Largest distance of a state from its lattice, in units of it."""
 
 
 COARSER = "choose work, speeds, background and energies with a common unit"

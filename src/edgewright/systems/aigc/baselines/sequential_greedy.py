@@ -60,7 +60,7 @@ def greedy_in_turn(
 
 @record
 class GreedyInTurn(Memoryless):
-    """What a dispatcher does that sees every task of the slot: no two devices rush to one server.
+    """A dispatcher that sees every task of the slot, so that no two devices rush to one server.
 
     The order stands in for the order of service, which is random in the world: there a device waits
     behind half of the others, here behind all before it and none after it.

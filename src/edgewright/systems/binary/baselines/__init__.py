@@ -1,4 +1,4 @@
-"""What learners are measured against in the binary world: rules, searches, the optimum, a bound."""
+"""Baselines of the binary world, which are rules, searches, the optimum and a bound."""
 
 from edgewright.systems.binary.baselines.exact import (
     MAX_DEVICES,
