@@ -1,7 +1,7 @@
 """Step ``N`` copies of a world from Python, one call a step, with inputs drawn in blocks.
 
-The same as :func:`edgewright.loops.unroll.unroll` on the same inputs, slot by slot: where an
-episode ends, the row that its last observation showed is the first row of the next one. Inputs are
+Results equal those of :func:`edgewright.loops.unroll.unroll` on the same inputs. Where an episode
+ends, the row that its last observation showed is the first row of the next one. Inputs are
 drawn in blocks of :data:`ROWS` rows; a copy's inputs depend on its own number only.
 """
 

@@ -1,7 +1,7 @@
 """Evaluate a few proposed actions of one slot in a world, and take the best.
 
-For worlds whose slots are problems of their own (one reset, one step): the price of an action is
-exact, so this is the "critic" of DROO. It knows the world; a policy alone never does.
+It serves worlds whose slots are independent (one reset, one step). The cost of an action is exact
+there, so this is the "critic" of DROO. Search knows the world; a policy alone never does.
 """
 
 from __future__ import annotations

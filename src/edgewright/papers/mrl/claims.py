@@ -1,4 +1,4 @@
-"""The claims of ``claims.toml``, each with rounded and with priced proposals in both presets."""
+"""The claims of ``claims.toml``, each with greedy rounding and with search in both presets."""
 
 from __future__ import annotations
 

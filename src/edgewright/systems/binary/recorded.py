@@ -58,8 +58,8 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
     """Train DROO from nothing on the first 80 % of a recording and score it on the rest.
 
     Returns:
-        the ratio of its rate to the recorded optimum's after some steps, without and with priced
-        proposals, and how far our own price of the recorded optimum is from the recorded one.
+        the ratio of its rate to the recorded optimum's after some steps, with greedy rounding
+        and with search, and how far our own cost of the recorded optimum is from the recorded one.
 
     Raises:
         InputError: the recording states no optimum, or has another number of devices.
@@ -119,7 +119,7 @@ def cross_check(file: Path, devices: int, quantiser: Any = "order") -> dict[str,
 def _price_error(
     world: PoweredWorld, params: PoweredParams, rows: Any, mode: Any, rate: Any
 ) -> float:
-    """Return the largest relative distance of our price of the recorded optimum to its own."""
+    """Return the largest relative distance of our cost of the recorded optimum to its own."""
 
     def price(gain: Any, action: Any) -> Any:
         x = BinaryInputs(gain=gain)

@@ -1,7 +1,7 @@
 """Plan with the rollout planner on the true future inputs.
 
-Feasible only in hindsight: what it earns is a lower bound on the perfect-information optimum, and
-no policy that must not peek is owed as much.
+The planner is feasible only in hindsight. Its reward is a lower bound on the perfect-information
+optimum, which a policy without knowledge of the future need not reach.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Take the action with the best reward of this step, by exhaustive comparison.
 
-Three readings of the paper's "greedy": with empty queues assumed (``nominal``), with the queues
-known, and over the location only. The one with known queues is the strong one.
+The paper's "greedy" has three readings: with empty queues assumed (``nominal``), with the queues
+known, and over the location only. The reading with known queues is the strongest.
 """
 
 from __future__ import annotations
