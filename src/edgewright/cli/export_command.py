@@ -52,8 +52,8 @@ from edgewright.core.errors import InputError
 def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
     """Write POLICY, the folder of a run or the name of a rule, as one file that decides.
 
-    The file holds an ONNX graph with normalisation and decoding inside, named fields with units and
-    ranges, where it comes from, and a record of decisions to be compared wherever it is loaded.
+    The file holds an ONNX graph with normalisation and decoding inside, and named fields with units
+    and ranges. It also holds its origin, and parity rows that are compared wherever it is loaded.
     """
     is_run = (Path(policy) / "run.json").exists()
     _check(policy, is_run, options)

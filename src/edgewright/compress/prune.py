@@ -17,8 +17,8 @@ def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
     """Return the layers without the least important ``share`` of every hidden layer's neurons.
 
     Importance is the spread of a neuron's activation over ``rows`` times the norm of its outgoing
-    weights: a neuron that hardly moves adds a constant, and what it adds on average goes into the
-    next bias, so nothing is lost where it does not move (mean replacement, Evci et al., AAAI 2018).
+    weights. The mean activation of a removed neuron goes into the next bias, so that removing a
+    constant neuron loses nothing (mean replacement, Evci et al., AAAI 2018).
 
     Raises:
         InputError: nothing would be left of a layer.

@@ -41,9 +41,9 @@ def joint_bootstrap(
 ) -> Interval:
     """Return the interval of ``function`` of all arms' means.
 
-    A crossed (pigeonhole) bootstrap, Owen 2007: each draw takes one set of episodes for all arms of
-    the same number of episodes (column e is the same episode in all of them), and seeds for each
-    arm by itself. All arrays of one arm share its drawn seeds.
+    It is a crossed (pigeonhole) bootstrap, Owen 2007. Arms of the same number of episodes share the
+    drawn episodes (column e is the same episode in all of them). Each arm draws its own seeds, and
+    all arrays of one arm share them.
 
     Args:
         arms: values ``[seeds, episodes, ...]``; an array without episodes has 1.

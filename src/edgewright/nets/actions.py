@@ -1,8 +1,8 @@
-"""From the output of a network to an action of any space, without a random draw.
+"""Turn the output of a network into an action of any space, without a random draw.
 
-One convention for learners, exported graphs and students: the best index of a choice, a bit where
-its logit is positive, ``tanh`` scaled to the bounds of a number (as TD3 and SAC do), and
-``softmax`` over shares, with one more logit for what is left over where shares sum to at most one.
+Learners, exported graphs and students share one convention. A choice is its best index, and a bit
+is 1 where its logit is positive. A number is a ``tanh`` scaled to its bounds (as in TD3 and SAC).
+Shares are a ``softmax``, with one more logit for the rest where they sum to at most one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Compute the bits per second of devices on harvested energy, computed locally or offloaded.
 
-Bi and Zhang (IEEE TWC 17(6), 2018), as DROO (Huang, Bi, Zhang, IEEE TMC 19(11), 2020) uses it:
-a share ``a`` of each frame charges all devices by radio, a device that offloads then gets a share
-``tau`` of airtime, a device that does not computes with what it harvested.
+Bi and Zhang (IEEE TWC 17(6), 2018), as DROO (Huang, Bi, Zhang, IEEE TMC 19(11), 2020) uses it.
+A share ``a`` of each frame charges all devices by radio. A device that offloads then gets a share
+``tau`` of airtime. Every other device computes with the energy that it harvested.
 
     local   r = (mu P)^(1/3) / phi (h / k)^(1/3) a^(1/3)
     away    r = B tau / (v ln 2) ln(1 + mu P h^2 a / (tau N0))

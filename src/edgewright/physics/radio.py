@@ -13,8 +13,8 @@ Number = Float[Array, "..."]
 def transmission_s(data_mb: Number, rate_mbps: Number, network_delay_s: Number) -> Number:
     """Return the time to send ``data_mb`` [MB] at ``rate_mbps`` [Mbit/s], in seconds.
 
-    SE-PPO equations (5) and (6), ``T = D / r``, with 1 MB = 8 Mbit and the constant delay of the
-    network (10 ms in the paper's parameter table) added to each direction.
+    These are SE-PPO equations (5) and (6), ``T = D / r``, with 1 MB = 8 Mbit. The constant delay of
+    the network (10 ms in the paper's parameter table) is added to each direction.
     """
     return MBIT_PER_MB * data_mb / rate_mbps + network_delay_s
 

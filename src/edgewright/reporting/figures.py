@@ -134,8 +134,8 @@ def _over_seeds(statistic: Statistic, confidence: float, seeds: set[int]) -> str
 def comparison(rows: Sequence[Row], bound: Row | None = None, *, xlabel: str) -> Figure:
     """Draw one dot and interval per policy, top down in the order given, coloured by group.
 
-    A policy far away from all the others (a random one, say) is marked by an arrow at the edge of
-    the axis, so that it does not squeeze the rest; its number stands at the right like any other's.
+    An arrow at the edge of the axis stands for a policy far away from all others (a random one,
+    say), so that it does not squeeze the rest. Its number stands at the right like any other's.
 
     Args:
         rows: at least one.

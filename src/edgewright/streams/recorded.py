@@ -86,10 +86,9 @@ class Recording:
     def resume(self, key: Array, x: Array) -> Place:
         """Return the place that follows the recorded value nearest to ``x``.
 
-        A recording cannot be continued from a value alone: where in it the value was seen is
-        hidden, so each element takes one of the places whose value is nearest to ``x``, all of them
-        equally likely, and the future is what was recorded after it. With rare values that is the
-        true future, with common ones (an idle server) it is one of many.
+        The place of a value in a recording is hidden. So each element takes one of the places whose
+        value is nearest to ``x``, all equally likely, and the future is the recording after it.
+        With rare values that is the true future, with common ones (an idle server) one of many.
         """
         values, lengths = jnp.asarray(self.values, jnp.float32), jnp.asarray(self.lengths)
         longest = values.shape[1]

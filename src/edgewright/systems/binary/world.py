@@ -1,9 +1,9 @@
 """The world of MRL, in which devices offload over one uplink to one edge processor.
 
-In every slot each device has a task and decides: compute it or send it. Slots do not touch one
-another (the state is a clock), so this is a one-shot problem again and again, and what makes it a
-learning problem is that the numbers of the scenario are hidden: a learner sees the gains only.
-Readings are in ``docs/concepts/binary.md``.
+In every slot each device has a task and computes it or sends it. Slots are independent (the state
+is a clock), so every slot is a one-shot problem. It is a learning problem because the numbers of
+the scenario are hidden: a learner observes the gains only. Readings are in
+``docs/concepts/binary.md``.
 """
 
 from __future__ import annotations

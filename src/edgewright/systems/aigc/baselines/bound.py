@@ -24,12 +24,12 @@ def no_self_congestion(
     """Return an upper bound on the mean reward of each episode, ``[E]``.
 
     In every slot, take the best action against queues that hold the *others'* work only. Own work
-    can only add waiting (the background that a server admits shrinks by no more than own work
-    fills), and charge can only be lower than after the cheapest possible choices so far (a refused
-    task draws nothing), so no policy, however clairvoyant, earns more in any slot.
+    can only add waiting: the background that a server admits shrinks by no more than own work
+    fills. Charge can only be lower than after the cheapest choices so far (a refused task draws
+    nothing). So no policy, however clairvoyant, earns more in any slot.
 
-    The battery enters by a price ``p`` per joule: a device serves tasks until its usable charge
-    ``B`` is spent, the last one at most ``e_max`` beyond it, so for every ``p >= 0`` its sum is at
+    The battery enters by a price ``p`` per joule. A device serves tasks until its usable charge
+    ``B`` is spent, the last one at most ``e_max`` beyond it. For every ``p >= 0`` its sum is at
     most ``sum_t max(unserved, max_a r_t(a) - p e_t(a)) + p (B + e_max)`` (Lagrangian relaxation).
     The least of these over a grid of prices is returned; ``p = 0`` is the bound without battery.
 

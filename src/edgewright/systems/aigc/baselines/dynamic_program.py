@@ -2,7 +2,7 @@
 
 With one device, one server, a constant task and constant bandwidth and background, backlogs and
 charge move on a lattice; only the user's mode is drawn. The tables are made by *stepping the world
-itself* in every state, so what is solved is the world and not a copy of it, and a world that leaves
+itself* in every state, so the solution is that of the world and not of a copy. A world that leaves
 its lattice is refused.
 """
 

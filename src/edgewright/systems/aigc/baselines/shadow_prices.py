@@ -27,9 +27,9 @@ def joule_unit(params: AigcParams) -> Array:
 class Tariff:
     """Prices that a planner adds to the reward.
 
-    A queue that is ``q`` seconds deep and drains at the share ``1 - rho`` that others leave makes
-    the tasks of the next slots wait ``q^2 / (2 slot (1 - rho))`` seconds in all, if one task of
-    each slot joins it (less what falls beyond the horizon). The tolls are how many tasks do.
+    A queue that is ``q`` seconds deep drains at the share ``1 - rho`` that others leave. If one
+    task of each slot joins it, the tasks of the next slots wait ``q^2 / (2 slot (1 - rho))``
+    seconds in all (less what falls beyond the horizon). The tolls are the number of such tasks.
     """
 
     joule: Array  # [M] reward per joule drawn from the battery

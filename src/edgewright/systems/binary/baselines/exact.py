@@ -49,8 +49,8 @@ def table(bits: int) -> np.ndarray:
 def enumerate_actions(objective: Objective, need: Needs) -> tuple[Array, Array]:
     """Return the least cost ``[T]`` and its action ``[T, N]`` for slots with needs ``[T, N]``.
 
-    A load is a sum over devices, so the loads of the low bits come from one product with the table
-    of their actions, and each setting of the high bits adds a constant to them.
+    A load is a sum over devices. So one product with the table of the low bits' actions gives their
+    loads, and each setting of the high bits adds a constant to them.
 
     Raises:
         InputError: there are more than 20 devices.
