@@ -15,6 +15,8 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from edgewright.core.errors import InputError
+
 
 class ServiceError(Exception):
     """An error answer of the service, with its ``status``, problem, field and remedy."""
@@ -31,20 +33,54 @@ IDLE_S = 0.5
 """A connection that rested longer is made anew: the service never hangs up sooner."""
 
 
+def _address(url: str) -> urllib.parse.SplitResult:
+    """Return the parts of an address; ``http`` where it names no scheme.
+
+    Raises:
+        InputError: it is not the address of a service.
+    """
+    parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is not a number
+        usable = False
+    if not usable or parts.username is not None or parts.query or parts.fragment:
+        hint = "e.g. http://127.0.0.1:8080 or https://host/prefix; a secret goes in token="
+        raise InputError(f"url must be the address of a service; got {url!r}", hint=hint)
+    return parts
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or an array of NumPy as plain Python."""
+    for method in ("tolist", "item"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
 class Client:
     """Keeps one connection while it is used, and makes another where that one has ended.
 
     A request whose answer does not come raises ``OSError`` or ``http.client.HTTPException``; the
     next one has a fresh connection. A decision is asked for once, because each is logged. An
     outcome is sent a second time where the connection broke, because it is recorded once anyway.
+
+    Args:
+        url: of the service, with the prefix of a proxy in front of it if there is one.
+        token: of the service, if it asks for one.
+        timeout_s: how long to wait for an answer, in seconds.
+
+    Raises:
+        InputError: the URL is not the address of a service.
     """
 
     def __init__(self, url: str, token: str | None = None, timeout_s: float = 5.0) -> None:
-        parts = urllib.parse.urlsplit(url)
+        parts = _address(url)
         make = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._connection = make(parts.hostname or "", parts.port, timeout=timeout_s)
+        self._prefix = parts.path.rstrip("/")
         self._headers = {"Content-Type": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -75,11 +111,11 @@ class Client:
         return self._ask("GET", "/v1/policy")
 
     def _ask(self, method: str, path: str, content: Any = None) -> dict[str, Any]:
-        body = None if content is None else json.dumps(content)
+        body = None if content is None else json.dumps(content, default=_plain)
         if self._is_stale():
             self._connection.close()
         try:
-            self._connection.request(method, path, body, self._headers)
+            self._connection.request(method, self._prefix + path, body, self._headers)
             response = self._connection.getresponse()
             text = response.read()
         except BaseException:  # an answer that comes late must not meet the next request

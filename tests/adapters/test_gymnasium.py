@@ -76,12 +76,6 @@ def test_gymnasiums_checker_refuses_what_is_wrong(problem: Problem) -> None:
         check_env(env, skip_render_check=True)
 
 
-def test_every_shipped_scenario_has_an_id() -> None:
-    ids = {registration.identifier(name) for name in shipped()}
-    assert ids == {name for name in gymnasium.registry if name.startswith("Edgewright/")}
-    registration.register()  # again: nothing happens
-
-
 def test_the_entry_point_of_the_package_registers_without_jax() -> None:
     tree = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     module, name = tree["project"]["entry-points"]["gymnasium.envs"]["Edgewright"].split(":")
@@ -271,6 +265,31 @@ def test_actions_and_sizes_that_are_wrong_are_refused(problem: Problem) -> None:
         adapter.make("aigc-heavy", overrides={"world.devices": 2})
     with pytest.raises(InputError, match="did you mean 'slot_s'"):
         adapter.make("aigc-heavy", overrides={"params.slot_z": 2})
+
+
+def test_what_gymnasium_passes_along_is_taken_or_refused_by_name() -> None:
+    env = gymnasium.make("Edgewright/aigc-heavy-v0", render_mode=None)
+    plain, _ = env.reset(seed=3)
+    for seed in (np.int64(3), np.uint8(3)):
+        np.testing.assert_array_equal(env.reset(seed=int(seed))[0], plain)
+        np.testing.assert_array_equal(adapter.make("aigc-heavy").reset(seed=seed)[0], plain)
+    envs = adapter.make_vec("aigc-heavy", 2)
+    np.testing.assert_array_equal(envs.reset(seed=np.int64(3))[0][0], plain)
+    np.testing.assert_array_equal(envs.reset(seed=np.array([5, 3]))[0][1], plain)
+    for one in (adapter.make("aigc-heavy"), envs):
+        one.reset(seed=0, options={})
+        with pytest.raises(InputError, match="options must be empty; got 'reset_mask'"):
+            one.reset(options={"reset_mask": np.array([True, False])})
+    for make in (adapter.make, adapter.make_vec):
+        with pytest.raises(InputError, match="render_mode must be None; got 'human'"):
+            make("aigc-heavy", render_mode="human")
+
+
+def test_every_scenario_of_one_decision_maker_has_an_id_and_no_other() -> None:
+    ids = {registration.identifier(name) for name in shipped() if load(name).world.devices == 1}
+    assert len(ids) > 3
+    assert ids == {name for name in gymnasium.registry if name.startswith("Edgewright/")}
+    registration.register()  # again: nothing happens
 
 
 def test_a_world_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,17 @@
 
 import contextlib
 import http.client
+import http.server
 import json
 import socket
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from edgewright.client import Client, ServiceError
+from edgewright.core.errors import InputError
 
 OK = "200 OK"
 
@@ -154,3 +157,57 @@ def test_a_connection_that_the_service_closed_is_not_written_to(serve, bundles, 
         time.sleep(2.5)
         assert client.decide(observation)["decided_by"] == "policy"
         assert client._connection.sock.getsockname() != local
+
+
+def asked(url, observation):
+    """Return the path and the body that a server on a free port gets."""
+    heard = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            heard.append((self.path, json.loads(body)["observation"]))
+            answer = b'{"decision": {"action": 1}}'
+            self.send_response(200)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with Client(url.format(server.server_port)) as client:
+            assert client.decide(observation) == {"action": 1}
+    return heard[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("http://127.0.0.1:{}", "/v1/decide"),
+        ("http://127.0.0.1:{}/", "/v1/decide"),
+        ("http://127.0.0.1:{}/edge", "/edge/v1/decide"),
+        ("http://127.0.0.1:{}/a/b/", "/a/b/v1/decide"),
+        ("127.0.0.1:{}", "/v1/decide"),
+        ("localhost:{}/edge", "/edge/v1/decide"),
+    ],
+)
+def test_a_prefix_is_kept_and_a_scheme_is_not_needed(url, path):
+    assert asked(url, {"x": 1.0}) == (path, {"x": 1.0})
+
+
+def test_numbers_of_numpy_are_sent_as_numbers():
+    given = {"a": np.float32(0.5), "b": np.int64(3), "c": np.float64(2.5), "d": np.array([1, 2])}
+    assert asked("http://127.0.0.1:{}", given)[1] == {"a": 0.5, "b": 3, "c": 2.5, "d": [1, 2]}
+    with pytest.raises(TypeError, match="set is not JSON"):
+        Client("http://127.0.0.1:1").decide({"a": {1}})
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://host", "http://", "http://u:p@host", "http://host?x=1", "http://host:port"]
+)
+def test_what_is_not_an_address_is_refused(url):
+    with pytest.raises(InputError, match="url must be the address of a service"):
+        Client(url)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.adapters.packing import Layout
-from edgewright.core.numerics import check_switches
+from edgewright.core.process import check_process
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
 from edgewright.loops.unroll import next_rows, step_and_reset
@@ -55,7 +55,7 @@ class VectorStepper:
     """``N`` copies of a world, in lockstep, each with inputs of its own."""
 
     def __init__(self, world: World, params: Any, stream: Stream[Any], count: int) -> None:
-        check_switches()
+        check_process()
         self.world, self.count, self._stream = world, count, stream
         self._layouts = _layouts(world, params, stream)
         self._params = jax.jit(self._layouts.params.pack)(params)

@@ -7,6 +7,7 @@ installed package does): ``gymnasium.make("Edgewright/aigc-heavy-v0")``.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,10 @@ register()
 
 
 def make(
-    scenario: str, data: str | None = None, overrides: dict[str, Any] | None = None
+    scenario: str,
+    data: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    render_mode: str | None = None,
 ) -> WorldEnv:
     """Return one copy of a scenario.
 
@@ -36,10 +40,13 @@ def make(
         scenario: a shipped name or a TOML file.
         data: folder of recordings, for scenarios that are driven by them.
         overrides: dotted keys and values, e.g. ``{"params.slot_s": 1.0}``.
+        render_mode: None: there is nothing to render.
 
     Raises:
-        InputError: the scenario is wrong, or has several devices (see ``adapters.pettingzoo``).
+        InputError: the scenario is wrong, or has several devices (see ``adapters.pettingzoo``), or
+            a render mode is asked for.
     """
+    _check_render_mode(render_mode)
     problem = _built(scenario, data, overrides)
     return WorldEnv(problem.world, problem.params, problem.train_stream)
 
@@ -49,8 +56,10 @@ def make_vec(
     num_envs: int = 1,
     data: str | None = None,
     overrides: dict[str, Any] | None = None,
+    render_mode: str | None = None,
 ) -> WorldVectorEnv:
     """Return ``num_envs`` copies of a scenario behind one compiled step; see :func:`make`."""
+    _check_render_mode(render_mode)
     problem = _built(scenario, data, overrides)
     return WorldVectorEnv(problem.world, problem.params, problem.train_stream, num_envs)
 
@@ -72,7 +81,17 @@ class WorldEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode; ``options`` are not used."""
+        """Begin an episode.
+
+        Args:
+            seed: any whole number from 0.
+            options: empty or None: an episode takes none.
+
+        Raises:
+            InputError: an option is given.
+        """
+        _check_options(options)
+        seed = None if seed is None else operator.index(seed)
         super().reset(seed=seed)
         if seed is not None or not self._games.started:
             result = self._games.reset([_number(self.np_random)])
@@ -127,12 +146,20 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode in every copy; ``options`` are not used.
+        """Begin an episode in every copy.
 
         Args:
             seed: of the first copy (the next has ``seed + 1``), or one for each copy.
+            options: empty or None: all copies are reset together, and take none.
+
+        Raises:
+            InputError: an option is given, or another number of seeds than of copies.
         """
-        each = [seed + n for n in range(self.num_envs)] if isinstance(seed, int) else seed
+        _check_options(options)
+        if seed is None or isinstance(seed, Sequence | np.ndarray):
+            each = None if seed is None else [_index(one) for one in seed]
+        else:
+            each = [operator.index(seed) + n for n in range(self.num_envs)]
         if each is not None and len(each) != self.num_envs:
             message = f"{len(each)} seeds for {self.num_envs} copies"
             raise InputError(message, where="seed", hint="give one number, or one for each copy")
@@ -176,6 +203,25 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         ended = {"final_obs": final, "_final_obs": done.copy()}
         ended |= {"final_info": _masked(metrics, done), "_final_info": done.copy()}
         return ended if np.all(done) else ended | _masked(metrics, ~done)
+
+
+def _index(seed: Any) -> int | None:
+    return None if seed is None else operator.index(seed)
+
+
+def _check_options(options: dict[str, Any] | None) -> None:
+    if options:
+        name = next(iter(options))
+        message = f"options must be empty; got {name!r}"
+        hint = "change the scenario with make(..., overrides={...}); a copy is reset at its end"
+        raise InputError(message, where="reset", hint=hint)
+
+
+def _check_render_mode(render_mode: str | None) -> None:
+    if render_mode is not None:
+        message = f"render_mode must be None; got {render_mode!r}"
+        hint = "there is nothing to render; edgewright compare --out FOLDER draws figures"
+        raise InputError(message, where="make", hint=hint)
 
 
 def _built(scenario: str, data: str | None, overrides: dict[str, Any] | None) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,16 @@ class WorldParallelEnv(ParallelEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
-        """Begin an episode with all agents; ``options`` are not used."""
+        """Begin an episode with all agents.
+
+        Raises:
+            InputError: an option is given: an episode takes none.
+        """
+        if options:
+            message = f"options must be empty; got {next(iter(options))!r}"
+            hint = "change the scenario with make(..., overrides={...})"
+            raise InputError(message, where="reset", hint=hint)
+        seed = None if seed is None else operator.index(seed)
         if seed is not None or self._generator is None:
             self._generator, _ = seeding.np_random(seed)
             result = self._games.reset([int(self._generator.integers(NUMBERS))])

@@ -1,10 +1,12 @@
-"""Gymnasium ids of the shipped scenarios. Light: ``import gymnasium`` runs this entry point."""
+"""Register Gymnasium ids of the shipped scenarios. Light: ``import gymnasium`` runs it."""
 
 from __future__ import annotations
 
+import tomllib
+
 import gymnasium
 
-from edgewright.systems.presets import scenario_names
+from edgewright.systems.presets import preset_files, scenario_names
 
 NAMESPACE = "Edgewright"
 VERSION = 0
@@ -19,12 +21,24 @@ def identifier(scenario: str) -> str:
 
 
 def register() -> None:
-    """Register every shipped scenario that Gymnasium does not know yet."""
+    """Register every shipped scenario with one decision maker that Gymnasium does not know yet."""
     for name in scenario_names():
-        if identifier(name) not in gymnasium.registry:
+        if identifier(name) not in gymnasium.registry and _devices(name) == 1:
             gymnasium.register(
                 id=identifier(name),
                 entry_point=f"{_MAKERS}:make",
                 vector_entry_point=f"{_MAKERS}:make_vec",
                 kwargs={"scenario": name},
             )
+
+
+def _devices(scenario: str) -> int:
+    """Return the number of devices of a shipped scenario, from its file and those it extends."""
+    files, name = preset_files(), scenario
+    while True:
+        content = tomllib.loads(files[name].read_text(encoding="utf-8"))
+        if "devices" in content.get("world", {}):
+            return content["world"]["devices"]
+        if content.get("extends") not in files:
+            return 1
+        name = content["extends"]

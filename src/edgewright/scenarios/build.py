@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.core.numerics import check_switches
+from edgewright.core.process import check_process
 from edgewright.scenarios.learners import build_learner, learner_names
 from edgewright.scenarios.load import identity
 from edgewright.specs.inputs import PROCESS_KINDS, entries, fingerprint, is_recorded
@@ -24,7 +24,7 @@ def build(scenario: Scenario[Any, Any, Any], data: str | None = None) -> Problem
     Raises:
         InputError: a recording is named but cannot be read, or a switch of JAX changes numbers.
     """
-    check_switches()
+    check_process()
     system = system_of(scenario.world.kind)
     problem = system.build(scenario, data)
     _check_fixed_inputs(scenario, system)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core.numerics import check_switches
+from edgewright.core.process import check_process
 from edgewright.core.records import Array
 from edgewright.testing.play import play_games
 from edgewright.testing.policy import check_policy
@@ -25,7 +25,7 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
         params: its numbers.
         key: consumed.
     """
-    check_switches()
+    check_process()
     name = type(learner).__name__
     init_key, other_key, play_key, learn_key = jax.random.split(
         jax.random.key(0) if key is None else key, 4

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from edgewright.core.numerics import check_switches
+from edgewright.core.process import check_process
 from edgewright.core.records import Array, Decision
 from edgewright.testing.play import decide, first_input
 from edgewright.testing.verdicts import attempt, close, demand, same, shapes
@@ -33,7 +33,7 @@ def check_policy(
         observe_fn: ``(params, state, x) -> observation`` for a policy that observes more than
             ``world.observe`` gives; ``world.observe`` if absent.
     """
-    check_switches()
+    check_process()
     name = type(policy).__name__
     stream_key, start_key, act_key = jax.random.split(jax.random.key(0) if key is None else key, 3)
     see = observe_fn or world.observe

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core.numerics import check_switches
+from edgewright.core.process import check_process
 from edgewright.core.records import Array
 from edgewright.testing.play import draw, draws
 from edgewright.testing.verdicts import attempt, demand, difference, shapes, trace
@@ -16,7 +16,7 @@ from edgewright.testing.verdicts import attempt, demand, difference, shapes, tra
 
 def check_stream(stream: Any, *, key: Array | None = None) -> None:
     """Raise unless ``stream`` keeps the laws of :class:`~edgewright.core.protocols.Stream`."""
-    check_switches()
+    check_process()
     name = type(stream).__name__
     keys = jax.random.split(jax.random.key(0) if key is None else key, 5)
 

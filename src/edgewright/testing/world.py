@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core.numerics import check_switches
+from edgewright.core.process import check_process
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Discrete
 from edgewright.testing.play import (
@@ -33,7 +33,7 @@ def check_world(world: Any, params: Any, *, key: Array | None = None, steps: int
         key: chooses the inputs and the random actions; consumed.
         steps: slots to play in each of a few copies; longer than an episode sees its end.
     """
-    check_switches()
+    check_process()
     name = type(world).__name__
     key = jax.random.key(0) if key is None else key
     stream_key, play_key, action_key = jax.random.split(key, 3)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core import numerics
+from edgewright.core import process
 from edgewright.core.errors import InputError
 from edgewright.core.machine import cores
 from edgewright.core.protocols import World
@@ -73,7 +73,7 @@ class Request:
             **({"first_seed": self.first_seed} if self.first_seed else {}),
             "data": str(Path(self.data).resolve()) if self.data else None,
             "recordings": fingerprint(self.scenario, self.data),
-            "numerics": numerics.facts(),
+            "numerics": process.facts(),
         }
 
 

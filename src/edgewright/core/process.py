@@ -1,10 +1,12 @@
-"""Check the switches of JAX that decide numbers: with others the same seed plays other episodes."""
+"""Check that this process can compute the package's numbers: switches of JAX, and forks."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import jax
+from jax._src import xla_bridge
 
 from edgewright.core.errors import InputError
 
@@ -20,13 +22,30 @@ SWITCHES: dict[str, Any] = {
 """The values that every number of this package is computed with. Every one of these switches
 changes random draws, the precision of a product, or the type of a result."""
 
+_state = {"forked": False}
 
-def check_switches() -> None:
-    """Check that the switches of JAX in this process are those of :data:`SWITCHES`.
+
+def _after_fork() -> None:
+    _state["forked"] = xla_bridge.backends_are_initialized()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def check_process() -> None:
+    """Check that JAX computes here, and computes the numbers of this package.
 
     Raises:
-        InputError: one is not.
+        InputError: the process was forked from one in which JAX had started, where a computation
+            never ends; or a switch of JAX has another value than in :data:`SWITCHES`.
     """
+    if _state["forked"]:
+        message = "JAX had started before this process was forked, so it would wait for ever"
+        hint = (
+            "start processes with context='spawn' (SubprocVecEnv: start_method='spawn'), or step "
+            "many copies in one program with edgewright.adapters.gymnasium.make_vec"
+        )
+        raise InputError(message, where="fork", hint=hint)
     for name, wanted in SWITCHES.items():
         value = _value(name, wanted)
         if value != wanted:
@@ -46,4 +65,4 @@ def _value(name: str, wanted: Any) -> Any:
     return getattr(value, "value", value)
 
 
-__all__ = ["SWITCHES", "check_switches", "facts"]
+__all__ = ["SWITCHES", "check_process", "facts"]

@@ -10,7 +10,7 @@ import sys
 import jax
 import pytest
 
-from edgewright.core import numerics
+from edgewright.core import process
 
 COMPARE = ("compare", "aigc-toy", "--episodes", "2", "--policies", "greedy",
            "--set", "params.horizon_slots=20", "--json")  # fmt: skip
@@ -77,4 +77,35 @@ def test_a_switch_that_only_checks_or_slows_changes_nothing(variable: str) -> No
 
 
 def test_the_facts_name_the_version_and_every_switch() -> None:
-    assert numerics.facts() == {"jax": jax.__version__, **numerics.SWITCHES}
+    assert process.facts() == {"jax": jax.__version__, **process.SWITCHES}
+
+
+FORKED = """
+import multiprocessing as processes
+import gymnasium
+import edgewright.adapters.gymnasium as adapter
+
+def env():
+    return adapter.make("aigc-toy", overrides={"params.horizon_slots": 5})
+
+if __name__ == "__main__":
+    envs = gymnasium.vector.AsyncVectorEnv([env, env], context="CONTEXT")
+    observation, _ = envs.reset(seed=0)
+    print(observation.shape[0], len(envs.step(envs.action_space.sample())[1]))
+    envs.close()
+"""
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_a_forked_environment_is_refused_and_a_spawned_one_plays(context: str, tmp_path) -> None:
+    script = tmp_path / "vector.py"
+    script.write_text(FORKED.replace("CONTEXT", context))
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120
+    )
+    if context == "spawn":
+        assert done.stdout.split() == ["2", "2"], done.stderr[-800:]
+    else:
+        assert done.returncode != 0
+        assert "JAX had started before this process was forked" in done.stderr
+        assert "context='spawn'" in done.stderr
