@@ -16,7 +16,7 @@ def told(is_terminal):
     lines = _Lines(console, "study x", lambda: now[0])
     for at, share in ((1.0, 0.01), (SECONDS_BETWEEN_LINES, 0.1), (31.0, 0.11), (120.0, 0.4)):
         now[0] = at
-        lines.tell(share, "fair/a [b]")
+        lines.write(share, "fair/a [b]")
     return out.getvalue().splitlines()
 
 

@@ -33,7 +33,7 @@ class _Lines:
         self.console, self.title, self.clock = console, title, clock
         self.begun = self.said = clock()
 
-    def tell(self, share: float, now: str) -> None:
+    def write(self, share: float, now: str) -> None:
         at = self.clock()
         if self.quiet or at - self.said < SECONDS_BETWEEN_LINES:
             return
@@ -67,7 +67,7 @@ def training_bar(
             shown = f"{rate / 1e3:,.0f} k steps/s" if rate else "starting"
             score = "" if reward != reward else f"reward/slot {reward:+.3f}"
             progress.update(task, completed=min(steps, total_steps), rate=shown, score=score)
-            lines.tell(min(steps / total_steps, 1.0), f"{shown} {score}".rstrip())
+            lines.write(min(steps / total_steps, 1.0), f"{shown} {score}".rstrip())
 
         yield report
 
@@ -92,7 +92,7 @@ def counting_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
 
         def report(name: str) -> None:
             progress.update(task, completed=len(begun), now=name)
-            lines.tell(len(begun) / total, name)
+            lines.write(len(begun) / total, name)
             begun.append(name)
 
         yield report
@@ -120,7 +120,7 @@ def share_bar(title: str) -> Iterator[Callable[[float, str], None]]:
 
         def report(share: float, now: str) -> None:
             progress.update(task, completed=share, now=now)
-            lines.tell(share, now)
+            lines.write(share, now)
 
         yield report
 

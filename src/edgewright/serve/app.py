@@ -44,13 +44,13 @@ class Service:
         InputError: the bundle, the fallback or the log cannot be opened.
     """
 
-    def __init__(self, settings: Settings, tell: Callable[[str], None] = lambda text: None) -> None:
-        self.settings, self.tell = settings, tell
+    def __init__(self, settings: Settings, emit: Callable[[str], None] = lambda text: None) -> None:
+        self.settings, self.emit = settings, emit
         self.counters = Counters()
         serving = prepare(settings)
         self.log = DecisionLog(settings.log, settings.log_queue_size) if settings.log else None
         self.decider = Decider(serving, settings, self.counters, self.log)
-        self.reloader = Reloader(self.decider, settings, self.counters, tell)
+        self.reloader = Reloader(self.decider, settings, self.counters, emit)
         self.stopping = False
         self._token = settings.token.encode() if settings.token else None
         self._rest = Starlette(
@@ -161,7 +161,7 @@ class Service:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str] = loop.create_future()
 
-        def tell(answer: str) -> None:
+        def reply(answer: str) -> None:
             def settle() -> None:
                 if not future.done():
                     future.set_result(answer)
@@ -169,7 +169,7 @@ class Service:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(settle)
 
-        self.log.report(Report(decision, time.time(), float(reward), metrics, tell))  # pyright: ignore[reportArgumentType]
+        self.log.report(Report(decision, time.time(), float(reward), metrics, reply))  # pyright: ignore[reportArgumentType]
         return future
 
     async def _policy(self, request: Request) -> Response:
@@ -215,7 +215,7 @@ class Service:
                 if self.log is not None:
                     lost = await asyncio.to_thread(self.log.close, self.settings.grace_s)
                     if lost:
-                        self.tell(f"{lost} decisions could not be written to {self.settings.log}")
+                        self.emit(f"{lost} decisions could not be written to {self.settings.log}")
 
 
 async def _reply(

@@ -67,9 +67,9 @@ class DecisionLog:
         return True
 
     def report(self, report: Report) -> None:
-        """Take an outcome in; ``report.tell`` is called by another thread."""
+        """Take an outcome in; ``report.reply`` is called by another thread."""
         if len(self._reports) >= self.most_waiting:
-            report.tell(UNWRITTEN)
+            report.reply(UNWRITTEN)
             return
         self._reports.append((self._taken, report))
         self._wake.set()
@@ -121,12 +121,12 @@ class DecisionLog:
             self._refused += len(refused)
             self.last_refused = refused[-1]
         for report, answer in zip(reports, answers, strict=True):
-            report.tell(answer)
+            report.reply(answer)
         return True
 
     def _give_up(self, reports: list[Report]) -> None:
-        """Tell those who wait with an outcome, these and all others, that it was not written."""
+        """Reply to all who wait with an outcome, these and others, that it was not written."""
         for report in reports:
-            report.tell(UNWRITTEN)
+            report.reply(UNWRITTEN)
         while self._reports:
-            self._reports.popleft()[1].tell(UNWRITTEN)
+            self._reports.popleft()[1].reply(UNWRITTEN)

@@ -33,16 +33,16 @@ SAY_EVERY_S, LINGER_S = 60.0, 1.0
 class Limits:
     """The state that all connections of a service share."""
 
-    def __init__(self, settings: Settings, counters: Counters, tell: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, counters: Counters, emit: Callable[[str], None]) -> None:
         self.client_timeout_s, self.grace_s = settings.client_timeout_s, settings.grace_s
-        self.most, self.counters, self._tell = settings.max_connections, counters, tell
+        self.most, self.counters, self._emit = settings.max_connections, counters, emit
         self._said = -SAY_EVERY_S
 
     def crowded(self) -> None:
         """Report, now and then, that there are too many connections."""
         if time.monotonic() - self._said >= SAY_EVERY_S:
             self._said = time.monotonic()
-            self._tell(f"more than {self.most} connections, see --max-connections: refusing some")
+            self._emit(f"more than {self.most} connections, see --max-connections: refusing some")
 
 
 class _Refused(Exception):

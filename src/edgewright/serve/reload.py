@@ -62,9 +62,9 @@ class Reloader:
     """
 
     def __init__(
-        self, decider: Decider, settings: Settings, counters: Counters, tell: Callable[[str], None]
+        self, decider: Decider, settings: Settings, counters: Counters, emit: Callable[[str], None]
     ) -> None:
-        self.decider, self.settings, self.counters, self.tell = decider, settings, counters, tell
+        self.decider, self.settings, self.counters, self.emit = decider, settings, counters, emit
         self.message = ""
         self.hangups = Hangups()
         self._seen = self._stamp()
@@ -85,14 +85,14 @@ class Reloader:
                 self.message = str(error) or repr(error)
                 self.counters.reloads["refused"] += 1
                 outcome = f"the bundle was not taken up, {running.bundle.version} stays"
-                self.tell(f"{outcome}: {self.message}")
+                self.emit(f"{outcome}: {self.message}")
                 return False
             self.message = ""
             self.decider.serving = fresh
             self.counters.reloads["taken"] += 1
-            self.tell(f"{fresh.bundle.version} decides now; before, {running.bundle.version}")
+            self.emit(f"{fresh.bundle.version} decides now; before, {running.bundle.version}")
             if fresh.fallback_file and fresh.fallback_version != running.fallback_version:
-                self.tell(f"the fallback is {fresh.fallback_name} ({fresh.fallback_version}) now")
+                self.emit(f"the fallback is {fresh.fallback_name} ({fresh.fallback_version}) now")
             return True
 
     @contextlib.asynccontextmanager

@@ -24,7 +24,7 @@ from edgewright.serve.settings import Settings
 BACKLOG = 1024
 
 
-def run(settings: Settings, tell: Callable[[str], None]) -> None:
+def run(settings: Settings, emit: Callable[[str], None]) -> None:
     """Serve until a stop signal arrives; answer the requests that arrived before it.
 
     Raises:
@@ -32,7 +32,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
     """
     hangups = Hangups()
     hangups.catch()
-    service = Service(settings, tell)
+    service = Service(settings, emit)
     service.reloader.hangups = hangups
     listening = bound_socket(settings)
     if threading.current_thread() is threading.main_thread():
@@ -56,7 +56,7 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(self, service: Service, settings: Settings) -> None:
-        super().__init__(configuration(service, settings, service.counters, service.tell))
+        super().__init__(configuration(service, settings, service.counters, service.emit))
         self.service, self.drain_s, self.signals = service, settings.drain_s, 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -64,7 +64,7 @@ class _Server(uvicorn.Server):
         for listening in sockets or []:
             host, port = listening.getsockname()[:2]
             bundle = self.service.decider.serving.bundle
-            self.service.tell(f"{bundle.name} ({bundle.version}) on http://{host}:{port}")
+            self.service.emit(f"{bundle.name} ({bundle.version}) on http://{host}:{port}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.signals += 1
@@ -82,12 +82,12 @@ def configuration(
     app: Any,
     settings: Settings,
     counters: Counters | None = None,
-    tell: Callable[[str], None] = lambda text: None,
+    emit: Callable[[str], None] = lambda text: None,
 ) -> uvicorn.Config:
     """Return how uvicorn runs an application here."""
     return uvicorn.Config(
         app,
-        http=timeout_protocol(Limits(settings, counters or Counters(), tell)),
+        http=timeout_protocol(Limits(settings, counters or Counters(), emit)),
         loop="uvloop",
         lifespan="on",
         ws="none",

@@ -62,13 +62,13 @@ class Entry(NamedTuple):
 
 
 class Report(NamedTuple):
-    """One outcome to be logged; ``tell`` is called once with "" or with what is wrong."""
+    """One outcome to be logged; ``reply`` is called once with "" or with what is wrong."""
 
     decision: str
     at: float
     reward: float
     metrics: Mapping[str, float]
-    tell: Callable[[str], None]
+    reply: Callable[[str], None]
 
 
 class Moved(OSError):
@@ -89,7 +89,7 @@ class Store:
     def write(
         self, entries: Sequence[Entry], reports: Sequence[Report]
     ) -> tuple[list[str], list[str]]:
-        """Return what to tell each report, and why each entry that was left out was.
+        """Return the reply to each report, and why each entry that was left out was.
 
         Raises:
             sqlite3.Error, OSError, InputError: nothing was written, or not where it can be found.

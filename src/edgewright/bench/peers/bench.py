@@ -47,14 +47,16 @@ KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn")
 STAGES = 5
 
 
-def bench(scenario: str, steps: int, seeds: int, tell: Callable[[str], None]) -> dict[str, Any]:
+def bench(
+    scenario: str, steps: int, seeds: int, on_progress: Callable[[str], None]
+) -> dict[str, Any]:
     """Measure speeds, then train every seed on both sides and compare the scores.
 
     Args:
         scenario: one that the transcription knows.
         steps: environment steps of each training whose score is compared.
         seeds: trainings of each kind on each side.
-        tell: called with what goes on, :data:`STAGES` times.
+        on_progress: called with what goes on, :data:`STAGES` times.
 
     Raises:
         InputError: the extra is missing, or the scenario is not transcribed.
@@ -64,15 +66,15 @@ def bench(scenario: str, steps: int, seeds: int, tell: Callable[[str], None]) ->
     check_transcribed(chosen)
     problem = build(chosen)
     began = time.perf_counter()
-    tell("worlds")
+    on_progress("worlds")
     result: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
     result["world"] = measure_worlds(chosen, problem)
     learners: dict[str, Learner] = {"ppo": settings.ppo(steps), "dqn": settings.dqn(steps)}
     for kind in KINDS:
-        tell(f"speed of {kind}")
+        on_progress(f"speed of {kind}")
         result[kind] = {"speed": measure_speed(kind, scenario, problem, learners[kind])}
     for kind in KINDS:
-        tell(f"scores of {kind}")
+        on_progress(f"scores of {kind}")
         result[kind]["score"] = compare_scores(kind, chosen, problem, learners[kind], steps, seeds)
     result["seconds"] = round(time.perf_counter() - began, 1)
     return result
