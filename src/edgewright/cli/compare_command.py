@@ -15,6 +15,7 @@ from edgewright.cli.options import (
     set_option,
     whole,
 )
+from edgewright.cli.usage import command_line
 
 
 @click.command(name="compare")
@@ -55,7 +56,9 @@ def command(
     if out:
         from edgewright.reporting.comparison_page import write_page
 
-        usage = f"edgewright compare {scenario}" + (f" --policies {policies}" if policies else "")
+        named = ["--policies", policies] if policies else []
+        words = ["compare", scenario, *named, "--out", out]
+        usage = command_line(*words, overrides=overrides, episodes=count)
         summary["report"] = str(write_page(Path(out), result, summary, usage))
     if as_json:
         print_json(summary)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgewright.cli.options import data_option, json_option, print_json, whole
+from edgewright.cli.usage import command_line
 
 
 @click.command(name="demo")
@@ -29,7 +30,7 @@ def command(out: str, steps: str, seeds: str, data: str | None, as_json: bool) -
     from edgewright.reporting.comparison_page import verdicts
 
     keep_compilations()
-    usage = f"edgewright demo --steps {steps} --seeds {seeds}" + (" --data FOLDER" if data else "")
+    usage = command_line("demo", "--out", out, "--steps", steps, "--seeds", seeds)
     plan = Plan(out=Path(out), data=data, steps=float(budget), seeds=count, command=usage)
     result = run(plan, Watch(training=training_bar, comparing=counting_bar))
     if as_json:

@@ -16,6 +16,7 @@ from edgewright.cli.options import (
     set_option,
     whole,
 )
+from edgewright.cli.usage import command_line
 from edgewright.core.errors import InputError
 
 
@@ -92,7 +93,7 @@ def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
         return
     click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
     click.echo(parity_line(made.parity))
-    click.echo(f"next: edgewright serve {out}")
+    click.echo(f"next: {command_line('serve', out)}")
 
 
 def _check(policy: str, is_run: bool, options: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from edgewright.cli.options import (
     whole,
     with_recordings,
 )
+from edgewright.cli.usage import command_line
 
 
 @click.command(name="train")
@@ -76,6 +77,6 @@ def command(
             f"score {score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
             f"  (0 = random, 1 = {result['reference']})"
         )
-    click.echo(
-        f"run in {out}; next: edgewright compare {scenario} --policies {result['baseline']},{out}"
-    )
+    policies = f"{result['baseline']},{out}"
+    following = command_line("compare", scenario, "--policies", policies, overrides=overrides)
+    click.echo(f"run in {out}; next: {following}")
