@@ -47,7 +47,10 @@ class TrainedRun:
         rows: list[dict[str, Any]] = []
         for seed in range(self.result["seeds"]):
             file = self.folder / f"seed-{seed}" / "evaluation.jsonl"
-            rows += [{"seed": seed, **json.loads(line)} for line in file.read_text().splitlines()]
+            rows += [
+                {"seed": seed, **json.loads(line)}
+                for line in file.read_text(encoding="utf-8").splitlines()
+            ]
         columns = (
             ("seed", "seed", ""),
             ("steps", "steps", ",d"),

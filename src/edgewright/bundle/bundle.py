@@ -11,12 +11,13 @@ import numpy as np
 
 from edgewright.bundle import archive, manifest
 from edgewright.bundle.engine import Engine
-from edgewright.bundle.facts import Facts, printable
+from edgewright.bundle.facts import Facts
 from edgewright.bundle.interface import Interface, OutOfRange
 from edgewright.bundle.manifest import PARITY_MEMBER, POLICY
 from edgewright.bundle.parity import check_parity
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.files import write_bytes
+from edgewright.core.text import printable
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -104,10 +104,3 @@ class Facts:
 
     def _inside(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path and key else self.path or key
-
-
-def printable(text: str) -> str:
-    """Return a text of unknown origin without what would move a terminal's cursor or end a line."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
-    )

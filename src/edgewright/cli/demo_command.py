@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.options import data_option, json_option, print_json, whole
+from edgewright.cli.options import MAX_SEEDS, data_option, json_option, print_json, whole
 from edgewright.cli.usage import command_line
 
 
@@ -22,7 +22,7 @@ def command(out: str, steps: str, seeds: str, data: str | None, as_json: bool) -
     With --data, a second comparison runs on recorded inputs; without, on synthetic inputs that are
     calibrated to the recordings.
     """
-    budget, count = whole(steps, "--steps", 1) or 1, whole(seeds, "--seeds", 2) or 2
+    budget, count = whole(steps, "--steps", 1) or 1, whole(seeds, "--seeds", 2, MAX_SEEDS) or 2
     from edgewright.cli.comparison import show
     from edgewright.cli.terminal import counting_bar, training_bar
     from edgewright.core.compilation import keep_compilations

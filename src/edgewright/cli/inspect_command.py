@@ -23,7 +23,7 @@ MAX_SHOWN = 1e18
 def command(bundle: str, as_json: bool) -> None:
     """Check BUNDLE (hashes, schema, operators, parity on this machine) and show what is in it."""
     from edgewright.bundle import load
-    from edgewright.bundle.facts import printable
+    from edgewright.core.text import printable
 
     result = load(bundle)
     checked: dict[str, Any] = {

@@ -11,6 +11,12 @@ import click
 
 from edgewright.core.errors import InputError
 
+MAX_WHOLE = 10**12
+"""No option takes a larger number: nothing would ever end."""
+
+MAX_SEEDS = 4096
+"""Seeds of one training; each is held in memory."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -59,11 +65,11 @@ def with_recordings(scenario: Any, name: str, overrides: tuple[str, ...], data: 
     return load(name, dict(parse_override(text) for text in overrides) | entries)
 
 
-def whole(text: str | None, option: str, least: int) -> int | None:
-    """Return a whole number of at least ``least``; ``1e6`` is one too.
+def whole(text: str | None, option: str, least: int, most: int = MAX_WHOLE) -> int | None:
+    """Return a whole number from ``least`` to ``most``; ``1e6`` is one too.
 
     Raises:
-        InputError: it is not a whole number, or it is too small.
+        InputError: it is not a whole number, too small or too large.
     """
     if text is None:
         return None
@@ -76,6 +82,9 @@ def whole(text: str | None, option: str, least: int) -> int | None:
     if number < least:
         hint = f"give {least} or more"
         raise InputError(f"{text} is too small", where=option, hint=hint)
+    if number > most:
+        hint = f"give {most:g} or less"
+        raise InputError(f"{text} is too large", where=option, hint=hint)
     return int(number)
 
 

@@ -116,7 +116,7 @@ def _token(file: str | None) -> str | None:
     if file is not None:
         where = "--token-file"
         try:
-            token = Path(file).read_text().strip()
+            token = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             raise InputError("the file cannot be read", where=where, hint="see the path") from None
     if token is None:

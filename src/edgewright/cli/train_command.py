@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgewright.cli.options import (
+    MAX_SEEDS,
     data_option,
     json_option,
     load_scenario,
@@ -42,7 +43,7 @@ def command(
     Interrupted, or killed, the same command goes on from the last checkpoint and ends with the same
     weights as an uninterrupted run.
     """
-    count = whole(seeds, "--seeds", 1) or 1
+    count = whole(seeds, "--seeds", 1, MAX_SEEDS) or 1
     asked = whole(steps, "--steps", 1)
     chosen = with_recordings(load_scenario(scenario, overrides), scenario, overrides, data)
     from edgewright.cli.terminal import training_bar

@@ -13,6 +13,9 @@ from edgewright.core.records import Array
 Share = Annotated[Array | float, "share"]
 """A number from 0 to 1."""
 
+LARGEST = 1e30
+"""Numbers are used in 32 bits: a product of two larger ones would be infinite."""
+
 MAX_SAMPLES = 2**20
 """Samples of one update; the order of minibatches is computed in 32 bits."""
 
@@ -53,8 +56,8 @@ def _check(where: str, value: Any, default: Any, hint: Any) -> None:
     if not fits or (isinstance(value, bool) and wanted is not bool):
         message = f"{value!r} is not of the kind of the default {default!r}"
         raise InputError(message, where=where, hint="give a value of the same kind")
-    if wanted in (int, float) and not 0 <= value < float("inf"):
-        message = f"{value!r} is negative or not finite"
+    if wanted in (int, float) and not 0 <= value <= LARGEST:
+        message = f"{value!r} is negative, not finite or above {LARGEST:g}"
         raise InputError(message, where=where, hint="give a positive value")
     sizes = value if isinstance(value, list) else [value] if wanted is int else []
     if any(not isinstance(size, int) or size < 1 for size in sizes):

@@ -18,6 +18,7 @@ from typing import Any
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import World
 from edgewright.core.settings import check_settings, settings_of
+from edgewright.core.text import parse_toml, read_text
 from edgewright.specs.schema import Scenario
 from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.registry import system_of, systems
@@ -119,7 +120,9 @@ def _entries(kind: str) -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def _general() -> dict[str, dict[str, Any]]:
-    return tomllib.loads((resources.files("edgewright.agents") / "learners.toml").read_text())
+    return tomllib.loads(
+        (resources.files("edgewright.agents") / "learners.toml").read_text(encoding="utf-8")
+    )
 
 
 def _table(kind: str) -> dict[str, dict[str, Any]]:
@@ -128,8 +131,12 @@ def _table(kind: str) -> dict[str, dict[str, Any]]:
     file: Traversable = resources.files("edgewright.systems") / kind / "learners.toml"
     if system.learners is not None:
         file = Path(system.learners)
-    own = tomllib.loads(file.read_text()) if file.is_file() else {}
+    own = parse_toml(_text(file), str(file)) if file.is_file() else {}
     return {**_general(), **own} if system.general_learners else own
+
+
+def _text(file: Traversable) -> str:
+    return read_text(file) if isinstance(file, Path) else file.read_text(encoding="utf-8")
 
 
 def _entry(name: str, kind: str) -> dict[str, Any]:

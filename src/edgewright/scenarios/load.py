@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgewright.core import renamed
 from edgewright.core.errors import InputError, nearest
+from edgewright.core.text import parse_toml, printable, read_text
 from edgewright.specs.placement import PlacementSpec
 from edgewright.specs.processes import ProcessSpec
 from edgewright.specs.schema import Scenario
@@ -57,6 +58,12 @@ def check(tree: dict[str, Any], where: str) -> AnyScenario:
     if not isinstance(world, dict) or "kind" not in world:
         hint = f"say [world] kind = one of {', '.join(systems())}, or extend a shipped scenario"
         raise InputError("the key 'world.kind' is missing", where=where, hint=hint)
+    for key in ("name", "title"):
+        text = tree.get(key, "")
+        if isinstance(text, str) and not text.isprintable():
+            message = f"must hold printable characters; got {printable(text)!r}"
+            hint = "leave out line ends, tabs and other control characters"
+            raise InputError(message, where=f"{where}: {key}", hint=hint)
     system = system_of(world["kind"], f"{where}: world.kind")
     tree = {"streams": {}, **tree}
     _refuse_unknown(tree, system.scenario, where, "")
@@ -131,6 +138,8 @@ def parse_override(text: str) -> tuple[str, Any]:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         value = raw.strip()
+    except (ValueError, RecursionError):
+        value = parse_toml(f"value = {raw}", f"--set {key.strip()}")
     return key.strip(), value
 
 
@@ -139,10 +148,7 @@ def _read(name_or_path: str, depth: int, beside: Path | None = None) -> tuple[di
     if depth > _DEEPEST:
         raise InputError("scenarios extend each other in a circle", where=name_or_path)
     text, where, folder = _text(name_or_path, beside, depth)
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"not valid TOML: {error}", where=where) from None
+    tree = parse_toml(text, where)
     base_name = tree.pop("extends", None)
     if base_name is None:
         return tree, where
@@ -152,6 +158,7 @@ def _read(name_or_path: str, depth: int, beside: Path | None = None) -> tuple[di
     merged = _merged(base, tree)
     world = merged.get("world")
     kind = world.get("kind") if isinstance(world, dict) else None
+    kind = kind if isinstance(kind, str) else None
     known = systems()
     _refuse_unknown(tree, known[kind].scenario if kind in known else Scenario, where, "")
     return merged, where
@@ -162,7 +169,7 @@ def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str,
     files = preset_files()
     known = list(files) if depth else shipped()
     if name_or_path in known:
-        return files[name_or_path].read_text(), name_or_path, None
+        return files[name_or_path].read_text(encoding="utf-8"), name_or_path, None
     if not name_or_path.endswith(".toml"):
         message = f"there is no scenario '{name_or_path}'"
         now = renamed.SCENARIOS.get(name_or_path)
@@ -172,10 +179,7 @@ def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str,
     path = Path(name_or_path)
     if beside is not None and not path.is_absolute():
         path = beside / path
-    try:
-        return path.read_text(), str(path), path.parent
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+    return read_text(path), str(path), path.parent
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

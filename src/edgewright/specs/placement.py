@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from edgewright.core.errors import InputError
-from edgewright.specs.schema import Positive
+from edgewright.specs.schema import Positive, Seed
 from edgewright.streams.placement import Placement, load_placement, uniform_placement
 
 
@@ -21,7 +21,7 @@ class UniformPlacementSpec:
     kind: Literal["uniform"]
     width_m: Positive
     height_m: Positive
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,21 @@ from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
-Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Real: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Numbers are checked in 64 bits and used in 32: beyond these, a product or a quotient of two of
+them would be infinite or zero."""
+
+MAX_COUNT, MAX_SEED = 2**31 - 1, 2**32 - 1
+"""Whole numbers are held in 32 bits: a larger seed would play the episodes of a smaller one."""
+
+Positive: TypeAlias = Annotated[float, Field(gt=0, ge=SMALLEST, le=LARGEST, allow_inf_nan=False)]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
+NonPositive: TypeAlias = Annotated[float, Field(ge=-LARGEST, le=0, allow_inf_nan=False)]
+Real: TypeAlias = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
-Count: TypeAlias = Annotated[int, Field(ge=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Positives: TypeAlias = Positive | Annotated[list[Positive], Field(min_length=1)]
 NonNegatives: TypeAlias = NonNegative | Annotated[list[NonNegative], Field(min_length=1)]
 Shares: TypeAlias = Annotated[list[Share], Field(min_length=2)]
@@ -40,8 +49,8 @@ Inconsistency: TypeAlias = tuple[str, str, str]
 class Evaluation:
     """The episodes on which all policies are scored."""
 
-    episodes: Annotated[int, Field(ge=2)]
-    seed: Annotated[int, Field(ge=0)]
+    episodes: Annotated[int, Field(ge=2, le=MAX_COUNT)]
+    seed: Seed
     post_termination_reward: Real
     baseline: str
     reference: str
@@ -55,7 +64,7 @@ class TrainingPlan:
     """The defaults of ``edgewright train``."""
 
     learner: str
-    steps: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    steps: Annotated[float, Field(ge=1, le=1e15, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, kw_only=True)

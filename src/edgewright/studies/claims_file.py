@@ -38,7 +38,9 @@ def claims_in(
     Raises:
         InputError: a row names a setting that the study does not have.
     """
-    rows = tomllib.loads((resources.files(package) / "claims.toml").read_text())["claim"]
+    rows = tomllib.loads((resources.files(package) / "claims.toml").read_text(encoding="utf-8"))[
+        "claim"
+    ]
     for row in rows:
         for setting in row.get("settings", ()):
             if setting not in settings:

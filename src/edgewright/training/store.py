@@ -45,7 +45,7 @@ def locked(folder: Path) -> Iterator[None]:
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with open(folder / LOCK, "w") as file:
+        with open(folder / LOCK, "w", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -68,7 +68,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object, or say what is wrong with it."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"there is no {what}", where=str(path), hint="name a folder written by edgewright train"
@@ -92,7 +92,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 def append_line(path: Path, row: dict[str, Any]) -> None:
     """Append one line to a JSONL file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
@@ -101,7 +101,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         try:
             rows.append(json.loads(line))
         except ValueError:

@@ -18,11 +18,13 @@ from edgewright.specs.processes import (
     process_problems,
 )
 from edgewright.specs.schema import (
+    MAX_COUNT,
     WEIGHT_TOLERANCE,
     Count,
     Inconsistency,
     NonNegative,
     NonNegatives,
+    NonPositive,
     Percent,
     Positive,
     Positives,
@@ -54,13 +56,13 @@ class AigcTable:
     kind: Literal["aigc"]
     devices: Count
     servers: Count
-    qualities: Annotated[int, Field(ge=2)]
+    qualities: Annotated[int, Field(ge=2, le=MAX_COUNT)]
     reading: Literal["ours", "paper"]
     obs: Literal["full", "device", "paper"]
     overflow: Literal["end", "reject"]
     adaptive_weights: bool
     quality_action: bool
-    reach: Annotated[int, Field(ge=0)]
+    reach: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     alone: bool
 
 
@@ -101,7 +103,7 @@ class AigcNumbers:
     delay_norm_s: Positive
     energy_norm_j: Positive
     reward_scale: Positive
-    terminal_reward: Annotated[float, Field(le=0, allow_inf_nan=False)]
+    terminal_reward: NonPositive
     rejected_reward: Real
     placement: PlacementSpec | None = None
 
