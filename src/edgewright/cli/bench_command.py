@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgewright.cli.options import json_option, print_json, whole
+from edgewright.cli.options import json_option, out_option, print_json, whole
 
 scenario_option = click.option(
     "--scenario", default="aigc-heavy", show_default=True, help="What to measure on."
@@ -79,7 +79,7 @@ def libraries(scenario: str, steps: str, seeds: str, as_json: bool) -> None:
 
 
 @command.command(name="scaling")
-@click.option("--out", metavar="FOLDER", help="Where the figure goes; default: none is drawn.")
+@out_option(metavar="FOLDER", help="Where the figure goes; default: none is drawn.")
 @json_option
 def scaling(out: str | None, as_json: bool) -> None:
     """Measure decisions per second and memory from 1 to 1,000,000 devices."""

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.options import data_option, episodes_option, json_option, print_json, whole
+from edgewright.cli.options import (
+    data_option,
+    episodes_option,
+    json_option,
+    out_option,
+    print_json,
+    whole,
+)
 
 COLUMNS = [
     ("name", "policy, plan or bound", ""),
@@ -19,7 +26,7 @@ COLUMNS = [
 
 @click.command(name="bounds")
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIOS]...")
-@click.option("--out", metavar="FOLDER", help="Write the figure and result.json there.")
+@out_option(metavar="FOLDER", help="Write the figure and result.json there.")
 @episodes_option
 @data_option
 @json_option

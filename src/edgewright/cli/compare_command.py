@@ -11,6 +11,7 @@ from edgewright.cli.options import (
     episodes_option,
     json_option,
     load_scenario,
+    out_option,
     print_json,
     set_option,
     whole,
@@ -25,7 +26,7 @@ from edgewright.cli.usage import command_line
     metavar="A,B,...",
     help="Names of policies and folders of runs; all policies that need no training if absent.",
 )
-@click.option("--out", metavar="FOLDER", help="Write the figure, a page and result.json there.")
+@out_option(metavar="FOLDER", help="Write the figure, a page and result.json there.")
 @episodes_option
 @data_option
 @set_option

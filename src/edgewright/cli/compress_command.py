@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from edgewright.cli.options import data_option, episodes_option, json_option, print_json, whole
+from edgewright.cli.options import (
+    data_option,
+    episodes_option,
+    json_option,
+    out_option,
+    print_json,
+    whole,
+)
 from edgewright.core.errors import CheckFailed, InputError
 
 COLUMNS = [
@@ -32,7 +39,7 @@ COLUMNS = [
     metavar="A,B,...",
     help="In this order: prune:SHARE, distil:WIDTHS, sparse:SHARE, int8.",
 )
-@click.option("--out", metavar="FILE", help="The compressed bundle; BUNDLE with -small if absent.")
+@out_option(metavar="FILE", help="The compressed bundle; BUNDLE with -small if absent.")
 @click.option(
     "--min-score-ratio",
     metavar="SHARE",

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.options import MAX_SEEDS, data_option, json_option, print_json, whole
+from edgewright.cli.options import (
+    MAX_SEEDS,
+    data_option,
+    json_option,
+    out_option,
+    print_json,
+    whole,
+)
 from edgewright.cli.usage import command_line
 
 
 @click.command(name="demo")
-@click.option("--out", default="demo", show_default=True, metavar="FOLDER", help="Where it goes.")
+@out_option(default="demo", show_default=True, metavar="FOLDER", help="Where it goes.")
 @click.option("--steps", default="5e5", show_default=True, help="Steps for each learner and seed.")
 @click.option("--seeds", default="3", show_default=True, help="Seeds for each learner.")
 @data_option

@@ -11,6 +11,7 @@ from edgewright.cli.options import (
     data_option,
     json_option,
     load_scenario,
+    out_option,
     parity_line,
     print_json,
     set_option,
@@ -22,7 +23,7 @@ from edgewright.core.errors import InputError
 
 @click.command(name="export")
 @click.argument("policy")
-@click.option("--out", required=True, metavar="FILE", help="The bundle, e.g. p.edge.")
+@out_option(required=True, metavar="FILE", help="The bundle, e.g. p.edge.")
 @click.option("--seed", metavar="N", help="Which seed of the run; 0 if absent.")
 @click.option(
     "--task",

@@ -9,7 +9,7 @@ import sys
 import click
 
 from edgewright.core import renamed
-from edgewright.core.errors import CheckFailed, EdgewrightError
+from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
 from edgewright.core.version import __version__
 
 COMMANDS = {
@@ -84,6 +84,9 @@ def app(plugins: tuple[str, ...]) -> None:
 def main() -> None:
     """Run the command line; exit with 0 done, 1 check failed, 2 wrong input or 130 interrupted."""
     try:
+        if sys.stdout is None:  # closed by whoever started this
+            hint = "redirect it to a file or to /dev/null"
+            raise InputError("standard output is closed", hint=hint)
         app(standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

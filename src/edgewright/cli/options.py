@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from edgewright.core.errors import InputError
+from edgewright.core.files import check_writable
 
 MAX_WHOLE = 10**12
 """No option takes a larger number: nothing would ever end."""
@@ -33,6 +34,19 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Replace a value of the scenario, e.g. --set params.slot_s=1.0; repeatable.",
 )
+
+
+def _writable(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        check_writable(Path(value), "--out")
+    return value
+
+
+def out_option(metavar: str, help: str, **settings: Any) -> Callable[[F], F]:
+    """Return the option ``--out``; a place that cannot be written is refused before any work."""
+    return click.option("--out", metavar=metavar, help=help, callback=_writable, **settings)
+
+
 episodes_option = click.option(
     "--episodes", metavar="N", help="Number of evaluation episodes; as the scenario says if absent."
 )

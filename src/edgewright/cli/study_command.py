@@ -8,16 +8,14 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.options import data_option, json_option, print_json, whole
+from edgewright.cli.options import data_option, json_option, out_option, print_json, whole
 
 
 @click.command(name="study")
 @click.argument("name")
 @click.option("--quick", is_flag=True, help="The same claims with few seeds and steps: minutes.")
-@click.option(
-    "--out",
-    metavar="FOLDER",
-    help="Where it goes, and resumes; study-NAME in this folder if absent.",
+@out_option(
+    metavar="FOLDER", help="Where it goes, and resumes; study-NAME in this folder if absent."
 )
 @click.option("--seeds", help="Seeds of every training that is judged, at least 2.")
 @click.option("--steps", help="Steps of the main trainings; the others are in proportion.")

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from edgewright.cli.options import data_option, json_option, print_json, set_option, whole
+from edgewright.cli.options import (
+    data_option,
+    json_option,
+    out_option,
+    print_json,
+    set_option,
+    whole,
+)
 from edgewright.core.errors import InputError
 
 
@@ -22,7 +29,7 @@ from edgewright.core.errors import InputError
 @click.option("--seeds", default="3", show_default=True, help="Seeds of each training: 0, 1, ...")
 @click.option("--steps", help="Environment steps of each seed; default: the scenario's.")
 @click.option("--processes", help="Trainings at a time; default: one for each core.")
-@click.option("--out", required=True, metavar="FOLDER", help="Folder of the sweep; resumes there.")
+@out_option(required=True, metavar="FOLDER", help="Folder of the sweep; resumes there.")
 @data_option
 @set_option
 @json_option

@@ -11,6 +11,7 @@ from edgewright.cli.options import (
     data_option,
     json_option,
     load_scenario,
+    out_option,
     print_json,
     set_option,
     whole,
@@ -24,7 +25,7 @@ from edgewright.cli.usage import command_line
 @click.option("--learner", help="Which learner; the scenario's own if absent.")
 @click.option("--steps", help="Environment steps for each seed, e.g. 1e6.")
 @click.option("--seeds", default="1", show_default=True, help="How many seeds: 0, 1, ...")
-@click.option("--out", required=True, metavar="FOLDER", help="Where the run goes; resumes there.")
+@out_option(required=True, metavar="FOLDER", help="Where the run goes; resumes there.")
 @data_option
 @set_option
 @json_option

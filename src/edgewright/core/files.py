@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from edgewright.core.errors import InputError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it is whole or not there."""
@@ -18,3 +20,22 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_writable(path: Path, where: str) -> None:
+    """Check that a file or folder can be made at a path, without making it.
+
+    Raises:
+        InputError: it cannot: a folder on the way is missing its rights, or is a file.
+    """
+    hint = "name a folder that you may write to"
+    if "\0" in str(path):
+        raise InputError("a path must not hold a null byte", where=where, hint=hint)
+    try:
+        there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    except OSError as error:
+        raise InputError(f"cannot be written: {error}", where=where, hint=hint) from None
+    if there != path and not there.is_dir():
+        raise InputError(f"{there} must be a folder; it is a file", where=where, hint=hint)
+    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+        raise InputError(f"{there} must be writable", where=where, hint=hint)

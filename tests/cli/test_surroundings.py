@@ -1,0 +1,81 @@
+"""What surrounds a command: no home, no device, no output, a place that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgewright.core import compilation
+from edgewright.core.errors import InputError
+from edgewright.core.files import check_writable
+
+COMPARE = (sys.executable, "-m", "edgewright", "compare", "aigc-toy", "--episodes", "2",
+           "--policies", "greedy", "--set", "params.horizon_slots=20", "--json")  # fmt: skip
+
+
+def run(*more: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+    changed = {**os.environ, **variables}
+    environment = {name: value for name, value in changed.items() if value is not None}
+    return subprocess.run(
+        [*COMPARE, *more], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "more", "said"),
+    [
+        ({"JAX_PLATFORMS": "cuda"}, (), "JAX finds no device for JAX_PLATFORMS='cuda'"),
+        ({"JAX_PLATFORMS": "bogus"}, (), "hint: unset it, or give cpu"),
+        ({"EDGEWRIGHT_CACHE": "/etc/passwd/x"}, (), "EDGEWRIGHT_CACHE: /etc/passwd must be a fold"),
+        ({}, ("--out", "/etc/passwd/x"), "--out: /etc/passwd must be a folder; it is a file"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_work(variables, more, said) -> None:
+    done = run(*more, **variables)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_closed_output_is_refused_and_a_closed_pipe_is_not_an_error() -> None:
+    command = " ".join(f"'{word}'" for word in COMPARE)
+    closed = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True)
+    assert closed.returncode == 2
+    assert "standard output is closed" in closed.stderr
+    cut = subprocess.run(f"{command} | head -c 1", shell=True, capture_output=True, text=True)
+    assert cut.stdout == "{"
+    assert "Traceback" not in cut.stderr
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("EDGEWRIGHT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert compilation.cache_folder() is None
+    monkeypatch.setattr(Path, "home", lambda: Path("/etc/passwd"))  # not a folder
+    assert compilation.cache_folder() is None
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    folder = compilation.cache_folder()
+    assert folder is not None
+    assert folder.is_relative_to(tmp_path / ".cache" / "edgewright")
+    assert not folder.exists()  # made when something is kept
+
+
+def test_a_place_is_looked_at_without_being_made(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b", "--out")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").touch()
+    check_writable(tmp_path / "file", "--out")
+    with pytest.raises(InputError, match=r"--out: .*file must be a folder; it is a file"):
+        check_writable(tmp_path / "file" / "b", "--out")
+    with pytest.raises(InputError, match="must not hold a null byte"):
+        check_writable(Path("a\0b"), "--out")
