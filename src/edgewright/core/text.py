@@ -1,4 +1,4 @@
-"""Read texts that somebody else wrote: every mistake gets one message, whatever the bytes are."""
+"""Read texts that somebody else wrote, with one message for every mistake."""
 
 from __future__ import annotations
 
