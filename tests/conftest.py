@@ -6,16 +6,18 @@ Builders are session fixtures that return functions, so that property tests may 
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,6 +53,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         folder = os.environ.pop(CACHE)
         if folder != os.environ.get(KEPT):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+MAX_MAPS = 20_000
+"""Memory maps of a test process after which compiled programs are dropped. Each has a few, a full
+run has tens of thousands, and Linux ends a process at 65,530 (``vm.max_map_count``)."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_maps() -> Iterator[None]:
+    """Drop compiled programs after a module that left too many memory maps."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_text().count("\n") > MAX_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 HEAVY: dict[str, Any] = {
