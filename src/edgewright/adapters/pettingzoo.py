@@ -72,13 +72,10 @@ class WorldParallelEnv(ParallelEnv):
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
         """Begin an episode with all agents.
 
-        Raises:
-            InputError: an option is given: an episode takes none.
+        Args:
+            seed: any whole number from 0.
+            options: not used; PettingZoo's own checker passes one that no environment knows.
         """
-        if options:
-            message = f"options must be empty; got {next(iter(options))!r}"
-            hint = "change the scenario with make(..., overrides={...})"
-            raise InputError(message, where="reset", hint=hint)
         seed = None if seed is None else operator.index(seed)
         if seed is not None or self._generator is None:
             self._generator, _ = seeding.np_random(seed)
