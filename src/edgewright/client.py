@@ -39,14 +39,16 @@ def _address(url: str) -> urllib.parse.SplitResult:
     Raises:
         InputError: it is not the address of a service.
     """
-    parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+    hint = "e.g. http://127.0.0.1:8080 or https://host/prefix; a secret goes in token="
+    shown = url.rpartition("@")[2]  # never a password
     try:
+        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is not a number
-        usable = False
-    if not usable or parts.username is not None or parts.query or parts.fragment:
-        hint = "e.g. http://127.0.0.1:8080 or https://host/prefix; a secret goes in token="
-        raise InputError(f"url must be the address of a service; got {url!r}", hint=hint)
+        usable = usable and parts.username is None and not parts.query and not parts.fragment
+    except ValueError:  # a port or an address that is none
+        usable, parts = False, urllib.parse.urlsplit("")
+    if not usable:
+        raise InputError(f"url must be the address of a service; got '{shown}'", hint=hint)
     return parts
 
 
@@ -79,7 +81,8 @@ class Client:
         make = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
-        self._connection = make(parts.hostname or "", parts.port, timeout=timeout_s)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._connection = make(parts.hostname or "", port, timeout=timeout_s)
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Content-Type": "application/json"}
         if token:
@@ -88,11 +91,12 @@ class Client:
 
     def decide(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """Return the decision for one observation."""
-        return self._ask("POST", "/v1/decide", {"observation": observation})["decision"]
+        return self._ask("POST", "/v1/decide", {"observation": dict(observation)})["decision"]
 
     def decide_many(self, observations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the decisions for many observations, all by the same policy."""
-        return self._ask("POST", "/v1/decide", {"observations": observations})["decisions"]
+        content = {"observations": [dict(one) for one in observations]}
+        return self._ask("POST", "/v1/decide", content)["decisions"]
 
     def outcome(self, decision: str, reward: float, **metrics: float) -> None:
         """Report what came of a decision; returns when it is on the service's disk."""

@@ -74,7 +74,12 @@ def test_a_place_is_looked_at_without_being_made(tmp_path: Path) -> None:
     check_writable(tmp_path / "a" / "b", "--out")
     assert not (tmp_path / "a").exists()
     (tmp_path / "file").touch()
-    check_writable(tmp_path / "file", "--out")
+    check_writable(tmp_path / "file", "--out", folder=False)
+    for wrong in (tmp_path, Path("")):
+        with pytest.raises(InputError, match="must be the name of a file"):
+            check_writable(wrong, "--out", folder=False)
+    with pytest.raises(InputError, match="must be a folder; it is a file"):
+        check_writable(tmp_path / "file", "--out")
     with pytest.raises(InputError, match=r"--out: .*file must be a folder; it is a file"):
         check_writable(tmp_path / "file" / "b", "--out")
     with pytest.raises(InputError, match="must not hold a null byte"):

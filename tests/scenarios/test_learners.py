@@ -16,6 +16,7 @@ from edgewright.agents.ppo import PPO
 from edgewright.core.errors import InputError
 from edgewright.core.records import Outcome, record
 from edgewright.core.spaces import Box
+from edgewright.scenarios import learners
 from edgewright.scenarios.build import build
 from edgewright.scenarios.learners import (
     build_learner,
@@ -156,3 +157,36 @@ def test_sizes_are_checked_by_the_learner():
         for name in ("droo", "maml"):
             with pytest.raises(InputError, match=message):
                 build_learner(name, scenario, problem, 1e4)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('learner = "edgewright.agents.nothing:Nothing"', "own: cannot be imported: No module"),
+        ('learner = "edgewright.agents.ppo:Nothing"', "own: cannot be imported: module"),
+        ("gamma = 0.5", "'own' must name its class; got None"),
+        ('extends = ["a"]', "must extend another learner"),
+        ('learner = "edgewright.agents.maml:Maml"\naround = "own"', "must be around a plain"),
+        ('learner = "edgewright.agents.maml:Maml"\naround = "x"', "must be around a plain"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path, monkeypatch, entry, message):
+    problem = problem_of(tmp_path, monkeypatch, f"[own]\n{entry}\n")
+    with pytest.raises(InputError, match=message):
+        learner_names(problem)
+
+
+def test_a_registered_learner_may_set_a_tuple_and_is_offered_where_it_fits(monkeypatch):
+    monkeypatch.setattr(learners, "_registered", {})
+    register_learner("mine", PPO, hidden_sizes=(8, 8))
+    problem = build(load("aigc-heavy"))
+    assert build_learner("mine", load("aigc-heavy"), problem, 1e4).learner.hidden_sizes == (8, 8)
+    assert "mine" not in learner_names(build(load("binary-hard")))
+
+
+@pytest.mark.parametrize("value", [[10**12], [8, 0], 10**12])
+def test_a_size_is_a_whole_number_of_32_bits(value):
+    key = "epochs" if isinstance(value, int) else "hidden_sizes"
+    scenario = load("aigc-heavy", {f"learner.{key}": value})
+    with pytest.raises(InputError, match="must be a whole number from 1 to 2147483647"):
+        build_learner("se-ppo", scenario, build(scenario), 1e4)

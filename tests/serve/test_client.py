@@ -206,7 +206,16 @@ def test_numbers_of_numpy_are_sent_as_numbers():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://host", "http://", "http://u:p@host", "http://host?x=1", "http://host:port"]
+    "url",
+    [
+        "",
+        "ftp://host",
+        "http://",
+        "http://u:p@host",
+        "http://[::1",
+        "http://host?x=1",
+        "http://host:port",
+    ],
 )
 def test_what_is_not_an_address_is_refused(url):
     with pytest.raises(InputError, match="url must be the address of a service"):

@@ -196,5 +196,5 @@ def test_a_part_of_several_agents_needs_their_axes():
 
 def test_a_box_with_some_bounds_is_refused():
     half = Box((0.0, -np.inf), (1.0, np.inf), (2,))
-    with pytest.raises(ValueError, match="finite everywhere, or nowhere"):
+    with pytest.raises(InputError, match="finite everywhere, or nowhere"):
         greedy_action(half, jnp.zeros(2))

@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
-from edgewright.core.spaces import SHARE_TOLERANCE, Bits, Discrete, Record, Simplex, Space
+from edgewright.core.spaces import SHARE_TOLERANCE, Bits, Box, Discrete, Record, Simplex, Space
 
 LARGEST = float(np.finfo(np.float32).max)
 """Stands for infinity: an observation is a finite float32, and Gymnasium's checker wants bounds."""
@@ -84,6 +84,9 @@ def _converted(space: Space, axes: tuple[int, ...], name: str) -> spaces.Space:
         hint = "give every decision maker its own part, or make the world one decision maker"
         raise InputError(message, where="action_space", hint=hint)
     shape = space.shape[len(axes) :]
+    if axes and not shape and isinstance(space, Box) and isinstance(space.low, tuple):
+        message = f"the bounds of '{name}' must be the same for all decision makers"
+        raise InputError(message, where="action_space", hint="give the part an axis of its own")
     if isinstance(space, Discrete):
         return spaces.MultiDiscrete(np.full(shape, space.n)) if shape else spaces.Discrete(space.n)
     if isinstance(space, Bits):

@@ -221,6 +221,8 @@ def _wrong(field: Field, value: Any, there: bool) -> BadField:
 
 def _plain(value: Any) -> Any:
     """Return a NumPy scalar as the Python value that it is."""
+    if isinstance(value, np.floating):
+        return float(value)  # a longdouble's item() is itself
     return value.item() if isinstance(value, np.generic) else value
 
 

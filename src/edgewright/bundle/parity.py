@@ -150,7 +150,9 @@ def _apart(
         given, known = result[output.name], record[output.name]
         same = given == known
         if output.kind == "number":
-            same = np.abs(given - known) <= tolerance * output.span
+            unbounded = output.low is None
+            size = np.maximum(1.0, np.abs(known)) if unbounded else output.span
+            same = np.abs(given - known) <= tolerance * size
         wrong[:, index] = ~same.reshape(count, -1).all(axis=1)
     if SCORES not in result:
         return np.zeros(count), wrong

@@ -38,7 +38,7 @@ set_option = click.option(
 
 def _writable(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None:
-        check_writable(Path(value), "--out")
+        check_writable(Path(value), "--out", folder=parameter.metavar != "FILE")
     return value
 
 

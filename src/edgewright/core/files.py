@@ -22,8 +22,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
-def check_writable(path: Path, where: str) -> None:
-    """Check that a file or folder can be made at a path, without making it.
+def check_writable(path: Path, where: str, folder: bool = True) -> None:
+    """Check that a folder, or a file, can be made at a path, without making it.
+
+    Args:
+        folder: whether a folder is meant; a file is written beside its place and moved into it.
 
     Raises:
         InputError: it cannot: a folder on the way is missing its rights, or is a file.
@@ -31,11 +34,16 @@ def check_writable(path: Path, where: str) -> None:
     hint = "name a folder that you may write to"
     if "\0" in str(path):
         raise InputError("a path must not hold a null byte", where=where, hint=hint)
+    if not folder:
+        if not path.name or path.is_dir():
+            message = f"must be the name of a file; got '{path}'"
+            raise InputError(message, where=where, hint="name a file, e.g. p.edge")
+        path = path.absolute().parent
     try:
         there = next(one for one in (path, *path.absolute().parents) if one.exists())
     except OSError as error:
         raise InputError(f"cannot be written: {error}", where=where, hint=hint) from None
-    if there != path and not there.is_dir():
+    if not there.is_dir():
         raise InputError(f"{there} must be a folder; it is a file", where=where, hint=hint)
-    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+    if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{there} must be writable", where=where, hint=hint)

@@ -16,6 +16,9 @@ Share = Annotated[Array | float, "share"]
 LARGEST = 1e30
 """Numbers are used in 32 bits: a product of two larger ones would be infinite."""
 
+MAX_SIZE = 2**31 - 1
+"""Sizes are held in 32 bits."""
+
 MAX_SAMPLES = 2**20
 """Samples of one update; the order of minibatches is computed in 32 bits."""
 
@@ -52,6 +55,7 @@ def check_settings(name: str, fields: dict[str, tuple[Any, Any]], given: dict[st
 
 def _check(where: str, value: Any, default: Any, hint: Any) -> None:
     wanted = list if isinstance(default, tuple) else type(default)
+    value = list(value) if isinstance(value, tuple) else value
     fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and wanted is not bool):
         message = f"{value!r} is not of the kind of the default {default!r}"
@@ -60,8 +64,8 @@ def _check(where: str, value: Any, default: Any, hint: Any) -> None:
         message = f"{value!r} is negative, not finite or above {LARGEST:g}"
         raise InputError(message, where=where, hint="give a positive value")
     sizes = value if isinstance(value, list) else [value] if wanted is int else []
-    if any(not isinstance(size, int) or size < 1 for size in sizes):
-        message = f"a size must be a whole number from 1; got {value!r}"
+    if any(type(size) is not int or not 1 <= size <= MAX_SIZE for size in sizes):
+        message = f"a size must be a whole number from 1 to {MAX_SIZE}; got {value!r}"
         raise InputError(message, where=where, hint="e.g. 64")
     choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
     if choices and value not in choices:

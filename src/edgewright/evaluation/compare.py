@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.core.protocols import PerAgentPolicy
+from edgewright.core.protocols import PerAgentPolicy, World
 from edgewright.loops.evaluate import EpisodeBatch
 from edgewright.scenarios.build import Problem, build, learner_names
 from edgewright.scenarios.learners import world_of_learner
@@ -120,7 +121,7 @@ def gather(
             gathered[name] = [bundled(name, problem)]
         elif looks_like_run(name, problem):
             run = load_run(Path(name), data)
-            gathered[label(run, Path(name), gathered)] = seeds_of(run, problem)
+            gathered[label(run, Path(name), {*gathered, *names})] = seeds_of(run, problem)
         elif name in trained:
             made = train_here(name, scenario, problem)
             gathered[name] = [PolicyEntry(name, "learned", p, None, world) for p, world in made]
@@ -151,8 +152,24 @@ def bundled(file: str, problem: Problem) -> PolicyEntry:
         message = f"the bundle takes the {len(asked)} fields {', '.join(asked)}; "
         message += f"the scenario has {len(given)}: {', '.join(given)}"
         raise InputError(message, where=file, hint="compare it on a scenario of the same sizes")
+    given, asked = bundle.interface.outputs[0], _action_output(world, problem)
+    if (given.name, given.labels, given.shape, given.kind) != asked:
+        message = f"the bundle decides '{given.name}' with {len(given.labels)} values of shape "
+        message += f"{given.shape}; the scenario has {len(asked[1])} of shape {asked[2]}"
+        raise InputError(message, where=file, hint="compare it on a scenario of the same actions")
     group = "learned" if bundle.facts["kind"] == "learned" else "rule"
     return PolicyEntry(file, group, whole_policy(bundle), None, world)
+
+
+def _action_output(world: World, problem: Problem) -> tuple[Any, ...]:
+    """Return name, labels, shape and kind of what policies of a world decide first."""
+    from edgewright.export.observation import head_of
+
+    module = system_of(problem.kind).export
+    if module:
+        importlib.import_module(module)
+    first = head_of(world, problem.params).outputs[0]
+    return first.name, first.labels, first.shape, first.kind
 
 
 def looks_like_run(name: str, problem: Problem) -> bool:
@@ -162,7 +179,7 @@ def looks_like_run(name: str, problem: Problem) -> bool:
     return "/" in name or (Path(name) / "run.json").exists()
 
 
-def label(run: Run, folder: Path, taken: dict[str, Any]) -> str:
+def label(run: Run, folder: Path, taken: set[str]) -> str:
     """Return the learner's name, or the folder's where two runs share a learner."""
     name = run.request.learner
     return name if name not in taken else str(folder)

@@ -20,6 +20,9 @@ from edgewright.core.spaces import Box, Discrete, Record
 from edgewright.export.heads import CategoricalHead, Head
 from edgewright.export.record_head import RecordHead
 
+_RESERVED = frozenset({"action", "proposals", "observation", "scores", "rows", "kind", "settled"})
+"""Names that parts of a record cannot have: a bundle or its parity rows use them."""
+
 
 @functools.singledispatch
 def head_of(world: Any, params: Any) -> Head:
@@ -36,18 +39,30 @@ def head_of(world: Any, params: Any) -> Head:
     if isinstance(actions, Discrete) and actions.shape == agents:
         return CategoricalHead((Output("action", "index of the action"),))
     if isinstance(actions, Record):
+        wrong = sorted(_RESERVED & {name for name, _ in actions.parts})
+        if wrong:
+            message = f"a part must not be called '{wrong[0]}': a bundle means something else by it"
+            raise InputError(message, where="export", hint="give the part another name")
         parts = tuple((name, _of_one(part, agents, name)) for name, part in actions.parts)
         return RecordHead(Record(parts))
     return RecordHead(_of_one(actions, agents, "action"))
 
 
 def _of_one(part: Any, agents: tuple[int, ...], name: str) -> Any:
-    """Return the space of one agent's part of an action."""
+    """Return the space of one agent's part of an action.
+
+    Raises:
+        InputError: it is not one for each agent, or its bounds differ between agents.
+    """
     if part.shape[: len(agents)] != agents:
         message = f"'{name}' must have the axes of the agents {agents}; got shape {part.shape}"
         hint = "register a head with edgewright.export.observation.head_of"
         raise InputError(message, where="export", hint=hint)
-    return dataclasses.replace(part, shape=part.shape[len(agents) :])
+    shape = part.shape[len(agents) :]
+    if agents and not shape and isinstance(part, Box) and isinstance(part.low, tuple):
+        message = f"the bounds of '{name}' must be the same for all agents"
+        raise InputError(message, where="export", hint="give the part an axis of its own")
+    return dataclasses.replace(part, shape=shape)
 
 
 def interface_of(space: Box, head: Head, rows: np.ndarray) -> Interface:

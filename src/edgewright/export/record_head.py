@@ -178,6 +178,8 @@ def _margin(part: Any, scores: Array) -> Array:
     """Return by how much scores must move to turn an entry of a choice or a bit."""
     if isinstance(part, Bits):
         return jnp.abs(scores)
+    if part.n == 1:
+        return jnp.full(scores.shape[:-1], CLEAR)
     best = jax.lax.top_k(scores, 2)[0]
     return best[..., 0] - best[..., 1]
 
@@ -222,7 +224,9 @@ def _emit_part(graph: GraphBuilder, scores: str, name: str, part: Any) -> None:
         low, high = part.bounds
         up = graph.node("Add", [graph.node("Tanh", [scores]), graph.constant(1.0)])
         scaled = graph.node("Mul", [up, graph.constant(0.5 * (high - low))])
-        graph.node("Add", [scaled, graph.constant(low)], name)
+        moved = graph.node("Add", [scaled, graph.constant(low)])
+        above = graph.node("Max", [moved, graph.constant(low)])
+        graph.node("Min", [above, graph.constant(high)], name)
 
 
 def _space_facts(part: Any) -> dict[str, Any]:

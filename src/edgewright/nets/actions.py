@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.core.errors import InputError
 from edgewright.core.spaces import Bits, Box, Discrete, Record, Simplex, Space
 
 Array = jax.Array
@@ -63,7 +64,8 @@ def part_action(part: Any, scores: Array) -> Array:
     low, high = part.bounds
     if not bounded(part):
         return scores
-    return low + (high - low) * 0.5 * (jnp.tanh(scores) + 1.0)
+    scaled = low + (high - low) * 0.5 * (jnp.tanh(scores) + 1.0)
+    return jnp.clip(scaled, low, high)  # rounding may leave the box by one unit
 
 
 def greedy_action(space: Space, scores: Array) -> Any:
@@ -77,11 +79,12 @@ def bounded(part: Box) -> bool:
     """Return whether every entry of a box has two finite bounds.
 
     Raises:
-        ValueError: only some bounds are finite.
+        InputError: only some bounds are finite.
     """
     finite = np.isfinite(np.stack(part.bounds))
     if finite.any() != finite.all():
-        raise ValueError("the bounds of a box must be finite everywhere, or nowhere")
+        message = f"the bounds of a box must be finite everywhere, or nowhere; got {part.bounds}"
+        raise InputError(message, where="action_space", hint="give every entry two bounds")
     return bool(finite.all())
 
 

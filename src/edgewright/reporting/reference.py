@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from edgewright.core.errors import InputError
 from edgewright.core.spaces import Box, Discrete, Simplex
 from edgewright.nets.actions import parts_of
 from edgewright.scenarios.build import Problem, build
@@ -39,9 +40,13 @@ def system_facts(kind: str, data: str | None = None) -> dict[str, Any]:
     }
     if not facts["scenarios"]:
         return facts
-    scenario = facts["scenarios"][0]
-    problem = build(load(scenario), data)
-    return {**facts, "example": scenario, **_of_problem(system, problem)}
+    for scenario in facts["scenarios"]:
+        try:
+            problem = build(load(scenario), data)
+        except InputError:  # it is driven by recordings, and none are named
+            continue
+        return {**facts, "example": scenario, **_of_problem(system, problem)}
+    return facts
 
 
 def _of_problem(system: System, problem: Problem) -> dict[str, list[Row]]:

@@ -115,7 +115,8 @@ def learner_class(name: str, kind: str) -> type:
 
 
 def _entries(kind: str) -> dict[str, dict[str, Any]]:
-    return {**_table(kind), **_registered}
+    added = _registered if system_of(kind).general_learners else {}
+    return {**_table(kind), **added}
 
 
 @functools.cache
@@ -147,7 +148,7 @@ def _entry(name: str, kind: str) -> dict[str, Any]:
     """
     entries, chain = _entries(kind), [name]
     while "extends" in entries[chain[-1]]:
-        above = entries[chain[-1]]["extends"]
+        above = str(entries[chain[-1]]["extends"])
         if above not in entries or above in chain:
             message = f"'{chain[-1]}' must extend another learner; got '{above}'"
             hint = nearest(above, set(entries) - set(chain))
@@ -159,18 +160,41 @@ def _entry(name: str, kind: str) -> dict[str, Any]:
 def _settings(name: str, kind: str) -> dict[str, Any]:
     """Return the settings of a learner, those of an inner one below its own."""
     entry = _entry(name, kind)
-    inner = _settings(entry["around"], kind) if "around" in entry else {}
+    inner = _settings(_inner(name, entry, kind), kind) if "around" in entry else {}
     return inner | {key: value for key, value in entry.items() if key not in _OF_TABLE}
 
 
 def _parts(name: str, kind: str) -> list[type]:
     """Return the classes of a learner, the outer one first."""
     entry = _entry(name, kind)
-    make = entry["learner"]
+    make = entry.get("learner")
     if isinstance(make, str):
         module, _, attribute = make.partition(":")
-        make = getattr(importlib.import_module(module), attribute)
-    return [make, *(_parts(entry["around"], kind) if "around" in entry else [])]
+        try:
+            make = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            hint = 'give learner = "module:Class" of a class that can be imported'
+            where = f"learners of '{kind}': {name}"
+            raise InputError(f"cannot be imported: {error}", where=where, hint=hint) from None
+    if not isinstance(make, type):
+        hint = 'give learner = "module:Class", or extends = "a learner"'
+        message = f"'{name}' must name its class; got {make!r}"
+        raise InputError(message, where=f"learners of '{kind}'", hint=hint)
+    return [make, *(_parts(_inner(name, entry, kind), kind) if "around" in entry else [])]
+
+
+def _inner(name: str, entry: dict[str, Any], kind: str) -> str:
+    """Return the name of the learner that an entry is put around.
+
+    Raises:
+        InputError: there is none of that name, or it is put around another one itself.
+    """
+    inner, entries = str(entry["around"]), _entries(kind)
+    if inner not in entries or "around" in _entry(inner, kind):
+        message = f"'{name}' must be around a plain learner; got '{inner}'"
+        hint = nearest(inner, [one for one in entries if "around" not in _entry(one, kind)])
+        raise InputError(message, where=f"learners of '{kind}'", hint=hint)
+    return inner
 
 
 def _made(parts: list[type], settings: dict[str, Any]) -> Any:
@@ -200,7 +224,7 @@ def _misfit(name: str, problem: Problem) -> str:
     misfit = getattr(learner, "misfit", None)
     if misfit is None:
         return ""
-    world, params = problem.world, problem.params
+    world, params = _changed(problem.world, entry.get("world")), problem.params
     return misfit(world.observation_space(params), world.action_space(params))
 
 

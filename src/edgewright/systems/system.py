@@ -17,6 +17,7 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy, World
 from edgewright.core.records import Array
+from edgewright.core.spaces import Record
 from edgewright.loops.evaluate import EpisodeBatch, play, run_episodes_each, summarise
 from edgewright.loops.unroll import ObserveFn
 from edgewright.specs.schema import Evaluation, Inconsistency, Scenario
@@ -116,6 +117,8 @@ def same_game(trained: World, problem: Problem) -> World:
 
 def _kind_of(space: Any) -> tuple[Any, ...]:
     """Return what must agree between two spaces; the number of agents may differ."""
+    if isinstance(space, Record):
+        return tuple((name, _kind_of(part)) for name, part in space.parts)
     return type(space), space.shape[1:], getattr(space, "names", ()), getattr(space, "n", 0)
 
 
