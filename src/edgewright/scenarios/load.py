@@ -271,7 +271,8 @@ def _translated(error: ValidationError, where: str) -> InputError:
         message = f"unknown kind {kind!r}"
         return InputError(message, where=f"{where}: {key}", hint=nearest(str(kind), kinds))
     shown = repr(given) if len(repr(given)) < 80 else repr(given)[:77] + "..."
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     return InputError(
         f"{key} = {shown}: {message}", where=where, hint="see docs/reference/scenarios.md"
     )

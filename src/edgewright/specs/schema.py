@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 LARGEST, SMALLEST = 1e30, 1e-30
 """Numbers are checked in 64 bits and used in 32: beyond these, a product or a quotient of two of
@@ -19,10 +19,24 @@ them would be infinite or zero."""
 MAX_COUNT, MAX_SEED = 2**31 - 1, 2**32 - 1
 """Whole numbers are held in 32 bits: a larger seed would play the episodes of a smaller one."""
 
-Positive: TypeAlias = Annotated[float, Field(gt=0, ge=SMALLEST, le=LARGEST, allow_inf_nan=False)]
-NonNegative: TypeAlias = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
-NonPositive: TypeAlias = Annotated[float, Field(ge=-LARGEST, le=0, allow_inf_nan=False)]
-Real: TypeAlias = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+
+def _held(value: float) -> float:
+    """Return a number that 32 bits hold.
+
+    Raises:
+        ValueError: it is too large or too small in size.
+    """
+    if value and not SMALLEST <= abs(value) <= LARGEST:
+        raise ValueError(f"must be 0 or from {SMALLEST:g} to {LARGEST:g} in size")
+    return value
+
+
+_HELD = AfterValidator(_held)
+
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), _HELD]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False), _HELD]
+NonPositive: TypeAlias = Annotated[float, Field(le=0, allow_inf_nan=False), _HELD]
+Real: TypeAlias = Annotated[float, Field(allow_inf_nan=False), _HELD]
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
