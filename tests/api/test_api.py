@@ -83,7 +83,7 @@ def test_a_temporary_folder_goes_with_its_run_and_where_training_fails(
     problem, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(ew.InputError, match="no learner 'nothing'"):
+    with pytest.raises(ew.InputError, match="unknown learner 'nothing'"):
         ew.train(problem, "nothing", steps=64)
     assert not list(tmp_path.iterdir())
     made = ew.train(problem, "se-ppo", steps=64)
@@ -114,7 +114,7 @@ def test_a_policy_of_ones_own_is_compared(problem, monkeypatch):
     ew.register_policy("aigc", "mine", lambda built: ew.make("aigc-heavy").policy("local-0").policy)
     table = ew.compare(problem, ["mine", "local-0"])
     assert table.row("mine")["reward"] == table.row("local-0")["reward"]
-    with pytest.raises(ew.InputError, match="no system"):
+    with pytest.raises(ew.InputError, match="unknown kind of system"):
         ew.register_policy("nothing", "mine", lambda built: None)
 
 

@@ -184,7 +184,7 @@ BAD = [
     ({"mode": "bst"}, "mode", "none of the choices"),
     ({"mode": 1}, "mode", "none of the choices"),
     ({"mode": ["best"]}, "mode", "none of the choices"),
-    ({"charge": 3.0}, "charge", "no such field"),
+    ({"charge": 3.0}, "charge", "unknown field"),
 ]
 
 

@@ -97,9 +97,9 @@ WRONG = [
     (["train", "aigc-heavy", "--out", "b", "--set", "params.slot_z=1"], "did you mean 'slot_s'"),
     (["train", "aigc-heavy", "--out", "b", "--set", "params.slot_s=-1"], "greater than 0"),
     (["train", "aigc-trace", "--out", "b"], "--data FOLDER"),
-    (["evaluate", "nowhere"], "there is no run"),
+    (["evaluate", "nowhere"], "must be the folder of a run"),
     (["compare", "aigc-heavy", "--policies", "gredy"], "did you mean 'greedy'"),
-    (["compare", "aigc-heavy", "--policies", "runs/none"], "there is no run"),
+    (["compare", "aigc-heavy", "--policies", "runs/none"], "the run is missing"),
     (["compare", "aigc-heavy", "--episodes", "1"], "too small"),
     (["tarin"], "No such command"),
     (
@@ -112,7 +112,7 @@ WRONG = [
     ),
     (["train", "aigc-heavy", "--out", "b", "--set", "learner.gamma=2.0"], "above 1"),
     (["train", "aigc-heavy", "--out", "/proc/nowhere/b"], "is the path right"),
-    (["evaluate", "runs/a", "--set", "params.slot_s=1"], "there is no run"),
+    (["evaluate", "runs/a", "--set", "params.slot_s=1"], "must be the folder of a run"),
 ]
 
 
@@ -155,7 +155,7 @@ def test_a_half_written_run_is_refused(run, tmp_path, edgewright):
     (copy / "seed-0").mkdir(parents=True)
     (copy / "run.json").write_text((folder / "runs/a/run.json").read_text())
     done = edgewright("evaluate", copy, code=2)
-    assert "there is no checkpoint" in done.stderr
+    assert "checkpoint is missing" in done.stderr
     (copy / "half.json").write_text("")
     torn = tmp_path / "torn"
     torn.mkdir()
@@ -200,7 +200,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_weights(tmp_path, how, whole,
     process.wait(timeout=20)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     done = edgewright("evaluate", "stopped", cwd=tmp_path, code=2)
-    assert "again" in done.stderr or "there is no checkpoint" in done.stderr
+    assert "again" in done.stderr or "checkpoint is missing" in done.stderr
     edgewright(*LONG, "--out", "stopped", cwd=tmp_path)
     for seed in range(2):
         ours = weights(tmp_path / "stopped", seed)

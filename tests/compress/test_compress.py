@@ -170,7 +170,7 @@ def test_no_score_drifts_where_only_their_differences_matter(parent, rows):
 def test_what_leaves_nothing_or_has_nothing_to_learn_from_is_refused(parent, rows):
     with pytest.raises(InputError, match="none would be left"):
         through(parent, "prune:0.99", rows)
-    with pytest.raises(InputError, match="no hidden layer"):
+    with pytest.raises(InputError, match="a network with a hidden layer"):
         smaller(network(4, 2), (3,), parent.head, jax.random.key(0))
 
 

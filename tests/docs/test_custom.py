@@ -91,7 +91,10 @@ def test_a_learner_of_ones_own_trains_with_devices_too(edgewright) -> None:
         (("compare", "sensor.toml", "--set", "streams.harvest_j.low=2.0"), "swap them"),
         (("compare", "sensor.toml", "--set", "evaluation.baseline=pick"), "did you mean 'picky'"),
         (("train", "sensor.toml", "--learner", "reinforc", "--out", "x"), "'reinforce'"),
-        (("train", "sensor.toml", "--learner", "se-ppo-fixed-quality", "--out", "x"), "no learner"),
+        (
+            ("train", "sensor.toml", "--learner", "se-ppo-fixed-quality", "--out", "x"),
+            "unknown learner",
+        ),
     ],
 )
 def test_wrong_input_to_a_plain_system(edgewright, words: tuple[str, ...], message: str) -> None:

@@ -103,7 +103,7 @@ def test_mistakes_are_named(tmp_path, body, message):
 
 
 def test_missing_keys_and_files_and_circles_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"no scenario 'aigc-heavi'\nhint: .*'aigc-heavy'"):
+    with pytest.raises(InputError, match=r"unknown scenario 'aigc-heavi'\nhint: .*'aigc-heavy'"):
         load("aigc-heavi")
     with pytest.raises(InputError, match=r"absent\.toml: cannot be read"):
         load(str(tmp_path / "absent.toml"))
@@ -122,7 +122,7 @@ def test_overrides():
     assert parse_override("world.obs=seed") == ("world.obs", "seed")
     scenario = load("aigc-scaling", dict([parse_override("world.servers=6")]))
     assert build(scenario).params.server_ghz.shape == (6,)
-    with pytest.raises(InputError, match=r"no table 'parms'\nhint: .*'params'"):
+    with pytest.raises(InputError, match=r"unknown table 'parms'\nhint: .*'params'"):
         load("aigc-heavy", {"parms.slot_s": 1.0})
     with pytest.raises(InputError, match="not KEY=VALUE"):
         parse_override("params.slot_s")
@@ -157,12 +157,12 @@ def test_recordings_need_a_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
     with pytest.raises(InputError, match="no data folder is named"):
         build(load("aigc-trace"))
-    with pytest.raises(InputError, match="there is no 'bandwidth'"):
+    with pytest.raises(InputError, match="'bandwidth' is missing"):
         build(load("aigc-trace"), str(tmp_path))
 
 
 def test_pinned_inputs_must_exist():
-    with pytest.raises(InputError, match=r"fixed_inputs\.charge: there is no such input"):
+    with pytest.raises(InputError, match=r"fixed_inputs\.charge: unknown input"):
         build(load("aigc-heavy", {"evaluation.fixed_inputs.charge": [1.0]}))
 
 
@@ -183,7 +183,7 @@ def test_every_shipped_learner_belongs_to_a_system():
     assert {*learner_names(aigc), *of_binary} == set(learner_names())
     for name in of_binary:
         assert build_learner(name, load("binary-hard"), binary, 1e4).name == name
-    with pytest.raises(InputError, match="no learner 'maml' for the system 'aigc'"):
+    with pytest.raises(InputError, match="unknown learner 'maml' for the system 'aigc'"):
         build_learner("maml", load("aigc-heavy"), aigc, 1e4)
 
 
@@ -201,7 +201,7 @@ def test_variants_train_where_they_say_and_are_scored_on_the_same_reward():
 def test_learner_settings_are_checked():
     scenario = load("aigc-heavy")
     problem = build(scenario)
-    with pytest.raises(InputError, match=r"no learner 'se-pp'\nhint: .*'se-ppo'"):
+    with pytest.raises(InputError, match=r"unknown learner 'se-pp'\nhint: .*'se-ppo'"):
         build_learner("se-pp", scenario, problem, 1e5)
 
     def with_setting(key, value):
@@ -232,5 +232,5 @@ def test_every_named_policy_exists_and_others_are_refused():
         assert baseline(name, problem).name == name
     assert baseline("rollout-3", problem).policy.horizon == 3
     for name in ("gredy", "local-3", "rollout-0"):
-        with pytest.raises(InputError, match=f"no policy '{name}'"):
+        with pytest.raises(InputError, match=f"unknown policy '{name}'"):
             baseline(name, problem)

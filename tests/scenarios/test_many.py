@@ -120,7 +120,7 @@ def test_the_city_is_read_where_the_recording_is(
 def test_without_a_stand_in_the_recording_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
     strict = {"params.placement": {"kind": "recorded", "folder": "placement"}}
-    with pytest.raises(InputError, match="placed by recordings, and there is no 'placement'"):
+    with pytest.raises(InputError, match="placed by recordings, and 'placement' is missing"):
         build(load("aigc-city", {**SMALL_CITY, **strict}))
 
 

@@ -37,8 +37,8 @@ def test_what_editors_write_is_read(tmp_path: Path, before: bytes, ends: str) ->
         (TEXT + "[evaluation]\nseed = 4294967296\n", "less than or equal to 4294967295"),
         (TEXT + "x = " + "[" * 5000 + "]" * 5000, "nested too deep"),
         ('schema = 1\nextends = "a\\u0000.toml"\nname = "x"\n', "cannot be read: embedded null"),
-        (TEXT + '[world]\nkind = ["aigc"]\n', "no system of kind"),
-        ('schema = 1\nname = "x"\n[world]\nkind = ["aigc"]\n', "no system of kind"),
+        (TEXT + '[world]\nkind = ["aigc"]\n', "unknown kind of system"),
+        ('schema = 1\nname = "x"\n[world]\nkind = ["aigc"]\n', "unknown kind of system"),
         (
             TEXT.replace("mine", "\\u001b[31m"),
             r"must hold printable characters; got '\\\\x1b\[31m'",

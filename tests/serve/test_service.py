@@ -138,7 +138,7 @@ FIELDS = [
     ({"phase": "1"}, "phase", "not a number"),
     ({"phase": None}, "phase", "not a number"),
     ({"mode": "bst"}, "mode", "none of the choices"),
-    ({"speed": 1}, "speed", "no such field"),
+    ({"speed": 1}, "speed", "unknown field"),
     ({"charge_pct": 1e9}, "charge_pct", "out of range"),
 ]
 

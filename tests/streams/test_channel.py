@@ -72,7 +72,7 @@ def test_recorded_rows_stay_together_and_in_order(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"h": np.ones((3, 2))}, "no matrix 'input_h'"),
+        ({"h": np.ones((3, 2))}, "the matrix 'input_h'"),
         ({"input_h": -np.ones((3, 2))}, "must be a matrix of positive numbers"),
         ({"input_h": np.ones((3, 2)), "output_mode": np.zeros((4, 2))}, "belong together"),
     ],
@@ -87,7 +87,7 @@ def test_unreadable_files_and_too_many_devices_are_named(tmp_path: Path):
     (tmp_path / "g.mat").write_bytes(b"no matrix at all, but long enough to be looked at" * 9)
     with pytest.raises(InputError, match="no readable MATLAB file"):
         load_gains(tmp_path / "g.mat")
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="the file must exist"):
         load_gains(tmp_path / "h.mat")
     savemat(tmp_path / "g.mat", {"input_h": np.ones((3, 2))})
     with pytest.raises(InputError, match="has 2 devices and 4 are wanted"):

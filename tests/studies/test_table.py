@@ -23,7 +23,7 @@ def test_the_table_is_tidy(tmp_path):
     assert rows[2] == {
         "arm": "a", "policy": "p", "seed": "1", "episode": "0", "x": "3", "y": "1"
     }  # fmt: skip
-    with pytest.raises(InputError, match="no result 'aa'"):
+    with pytest.raises(InputError, match="unknown result 'aa'"):
         table["aa"]
     with pytest.raises(InputError, match="episodes/x"):
         table.array("a", "episodes/xx")

@@ -102,5 +102,5 @@ def test_foreign_and_future_files_are_named(tmp_path):
         path.write_text(content)
         with pytest.raises(InputError, match=message):
             store.read_json(path, "run")
-    with pytest.raises(InputError, match="there is no run"):
+    with pytest.raises(InputError, match="the run is missing"):
         store.read_json(tmp_path / "absent.json", "run")

@@ -124,7 +124,7 @@ def test_fewer_seeds_are_refused_and_a_copied_checkpoint_too(run, tmp_path):
 
 
 def test_misspelt_evaluation_and_settings_that_diverge_keep_what_was_there(tmp_path):
-    with pytest.raises(InputError, match="no policy 'greddy'"):
+    with pytest.raises(InputError, match="unknown policy 'greddy'"):
         train(request(**{"evaluation.baseline": "greddy"}), tmp_path / "typo")
     assert not (tmp_path / "typo").exists()
     with pytest.raises(CheckFailed, match="is not finite"):

@@ -78,7 +78,7 @@ class TrainedRun:
             rules: names of rules to pack beside it, for the service to fall back on.
 
         Raises:
-            InputError: there is no such seed, or the policy or a rule cannot be exported.
+            InputError: the seed does not exist, or the policy or a rule cannot be exported.
         """
         from edgewright.deploy.export_run import export_run
 

@@ -150,14 +150,22 @@ class _BoundRow:
         for name, buffer in outputs.items():
             self._binding.bind_ortvalue_output(name, held(buffer))
         self._take = [_taker(buffer) for name, buffer in outputs.items() if name != SCORES]
-        self._real = [outputs[name].ravel().tolist for name in finite]
+        self._total = _summed([outputs[name].ravel().tolist for name in finite])
         self._session.run_with_iobinding(self._binding)
 
     def one(self, row: Sequence[float]) -> tuple[list[Any], float]:
         """Return the outputs for one row, and the sum of all real numbers, scores among them."""
         self._put(*row)
         self._session.run_with_iobinding(self._binding)
-        return [take() for take in self._take], sum(sum(read()) for read in self._real)
+        return [take() for take in self._take], self._total()
+
+
+def _summed(reads: Sequence[Callable[[], list[float]]]) -> Callable[[], float]:
+    """Return what sums numbers that are read again each time; this is in the way of every row."""
+    if len(reads) == 1:
+        (read,) = reads
+        return lambda: sum(read())
+    return lambda: sum([sum(read()) for read in reads])
 
 
 def _taker(buffer: Any) -> Callable[[], Any]:

@@ -193,7 +193,7 @@ class Interface:
             if name not in names:
                 meant = str(name)
                 offer = nearest(meant if len(meant) <= _LONGEST_MEANT else "", names)
-                raise BadField(meant, "there is no such field", observation[name], offer)
+                raise BadField(meant, "unknown field", observation[name], offer)
 
 
 def _beyond(field: Field, value: Any, out_of_range: OutOfRange) -> float:

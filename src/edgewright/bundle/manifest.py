@@ -166,7 +166,7 @@ def _only(facts: Facts, kind: type) -> None:
     known = {field.name for field in dataclasses.fields(kind)}
     for key in facts.content:
         if key not in known:
-            facts.refuse(key, "there is no such key")
+            facts.refuse(key, "unknown key")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +205,7 @@ def read_graphs(
 def _member(facts: Facts, members: Mapping[str, bytes]) -> str:
     name = facts.name("file")
     if name not in members or name in (MEMBER, PARITY_MEMBER):
-        facts.refuse("file", f"there is no graph '{name}'")
+        facts.refuse("file", f"it must name a graph of the bundle; got '{name}'")
     return name
 
 

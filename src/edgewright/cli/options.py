@@ -117,11 +117,17 @@ def parity_line(parity: Mapping[str, Any]) -> str:
 
 
 def existing_run(folder: str) -> Path:
-    """Return the folder of a run, or say that it is none."""
+    """Return the folder of a run.
+
+    Raises:
+        InputError: the folder holds no run.
+    """
     path = Path(folder)
     if not (path / "run.json").exists():
         hint = "name a folder written by edgewright train --out"
-        raise InputError("there is no run here", where=folder, hint=hint)
+        raise InputError(
+            "must be the folder of a run; run.json is missing", where=folder, hint=hint
+        )
     return path
 
 

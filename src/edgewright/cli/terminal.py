@@ -26,7 +26,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class _Lines:
-    """Progress as a line now and then, where there is no terminal."""
+    """Progress as a line now and then, where stderr is a file or a pipe."""
 
     def __init__(self, console: Console, title: str, clock: Callable[[], float]) -> None:
         self.quiet = console.is_terminal

@@ -34,11 +34,11 @@ def smaller(
     :func:`fit`.
 
     Raises:
-        InputError: there is no activation to take over.
+        InputError: the network has no hidden layer, whose activation and widths are taken.
     """
     dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]
     if len(dense) < 2:
-        message = "the network has no hidden layer, so there is no smaller one"
+        message = "distil must be given a network with a hidden layer; this one has none"
         raise InputError(message, where="--stages", hint="leave distil out")
     first, last = dense[0], dense[-1]
     activation = layers[first + 1]

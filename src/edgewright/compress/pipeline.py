@@ -23,7 +23,7 @@ from edgewright.bundle.onnx_runtime import onnxruntime
 from edgewright.compress.distil import fit, smaller
 from edgewright.compress.prune import prune, sparsify
 from edgewright.compress.quantise import quantise, reference_of_int8
-from edgewright.compress.stages import Stage
+from edgewright.compress.stages import CompressionStage
 from edgewright.core.errors import InputError
 from edgewright.export.heads import Head, read_head
 from edgewright.export.layers import read_layers, run
@@ -80,7 +80,7 @@ def begin(bundle: Bundle) -> Candidate:
     return Candidate(layers, layers, head, int8, b"", bundle)
 
 
-def apply(stage: Stage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
+def apply(stage: CompressionStage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
     """Return the next candidate.
 
     Args:

@@ -14,8 +14,8 @@ EXAMPLE = "e.g. --stages prune:0.5,int8 or distil:32x32"
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
-    """One stage.
+class CompressionStage:
+    """One step of a compression.
 
     Attributes:
         text: as the user wrote it.
@@ -29,7 +29,7 @@ class Stage:
     widths: tuple[int, ...] = ()
 
 
-def parse_stages(text: str) -> list[Stage]:
+def parse_stages(text: str) -> list[CompressionStage]:
     """Return the stages of a list, in its order.
 
     Raises:
@@ -41,19 +41,19 @@ def parse_stages(text: str) -> list[Stage]:
     return stages
 
 
-def _parse(text: str) -> Stage:
+def _parse(text: str) -> CompressionStage:
     name, _, value = text.partition(":")
     if name not in get_args(Kind):
         hint = nearest(name, get_args(Kind))
-        raise InputError(f"there is no stage '{name}'", where="--stages", hint=hint)
+        raise InputError(f"unknown stage '{name}'", where="--stages", hint=hint)
     if name == "int8":
         if value:
             raise InputError(f"'{text}': int8 takes no value", where="--stages", hint=EXAMPLE)
-        return Stage("int8", text)
+        return CompressionStage("int8", text)
     if name == "distil":
-        return Stage("distil", text, widths=_widths(text, value))
+        return CompressionStage("distil", text, widths=_widths(text, value))
     share = _share(text, value)
-    return Stage("prune" if name == "prune" else "sparse", text, share=share)
+    return CompressionStage("prune" if name == "prune" else "sparse", text, share=share)
 
 
 def _widths(text: str, value: str) -> tuple[int, ...]:

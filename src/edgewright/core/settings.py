@@ -13,11 +13,12 @@ from edgewright.core.records import Array
 Share = Annotated[Array | float, "share"]
 """A number from 0 to 1."""
 
-LARGEST = 1e30
-"""Numbers are used in 32 bits: a product of two larger ones would be infinite."""
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Numbers are checked in 64 bits and used in 32: beyond these, a product or a quotient of two of
+them would be infinite or zero."""
 
-MAX_SIZE = 2**31 - 1
-"""Sizes are held in 32 bits."""
+MAX_COUNT, MAX_SEED = 2**31 - 1, 2**32 - 1
+"""Whole numbers are held in 32 bits: a larger seed would play the episodes of a smaller one."""
 
 MAX_SAMPLES = 2**20
 """Samples of one update; the order of minibatches is computed in 32 bits."""
@@ -64,12 +65,13 @@ def _check(where: str, value: Any, default: Any, hint: Any) -> None:
         message = f"{value!r} is negative, not finite or above {LARGEST:g}"
         raise InputError(message, where=where, hint="give a positive value")
     sizes = value if isinstance(value, list) else [value] if wanted is int else []
-    if any(type(size) is not int or not 1 <= size <= MAX_SIZE for size in sizes):
-        message = f"a size must be a whole number from 1 to {MAX_SIZE}; got {value!r}"
+    if any(type(size) is not int or not 1 <= size <= MAX_COUNT for size in sizes):
+        message = f"a size must be a whole number from 1 to {MAX_COUNT}; got {value!r}"
         raise InputError(message, where=where, hint="e.g. 64")
     choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
     if choices and value not in choices:
-        raise InputError(f"there is no {value!r}", where=where, hint=nearest(str(value), choices))
+        message = f"must be one of {', '.join(map(repr, choices))}; got {value!r}"
+        raise InputError(message, where=where, hint=nearest(str(value), choices))
     if "share" in getattr(hint, "__metadata__", ()) and not isinstance(value, list) and value > 1:
         raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
 

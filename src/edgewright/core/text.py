@@ -21,8 +21,8 @@ def read_text(path: Path) -> str:
     """Return the text of a regular file in UTF-8, without a byte-order mark.
 
     Raises:
-        InputError: there is no such file, it is not a regular one, it is too large, or it is in
-            another encoding.
+        InputError: the file does not exist, is not a regular one, is too large, or is in another
+            encoding.
     """
     where = printable(str(path))
     try:

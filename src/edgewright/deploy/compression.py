@@ -14,7 +14,7 @@ import numpy as np
 from edgewright.bundle import Bundle
 from edgewright.bundle.bundle import POLICY
 from edgewright.compress import pipeline
-from edgewright.compress.stages import Stage
+from edgewright.compress.stages import CompressionStage
 from edgewright.core.errors import InputError
 from edgewright.deploy.latency import measure_engines
 from edgewright.deploy.rollouts import watch
@@ -107,7 +107,7 @@ class Compressed:
 
 def compress(
     bundle: Bundle,
-    stages: Sequence[Stage],
+    stages: Sequence[CompressionStage],
     setting: Setting,
     *,
     seed: int = 0,

@@ -50,7 +50,7 @@ def export_run(
         litert: whether to add a graph for LiteRT, see :mod:`edgewright.export.lite`.
 
     Raises:
-        InputError: there is no such seed, task or device, or the policy or a rule cannot
+        InputError: the seed, task or device does not exist, or the policy or a rule cannot
             be exported.
     """
     if litert:
@@ -107,7 +107,7 @@ def export_rule(
     """Write a rule of a scenario as a bundle, so that a rule and a network are exchangeable.
 
     Raises:
-        InputError: there is no such rule, or it cannot be exported.
+        InputError: the rule is unknown, or cannot be exported.
     """
     problem = build(scenario, data)
     result = baseline(name, problem)

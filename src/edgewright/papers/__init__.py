@@ -46,7 +46,7 @@ def study_named(name: str) -> Study:
         return _added[name]
     folders = _folders()
     if name not in folders:
-        raise InputError(f"there is no study '{name}'", hint=nearest(name, study_names()))
+        raise InputError(f"unknown study '{name}'", hint=nearest(name, study_names()))
     return importlib.import_module(folders[name]).STUDY
 
 

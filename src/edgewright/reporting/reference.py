@@ -29,7 +29,7 @@ def system_facts(kind: str, data: str | None = None) -> dict[str, Any]:
         data: folder of recordings.
 
     Raises:
-        InputError: there is no such system.
+        InputError: the system is unknown.
     """
     system = system_of(kind, where="SYSTEM")
     facts: dict[str, Any] = {

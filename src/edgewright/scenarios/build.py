@@ -36,7 +36,7 @@ def _check_fixed_inputs(scenario: Scenario[Any, Any, Any], system: System) -> No
     for name, grid in scenario.evaluation.fixed_inputs.items():
         key = f"evaluation.fixed_inputs.{name}"
         if name not in names:
-            raise InputError("there is no such input", where=key, hint=nearest(name, names))
+            raise InputError("unknown input", where=key, hint=nearest(name, names))
         low, high = system.ranges.get(name, (-float("inf"), float("inf")))
         for value in grid:
             integral = isinstance(low, int)

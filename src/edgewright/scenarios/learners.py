@@ -94,7 +94,7 @@ def world_of_learner(name: str, problem: Problem) -> World:
     if name not in entries:
         of = f" for the system '{problem.kind}'" if name in learner_names() else ""
         hint = nearest(name, learner_names(problem))
-        raise InputError(f"there is no learner '{name}'{of}", hint=hint)
+        raise InputError(f"unknown learner '{name}'{of}", hint=hint)
     reason = _misfit(name, problem)
     if reason:
         hint = f"learners that fit: {', '.join(learner_names(problem))}"

@@ -171,7 +171,7 @@ def _text(name_or_path: str, beside: Path | None, depth: int) -> tuple[str, str,
     if name_or_path in known:
         return files[name_or_path].read_text(encoding="utf-8"), name_or_path, None
     if not name_or_path.endswith(".toml"):
-        message = f"there is no scenario '{name_or_path}'"
+        message = f"unknown scenario '{name_or_path}'"
         now = renamed.SCENARIOS.get(name_or_path)
         hint = f"it is called '{now}' now" if now else nearest(name_or_path, known)
         hint += "; a file of your own ends in .toml"
@@ -203,7 +203,7 @@ def _place(tree: dict[str, Any], dotted: str, value: Any) -> None:
         if not isinstance(here.get(name), dict):
             path = ".".join(tables[: depth + 1])
             raise InputError(
-                f"there is no table '{path}'", where=f"--set {dotted}", hint=nearest(name, here)
+                f"unknown table '{path}'", where=f"--set {dotted}", hint=nearest(name, here)
             )
         here = here[name]
     here[last] = value

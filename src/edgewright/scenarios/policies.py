@@ -29,7 +29,7 @@ def register_policy(kind: str, name: str, make: Make, *, informed: bool = False)
             (``full_information``) instead of what a learner observes.
 
     Raises:
-        InputError: there is no such system.
+        InputError: the system is unknown.
     """
     system_of(kind, "register_policy")
     _added.setdefault(kind, {})[name] = make, informed
@@ -52,7 +52,7 @@ def baseline(name: str, problem: Problem) -> PolicyEntry:
         return PolicyEntry(name, "rule", make(problem), observe_fn, problem.world)
     entry = system_of(problem.kind).policy(name, problem)
     if entry is None:
-        message = f"there is no policy '{name}'"
+        message = f"unknown policy '{name}'"
         hint = nearest(name, baseline_names(problem)) + "; or name the folder of a run"
         raise InputError(message, hint=hint)
     return entry

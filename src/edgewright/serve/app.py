@@ -138,7 +138,7 @@ class Service:
             self.counters.outcomes += 1
             return JSONResponse({"recorded": True})
         status, message = {
-            UNKNOWN: (404, "there is no such decision in the log"),
+            UNKNOWN: (404, "unknown decision: it is not in the log"),
             TWICE: (409, "an outcome of this decision was recorded before"),
         }.get(answer, (503, "the log cannot be written now; the outcome was not recorded"))
         self.counters.refused[status] += 1
@@ -149,7 +149,7 @@ class Service:
         decision, reward = content.get("decision"), content.get("reward")
         metrics = content.get("metrics", {})
         if unknown := sorted(set(content) - {"decision", "reward", "metrics"}):
-            raise HTTPError(422, "there is no such field", field=unknown[0][:100])
+            raise HTTPError(422, "unknown field", field=unknown[0][:100])
         if not isinstance(decision, str) or not _ID.fullmatch(decision):
             raise HTTPError(422, "not the id of a decision", field="decision")
         if not _is_number(reward):

@@ -46,7 +46,7 @@ class Context:
         full = Path(folder) / path
         if not full.exists():
             hint = "give the folder that holds it with --data FOLDER"
-            raise InputError(f"there is no '{name}'", where=folder, hint=hint)
+            raise InputError(f"'{name}' is missing", where=folder, hint=hint)
         return full
 
 
@@ -174,7 +174,7 @@ def composed(
     for name, spec in entries(scenario).items():
         if name not in default.fields:
             hint = nearest(name, default.fields)
-            raise InputError("there is no such input", where=f"streams.{name}", hint=hint)
+            raise InputError("unknown input", where=f"streams.{name}", hint=hint)
         lacking = [need for need in NEEDS.get(spec.kind, ()) if not hasattr(params, need)]
         if lacking:
             message = (

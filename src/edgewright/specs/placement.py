@@ -63,7 +63,7 @@ def find_placement(spec: PlacementSpec, devices: int, servers: int, data: str | 
         return load_placement(folder, devices, servers)
     if isinstance(spec, RecordedPlacementSpec):
         if spec.absent is None:
-            message = f"devices are placed by recordings, and there is no '{spec.folder}'"
+            message = f"devices are placed by recordings, and '{spec.folder}' is missing"
             hint = "give the folder that holds it with --data FOLDER or EDGEWRIGHT_DATA"
             raise InputError(message, where="params.placement", hint=hint)
         spec = spec.absent

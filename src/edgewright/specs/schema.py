@@ -12,12 +12,7 @@ from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Field
 
-LARGEST, SMALLEST = 1e30, 1e-30
-"""Numbers are checked in 64 bits and used in 32: beyond these, a product or a quotient of two of
-them would be infinite or zero."""
-
-MAX_COUNT, MAX_SEED = 2**31 - 1, 2**32 - 1
-"""Whole numbers are held in 32 bits: a larger seed would play the episodes of a smaller one."""
+from edgewright.core.settings import LARGEST, MAX_COUNT, MAX_SEED, SMALLEST
 
 
 def _held(value: float) -> float:

@@ -91,7 +91,7 @@ def load_gains(path: PathLike) -> dict[str, np.ndarray]:
     """
     content = _arrays(path)
     if "input_h" not in content:
-        message = "there is no matrix 'input_h' of channel gains"
+        message = "the matrix 'input_h' of channel gains is missing"
         raise InputError(message, where=str(path), hint="give a file of DROO's form")
     gain = np.asarray(content["input_h"], float)
     if gain.ndim != 2 or gain.size == 0 or not np.all(np.isfinite(gain) & (gain > 0)):
@@ -137,7 +137,7 @@ def _arrays(path: PathLike) -> dict[str, Any]:
 
     if not Path(path).is_file():
         raise InputError(
-            "there is no such file", where=str(path), hint="give the path of an existing file"
+            "the file must exist", where=str(path), hint="give the path of an existing file"
         )
     try:
         content = loadmat(str(path), appendmat=False)

@@ -33,14 +33,14 @@ class Table:
     def __getitem__(self, key: str) -> JobResult:
         """Return the result of a job."""
         if key not in self.results:
-            raise InputError(f"there is no result '{key}'", hint=nearest(key, self.results))
+            raise InputError(f"unknown result '{key}'", hint=nearest(key, self.results))
         return self.results[key]
 
     def array(self, key: str, name: str) -> np.ndarray:
         """Return an array of a job's result."""
         arrays = self[key].arrays
         if name not in arrays:
-            raise InputError(f"there is no '{name}'", where=key, hint=nearest(name, arrays))
+            raise InputError(f"unknown array '{name}'", where=key, hint=nearest(name, arrays))
         return arrays[name]
 
     def rows(self, group: str) -> Iterator[dict[str, Any]]:

@@ -40,7 +40,7 @@ def load_plugin(name: str) -> None:
         path = Path(name).resolve()
         if not path.is_file():
             hint = "give the path of an existing file, or the name of a module"
-            raise InputError("there is no such file", where=where, hint=hint)
+            raise InputError("the file must exist", where=where, hint=hint)
         name = str(path)
     try:
         _run(Path(name)) if name.endswith(".py") else importlib.import_module(name)

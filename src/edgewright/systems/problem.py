@@ -59,19 +59,13 @@ class Problem:
     test_stream: Stream[Any]
     tasks: Any = None  # a TaskSplit; None where there is one task
 
-    @property
-    def task_split(self) -> TaskSplit:
-        """The tasks, where there are several."""
-        assert self.tasks is not None
-        return self.tasks
-
     def only(self, index: int, count: int | None = None) -> Problem:
         """Return the same problem with one task of the evaluation in the place of all others.
 
         Args:
             count: copies of it to be evaluated in; as many as there were tasks if None.
         """
-        tasks = self.task_split.only(index, count)
+        tasks = self.tasks.only(index, count)
         params = tasks.test.one(0)
         return dataclasses.replace(
             self,

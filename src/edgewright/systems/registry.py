@@ -44,7 +44,7 @@ def system_of(kind: object, where: str = "world.kind") -> System:
     """
     known = systems()
     if not isinstance(kind, str) or kind not in known:
-        message = f"there is no system of kind {kind!r}"
+        message = f"unknown kind of system {kind!r}"
         hint = nearest(str(kind), known) + "; a kind of your own needs --plugin"
         raise InputError(message, where=where, hint=hint)
     return known[kind]

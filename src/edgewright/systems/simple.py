@@ -100,7 +100,7 @@ def _named_numbers(kind: str, params: type, policies: Mapping[str, Entry]) -> li
     numbers = [field.name for field in dataclasses.fields(params)]
     if "horizon_slots" not in numbers:
         hint = "give it that field: the slots of an episode"
-        raise InputError("there is no 'horizon_slots'", where=params.__name__, hint=hint)
+        raise InputError("the field 'horizon_slots' is missing", where=params.__name__, hint=hint)
     if "random" not in policies:
         hint = "add one that draws every action: it is the zero of the score"
         raise InputError("no policy is called 'random'", where=f"system '{kind}'", hint=hint)

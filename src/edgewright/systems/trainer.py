@@ -64,7 +64,7 @@ class Trainer(Protocol):
             task: index of the task whose network is asked for; None for the one there is.
 
         Raises:
-            InputError: there is no such task, or there is one network for all.
+            InputError: the task does not exist, or one network serves all tasks.
         """
         ...
 

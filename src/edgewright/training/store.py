@@ -71,7 +71,9 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"there is no {what}", where=str(path), hint="name a folder written by edgewright train"
+            f"the {what} is missing",
+            where=str(path),
+            hint="name a folder written by edgewright train",
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(
@@ -143,7 +145,7 @@ def load_arrays(
             arrays = {name: file[name] for name in file.files}
         facts = json.loads(arrays.pop("__facts__").tobytes())
     except FileNotFoundError:
-        raise InputError(f"there is no {what}", where=str(path), hint=hint) from None
+        raise InputError(f"the {what} is missing", where=str(path), hint=hint) from None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         message = f"the {what} is not whole: {error}"
         raise InputError(message, where=str(path), hint=hint) from None

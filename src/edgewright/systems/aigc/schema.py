@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from edgewright.core.settings import MAX_COUNT
 from edgewright.specs.placement import PlacementSpec
 from edgewright.specs.processes import (
     CategoricalSpec,
@@ -18,7 +19,6 @@ from edgewright.specs.processes import (
     process_problems,
 )
 from edgewright.specs.schema import (
-    MAX_COUNT,
     WEIGHT_TOLERANCE,
     Count,
     Inconsistency,

@@ -42,7 +42,7 @@ def measure(context: BenchContext) -> dict[str, Any]:
     problem, rate, peer = context.problem, context.rate, context.reference_script
     if peer and not Path(peer).is_file():
         hint = "e.g. benchmarks/mrl_torch.py of the source tree"
-        raise InputError("there is no such file", where=f"--reference-script {peer}", hint=hint)
+        raise InputError("the file must exist", where=f"--reference-script {peer}", hint=hint)
     context.on_progress("meta-training")
     plan = context.plan("maml")
     result: dict[str, Any] = {"meta_training": _meta(problem, plan, rate)}

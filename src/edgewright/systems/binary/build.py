@@ -67,11 +67,11 @@ class Hidden:
             count: how many to be evaluated in; as many as there are scenarios if None.
 
         Raises:
-            InputError: there is no task of that number.
+            InputError: the evaluation has fewer tasks.
         """
         if not 0 <= index < self.test.count:
-            message = f"there is no task {index}"
-            hint = f"there are {self.test.count}, numbered from 0"
+            message = f"the task must be from 0 to {self.test.count - 1}; got {index}"
+            hint = "tasks are numbered from 0"
             raise InputError(message, where="evaluation.episodes", hint=hint)
         params = self.test.one(index)
 

@@ -208,7 +208,7 @@ class PerTaskTrainer:
         """Return the network of one task, the first one if ``task`` is None, as a policy.
 
         Raises:
-            InputError: there is no such task.
+            InputError: the task does not exist.
         """
         index = task or 0
         policy = self.policy_entry(training)[0].policy(index)
