@@ -29,6 +29,8 @@ OLD_NAMES = (
     r"\bscenarios/data\b|\bstudies\.(?:train|store|peers|arms|joint|compare)\b|\bcore\.checks\b",
     r"\brates-document\b|\bsetting 'document'|\| `?document`? \|",
     r"\bcontender\b|\bforesee\b|\brecord of parity\b",
+    r"\b[Ww]hat came out\b",
+    r"\bwait = \"(?:slots|backlog)\"",
     r"\bnouns-and-laws\b|\bown-(?:world|policy|learner)\b",
 )
 MODULES = sorted((ROOT / "src" / "edgewright").rglob("*.py"))
