@@ -8,9 +8,12 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from edgewright.core import process
+from edgewright.core.errors import InputError
 
 COMPARE = ("compare", "aigc-toy", "--episodes", "2", "--policies", "greedy",
            "--set", "params.horizon_slots=20", "--json")  # fmt: skip
@@ -76,8 +79,9 @@ def test_a_switch_that_only_checks_or_slows_changes_nothing(variable: str) -> No
         assert [row[name] for row in other] == pytest.approx(values, rel=1e-5)
 
 
-def test_the_facts_name_the_version_and_every_switch() -> None:
-    assert process.facts() == {"jax": jax.__version__, **process.SWITCHES}
+def test_the_facts_name_the_versions_and_every_switch() -> None:
+    versions = {"jax": jax.__version__, "jaxlib": process.jaxlib.__version__}
+    assert process.facts() == {**versions, **process.SWITCHES}
 
 
 FORKED = """
@@ -109,3 +113,35 @@ def test_a_forked_environment_is_refused_and_a_spawned_one_plays(context: str, t
         assert done.returncode != 0
         assert "JAX had started before this process was forked" in done.stderr
         assert "context='spawn'" in done.stderr
+
+
+def test_a_compiler_that_sums_wrongly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process.jaxlib, "__version__", "0.10.2")
+    with pytest.raises(InputError, match="0.10.2 compiles some sums of products wrongly"):
+        process.check_process()
+
+
+@pytest.mark.parametrize("slots", [5, 60, 200])
+@pytest.mark.parametrize("copies", [1, 3, 8])
+def test_the_compiler_here_sums_products_of_broadcasts(copies: int, slots: int) -> None:
+    """What jaxlib 0.10.2 gets wrong: two broadcasts, their product, a sum over the last axis."""
+    rng = np.random.default_rng(0)
+    few = rng.uniform(1, 5, (copies, 4)).astype(np.float32)
+    table = rng.integers(0, 2, (16, 4)).astype(np.float32)
+
+    @jax.jit
+    def sums(values: jax.Array) -> jax.Array:
+        wide = jnp.broadcast_to(values[:, None, None, :], (copies, slots, 16, 4))
+        return jnp.sum(wide * table, axis=-1)
+
+    exact = np.broadcast_to((few @ table.T)[:, None], (copies, slots, 16))
+    np.testing.assert_allclose(sums(jnp.asarray(few)), exact, rtol=1e-5, atol=1e-5)
+
+
+def test_the_compiler_here_sums_squares_of_vmapped_products() -> None:
+    """The example of jax-ml/jax issue 39103."""
+    row = np.arange(32_769, dtype=np.float32)
+    rows = jnp.stack([row, np.zeros_like(row), np.zeros_like(row)], axis=1)
+    matrix = jnp.eye(3)
+    squares = jax.jit(lambda x: jax.vmap(lambda one: jnp.sum((matrix @ one) ** 2))(x))(rows)
+    np.testing.assert_allclose(squares, np.square(row), rtol=1e-6)

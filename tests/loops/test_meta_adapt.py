@@ -68,7 +68,7 @@ def test_prices_are_those_of_the_world_and_the_search_takes_the_least(tasks: Tas
         x = jax.tree.map(lambda leaf, s=slot: leaf[s], rows)
         proposed = BASE.proposer(network).propose(jax.random.key(0), found.observation[slot])
         need = needs(params, x.gain)
-        cost = total_s("coupled", need, load(need, proposed))
+        cost = total_s("coupled", load(need, proposed))
         np.testing.assert_allclose(prices(WORLD, params, x, proposed), cost, rtol=1e-5)
         assert int(index[slot]) == int(jnp.argmin(cost))
         np.testing.assert_array_equal(found.action[slot], proposed[int(index[slot])])

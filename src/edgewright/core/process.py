@@ -1,4 +1,4 @@
-"""Check that this process can compute the package's numbers: switches of JAX, and forks."""
+"""Check that this process can compute the package's numbers: compiler, switches of JAX, forks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import jax
+import jaxlib
 from jax._src import xla_bridge
 
 from edgewright.core.errors import InputError
@@ -22,6 +23,11 @@ SWITCHES: dict[str, Any] = {
 """The values that every number of this package is computed with. Every one of these switches
 changes random draws, the precision of a product, or the type of a result."""
 
+WRONG_SUMS = frozenset({"0.10.2", "0.11.0"})
+"""Versions of jaxlib whose programs for processors get some sums of products wrong, without a word:
+``jit(lambda x, y: (x[:, None, None] * y).sum(-1))`` for example (jax-ml/jax issues 39103, 39257).
+"""
+
 _state = {"forked": False}
 
 
@@ -37,7 +43,8 @@ def check_process() -> None:
 
     Raises:
         InputError: the process was forked from one in which JAX had started, where a computation
-            never ends; or a switch of JAX has another value than in :data:`SWITCHES`.
+            never ends; or jaxlib is one of :data:`WRONG_SUMS`; or a switch of JAX has another value
+            than in :data:`SWITCHES`.
     """
     if _state["forked"]:
         message = "JAX had started before this process was forked, so it would wait for ever"
@@ -46,6 +53,10 @@ def check_process() -> None:
             "many copies in one program with edgewright.adapters.gymnasium.make_vec"
         )
         raise InputError(message, where="fork", hint=hint)
+    if jaxlib.__version__ in WRONG_SUMS:
+        message = f"jaxlib {jaxlib.__version__} compiles some sums of products wrongly"
+        hint = "pip install 'jax==0.10.1' 'jaxlib==0.10.1', or jax 0.12"
+        raise InputError(message, where="JAX", hint=hint)
     for name, wanted in SWITCHES.items():
         value = _value(name, wanted)
         if value != wanted:
@@ -56,7 +67,8 @@ def check_process() -> None:
 
 def facts() -> dict[str, Any]:
     """Return what decides numbers here: the version of JAX and its switches."""
-    return {"jax": jax.__version__, **{n: _value(n, wanted) for n, wanted in SWITCHES.items()}}
+    versions = {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+    return {**versions, **{n: _value(n, wanted) for n, wanted in SWITCHES.items()}}
 
 
 def _value(name: str, wanted: Any) -> Any:
@@ -65,4 +77,4 @@ def _value(name: str, wanted: Any) -> Any:
     return getattr(value, "value", value)
 
 
-__all__ = ["SWITCHES", "check_process", "facts"]
+__all__ = ["SWITCHES", "WRONG_SUMS", "check_process", "facts"]

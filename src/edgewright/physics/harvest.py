@@ -28,6 +28,12 @@ _AWAY_MBPS = BAND_HZ / (OVERHEAD * math.log(2)) / 1e6
 _BISECTIONS, _NEWTON_STEPS = 40, 12
 
 
+def _convex_part(z: Array) -> Array:
+    """Return ``e^(-z) + z - 1``; for small ``z`` by its series, where the sum has no digits."""
+    series = jnp.square(z) * (1 / 2 - z * (1 / 6 - z * (1 / 24 - z * (1 / 120 - z / 720))))
+    return jnp.where(z < 0.3, series, jnp.expm1(-z) + z)
+
+
 def best_rates_mbps(weight: Gains, gain: Gains, offload: Gains) -> Gains:
     """Return the rate [Mbit/s] of each device under the best shares for these decisions.
 
@@ -45,9 +51,10 @@ def best_rates_mbps(weight: Gains, gain: Gains, offload: Gains) -> Gains:
         worth = price / (weight * _AWAY_MBPS)
 
         def newton(_: int, z: Array) -> Array:
-            return z - (jnp.exp(-z) + z - 1.0 - worth) / jnp.maximum(1.0 - jnp.exp(-z), 1e-12)
+            return z - (_convex_part(z) - worth) / jnp.maximum(-jnp.expm1(-z), 1e-12)
 
-        return jnp.expm1(jax.lax.fori_loop(0, _NEWTON_STEPS, newton, 1.0 + worth))
+        above = worth + jnp.sqrt(2.0 * worth)  # the root is below it, for every worth
+        return jnp.expm1(jax.lax.fori_loop(0, _NEWTON_STEPS, newton, above))
 
     def charging(price: Array) -> tuple[Array, Array]:
         reached = ratio(price)

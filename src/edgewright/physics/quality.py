@@ -16,4 +16,4 @@ def saturating_quality(multiplier: Number, rate: Number, best: Number) -> Number
     Meng, Ermon, ICLR 2021) gives on a 10, 20, 40-step ladder, CIFAR-10 (0.56, 0.90, 1.00) and
     CelebA (0.46, 0.73, 1.00).
     """
-    return (1 - jnp.exp(-rate * multiplier)) / (1 - jnp.exp(-rate * best))
+    return jnp.expm1(-rate * multiplier) / jnp.expm1(-rate * best)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -22,9 +24,10 @@ def transmission_s(data_mb: Number, rate_mbps: Number, network_delay_s: Number) 
 def shannon_mbps(bandwidth_mhz: Number, signal_to_noise: Number) -> Number:
     """Return the capacity ``B log2(1 + P |h|^2 / sigma^2)`` in Mbit/s. SE-PPO equation (9).
 
-    The paper samples its "bandwidth" in Mbit/s, so its worlds use the sampled rate directly.
+    The paper samples its "bandwidth" in Mbit/s, so its worlds use the sampled rate directly. Far
+    below a ratio of 1 the sum ``1 + ratio`` would lose the ratio in float32, ``log1p`` does not.
     """
-    return bandwidth_mhz * jnp.log2(1 + signal_to_noise)
+    return bandwidth_mhz / math.log(2) * jnp.log1p(signal_to_noise)
 
 
 def watts(power_dbm: Number) -> Number:

@@ -83,12 +83,12 @@ def test_more_devices_than_the_table_has_bits(binary_sampler: Any) -> None:
     need = needs_of(params, jnp.asarray(10 ** rng.uniform(-12, -9, (6, 12)), jnp.float32))
     cost, action = enumerate_actions("coupled", need)
     np.testing.assert_allclose(cost, slow_optimum(need, "coupled")[0], rtol=1e-5)
-    np.testing.assert_allclose(cost, total_s("coupled", need, load(need, action)), rtol=1e-6)
+    np.testing.assert_allclose(cost, total_s("coupled", load(need, action)), rtol=1e-6)
 
 
 def test_where_nothing_is_shared_a_comparison_is_the_optimum(slots: Any) -> None:
     need = needs_of(*slots)
-    by_threshold = total_s("separable", need, load(need, threshold(need)))
+    by_threshold = total_s("separable", load(need, threshold(need)))
     np.testing.assert_allclose(by_threshold, enumerate_actions("separable", need)[0], rtol=1e-6)
 
 
@@ -140,7 +140,7 @@ def costs(world: BinaryWorld, params: Any, gain: Any, policy: Any) -> tuple[np.n
     go = jax.jit(lambda key, rows: label(key, world, params, policy, rows))
     decided, aux = go(jax.random.key(0), BinaryInputs(gain=gain))
     need = needs_of(params, gain)
-    return np.asarray(total_s(world.objective, need, load(need, decided.action))), aux
+    return np.asarray(total_s(world.objective, load(need, decided.action))), aux
 
 
 def test_rules_keep_their_order(slots: Any) -> None:
@@ -180,11 +180,11 @@ def test_one_flip_stops_where_no_flip_helps(slots: Any) -> None:
     decided, looks = go(BinaryInputs(gain=gain))
     need = needs_of(params, gain)
     action = np.asarray(decided.action)
-    here = np.asarray(total_s("equal_share", need, load(need, decided.action)))
+    here = np.asarray(total_s("equal_share", load(need, decided.action)))
     for device in range(5):
         flipped = action.copy()
         flipped[:, device] ^= 1
-        there = np.asarray(total_s("equal_share", need, load(need, jnp.asarray(flipped))))
+        there = np.asarray(total_s("equal_share", load(need, jnp.asarray(flipped))))
         assert np.all(there >= here * (1 - 1e-5))
     assert np.all(np.asarray(looks) >= 5)
 
@@ -198,7 +198,7 @@ def test_a_hand_worked_slot() -> None:
     np.testing.assert_allclose(alone_s(need), [0.4, 0.4, 1.5], rtol=1e-6)
     assert threshold(need).tolist() == [1, 1, 0]
     for action, wanted in (([1, 1, 0], 2.6), ([1, 0, 0], 2.4), ([0, 0, 0], 3.0)):
-        cost = total_s("coupled", need, load(need, jnp.array(action)))
+        cost = total_s("coupled", load(need, jnp.array(action)))
         np.testing.assert_allclose(cost, wanted, rtol=1e-6)
     cost, action = enumerate_actions("coupled", jax.tree.map(lambda leaf: leaf[None], need))
     np.testing.assert_allclose(cost, [2.4], rtol=1e-6)

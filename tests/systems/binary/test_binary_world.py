@@ -60,7 +60,7 @@ def test_delays_are_those_of_the_equations(params: BinaryParams, objective: Any)
         np.testing.assert_allclose(outcome.metrics.weighted_delay_s, weighted, rtol=1e-4)
         np.testing.assert_allclose(outcome.reward, -weighted, rtol=1e-4)
         need = delay.needs(params, x.gain)
-        total = delay.total_s(objective, need, delay.load(need, jnp.asarray(action)))
+        total = delay.total_s(objective, delay.load(need, jnp.asarray(action)))
         np.testing.assert_allclose(total, weighted.sum(), rtol=1e-4)
 
 

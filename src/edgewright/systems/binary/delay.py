@@ -39,13 +39,17 @@ class Needs:
 
 @record
 class Load:
-    """Sums over a set ``S``, where the loads of two disjoint sets add. Leaves ``[...]``."""
+    """Sums over some devices, of which the set ``S`` offloads. Leaves ``[...]``.
+
+    The loads of two disjoint groups of devices add. Nothing is taken from a sum: a difference of
+    large sums has no right digits left in float32.
+    """
 
     uplink: Array  # sum_S u
     edge: Array  # sum_S v
     alone_s: Array  # sum_S u^2 + v^2
     members: Array  # |S|
-    spared_s: Array  # sum_S c: the local seconds that S saves
+    local_s: Array  # sum_not S c: the local seconds of the others
 
 
 def rates_mbps(params: BinaryParams, gain: Array) -> Array:
@@ -85,23 +89,22 @@ def load(need: Needs, offload: Array) -> Load:
         edge=jnp.sum(need.edge * chosen, axis=-1),
         alone_s=jnp.sum(alone_s(need) * chosen, axis=-1),
         members=jnp.sum(need.present * chosen, axis=-1),
-        spared_s=jnp.sum(need.local_s * chosen, axis=-1),
+        local_s=jnp.sum(need.local_s * (1 - chosen), axis=-1),
     )
 
 
 def joined(first: Load, second: Load) -> Load:
-    """Return the load of two disjoint sets together."""
+    """Return the load of two disjoint groups of devices together."""
     return jax.tree.map(jnp.add, first, second)
 
 
-def total_s(objective: Objective, need: Needs, at: Load) -> Array:
+def total_s(objective: Objective, at: Load) -> Array:
     """Return Q, the sum of weighted delays, of a set with the load ``at``. MRL equation (6)."""
-    local = jnp.sum(need.local_s, axis=-1) - at.spared_s
     if objective == "separable":
-        return at.alone_s + local
+        return at.alone_s + at.local_s
     if objective == "equal_share":
-        return at.members * at.alone_s + local
-    return jnp.square(at.uplink) + jnp.square(at.edge) + local
+        return at.members * at.alone_s + at.local_s
+    return jnp.square(at.uplink) + jnp.square(at.edge) + at.local_s
 
 
 def device_s(objective: Objective, need: Needs, offload: Array) -> Array:

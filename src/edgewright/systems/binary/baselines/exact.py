@@ -66,11 +66,10 @@ def enumerate_actions(objective: Objective, need: Needs) -> tuple[Array, Array]:
 
     below = load(part(few, 0), jnp.asarray(few))  # [T, 2^low]
     above = load(part(many, low), jnp.asarray(many))  # [T, 2^high]
-    broad = jax.tree.map(lambda leaf: leaf[:, None, :], need)
 
     def look(best: tuple[Array, Array], high: Array) -> tuple[tuple[Array, Array], None]:
         at = joined(below, jax.tree.map(lambda leaf: leaf[:, high, None], above))
-        cost = total_s(objective, broad, at)
+        cost = total_s(objective, at)
         cheapest = jnp.argmin(cost, axis=1)
         result = jnp.take_along_axis(cost, cheapest[:, None], axis=1)[:, 0]
         index = high * len(few) + cheapest
@@ -82,7 +81,7 @@ def enumerate_actions(objective: Objective, need: Needs) -> tuple[Array, Array]:
     action = (index[:, None] >> jnp.arange(devices)) & 1
     action = action * (need.present > 0)
     # Priced once more as the world prices it, so that the optimum's ratio is 1 and not nearly 1.
-    return total_s(objective, need, load(need, action)), action.astype(jnp.int32)
+    return total_s(objective, load(need, action)), action.astype(jnp.int32)
 
 
 def threshold(need: Needs) -> Array:
@@ -115,5 +114,5 @@ def optimum(world: BinaryWorld, params: BinaryParams, gain: Array) -> Array:
     """
     need = jax.vmap(lambda one: needs(params, one))(gain)
     if world.objective == "separable":
-        return total_s("separable", need, load(need, threshold(need)))
+        return total_s("separable", load(need, threshold(need)))
     return enumerate_actions(world.objective, need)[0]

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
-from edgewright.systems.binary import BinaryWorld, Load, Needs, alone_s, load, needs, total_s
+from edgewright.systems.binary import BinaryWorld, Needs, alone_s, load, needs, total_s
 
 
 def cost_of(world: BinaryWorld, need: Needs, action: Array) -> Array:
     """Return Q of actions ``[..., N]``."""
-    return total_s(world.objective, need, load(need, action))
+    return total_s(world.objective, load(need, action))
 
 
 @record
@@ -130,19 +130,10 @@ class OneFlip(Memoryless):
         need = needs(insight.params, insight.x.gain)
 
         def look(action: Array) -> tuple[Array, Array]:
-            at = load(need, action)
-            sign = (1 - 2 * action).astype(jnp.float32)
-            flipped = Load(
-                uplink=at.uplink + sign * need.uplink,
-                edge=at.edge + sign * need.edge,
-                alone_s=at.alone_s + sign * alone_s(need),
-                members=at.members + sign * need.present,
-                spared_s=at.spared_s + sign * need.local_s,
-            )
-            cost = total_s(self.world.objective, need, flipped)
-            cost = jnp.where(need.present > 0, cost, jnp.inf)
+            flips = action ^ jnp.eye(action.size, dtype=action.dtype)
+            cost = jnp.where(need.present > 0, cost_of(self.world, need, flips), jnp.inf)
             device = jnp.argmin(cost)
-            now = total_s(self.world.objective, need, at)
+            now = cost_of(self.world, need, action)
             return device, cost[device] < now * (1.0 - 1e-6)  # rounding must not go in circles
 
         def flip(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
