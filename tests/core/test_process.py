@@ -9,6 +9,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import jaxlib.version
 import numpy as np
 import pytest
 
@@ -80,7 +81,7 @@ def test_a_switch_that_only_checks_or_slows_changes_nothing(variable: str) -> No
 
 
 def test_the_facts_name_the_versions_and_every_switch() -> None:
-    versions = {"jax": jax.__version__, "jaxlib": process.jaxlib.__version__}
+    versions = {"jax": jax.__version__, "jaxlib": jaxlib.version.__version__}
     assert process.facts() == {**versions, **process.SWITCHES}
 
 
@@ -116,7 +117,7 @@ def test_a_forked_environment_is_refused_and_a_spawned_one_plays(context: str, t
 
 
 def test_a_compiler_that_sums_wrongly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.jaxlib, "__version__", "0.10.2")
+    monkeypatch.setattr(jaxlib.version, "__version__", "0.10.2")
     with pytest.raises(InputError, match="0.10.2 compiles some sums of products wrongly"):
         process.check_process()
 

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import jax
-import jaxlib
+import jaxlib.version
 from jax._src import xla_bridge
 
 from edgewright.core.errors import InputError
@@ -53,8 +53,8 @@ def check_process() -> None:
             "many copies in one program with edgewright.adapters.gymnasium.make_vec"
         )
         raise InputError(message, where="fork", hint=hint)
-    if jaxlib.__version__ in WRONG_SUMS:
-        message = f"jaxlib {jaxlib.__version__} compiles some sums of products wrongly"
+    if jaxlib.version.__version__ in WRONG_SUMS:
+        message = f"jaxlib {jaxlib.version.__version__} compiles some sums of products wrongly"
         hint = "pip install 'jax==0.10.1' 'jaxlib==0.10.1', or jax 0.12"
         raise InputError(message, where="JAX", hint=hint)
     for name, wanted in SWITCHES.items():
@@ -67,7 +67,7 @@ def check_process() -> None:
 
 def facts() -> dict[str, Any]:
     """Return what decides numbers here: the version of JAX and its switches."""
-    versions = {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+    versions = {"jax": jax.__version__, "jaxlib": jaxlib.version.__version__}
     return {**versions, **{n: _value(n, wanted) for n, wanted in SWITCHES.items()}}
 
 
