@@ -9,14 +9,12 @@ import pytest
 
 from edgewright.core.errors import InputError
 from edgewright.streams.placement import (
-    SITES_FILE,
-    USERS_FILE,
     load_placement,
-    load_positions,
     nearest_servers,
     project_m,
     uniform_placement,
 )
+from edgewright.streams.positions import SITES_FILE, USERS_FILE, load_positions
 
 SITES = 'SITE_ID,LATITUDE,LONGITUDE,NAME\n1,-37.81,144.96,A\n2,-37.82,144.97,"B, corner"\n'
 USERS = "Latitude,Longitude\n-37.811,144.961\n\n-37.819,144.969\n-37.815,144.965\n"
@@ -56,8 +54,10 @@ CASES = [
     ("Latitude,Longitude\n", "it holds no position"),
     ("Latitude,Longitude\n-37.8,144.9\n-37.8,x\n", "line 3: longitude = 'x'"),
     ("Latitude,Longitude\n-97.8,144.9\n", "line 2: latitude = '-97.8'"),
-    ("Latitude,Longitude\n-37.8\n", "line 2: longitude = ''"),
-    ("", "the column 'latitude' is missing"),
+    ("Latitude,Longitude\n-37.8\n", "line 2: 2 fields expected, 1 found"),
+    ("Latitude,Longitude\n-37.8,\n", "line 2: longitude = ''"),
+    ("", "the file is empty"),
+    ("a,b\n1,2\n", "the column 'latitude' is missing"),
     ("Latitude,Longitude\n-37.8,144.9\n-27.8,144.9\n", "spread over 10.0 degrees"),
 ]
 
@@ -72,10 +72,10 @@ def test_mistakes_are_named(folder: Path, text: str, message: str) -> None:
 def test_too_few_positions_and_no_file(folder: Path) -> None:
     with pytest.raises(InputError, match=r"holds 3 positions, and the scenario has 4 devices"):
         load_placement(folder, devices=4, servers=1)
-    with pytest.raises(InputError, match=r"lower world\.servers to 2"):
+    with pytest.raises(InputError, match=r"set world\.servers = 2"):
         load_placement(folder, devices=1, servers=3)
     (folder / SITES_FILE).unlink()
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         load_placement(folder, devices=1, servers=1)
 
 

@@ -18,6 +18,7 @@ from edgewright.streams.arrivals import PoissonArrivals
 from edgewright.streams.compose import Composite
 from edgewright.streams.processes import Constant
 from edgewright.streams.recorded import Place, Recording, recording
+from edgewright.streams.traces import Reading
 
 KEY = jax.random.key(7)
 ROWS = ([10.0, 11.0, 12.0], [20.0, 21.0, 22.0, 23.0, 24.0], [30.0])
@@ -271,7 +272,7 @@ def test_bandwidth_floor_clips_outages_only(tmp_path: Path) -> None:
 def test_bandwidth_refuses(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         recorded.recorded_bandwidth(tmp_path / "none", interval_s=1.0)
-    with pytest.raises(InputError, match=r"holds no \*\.txt file"):
+    with pytest.raises(InputError, match="holds no recording"):
         recorded.recorded_bandwidth(tmp_path, interval_s=1.0)
     files = traces_of(tmp_path, 3)
     with pytest.raises(InputError, match=r"only 'trace_0\.txt' was given"):
@@ -283,7 +284,7 @@ def test_bandwidth_refuses(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is shorter than interval_s = 100"):
         recorded.recorded_bandwidth(tmp_path, interval_s=100.0)
     with pytest.raises(InputError, match=r"the limit is 0\.5 s"):
-        recorded.recorded_bandwidth(tmp_path, interval_s=1.0, max_gap_s=0.5)
+        recorded.recorded_bandwidth(tmp_path, interval_s=1.0, reading=Reading(max_gap_s=0.5))
     with pytest.raises(InputError, match="is not a part"):
         recorded.recorded_bandwidth(tmp_path, interval_s=1.0, part="all")  # pyright: ignore
 
@@ -365,7 +366,7 @@ def test_requests_refuse(log: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mean_s = 0.0 is not positive"):
         recorded.recorded_gaps(log, mean_s=0.0)
     with pytest.raises(InputError, match="the limit is 1 s"):
-        recorded.recorded_gaps(log, mean_s=1.0, max_gap_s=1.0)
+        recorded.recorded_gaps(log, mean_s=1.0, reading=Reading(max_gap_s=1.0))
     with pytest.raises(InputError, match=r"did you mean 'train'"):
         recorded.recorded_gaps(log, mean_s=1.0, part="trian")  # pyright: ignore
     short = tmp_path / "short.jsonl"

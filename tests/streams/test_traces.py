@@ -32,6 +32,11 @@ def mooncake(folder: Path, *rows: dict | str) -> Path:
     return write(folder, "log.jsonl", *lines)
 
 
+def bandwidth(path: Path, reading: traces.Reading | None = None) -> traces.BandwidthTrace:
+    [trace] = traces.load_bandwidth(path, reading)
+    return trace
+
+
 def moon_row(ms: object, read: object = 10, written: object = 5) -> dict:
     return {"timestamp": ms, "input_length": read, "output_length": written, "hash_ids": [1]}
 
@@ -41,7 +46,7 @@ def moon_row(ms: object, read: object = 10, written: object = 5) -> dict:
 
 def test_bandwidth_reads_every_number(tmp_path: Path) -> None:
     path = write(tmp_path, "a.txt", "0.5\t4.25", "", "1.25   0", "  3 1e-2  ")
-    trace = traces.load_bandwidth_two_column(path)
+    trace = bandwidth(path)
     np.testing.assert_array_equal(trace.time_s, [0.5, 1.25, 3.0])
     np.testing.assert_array_equal(trace.bandwidth_mbps, [4.25, 0.0, 0.01])
     assert trace.source == "a.txt"
@@ -50,17 +55,20 @@ def test_bandwidth_reads_every_number(tmp_path: Path) -> None:
 def test_bandwidth_reads_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"\xef\xbb\xbf0 1\r\n1 2\r\n")
-    trace = traces.load_bandwidth_two_column(path)
+    trace = bandwidth(path)
     np.testing.assert_array_equal(trace.bandwidth_mbps, [1.0, 2.0])
 
 
 @pytest.mark.parametrize(
     ("lines", "match"),
     [
-        (["0 1", "1 2 3"], r"a\.txt: line 2: 2 columns expected, 3 columns found: '1 2 3'"),
-        (["0 1", "1"], r"line 2: 2 columns expected, 1 column found"),
-        (["0,1", "1,2"], r"line 1: 2 columns expected(.|\n)*not by commas"),
-        (["time mbps", "0 1"], r"line 1: seconds = 'time' is not a finite number(.|\n)*no header"),
+        (["0 1", "1 2 3"], r"a\.txt: line 2: 2 columns expected, 3 found: '1 2 3'"),
+        (["0 1", "1"], r"line 2: 2 columns expected, 1 found"),
+        (["0 1,5", "1 2,5"], r"line 2: numbers are written with a decimal comma(.|\n)*sed"),
+        (
+            ["time speed", "0 1"],
+            r"the column 'bandwidth' is missing(.|\n)*columns are 'time', 'speed'",
+        ),
         (["0 1", "1 fast"], r"line 2: Mbit/s = 'fast' is not a finite number"),
         (["0 1", "1 1_000"], r"line 2: Mbit/s = '1_000' is not"),
         (["0 1", "", "1 nan"], r"line 3: Mbit/s = 'nan' is not a finite number"),
@@ -78,31 +86,31 @@ def test_bandwidth_reads_windows_line_ends_and_byte_order_mark(tmp_path: Path) -
 )
 def test_bandwidth_refuses(tmp_path: Path, lines: list[str], match: str) -> None:
     with pytest.raises(InputError, match=match):
-        traces.load_bandwidth_two_column(write(tmp_path, "a.txt", *lines))
+        bandwidth(write(tmp_path, "a.txt", *lines))
 
 
 def test_swapped_columns_are_not_suspected_of_an_unsorted_file(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        traces.load_bandwidth_two_column(write(tmp_path, "a.txt", "2 5", "1 4", "3 6"))
+        bandwidth(write(tmp_path, "a.txt", "2 5", "1 4", "3 6"))
     assert caught.value.hint.startswith("sort the file")
 
 
 def test_a_gap_can_be_accepted_as_the_hint_says(tmp_path: Path) -> None:
     path = write(tmp_path, "a.txt", "0 1", "1 2", "31.5 3")
-    assert traces.load_bandwidth_two_column(path, max_gap_s=31).time_s.size == 3
-    assert traces.load_bandwidth_two_column(path, max_gap_s=math.inf).time_s.size == 3
+    assert bandwidth(path, traces.Reading(max_gap_s=31)).time_s.size == 3
+    assert bandwidth(path, traces.Reading(max_gap_s=math.inf)).time_s.size == 3
     with pytest.raises(InputError, match="max_gap_s = nan is not positive"):
-        traces.load_bandwidth_two_column(path, max_gap_s=math.nan)
+        traces.Reading(max_gap_s=math.nan)
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.txt: no such file"):
-        traces.load_bandwidth_two_column(tmp_path / "none.txt")
+        bandwidth(tmp_path / "none.txt")
     with pytest.raises(InputError, match="cannot be read"):
-        traces.load_bandwidth_two_column(tmp_path)
+        bandwidth(tmp_path)
     (tmp_path / "a.txt").write_bytes(b"\x1f\x8b\xff\xfe")
     with pytest.raises(InputError, match=r"is not UTF-8 text(.|\n)*unpack"):
-        traces.load_bandwidth_two_column(tmp_path / "a.txt")
+        bandwidth(tmp_path / "a.txt")
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -115,7 +123,7 @@ def test_azure_reads_seven_fractional_digits(tmp_path: Path) -> None:
         "2023-11-17 00:00:00.0319601,3180,8",
         "2023-11-17 00:00:00.0319601,1,0",
     )
-    log = traces.load_azure_llm(path)
+    log = traces.load_requests(path)
     np.testing.assert_allclose(log.time_s, [0.0, 0.0520001, 0.0520001], atol=1e-12)
     np.testing.assert_array_equal(log.input_tokens, [4808, 3180, 1])
     np.testing.assert_array_equal(log.output_tokens, [10, 8, 0])
@@ -129,7 +137,7 @@ def test_azure_finds_columns_by_name(tmp_path: Path) -> None:
         "8,z,2024-05-10T00:00:01Z,4",
         header="GeneratedTokens,Model,TIMESTAMP,ContextTokens",
     )
-    log = traces.load_azure_llm(path)
+    log = traces.load_requests(path)
     np.testing.assert_allclose(log.time_s, [0.0, 0.99007], atol=1e-12)
     np.testing.assert_array_equal(log.input_tokens, [3, 4])
     np.testing.assert_array_equal(log.output_tokens, [7, 8])
@@ -168,22 +176,23 @@ T0 = "2023-11-16 18:00:00.0000000"
 )
 def test_azure_refuses(tmp_path: Path, rows: list[str], match: str) -> None:
     with pytest.raises(InputError, match=match):
-        traces.load_azure_llm(azure(tmp_path, *rows))
+        traces.load_requests(azure(tmp_path, *rows))
 
 
 def test_azure_names_the_missing_column_and_the_nearest(tmp_path: Path) -> None:
     path = azure(tmp_path, f"{T0},1,2", header="TIMESTAMP,ContextToken,GeneratedTokens")
     with pytest.raises(
-        InputError, match=r"line 1: the column 'ContextTokens' is missing(.|\n)*mean 'ContextToken'"
+        InputError,
+        match=r"line 1: the column 'ContextTokens' is missing(.|\n)*input = \"ContextToken\"",
     ):
-        traces.load_azure_llm(path)
+        traces.load_requests(path)
     (tmp_path / "log.csv").write_text("")
     with pytest.raises(InputError, match="the file is empty"):
-        traces.load_azure_llm(tmp_path / "log.csv")
+        traces.load_requests(tmp_path / "log.csv")
 
 
 def test_mooncake_reads_milliseconds(tmp_path: Path) -> None:
-    log = traces.load_mooncake(
+    log = traces.load_requests(
         mooncake(tmp_path, moon_row(500), moon_row(500, 7, 0), moon_row(3501.5, 9, 8))
     )
     np.testing.assert_allclose(log.time_s, [0.0, 0.0, 3.0015], atol=1e-12)
@@ -198,8 +207,8 @@ def test_mooncake_reads_milliseconds(tmp_path: Path) -> None:
         ([moon_row(0), "{not json"], r"log\.jsonl: line 2: is not a JSON object: '\{not json'"),
         ([moon_row(0), "[1, 2]"], r"line 2: is not a JSON object"),
         (
-            [{"timestamp": 0, "input_len": 1, "output_length": 2}],
-            r"line 1: the field 'input_length' is missing\nhint: did you mean 'input_len'",
+            [moon_row(0), {"timestamp": 0, "input_len": 1, "output_length": 2}],
+            r"line 2: the field 'input_length' is missing\nhint: did you mean 'input_len'",
         ),
         ([moon_row("soon")], r"line 1: timestamp = 'soon' is not a finite number"),
         ([moon_row(True)], r"line 1: timestamp = True is not a finite number"),
@@ -215,19 +224,19 @@ def test_mooncake_reads_milliseconds(tmp_path: Path) -> None:
 )
 def test_mooncake_refuses(tmp_path: Path, rows: list, match: str) -> None:
     with pytest.raises(InputError, match=match):
-        traces.load_mooncake(mooncake(tmp_path, *rows))
+        traces.load_requests(mooncake(tmp_path, *rows))
 
 
-def test_requests_are_picked_by_suffix(tmp_path: Path) -> None:
+def test_requests_are_picked_by_their_columns(tmp_path: Path) -> None:
     csv = azure(tmp_path, f"{T0},1,2", "2023-11-16 18:00:01.0,3,4")
     upper = csv.rename(tmp_path / "log.CSV")
     assert traces.load_requests(upper).input_tokens.tolist() == [1, 3]
     jsonl = mooncake(tmp_path, moon_row(0), moon_row(1))
     assert traces.load_requests(jsonl).input_tokens.tolist() == [10, 10]
-    with pytest.raises(InputError, match=r"suffix '\.parquet'(.|\n)*\.csv .*\.jsonl"):
+    with pytest.raises(InputError, match=r"log\.parquet: no such file"):
         traces.load_requests(tmp_path / "log.parquet")
     with pytest.raises(InputError, match="the limit is 0.5 s"):
-        traces.load_requests(upper, max_gap_s=0.5)
+        traces.load_requests(upper, traces.Reading(max_gap_s=0.5))
 
 
 # --- resampling -----------------------------------------------------------------------------------
@@ -342,7 +351,7 @@ def test_split_refuses_unknown_parts_and_shares() -> None:
 
 def test_every_real_bandwidth_file_loads_with_the_default_gap(data: Path) -> None:
     files = sorted((data / "bandwidth").glob("*.txt"))
-    loaded = [traces.load_bandwidth_two_column(file) for file in files]
+    loaded = [bandwidth(file) for file in files]
     assert len(loaded) >= 2
     for trace in loaded:
         assert trace.time_s.shape == trace.bandwidth_mbps.shape

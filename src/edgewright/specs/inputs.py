@@ -14,10 +14,13 @@ import jax.numpy as jnp
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import Process
 from edgewright.specs import processes as specs
-from edgewright.specs.placement import recorded_folder
+from edgewright.specs import recordings
+from edgewright.specs.placement import RecordedPlacementSpec, recorded_folder
 from edgewright.specs.schema import Scenario
 from edgewright.streams import arrivals, channel, processes, recorded
 from edgewright.streams.compose import Composite
+from edgewright.streams.summary import Summary
+from edgewright.streams.traces import Part, check_is_file
 
 MAX_CUT = 1e-6
 """Share of slots in which jobs may be cut from a compound Poisson load."""
@@ -31,7 +34,8 @@ class Context:
     params: Any
     shape: tuple[int, ...]
     data: str | None
-    part: recorded.Part
+    part: Part
+    name: str = ""
 
     def file(self, name: str) -> Path:
         """Return a path inside the data folder."""
@@ -88,19 +92,23 @@ def _compound_poisson(spec: specs.CompoundPoissonSpec, context: Context) -> Proc
 
 def _recorded_bandwidth(spec: specs.RecordedBandwidthSpec, context: Context) -> Process:
     return recorded.recorded_bandwidth(
-        context.file(spec.folder),
+        recordings.paths(spec, context.file),
         interval_s=context.scenario.params.slot_s,
         mean_mbps=spec.mean_mbps,
         part=context.part,
         shape=context.shape,
-        max_gap_s=spec.max_gap_s,
         low_mbps=spec.low_mbps,
+        reading=recordings.reading(spec, context.name),
     )
 
 
 def _recorded_gaps(spec: specs.RecordedGapsSpec, context: Context) -> Process:
     return recorded.recorded_gaps(
-        context.file(spec.file), mean_s=spec.mean_s, part=context.part, shape=context.shape
+        context.file(spec.file),
+        mean_s=spec.mean_s,
+        part=context.part,
+        shape=context.shape,
+        reading=recordings.reading(spec, context.name),
     )
 
 
@@ -112,6 +120,7 @@ def _recorded_load(spec: specs.RecordedLoadSpec, context: Context) -> Process:
         interval_s=context.scenario.params.slot_s,
         part=context.part,
         shape=context.shape,
+        reading=recordings.reading(spec, context.name),
     )
 
 
@@ -125,7 +134,11 @@ def _fading(spec: specs.FadingSpec, context: Context) -> Process:
 
 def _recorded_gains(spec: specs.RecordedGainsSpec, context: Context) -> Process:
     return channel.recorded_gains(
-        context.file(spec.file), devices=context.shape[0], scale=spec.scale, part=context.part
+        context.file(spec.file),
+        devices=context.shape[0],
+        scale=spec.scale,
+        part=context.part,
+        reading=recordings.gain_reading(spec, context.name),
     )
 
 
@@ -167,7 +180,7 @@ def composed(
     default: Composite,
     params: Any,
     data: str | None,
-    part: recorded.Part,
+    part: Part,
 ) -> Composite:
     """Return the world's ``default`` stream with every input that the scenario names replaced."""
     fields = {}
@@ -181,7 +194,7 @@ def composed(
                 f"kind = '{spec.kind}' needs the number '{lacking[0]}', and this world has none"
             )
             raise InputError(message, where=f"streams.{name}", hint="choose another kind")
-        context = Context(scenario, params, default.fields[name].shape, data, part)
+        context = Context(scenario, params, default.fields[name].shape, data, part, name)
         fields[name] = PROCESS_KINDS[spec.kind](spec, context)
     return default.replace(**fields)
 
@@ -197,20 +210,41 @@ def entries(scenario: Scenario[Any, Any, Any]) -> dict[str, Any]:
 
 def is_recorded(scenario: Scenario[Any, Any, Any]) -> bool:
     """Return whether any input of the scenario is a recording, so that it needs a data folder."""
-    return any(spec.kind.startswith("recorded") for spec in entries(scenario).values())
+    return any(recordings.is_recording(spec) for spec in entries(scenario).values())
+
+
+def described(scenario: Scenario[Any, Any, Any], data: str | None) -> dict[str, Summary]:
+    """Return what the recordings that drive a scenario hold, for each input, as trained on."""
+    context = Context(scenario, None, (), data, "train")
+    return {
+        name: recordings.summarise(spec, name, context.file, "train")
+        for name, spec in entries(scenario).items()
+        if recordings.is_recording(spec)
+    }
 
 
 def fingerprint(scenario: Scenario[Any, Any, Any], data: str | None) -> str | None:
     """Return a hash of the recordings that drive a scenario; None where there are none."""
-    specs_ = entries(scenario).values()
-    named = [getattr(spec, "folder", getattr(spec, "file", None)) for spec in specs_]
-    named.append(recorded_folder(getattr(scenario.params, "placement", None), data))
     context = Context(scenario, None, (), data, "train")
+    recorded_ = [spec for spec in entries(scenario).values() if recordings.is_recording(spec)]
+    files = [file for spec in recorded_ for file in recordings.paths(spec, context.file)]
+    placement = getattr(scenario.params, "placement", None)
+    if isinstance(placement, RecordedPlacementSpec):
+        folder = recorded_folder(placement, data)
+        files += [folder / placement.sites, folder / placement.users] if folder else []
     digest = hashlib.sha256()
-    for path in (context.file(str(name)) for name in named if name is not None):
-        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:16] if any(name is not None for name in named) else None
+    for file in files:
+        check_is_file(file)
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16] if files else None
 
 
-__all__ = ["PROCESS_KINDS", "Context", "composed", "entries", "fingerprint", "is_recorded"]
+__all__ = [
+    "PROCESS_KINDS",
+    "Context",
+    "composed",
+    "described",
+    "entries",
+    "fingerprint",
+    "is_recorded",
+]

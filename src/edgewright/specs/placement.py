@@ -12,6 +12,7 @@ from pydantic import Field
 from edgewright.core.errors import InputError
 from edgewright.specs.schema import Positive, Seed
 from edgewright.streams.placement import Placement, load_placement, uniform_placement
+from edgewright.streams.positions import SITES_FILE, USERS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class RecordedPlacementSpec:
 
     kind: Literal["recorded"]
     folder: str
+    sites: str = SITES_FILE
+    users: str = USERS_FILE
     absent: UniformPlacementSpec | None = None
 
 
@@ -59,8 +62,8 @@ def find_placement(spec: PlacementSpec, devices: int, servers: int, data: str | 
             or not something could stand in for it.
     """
     folder = recorded_folder(spec, data)
-    if folder is not None:
-        return load_placement(folder, devices, servers)
+    if isinstance(spec, RecordedPlacementSpec) and folder is not None:
+        return load_placement(folder, devices, servers, sites=spec.sites, users=spec.users)
     if isinstance(spec, RecordedPlacementSpec):
         if spec.absent is None:
             message = f"devices are placed by recordings, and '{spec.folder}' is missing"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -110,15 +110,23 @@ class CompoundPoissonSpec:
     most_jobs: Annotated[int, Field(ge=1, le=64)] = 12
 
 
+RateUnit: TypeAlias = Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "B/s", "kB/s", "MB/s"]
+TimeUnit: TypeAlias = Literal["ns", "us", "ms", "s", "min", "h"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordedBandwidthSpec:
-    """Two-column logs of a folder, resampled to the slot and scaled to a stated mean."""
+    """Logs of one or several folders, resampled to the slot and scaled to a stated mean."""
 
     kind: Literal["recorded_bandwidth"]
-    folder: str
+    folder: str | Annotated[list[str], Field(min_length=1)]
+    files: str = ""
     mean_mbps: Positive | None = None
     low_mbps: Positive | None = None
-    max_gap_s: Positive = 30.0
+    max_gap_s: Positive | None = None
+    unit: RateUnit | None = None
+    time_unit: TimeUnit | None = None
+    columns: dict[Literal["time", "rate"], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +136,9 @@ class RecordedGapsSpec:
     kind: Literal["recorded_gaps"]
     file: str
     mean_s: Positive
+    max_gap_s: Positive | None = None
+    time_unit: TimeUnit | None = None
+    columns: dict[Literal["time", "input", "output"], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +147,9 @@ class RecordedLoadSpec:
 
     kind: Literal["recorded_load"]
     file: str
+    max_gap_s: Positive | None = None
+    time_unit: TimeUnit | None = None
+    columns: dict[Literal["time", "input", "output"], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +166,10 @@ class RecordedGainsSpec:
     kind: Literal["recorded_gains"]
     file: str
     scale: Positive = 1.0
+    variable: str = "input_h"
+    unit: Literal["linear", "dB"] | None = None
+    transpose: bool | None = None
+    low_gain: Positive | None = None
 
 
 ProcessSpec: TypeAlias = Annotated[

@@ -1,15 +1,11 @@
 """Draw or replay the power gain of each device's uplink in each slot.
 
-Recorded gains are read from the ``.mat`` files that DROO publishes (Huang, Bi, Zhang, IEEE TMC
-19(11), 2020): a matrix ``input_h`` ``[slots, devices]`` and, beside it, the enumerated optimum of
-DROO's own objective.
+Files of recorded gains are read by :mod:`edgewright.streams.gains`.
 """
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +13,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Memoryless, Number, record, static
+from edgewright.streams.gains import GainReading, load_gains
 from edgewright.streams.processes import normal, unit
 from edgewright.streams.traces import Part, PathLike, check_part
 
@@ -79,35 +76,6 @@ class RecordedRows:
         return ((jnp.argmin(distance) + 1) % self.values.shape[0]).astype(jnp.int32)
 
 
-def load_gains(path: PathLike) -> dict[str, np.ndarray]:
-    """Read a file of channel gains.
-
-    Returns:
-        ``gain`` ``[slots, devices]`` and, where the file has them, ``mode`` ``[slots, devices]``
-        and ``rate`` ``[slots]``: the optimum of DROO's own objective.
-
-    Raises:
-        InputError: the file cannot be read, or its gains are not a matrix of positive numbers.
-    """
-    content = _arrays(path)
-    if "input_h" not in content:
-        message = "the matrix 'input_h' of channel gains is missing"
-        raise InputError(message, where=str(path), hint="give a file of DROO's form")
-    gain = np.asarray(content["input_h"], float)
-    if gain.ndim != 2 or gain.size == 0 or not np.all(np.isfinite(gain) & (gain > 0)):
-        message = f"'input_h' must be a matrix of positive numbers; got shape {gain.shape}"
-        raise InputError(message, where=str(path), hint="one row a slot, one column a device")
-    result = {"gain": gain}
-    for name, key in (("mode", "output_mode"), ("rate", "output_obj")):
-        if key in content:
-            values = np.squeeze(np.asarray(content[key], float))
-            if values.shape[:1] != gain.shape[:1]:
-                message = f"'{key}' has {values.shape[:1]} rows, 'input_h' has {gain.shape[:1]}"
-                raise InputError(message, where=str(path), hint="they must belong together")
-            result[name] = values
-    return result
-
-
 def part_of(rows: np.ndarray, part: Part) -> np.ndarray:
     """Return the first 80 % of the rows for training, the rest for tests."""
     check_part(part)
@@ -116,36 +84,25 @@ def part_of(rows: np.ndarray, part: Part) -> np.ndarray:
 
 
 def recorded_gains(
-    path: PathLike, *, devices: int, scale: float = 1.0, part: Part = "train"
+    path: PathLike,
+    *,
+    devices: int,
+    scale: float = 1.0,
+    part: Part = "train",
+    reading: GainReading | None = None,
 ) -> RecordedRows:
     """Return the recorded gains of the first ``devices`` devices of a file.
 
     Raises:
         InputError: the file is not readable or has fewer devices.
     """
-    gain = load_gains(path)["gain"]
+    gain = load_gains(path, reading).gain
     if gain.shape[1] < devices:
         message = f"the recording has {gain.shape[1]} devices and {devices} are wanted"
-        raise InputError(message, where=str(path), hint="lower world.devices or name another file")
+        hint = f"set world.devices = {gain.shape[1]} or less, or name another file"
+        raise InputError(message, where=str(path), hint=hint)
     rows = part_of(gain[:, :devices], part)
+    if not len(rows):
+        message = f"its {len(gain)} slots are too few for the part '{part}'"
+        raise InputError(message, where=str(path), hint="give a recording of five slots or more")
     return RecordedRows(values=jnp.asarray(rows, jnp.float32), scale=scale, shape=(devices,))
-
-
-def _arrays(path: PathLike) -> dict[str, Any]:
-    """Return the numeric arrays of a MATLAB 5 file; nothing in it is run."""
-    from scipy.io import loadmat
-
-    if not Path(path).is_file():
-        raise InputError(
-            "the file must exist", where=str(path), hint="give the path of an existing file"
-        )
-    try:
-        content = loadmat(str(path), appendmat=False)
-    except Exception as error:  # scipy raises whatever it stumbles over in a damaged file
-        message = f"no readable MATLAB file: {error}"
-        raise InputError(message, where=str(path), hint="give a file of DROO's form") from None
-    return {
-        name: value
-        for name, value in content.items()
-        if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.number)
-    }

@@ -1,12 +1,10 @@
-"""Read or draw the positions of devices and servers, and find which servers are near.
+"""Place devices and servers on a plane, from recorded or drawn positions, and find neighbours.
 
-No JAX here. The recorded form is that of the EUA data set (Lai et al., ICSOC 2018): one CSV of
-sites, one of users, with latitude and longitude in degrees.
+No JAX here. Files of positions are read by :mod:`edgewright.streams.positions`.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.core.errors import InputError, nearest
+from edgewright.core.errors import InputError
+from edgewright.streams.positions import SITES_FILE, USERS_FILE, check_city, read_positions
 from edgewright.streams.traces import PathLike, check_positive
 
 EARTH_RADIUS_M = 6_371_008.8
 """Mean radius (IUGG)."""
-
-SITES_FILE, USERS_FILE = "eua_melbourne_cbd_sites.csv", "eua_melbourne_cbd_users.csv"
-WIDEST_DEGREES = 2.0
-"""An equirectangular projection of more than this would be far from true distances."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,47 +34,6 @@ class Placement:
     servers_m: NDArray[np.float64]
 
 
-def load_positions(path: PathLike) -> NDArray[np.float64]:
-    """Return ``[n, 2]`` latitudes and longitudes [degrees] of a CSV with such columns.
-
-    Columns are found by name, in any case of letters; others are ignored.
-
-    Raises:
-        InputError: no such file or column, or a value that is not a latitude or longitude.
-    """
-    file = Path(path)
-    try:
-        lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot be read: {error}", where=str(file)) from None
-    rows = [(number, line) for number, line in enumerate(lines, 1) if any(line)]
-    header = [name.strip().lower() for name in rows[0][1]] if rows else []
-    columns = []
-    for name in ("latitude", "longitude"):
-        if name not in header:
-            message = f"the column '{name}' is missing; the header is '{','.join(header)}'"
-            raise InputError(message, where=str(file), hint=nearest(name, header or ["latitude"]))
-        columns.append(header.index(name))
-    if len(rows) < 2:
-        raise InputError("it holds no position", where=str(file), hint="give one row for each")
-    return np.array([_degrees(line, columns, f"{file}: line {n}") for n, line in rows[1:]])
-
-
-def _degrees(line: list[str], columns: list[int], where: str) -> list[float]:
-    result = []
-    for column, name, most in zip(columns, ("latitude", "longitude"), (90.0, 180.0), strict=True):
-        text = line[column] if column < len(line) else ""
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not abs(value) <= most:
-            hint = f"give degrees from {-most:g} to {most:g}"
-            raise InputError(f"{name} = '{text}' is none", where=where, hint=hint)
-        result.append(value)
-    return result
-
-
 def project_m(degrees: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return metres east and north of ``centre``: the equirectangular projection.
 
@@ -91,30 +45,40 @@ def project_m(degrees: NDArray[np.float64], centre: NDArray[np.float64]) -> NDAr
     return np.stack([east, EARTH_RADIUS_M * offset[:, 0]], axis=1)
 
 
-def load_placement(folder: PathLike, devices: int, servers: int) -> Placement:
+def load_placement(
+    folder: PathLike,
+    devices: int,
+    servers: int,
+    *,
+    sites: str = SITES_FILE,
+    users: str = USERS_FILE,
+) -> Placement:
     """Return the first ``devices`` users and the first ``servers`` sites of a folder.
 
     The origin is the mean of all sites, however many are taken.
 
+    Args:
+        sites: name of the file of sites in the folder.
+        users: name of the file of users in the folder.
+
     Raises:
         InputError: a file is missing, broken or too short, or covers more than a city.
     """
-    sites, users = (load_positions(Path(folder) / name) for name in (SITES_FILE, USERS_FILE))
+    places = [read_positions(Path(folder) / name) for name in (sites, users)]
     for table, wanted, what, name in (
-        (users, devices, "devices", USERS_FILE),
-        (sites, servers, "servers", SITES_FILE),
+        (places[1], devices, "devices", users),
+        (places[0], servers, "servers", sites),
     ):
-        if len(table) < wanted:
-            message = f"it holds {len(table)} positions, and the scenario has {wanted} {what}"
-            hint = f"lower world.{what} to {len(table)} or less"
+        count = len(table.degrees)
+        if count < wanted:
+            message = f"it holds {count} positions, and the scenario has {wanted} {what}"
+            hint = f"set world.{what} = {count} or less"
             raise InputError(message, where=str(Path(folder) / name), hint=hint)
-    spread = float(np.max(np.ptp(np.concatenate([sites, users]), axis=0)))
-    if spread > WIDEST_DEGREES:
-        message = f"the positions spread over {spread:.1f} degrees"
-        raise InputError(message, where=str(folder), hint="give the sites and users of one city")
-    centre = sites.mean(axis=0)
+    check_city(*places)
+    centre = places[0].degrees.mean(axis=0)
     return Placement(
-        devices_m=project_m(users[:devices], centre), servers_m=project_m(sites[:servers], centre)
+        devices_m=project_m(places[1].degrees[:devices], centre),
+        servers_m=project_m(places[0].degrees[:servers], centre),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ PathLike = str | os.PathLike[str]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+LARGEST = 1e19
+"""Largest number in a recording: nanoseconds since 1970 reach 1e18."""
+
+MAX_SHOWN = 60
+"""Characters of a value that a message shows."""
+
 
 def check_positive(name: str, value: float) -> None:
     """Refuse a number that is not positive and finite."""
@@ -27,47 +34,81 @@ def check_positive(name: str, value: float) -> None:
         )
 
 
-def check_max_gap(max_gap_s: float) -> None:
-    """Refuse a longest gap [s] that is not positive; infinity accepts any."""
-    if not max_gap_s > 0:
-        raise InputError(
-            f"max_gap_s = {max_gap_s} is not positive",
-            where="max_gap_s",
-            hint="give seconds > 0; infinity accepts any gap",
-        )
-
-
 def filled_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number (from 1) and the text of every line that is not blank."""
+    """Yield the number (from 1) and the text of every line that is not blank.
+
+    Raises:
+        InputError: the file does not exist, is not a regular one (a pipe would never end), may not
+            be read, or is not UTF-8 text.
+    """
+    check_is_file(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(
-            "no such file", where=str(path), hint="check the path and the data folder"
-        ) from None
+        content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise InputError(f"cannot be read: {reason}", where=str(path)) from None
+        raise InputError(f"cannot be read: {reason}", where=str(path), hint=_RIGHTS) from None
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"is not UTF-8 text (byte {error.start})",
-            where=str(path),
-            hint="unpack the file if it is compressed",
-        ) from None
-    return ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
+        message = f"is not UTF-8 text (byte {error.start})"
+        raise InputError(message, where=str(path), hint=_as_text(content)) from None
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return ((n, line) for n, line in enumerate(lines, 1) if line.strip())
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse what is not a regular file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        hint = "check the path and the data folder"
+        raise InputError("no such file", where=str(path), hint=hint) from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot be read: {reason}", where=repr(str(path))) from None
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        hint = "name a file" + (" in it" if stat.S_ISDIR(mode) else "")
+        raise InputError(f"cannot be read: it is {what}", where=str(path), hint=hint)
+
+
+_RIGHTS = "give yourself the right to read it"
+
+
+def _as_text(content: bytes) -> str:
+    """Return the remedy for a file that is not UTF-8."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "it is UTF-16; write it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW"
+    packed = {b"\x1f\x8b": "gunzip", b"PK": "unzip", b"BZ": "bunzip2", b"\xfd7": "unxz"}
+    if content[:2] in packed:
+        return f"it is compressed; unpack it: {packed[content[:2]]} FILE"
+    return "write it as UTF-8, e.g. iconv -f LATIN1 -t UTF-8 FILE > NEW"
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number, finite or not."""
+    with contextlib.suppress(ValueError):
+        float(text)
+        return "_" not in text  # Python reads 1_000 as a number
+    return False
 
 
 def finite_number(
     value: Any, where: str, field: str, hint: str = "correct or remove the line"
 ) -> float:
-    """Return a finite number given as text or JSON."""
+    """Return a finite number of at most :data:`LARGEST` given as text or JSON."""
     number = math.nan
-    is_text = isinstance(value, str) and "_" not in value  # Python reads 1_000 as a number
+    is_text = isinstance(value, str) and is_number(value)
     if is_text or (isinstance(value, int | float) and not isinstance(value, bool)):
         with contextlib.suppress(ValueError, OverflowError):
             number = float(value)
+    shown = str(value)[:MAX_SHOWN]
     if not math.isfinite(number):
-        raise InputError(f"{field} = {value!r} is not a finite number", where=where, hint=hint)
+        given = f"'{shown}'" if isinstance(value, str) else shown
+        raise InputError(f"{field} = {given} is not a finite number", where=where, hint=hint)
+    if abs(number) > LARGEST:
+        message = f"{field} = {shown} is larger than {LARGEST:g}"
+        raise InputError(message, where=where, hint=hint)
     return number
 
 
@@ -81,16 +122,3 @@ def check_count(path: Path, count: int, what: str) -> None:
     """Refuse fewer than two rows."""
     if count < 2:
         raise too_short(path, count, what)
-
-
-def check_gap(path: Path, time_s: Floats, lines: Sequence[int], max_gap_s: float) -> None:
-    """Refuse a time [s] without rows that is longer than ``max_gap_s``."""
-    gaps = np.diff(time_s)
-    at = int(np.argmax(gaps))
-    if gaps[at] > max_gap_s:
-        raise InputError(
-            f"nothing was recorded for {gaps[at]:.6g} s, from {time_s[at]:.6g} s to "
-            f"{time_s[at + 1]:.6g} s; the limit is {max_gap_s:g} s",
-            where=f"{path}: line {lines[at + 1]}",
-            hint=f"cut the file here, or set max_gap_s = {math.ceil(gaps[at])} to accept the gap",
-        )
