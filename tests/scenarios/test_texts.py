@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgewright.core.errors import InputError
-from edgewright.core.text import MAX_BYTES, parse_toml, printable, read_text
-from edgewright.scenarios.load import load, parse_override
+from edgewright.core.text import MAX_BYTES, parse_override, parse_toml, printable, read_text
+from edgewright.scenarios.load import load
 
 TEXT = 'schema = 1\nextends = "aigc-toy"\nname = "mine"\n'
 

@@ -1,4 +1,4 @@
-"""``edgewright inspect``: what a bundle is, after it passed every check."""
+"""``edgewright inspect``: show what is in a bundle, after every check, or in a recording."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgewright.cli.options import json_option, parity_line, print_json
+from edgewright.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgewright.bundle import Bundle
@@ -18,10 +19,48 @@ MAX_SHOWN = 1e18
 
 
 @click.command(name="inspect")
-@click.argument("bundle")
+@click.argument("file")
+@click.option("--figure", metavar="FILE", help="Draw a recording as .svg, .png or .pdf.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="How to read a recording, as in a scenario, e.g. --set unit=kbit/s; repeatable.",
+)
 @json_option
-def command(bundle: str, as_json: bool) -> None:
-    """Check BUNDLE (hashes, schema, operators, parity on this machine) and show what is in it."""
+def command(file: str, figure: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+    """Show what is in FILE, a bundle or a recording.
+
+    A bundle is checked first (hashes, schema, operators, parity on this machine). A recording of
+    bandwidth, requests, channel gains or positions is read as a scenario would read it.
+    """
+    if is_recording(file):
+        from edgewright.cli.inspect_recording import show_recording
+        from edgewright.core.text import parse_override
+
+        show_recording(file, dict(map(parse_override, settings)), figure, as_json)
+        return
+    for option, given in (("--figure", figure), ("--set", settings)):
+        if given:
+            hint = f"remove {option}"
+            raise InputError("applies to recordings, not to bundles", where=option, hint=hint)
+    _show_bundle(file, as_json)
+
+
+def is_recording(file: str) -> bool:
+    """Return whether a file can only be a recording: it exists and is not a zip archive."""
+    path = Path(file)
+    try:
+        if not path.is_file() or path.suffix == ".edge":
+            return False
+        with path.open("rb") as opened:
+            return opened.read(4) != b"PK\x03\x04"
+    except (OSError, ValueError):
+        return False
+
+
+def _show_bundle(bundle: str, as_json: bool) -> None:
     from edgewright.bundle import load
     from edgewright.core.text import printable
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "sweep": "Train learners over a grid of settings.",
     "study": "Test what a paper claims.",
     "export": "Write a policy as one file that decides.",
-    "inspect": "Check a bundle and show what is in it.",
+    "inspect": "Show what is in a bundle or a recording.",
     "compress": "Prune, distil and quantise a bundle.",
     "serve": "Decide with a bundle over HTTP.",
     "bench": "Measure speed, as ratios in one run.",

@@ -54,7 +54,8 @@ episodes_option = click.option(
 
 def load_scenario(name: str, overrides: tuple[str, ...]) -> Any:
     """Return the checked scenario of a name or file with ``--set`` values on top."""
-    from edgewright.scenarios.load import load, parse_override
+    from edgewright.core.text import parse_override
+    from edgewright.scenarios.load import load
 
     return load(name, dict(parse_override(text) for text in overrides))
 
@@ -67,7 +68,8 @@ def with_recordings(scenario: Any, name: str, overrides: tuple[str, ...], data: 
     """
     from click.core import ParameterSource
 
-    from edgewright.scenarios.load import load, parse_override
+    from edgewright.core.text import parse_override
+    from edgewright.scenarios.load import load
     from edgewright.specs.inputs import is_recorded
     from edgewright.systems.registry import system_of
 

@@ -45,7 +45,7 @@ def command(scenario: str, out: str, as_json: bool, **options: Any) -> None:
     from edgewright.api.sweep import sweep
     from edgewright.cli.terminal import share_bar
     from edgewright.core.compilation import keep_compilations
-    from edgewright.scenarios.load import parse_override
+    from edgewright.core.text import parse_override
 
     keep_compilations()
     overrides = dict(parse_override(text) for text in options["overrides"])
@@ -76,7 +76,7 @@ def _values(text: str) -> tuple[str, list[Any]]:
     Raises:
         InputError: the text has no key or no value.
     """
-    from edgewright.scenarios.load import parse_override
+    from edgewright.core.text import parse_override
 
     key, sign, values = text.partition("=")
     parts = [part for part in values.split(",") if part.strip()]

@@ -72,4 +72,18 @@ def printable(text: str) -> str:
     )
 
 
-__all__ = ["parse_toml", "printable", "read_text"]
+def parse_override(text: str) -> tuple[str, Any]:
+    """Return (dotted key, value) of ``"params.slot_s=1.0"``; the value is read as TOML."""
+    key, sign, raw = text.partition("=")
+    if not sign or not key.strip():
+        raise InputError(f"'{text}' is not KEY=VALUE", where="--set", hint="e.g. params.slot_s=1.0")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()
+    except (ValueError, RecursionError):
+        value = parse_toml(f"value = {raw}", f"--set {key.strip()}")
+    return key.strip(), value
+
+
+__all__ = ["parse_override", "parse_toml", "printable", "read_text"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tomllib
 import types
 import typing
 from pathlib import Path
@@ -127,20 +126,6 @@ def schema_of(kind: str) -> dict[str, Any]:
         "description": "A shipped scenario, or a path relative to this file, that fills the rest.",
     }
     return schema
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Return (dotted key, value) of ``"params.slot_s=1.0"``; the value is read as TOML."""
-    key, sign, raw = text.partition("=")
-    if not sign or not key.strip():
-        raise InputError(f"'{text}' is not KEY=VALUE", where="--set", hint="e.g. params.slot_s=1.0")
-    try:
-        value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = raw.strip()
-    except (ValueError, RecursionError):
-        value = parse_toml(f"value = {raw}", f"--set {key.strip()}")
-    return key.strip(), value
 
 
 def _read(name_or_path: str, depth: int, beside: Path | None = None) -> tuple[dict[str, Any], str]:

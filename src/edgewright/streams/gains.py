@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.core.errors import InputError
+from edgewright.core.errors import InputError, nearest
 from edgewright.streams.traces import Floats, PathLike, check_is_file
 
+GAIN_UNITS = ("linear", "dB")
 QUOTED_DB = '"dB"'
 
 MIN_GAIN, MAX_GAIN = 1e-20, 1.0
@@ -45,6 +46,16 @@ class GainReading:
     transpose: bool | None = None
     low_gain: float | None = None
     prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.unit not in (None, *GAIN_UNITS):
+            message = f"'{self.unit}' is not a unit of gains"
+            hint = nearest(str(self.unit), GAIN_UNITS)
+            raise InputError(message, where=f"{self.prefix}unit", hint=hint)
+        if self.low_gain is not None and not 0 < self.low_gain <= MAX_GAIN:
+            message = f"low_gain = {self.low_gain} must be above 0 and at most {MAX_GAIN:g}"
+            hint = "give the least gain that can be measured"
+            raise InputError(message, where=f"{self.prefix}low_gain", hint=hint)
 
     def assignment(self, key: str, value: str) -> str:
         """Return a remedy that sets a key of this reading where it is set."""
@@ -242,7 +253,7 @@ def _matlab_73(file: Path) -> dict[str, Any]:
                 if isinstance(item, h5py.Dataset) and np.issubdtype(item.dtype, np.number)
             }
             for name, item in datasets.items():
-                if item.size > MAX_VALUES:
+                if int(item.size or 0) > MAX_VALUES:
                     message = f"'{name}' holds {item.size} values, more than {MAX_VALUES}"
                     raise InputError(message, where=str(file), hint="save fewer slots")
             return {name: np.asarray(item[()]).T for name, item in datasets.items()}

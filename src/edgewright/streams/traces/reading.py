@@ -53,6 +53,11 @@ class Reading:
                 where=f"{self.prefix}max_gap_s",
                 hint="give seconds > 0; infinity accepts any gap",
             )
+        for role, name in self.columns.items():
+            if not isinstance(name, str):
+                message = f"the column of {role} is named by {name!r}, which is not a text"
+                hint = f'{self.prefix}columns = {{ {role} = "{name}" }}'
+                raise InputError(message, where=f"{self.prefix}columns", hint=hint)
         for key, value, valid in (
             ("unit", self.unit, RATE_UNITS),
             ("time_unit", self.time_unit, TIME_UNITS),
