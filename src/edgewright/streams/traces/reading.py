@@ -83,7 +83,7 @@ class Reading:
 
 
 def _guesses(roles: tuple[str, ...], names: list[str], has_header: bool) -> dict[str, str]:
-    """Return a likely column for each role, none twice."""
+    """Return a likely column for each role, none twice; the first unused where none is likely."""
     if not has_header:
         return dict(zip(roles, names, strict=False))
     result: dict[str, str] = {}
@@ -93,4 +93,8 @@ def _guesses(roles: tuple[str, ...], names: list[str], has_header: bool) -> dict
             if fits and '"' not in fits[0]:
                 result[role] = fits[0]
                 break
+    unused = [name for name in names if name not in result.values() and '"' not in name]
+    for role in roles:
+        if role not in result and unused:
+            result[role] = unused.pop(0)
     return result
