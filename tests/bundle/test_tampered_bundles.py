@@ -388,6 +388,9 @@ def test_a_file_is_read_no_further_than_the_limit(content, tmp_path, monkeypatch
 ODD = [
     put("scores", "score", 3),
     put("scores", "score", {"mean": [], "low": 10**30}),
+    put("scores", "gap_closed", 3),
+    put("scores", "gap_closed", {"share": [], "low": 10**30}),
+    put("scores", "gap_closed", {"share": 10**400, "high": None}),
     put("graphs", "policy", "parameters", "many"),
     put("graphs", "policy", "precision", 8),
     lambda facts: facts["graphs"]["policy"].pop("bytes"),

@@ -50,7 +50,7 @@ def test_the_probability_of_improvement_is_shown_where_it_fits(width, shown, mon
         "policy": "ours",
         "group": "rule",
         "reward": 1.0,
-        "score": 0.5,
+        "gap_closed": {"share": 0.37, "low": 0.3, "high": 0.44},
         "episode_length": 9.0,
         "by": {},
     }
@@ -65,3 +65,4 @@ def test_the_probability_of_improvement_is_shown_where_it_fits(width, shown, mon
     assert "ours" in text and "+0.100 [+0.000, +0.200]" in text
     assert ("62 [50, 75]" in text) == shown
     assert ("more than with base, ties" in text) == shown
+    assert "37 [30, 44]" in text and "gap between base (0) and the bound (100)" in text

@@ -15,7 +15,7 @@ from edgewright.compress.distil import fit, smaller
 from edgewright.compress.prune import prune, sparsify
 from edgewright.compress.stages import parse_stages
 from edgewright.core.errors import InputError
-from edgewright.deploy.compression import check_score_ratio, score_ratio
+from edgewright.deploy.gain import check_gain_kept, judged
 from edgewright.deploy.pareto import pareto
 from edgewright.export.heads import CategoricalHead
 from edgewright.export.layers import Dense, Dueling, Tanh, run
@@ -198,12 +198,12 @@ def test_zeros_stay_zeros_while_the_rest_is_tuned(parent, rows):
             assert np.any(after.weight != before.weight)
 
 
-def row(stage, kept, priced=None):
+def row(stage, kept, priced=None, name="gain_kept"):
     found = {"stage": stage, "bytes": 1000.0, "p50_us": 20.0}
     for way, middle in (("", kept), ("_priced", priced)):
         if middle is not None:
-            found |= {f"score_ratio{way}": middle}
-            found |= {f"score_ratio{way}_low": middle - 0.1, f"score_ratio{way}_high": middle + 0.1}
+            found |= {f"{name}{way}": middle}
+            found |= {f"{name}{way}_low": middle - 0.1, f"{name}{way}_high": middle + 0.1}
     return found
 
 
@@ -215,6 +215,17 @@ def test_the_figure_draws_what_the_gate_asks():
     assert points == [1.0, 0.7, 0.6]
     assert "priced proposals" in left.get_ylabel()
     for at, one in zip(points, rows, strict=True):
-        assert check_score_ratio([one], 0.0)["score_ratio"] == score_ratio(one)["estimate"] == at
+        assert check_gain_kept([one], 0.0)["gain_kept"] == judged(one)["estimate"] == at
     plain = pareto([row("parent", 1.0), row("int8", 0.9)]).axes[0]
-    assert plain.get_ylabel() == "score ratio (parent = 1)"
+    assert plain.get_ylabel() == "share of the gain kept (parent = 1)"
+
+
+def test_the_figure_draws_scores_where_the_parent_gains_nothing():
+    nan = float("nan")
+    rows = [
+        row("parent", nan) | row("parent", 1.0, name="score_ratio"),
+        row("int8", nan) | row("int8", 0.9, name="score_ratio"),
+    ]
+    axes = pareto(rows).axes[0]
+    assert axes.get_ylabel() == "score ratio (parent = 1)"
+    assert [bar.lines[0].get_ydata()[0] for bar in axes.containers] == [1.0, 0.9]

@@ -14,6 +14,7 @@ SMALL = {
     "evaluation.episodes": 6,
     "params.horizon_slots": 40,
     "evaluation.reference": "rollout-2",
+    "evaluation.baseline": "local-2",  # worse than what is trained here in seconds
 }
 
 
@@ -77,16 +78,18 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
     path, _ = exported
     out = tmp_path / "small.edge"
     stages = ["compress", path, "--stages", "prune:0.25,int8", "--json", "--out", out]
-    figure = ["--figure", tmp_path / "fig", "--min-score-ratio", "0.5"]
+    figure = ["--figure", tmp_path / "fig", "--min-gain-kept", "0.5"]
     found = json.loads(edgewright(*stages, *figure).stdout)
     parent, pruned, int8 = found["stages"]
-    assert parent["score_ratio"] == 1.0
+    assert parent["score_ratio"] == parent["gain_kept"] == 1.0
     assert parent["agreement"] == 1.0
     assert pruned["multiply_adds"] < 0.7 * parent["multiply_adds"]
     assert int8["bytes"] < pruned["bytes"] < parent["bytes"]
     assert int8["precision"] == "int8"
     for row in found["stages"]:
-        assert row["score_ratio_low"] <= row["score_ratio"] <= row["score_ratio_high"]
+        for name in ("score_ratio", "gain_kept"):
+            assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+        assert row["gap_closed"]["low"] <= row["gap_closed"]["share"] <= 1.0
         assert 0 < row["p50_us"] <= row["p99_us"]
         assert row["batch_rows_per_s"] > 0
         assert 0 <= row["agreement"] <= 1
@@ -99,7 +102,7 @@ def test_compress_reports_every_stage_and_the_gate_decides(exported, tmp_path, e
     assert (tmp_path / "fig" / "pareto.png").exists()
 
     again = edgewright(
-        "compress", out, "--stages", "int8", "--json", "--min-score-ratio", "1.9",
+        "compress", out, "--stages", "int8", "--json", "--min-gain-kept", "1.9",
         "--out", tmp_path / "none.edge", code=1,
     )  # fmt: skip
     refused = json.loads(again.stdout)

@@ -19,7 +19,7 @@ HISTORY = {"CHANGELOG.md"}
 """Pages that name old names on purpose."""
 OLD_NAMES = (
     r"edgewright bracket",
-    r"--(?:beyond|patience|max-queue|min-score-kept|peers|scaling|lite)\b",
+    r"--(?:beyond|patience|max-queue|min-score-kept|min-score-ratio|peers|scaling|lite)\b",
     r"\baigc-literal\b|\bbinary-seed\b",
     r"\b(?:actor|critic|inner|outer)_rate\b",
     r"\bclip_gradient\b|\bwarm_share\b|\b(?:obs|rew|advantage)_norm\b",

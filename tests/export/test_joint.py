@@ -14,7 +14,7 @@ from edgewright.bundle.engine import Engine
 from edgewright.bundle.interface import Field, Interface
 from edgewright.compress.stages import parse_stages
 from edgewright.core.errors import InputError
-from edgewright.deploy import compression
+from edgewright.deploy import compression, gain
 from edgewright.deploy.export_run import export_policy, head_in, interface_in
 from edgewright.evaluation.compare import bundled
 from edgewright.export.bits import BinaryVectorHead
@@ -214,7 +214,9 @@ def test_a_joint_policy_is_pruned_and_quantised_like_any_other(made):
         assert row["score_ratio_priced_low"] <= row["score_ratio_priced"]
     assert (parent["score_ratio"], parent["score_ratio_priced"]) == (1.0, 1.0)
     kept_low = min(small["score_ratio_low"], small["score_ratio_priced_low"])
-    assert compression.check_score_ratio(done.rows, kept_low)["passed"]
-    assert not compression.check_score_ratio(done.rows, kept_low + 1e-6)["passed"]
+    assert gain.judged(small, "score_ratio")["low"] == kept_low
+    assert np.isnan(small["gain_kept"])  # a network with random weights gains nothing
+    with pytest.raises(InputError, match="must earn more than"):
+        gain.check_gain(bundle, setting)
     last = done.candidates[-1].bundle
     assert last.engine.many(seen_rows(last, 8))["proposals"].shape == (8, DEVICES, DEVICES)

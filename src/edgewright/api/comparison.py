@@ -12,6 +12,7 @@ from edgewright.api.training import TrainedRun
 from edgewright.core.compilation import keep_compilations
 from edgewright.evaluation.compare import compare as compare_policies
 from edgewright.evaluation.comparison_table import table
+from edgewright.evaluation.gap import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,8 +22,9 @@ COLUMNS = (
     ("reward", "reward/slot", "+.4f"),
     ("reward_low", "low", "+.4f"),
     ("reward_high", "high", "+.4f"),
-    ("score", "score", ".3f"),
 )
+
+GAP = ("gap", "gap to bound closed [%]", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ComparisonTable:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each policy with reward, score and metrics and their 95 % intervals."""
+        """One row for each policy with reward, share of the gap, metrics and 95 % intervals."""
         return self.result["policies"]
 
     @property
@@ -78,12 +80,17 @@ class ComparisonTable:
             for m in metrics
         ]
         bound = self.result["bound"]
-        notes = [f"score: 0 = random, 1 = {self.result['reference']}"]
         if bound is None:
-            notes.append(f"no bound: {self.result['why_no_bound']}")
+            gap, notes = [], [f"no bound: {self.result['why_no_bound']}"]
+        else:
+            base = self.result["baseline"]
+            gap, notes = [GAP], [f"gap: share of the gap between {base} (0) and the bound (100)"]
         title = f"{self.result['scenario']}: {self.result['episodes']} identical episodes, 95 %"
-        rows = [*self.rows, *([bound] if bound else [])]
-        return Table(f"{title} intervals", rows, (*COLUMNS, *own), tuple(notes))
+        rows = [
+            {**row, "gap": percent(row.get("gap_closed"))}
+            for row in (*self.rows, *([bound] if bound else []))
+        ]
+        return Table(f"{title} intervals", rows, (*COLUMNS, *gap, *own), tuple(notes))
 
     def __repr__(self) -> str:
         """Return the table as text."""
@@ -121,7 +128,7 @@ def compare(
 def evaluate(
     run: TrainedRun, problem: EdgeProblem | str | None = None, *, episodes: int | None = None
 ) -> dict[str, Any]:
-    """Return the row of a run on a problem, its own if absent: reward, score and metrics.
+    """Return the row of a run on a problem, its own if absent: reward, gap closed and metrics.
 
     Args:
         run: from :func:`edgewright.train`.

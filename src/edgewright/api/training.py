@@ -16,6 +16,7 @@ from edgewright.api.problem import EdgeProblem, make
 from edgewright.api.table import Table
 from edgewright.bundle import Bundle
 from edgewright.core.compilation import keep_compilations
+from edgewright.evaluation.gap import sentence
 from edgewright.evaluation.score_run import finish
 from edgewright.training.runs import Request
 from edgewright.training.runs import train as train_into
@@ -85,13 +86,11 @@ class TrainedRun:
         return export_run(self.folder, Path(file), seed=seed, rules=rules, data=self.problem.data)
 
     def __repr__(self) -> str:
-        """Return learner, scenario, reward with its interval, score and folder."""
-        reward, score = self.result["reward"], self.result["score"]
+        """Return learner, scenario, reward with its interval, share of the gap and folder."""
+        reward = self.result["reward"]
         text = f"{self.learner} on {self.problem.name}, {self.result['seeds']} seeds: reward/slot "
         text += f"{reward['mean']:+.4f} [{reward['low']:+.4f}, {reward['high']:+.4f}]"
-        if score["mean"] is not None:
-            text += f", score {score['mean']:.3f}"
-        return f"{text}\nin {self.folder}"
+        return f"{text}; {sentence(self.result, self.result['baseline'])}\nin {self.folder}"
 
 
 def train(

@@ -7,13 +7,15 @@ from typing import Any
 import click
 
 from edgewright.cli.terminal import print_table, table_width
+from edgewright.evaluation.gap import percent
 
 COLUMNS = [
     ("name", "policy", ""),
     ("reward", "reward\n/slot", "+.3f"),
     ("vs", "difference to\nbaseline", ""),
-    ("score", "score", ".3f"),
 ]
+
+GAP = ("gap", "gap to bound\nclosed [%]", "")
 
 IMPROVEMENT = ("improvement", "probability of\nimprovement [%]", "")
 
@@ -25,13 +27,14 @@ MAX_METRICS = 3
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the table of a comparison, the bound, and the share of the gap that learners close."""
+    """Print the table of a comparison with the bound and the share of the gap that each closes."""
     rows = [*result["policies"], *([result["bound"]] if result["bound"] else [])]
     rows = [
         {
             **row,
             "name": _short(row["policy"]),
             "vs": _difference(row),
+            "gap": percent(row.get("gap_closed")),
             "improvement": _improvement(row),
             "highlight": row["group"] == "learned",
         }
@@ -42,13 +45,13 @@ def show(result: dict[str, Any]) -> None:
         for metric in result["metrics"][:MAX_METRICS]
     ]
     improvement = [IMPROVEMENT] if table_width() >= WIDE else []
-    columns = [*COLUMNS, *improvement, *own, ("episode_length", "slots", ".0f")]
+    gap = [GAP] if result["bound"] else []
+    columns = [*COLUMNS, *gap, *improvement, *own, ("episode_length", "slots", ".0f")]
     title = f"{result['scenario']}: {result['episodes']} identical episodes, 95 % intervals"
     print_table(title, columns, rows)
-    click.echo(
-        f"score: 0 = random, 1 = {result['reference']}; "
-        f"differences are paired, to {result['baseline']}"
-    )
+    click.echo(f"differences are paired, to {result['baseline']}")
+    if gap:
+        click.echo(f"gap: share of the gap between {result['baseline']} (0) and the bound (100)")
     if improvement:
         click.echo(
             "probability of improvement: share of episodes that earn more than with "
@@ -59,13 +62,6 @@ def show(result: dict[str, Any]) -> None:
     if result["bound"] is None:
         click.echo(f"no bound here: {result['why_no_bound']}")
     for row in result["policies"]:
-        share = row.get("gap_closed")
-        if share:
-            click.echo(
-                f"{row['policy']} closes {100 * share['share']:.0f} % "
-                f"[{100 * share['low']:.0f}, {100 * share['high']:.0f}] of the gap between "
-                f"{result['baseline']} and the bound"
-            )
         for field, strata in row["by"].items() if row["group"] == "learned" else ():
             parts = ", ".join(f"{one['difference']:+.3f} at {one['value']:g}" for one in strata)
             click.echo(f"  {row['policy']}, difference by {field}: {parts}")

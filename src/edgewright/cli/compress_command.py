@@ -16,6 +16,7 @@ from edgewright.cli.options import (
     whole,
 )
 from edgewright.core.errors import CheckFailed, InputError
+from edgewright.evaluation.gap import percent
 
 COLUMNS = [
     ("stage", "stage", ""),
@@ -25,8 +26,9 @@ COLUMNS = [
     ("p50_us", "p50\n[us]", ".1f"),
     ("p99_us", "p99\n[us]", ".1f"),
     ("batch_rows_per_s", "rows/s\nof 256", ",.0f"),
-    ("ratio", "score ratio", ""),
-    ("ratio_priced", "score ratio,\nproposals priced", ""),
+    ("gain", "gain kept [%]", ""),
+    ("gain_priced", "gain kept [%],\nproposals priced", ""),
+    ("gap", "gap to bound\nclosed [%]", ""),
     ("agreement", "agree-\nment", ".3f"),
 ]
 
@@ -41,9 +43,9 @@ COLUMNS = [
 )
 @out_option(metavar="FILE", help="The compressed bundle; BUNDLE with -small if absent.")
 @click.option(
-    "--min-score-ratio",
+    "--min-gain-kept",
     metavar="SHARE",
-    help="Refuse (exit code 1) unless at least this share of the score is kept.",
+    help="Refuse (exit code 1) unless at least this share of the gain over the baseline is kept.",
 )
 @click.option("--seed", default="0", show_default=True, help="Of everything drawn.")
 @click.option("--figure", metavar="FOLDER", help="Draw the Pareto figure into this folder.")
@@ -58,7 +60,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     """
     from edgewright.compress.stages import parse_stages
 
-    wanted, least = parse_stages(stages), _share(options["min_score_ratio"])
+    wanted, least = parse_stages(stages), _share(options["min_gain_kept"])
     count = whole(options["episodes"], "--episodes", 2)
     drawn = whole(options["seed"], "--seed", 0) or 0
     target = Path(out) if out else Path(bundle).with_name(f"{Path(bundle).stem}-small.edge")
@@ -67,13 +69,16 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     from edgewright.cli.terminal import counting_bar, print_table
     from edgewright.core.compilation import keep_compilations
     from edgewright.deploy import compression
+    from edgewright.deploy.gain import check_gain, check_gain_kept, gains
 
     keep_compilations()
     parent = load(bundle)
     with counting_bar(f"compress {bundle}", len(wanted) + 2) as on_progress:
         setting = compression.setting_of(parent, options["data"], count)
+        if least is not None:
+            check_gain(parent, setting)
         done = compression.compress(parent, wanted, setting, seed=drawn, on_progress=on_progress)
-    gate = None if least is None else compression.check_score_ratio(done.rows, least)
+    gate = None if least is None else check_gain_kept(done.rows, least)
     passed = gate is None or gate["passed"]
     if passed:
         save(target, done.content)
@@ -93,17 +98,22 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     if as_json:
         print_json(result)
     else:
-        rows = [{**row, **_ratio(row)} for row in done.rows]
+        rows = [{**row, **_shares(row)} for row in done.rows]
         title = f"{parent.name}: {setting.episodes} identical episodes, 95 % intervals"
         print_table(title, [column for column in COLUMNS if column[0] in rows[0]], rows)
+        base = setting.scenario.evaluation.baseline
+        click.echo(f"gain kept: share of what the parent earns beyond {base}")
+        if not gains(done.rows):
+            click.echo(f"the parent earns no more than {base} here: there is no gain to keep")
         for line in verdicts:
             click.echo(line)
         if passed:
             click.echo(f"{target}, {target.stat().st_size:,} bytes")
     if gate is not None and not passed:
         raise CheckFailed(
-            f"the score ratio is {gate['score_ratio']:.4f}, at least {gate['score_ratio_low']:.4f} "
-            f"with 95 % confidence, and {least:g} is asked for; nothing was written\n"
+            f"of the parent's gain {gate['gain_kept']:.4f} is kept, at least "
+            f"{gate['gain_kept_low']:.4f} with 95 % confidence, and {least:g} is asked for; "
+            "nothing was written\n"
             "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
         )
 
@@ -117,15 +127,18 @@ def _share(text: str | None) -> float | None:
         share = -1.0
     if not 0.0 <= share <= 2.0:
         message = f"the share must be a number from 0 to 2; got '{text}'"
-        raise InputError(message, where="--min-score-ratio", hint="e.g. 0.98")
+        raise InputError(message, where="--min-gain-kept", hint="e.g. 0.9")
     return share
 
 
-def _ratio(row: dict[str, float]) -> dict[str, str]:
-    shown = {}
-    for way in (way for way in ("", "_priced") if f"score_ratio{way}" in row):
-        low, high = row[f"score_ratio{way}_low"], row[f"score_ratio{way}_high"]
-        shown[f"ratio{way}"] = f"{row[f'score_ratio{way}']:.4f} [{low:.4f}, {high:.4f}]"
+def _shares(row: dict[str, Any]) -> dict[str, str | None]:
+    """Return the shares of the gain and of the gap in per cent, as the table shows them."""
+    shown: dict[str, str | None] = {}
+    for way in (way for way in ("", "_priced") if f"gain_kept{way}" in row):
+        ends = {end: row[f"gain_kept{way}_{end}"] for end in ("low", "high")}
+        share = row[f"gain_kept{way}"]
+        shown[f"gain{way}"] = percent(None if share != share else {"share": share, **ends})
+        shown["gap"] = percent(row[f"gap_closed{way}"])
     return shown
 
 

@@ -89,11 +89,11 @@ def _lines(result: Bundle, size: int) -> Iterator[str]:
     yield f"{result.name} ({facts['kind']}), version {result.version}, {size:,} bytes"
     for name, value in facts["provenance"].items():
         yield f"  {name:<20}{value}"
-    score = facts["scores"].get("score")
-    if isinstance(score, dict):
-        mean, *ends = (_number(score.get(key), ".3f") for key in ("mean", "low", "high"))
+    gap = facts["scores"].get("gap_closed")
+    if isinstance(gap, dict):
+        mean, *ends = (_percent(gap.get(key)) for key in ("share", "low", "high"))
         if mean:
-            yield f"  {'score':<20}{mean} [{', '.join(ends)}]"
+            yield f"  {'gap closed [%]':<20}{mean} [{', '.join(ends)}]"
     for stage in facts["lineage"]:
         yield f"  {'compressed by':<20}{stage['stage']}"
     yield "fields"
@@ -122,3 +122,7 @@ def _number(value: Any, how: str) -> str:
     """Return a number as it is shown; nothing for what is none."""
     shown = type(value) in (int, float) and abs(value) < MAX_SHOWN
     return format(value, how) if shown else ""
+
+
+def _percent(value: Any) -> str:
+    return _number(100 * value, ".0f") if type(value) in (int, float) else ""

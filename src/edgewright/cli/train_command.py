@@ -49,6 +49,7 @@ def command(
     chosen = with_recordings(load_scenario(scenario, overrides), scenario, overrides, data)
     from edgewright.cli.terminal import training_bar
     from edgewright.core.compilation import keep_compilations
+    from edgewright.evaluation.gap import sentence
     from edgewright.evaluation.score_run import finish
     from edgewright.training.runs import Request, train
 
@@ -67,18 +68,14 @@ def command(
     if as_json:
         print_json(result)
         return
-    score, reward = result["score"], result["reward"]
+    reward = result["reward"]
     click.echo(
         f"{title}: {result['steps_per_s'] or 0:,} steps/s, compiled in {timing['compile_s']} s"
     )
     click.echo(
         f"reward per slot {reward['mean']:+.4f} [{reward['low']:+.4f}, {reward['high']:+.4f}]"
     )
-    if score["mean"] is not None:
-        click.echo(
-            f"score {score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
-            f"  (0 = random, 1 = {result['reference']})"
-        )
+    click.echo(sentence(result, result["baseline"]))
     policies = f"{result['baseline']},{out}"
     following = command_line("compare", scenario, "--policies", policies, overrides=overrides)
     click.echo(f"run in {out}; next: {following}")

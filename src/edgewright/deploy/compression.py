@@ -1,4 +1,4 @@
-"""Compress a bundle and measure sizes, speed and score ratio on identical episodes."""
+"""Compress a bundle and measure sizes, speed and the gain kept on identical episodes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from edgewright.bundle.bundle import POLICY
 from edgewright.compress import pipeline
 from edgewright.compress.stages import CompressionStage
 from edgewright.core.errors import InputError
+from edgewright.deploy.gain import share_kept, ways
 from edgewright.deploy.latency import measure_engines
 from edgewright.deploy.rollouts import watch
+from edgewright.evaluation.compare import bound_of
+from edgewright.evaluation.gap import gap_closed
 from edgewright.evaluation.statistics import (
     Interval,
     normalised_score_interval,
     paired_difference,
 )
 from edgewright.export.layers import Dense
-from edgewright.export.policy import BundlePolicy, LayerPolicy, whole_policy
+from edgewright.export.policy import LayerPolicy
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.load import check
@@ -36,13 +39,6 @@ from edgewright.training.runs import evaluation_inputs
 
 EPSILONS = (0.0, 0.1, 0.3)
 """Shares of random actions while the parent is watched: a student must know states off its way."""
-
-ANSWERED, PRICED = "", "_priced"
-"""Endings of the columns of a score: the score of the answers of a bundle and, if it proposes
-several actions, that of the best of its proposals."""
-
-WAYS = {ANSWERED: lambda bundle: BundlePolicy(bundle=bundle), PRICED: whole_policy}
-"""The policy that each way of scoring a bundle lets play."""
 
 FASTER = 0.95
 """A stage pays where the time falls below this share of the time before it."""
@@ -58,15 +54,28 @@ class Setting:
     inputs: Any
     episodes: int
 
-    def rewards(self, policy: Any, observe_fn: Any = None) -> np.ndarray:
+    def baseline(self) -> np.ndarray:
+        """Return the reward ``[episodes]`` of the scenario's baseline."""
+        return self.rule(self.scenario.evaluation.baseline)
+
+    def rule(self, name: str) -> np.ndarray:
+        """Return the reward ``[episodes]`` of a policy that needs no training."""
+        entry = baseline(name, self.problem)
+        return self._played(dataclasses.replace(entry, world=self.problem.world))
+
+    def bound(self) -> np.ndarray | None:
+        """Return the bound on the reward of each episode; None where there is none."""
+        missed = self.scenario.evaluation.post_termination_reward
+        return bound_of(self.problem, self.inputs, missed)[0]
+
+    def rewards(self, policy: Any) -> np.ndarray:
         """Return the reward ``[episodes]`` of a policy, by the scenario's own account."""
-        policy_entry = PolicyEntry("", "learned", policy, observe_fn, self.world)
-        missed, system = (
-            self.scenario.evaluation.post_termination_reward,
-            system_of(self.problem.kind),
-        )
-        result, _ = system.play(policy_entry, self.problem, self.inputs, 0, missed)
-        return np.asarray(result["reward"])
+        return self._played(PolicyEntry("", "learned", policy, None, self.world))
+
+    def _played(self, entry: PolicyEntry) -> np.ndarray:
+        missed = self.scenario.evaluation.post_termination_reward
+        system = system_of(self.problem.kind)
+        return np.asarray(system.play(entry, self.problem, self.inputs, 0, missed)[0]["reward"])
 
 
 def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = None) -> Setting:
@@ -178,21 +187,18 @@ def _table(
     return table
 
 
-def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, float]]:
+def _scores(bundles: Sequence[Bundle], setting: Setting) -> list[dict[str, Any]]:
     """Return the columns of every bundle that say what it earns, the parent's first."""
-    anchor = baseline("random", setting.problem)
-    random = setting.rewards(anchor.policy, anchor.observe_fn)
-    result: list[dict[str, float]] = [{} for _ in bundles]
-    for ending, policy in WAYS.items():
-        if ending and not bundles[0].interface.joint:
-            continue
+    random, base, bound = setting.rule("random"), setting.baseline(), setting.bound()
+    result: list[dict[str, Any]] = [{} for _ in bundles]
+    for ending, policy in ways(bundles[0]).items():
         rewards = [setting.rewards(policy(bundle)) for bundle in bundles]
         for row, reward in zip(result, rewards, strict=True):
-            ratio = _score_ratio(reward, random, rewards[0], setting)
-            change = paired_difference(reward, rewards[0])
             row[f"reward{ending}"] = float(np.mean(reward))
-            for name, interval in (("score_ratio", ratio), ("reward_change", change)):
-                row |= interval.columns(f"{name}{ending}")
+            row |= paired_difference(reward, rewards[0]).columns(f"reward_change{ending}")
+            row |= share_kept(reward, base, rewards[0]).columns(f"gain_kept{ending}")
+            row |= _score_ratio(reward, random, rewards[0], setting).columns(f"score_ratio{ending}")
+            row[f"gap_closed{ending}"] = None if bound is None else gap_closed(reward, base, bound)
     return result
 
 
@@ -203,9 +209,7 @@ def _score_ratio(
     try:
         return normalised_score_interval(reward, random, parent)
     except InputError:
-        message = (
-            "the policy is no better than random on these episodes, so there is no score to keep"
-        )
+        message = "the policy earns no more than random actions on these episodes"
         hint = "train it longer, or judge it on more episodes with --episodes"
         raise InputError(message, where=setting.scenario.name, hint=hint) from None
 
@@ -250,39 +254,4 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
     return sentences
 
 
-def score_ratio(row: dict[str, Any]) -> dict[str, float]:
-    """Return ``estimate``, ``low`` and ``high`` of the score ratio, by the lower of the scores.
-
-    Args:
-        row: a row of the table of a compression.
-    """
-    endings = [ending for ending in (ANSWERED, PRICED) if f"score_ratio{ending}" in row]
-    lowest = min(endings, key=lambda ending: row[f"score_ratio{ending}_low"])
-    ends = {name: row[f"score_ratio{lowest}_{name}"] for name in ("low", "high")}
-    return {"estimate": row[f"score_ratio{lowest}"], **ends}
-
-
-def check_score_ratio(rows: Sequence[dict[str, Any]], minimum: float) -> dict[str, Any]:
-    """Return whether the score ratio of the last candidate is at least ``minimum``.
-
-    The check passes if the *lower end* of the 95 % interval is at least ``minimum``, for each
-    score of the candidate.
-    """
-    ratio = score_ratio(rows[-1])
-    return {
-        "min_score_ratio": minimum,
-        "score_ratio": ratio["estimate"],
-        "score_ratio_low": ratio["low"],
-        "passed": bool(ratio["low"] >= minimum),
-    }
-
-
-__all__ = [
-    "Compressed",
-    "Setting",
-    "check_score_ratio",
-    "compress",
-    "score_ratio",
-    "setting_of",
-    "verdicts",
-]
+__all__ = ["Compressed", "Setting", "compress", "setting_of", "verdicts"]

@@ -29,6 +29,9 @@ from edgewright.testing.play import Anything
 from edgewright.training import store
 from edgewright.training.runs import Run, load_run
 
+SCORES = ("reward", "difference", "gap_closed", "score")
+"""Keys of the result of a training that a bundle carries."""
+
 
 def export_run(
     folder: Path,
@@ -79,7 +82,7 @@ def export_run(
         "kind": "learned",
         "scenario": resolved(run.request.scenario),
         "provenance": _provenance(run, seed, task=own, device=device),
-        "scores": {key: scores[key] for key in ("score", "reward", "difference") if key in scores},
+        "scores": {key: scores[key] for key in SCORES if key in scores},
         "lineage": [],
     }
     return export_policy(out, policy, problem, interface, facts, rules, litert)

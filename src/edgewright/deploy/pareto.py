@@ -1,4 +1,4 @@
-"""Draw the Pareto figure of a compression, with score ratio against size and decision time."""
+"""Draw the Pareto figure of a compression, with the gain kept against size and time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgewright.deploy.compression import PRICED, score_ratio
+from edgewright.deploy.gain import PRICED, gains, judged
 from edgewright.reporting.style import (
     BLUE,
     GREY,
@@ -39,19 +39,25 @@ def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
 
 
 def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Draw the score ratio, with 95 % intervals, against bytes and the time of one decision.
+    """Draw the share of the gain kept, with its interval, against bytes and decision time.
 
-    If a policy has two scores, the figure shows the lower ratio, as the gate of ``compress`` does.
+    A policy that decides in two ways is drawn by the one that keeps less, as the gate of
+    ``compress`` judges it. Where the parent gains nothing over the baseline, the ratio of scores
+    is drawn instead, and the axis says so.
 
     Args:
         rows: of the table of a compression, the parent first.
     """
     some(rows, "rows")
+    drawn = "gain_kept" if gains(rows) else "score_ratio"
+    ratios = [judged(row, drawn) for row in rows]
     with style():
         figure, (left, right) = canvas(WIDE, 3.0, panels=2)
-        _panel(left, rows, [row["bytes"] / 1e3 for row in rows], "graph on disk [kB]")
-        _panel(right, rows, [row["p50_us"] for row in rows], "time of one decision, p50 [µs]")
-        left.set_ylabel(_scored(rows))
+        _panel(left, rows, ratios, [row["bytes"] / 1e3 for row in rows], "graph on disk [kB]")
+        _panel(
+            right, rows, ratios, [row["p50_us"] for row in rows], "time of one decision, p50 [µs]"
+        )
+        left.set_ylabel(_label(rows, drawn))
         handles, labels = left.get_legend_handles_labels()
         order = sorted(range(len(labels)), key=lambda n: labels[n] == FRONT)
         shown = [handles[n] for n in order], [labels[n] for n in order]
@@ -59,8 +65,13 @@ def pareto(rows: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label: str) -> None:
-    ratios = [score_ratio(row) for row in rows]
+def _panel(
+    axes: Axes,
+    rows: Sequence[dict[str, Any]],
+    ratios: Sequence[dict[str, float]],
+    x: Sequence[float],
+    label: str,
+) -> None:
     y = [one["estimate"] for one in ratios]
     best = front(x, y)
     axes.axhline(1.0, color=GREY, lw=0.6, zorder=0)
@@ -80,11 +91,11 @@ def _panel(axes: Axes, rows: Sequence[dict[str, Any]], x: Sequence[float], label
     axes.margins(0.1, 0.15)
 
 
-def _scored(rows: Sequence[dict[str, Any]]) -> str:
+def _label(rows: Sequence[dict[str, Any]], drawn: str) -> str:
     """Return the label of the vertical axis."""
-    if f"score_ratio{PRICED}" not in rows[0]:
-        return "score ratio (parent = 1)"
-    return "score ratio (parent = 1), the lower of\nanswers and priced proposals"
+    names = {"gain_kept": "share of the gain kept", "score_ratio": "score ratio"}
+    text, two = f"{names[drawn]} (parent = 1)", f"{drawn}{PRICED}" in rows[0]
+    return f"{text}, the lower of\nanswers and priced proposals" if two else text
 
 
 def _named(rows: Sequence[dict[str, Any]], index: int) -> str:

@@ -88,12 +88,17 @@ def compare(
         )
     if on_progress:
         on_progress("bound")
-    bound, why = _bound(problem, inputs, scenario.evaluation.post_termination_reward)
+    bound, why = bound_of(problem, inputs, scenario.evaluation.post_termination_reward)
     return Comparison(scenario, problem, results, bound, why)
 
 
-def _bound(problem: Problem, inputs: Any, missed: float) -> tuple[np.ndarray | None, str]:
-    """Return the system's bound of each episode, or why there is none."""
+def bound_of(problem: Problem, inputs: Any, missed: float) -> tuple[np.ndarray | None, str]:
+    """Return the system's bound of each episode, or why there is none.
+
+    Args:
+        inputs: of the evaluation.
+        missed: reward of a slot after the end of an episode.
+    """
     bound = system_of(problem.kind).bound
     if bound is None:
         return None, f"the system '{problem.kind}' states none"

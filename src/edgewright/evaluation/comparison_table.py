@@ -11,12 +11,14 @@ import numpy as np
 from edgewright.core.errors import InputError, nearest
 from edgewright.evaluation import statistics
 from edgewright.evaluation.compare import Comparison, Result
+from edgewright.evaluation.gap import gap_closed
 from edgewright.systems.registry import system_of
 
 
 def table(comparison: Comparison) -> dict[str, Any]:
-    """Return the comparison as plain data: one row for each policy, the bound, the gap closed.
+    """Return the comparison as plain data: one row for each policy, and the bound.
 
+    ``gap_closed`` is the share of the gap between the baseline and the bound that a policy closes;
     ``score`` is (reward - random) / (reference - random) with its interval ``low``, ``high``;
     ``difference`` is the paired difference of rewards to the scenario's baseline, and
     ``probability_of_improvement`` how probably an episode earns more than with the baseline.
@@ -56,6 +58,7 @@ def table(comparison: Comparison) -> dict[str, Any]:
     bound = {"policy": "bound", "group": "bound", **earned.columns("reward")}
     bound |= _score(comparison.bound[None], random, reference)
     bound["difference"] = _difference(comparison.bound[None], base, plan.baseline, "bound")
+    bound["gap_closed"] = gap_closed(comparison.bound[None], base, comparison.bound)
     return {**facts, "bound": bound}
 
 
@@ -90,8 +93,8 @@ def _policy_row(
         for field, grid in plan.fixed_inputs.items()
         if len(grid) > 1
     }
-    if comparison.bound is not None and result.group == "learned":
-        row["gap_closed"] = _gap_closed(reward, base, comparison.bound)
+    if comparison.bound is not None:
+        row["gap_closed"] = gap_closed(reward, base, comparison.bound)
     return row
 
 
@@ -120,11 +123,3 @@ def _strata(reward: np.ndarray, base: np.ndarray, grid: Sequence[float]) -> list
             change = float(np.mean(ours - base_reward))
             facts.append({"value": value, "reward": float(np.mean(ours)), "difference": change})
     return facts
-
-
-def _gap_closed(reward: np.ndarray, base: np.ndarray, bound: np.ndarray) -> dict[str, float] | None:
-    """Return which share of the way from the baseline to the bound the learner goes."""
-    try:
-        return statistics.normalised_score_interval(reward, base, bound).summary("share")
-    except InputError:
-        return None

@@ -242,11 +242,11 @@ def _sections(results: dict[str, Any], drawn: dict[str, str]) -> list[html.Secti
 
 def _score_note(main: dict[str, Any]) -> str:
     return (
-        f"{main['episodes']} identical episodes of 500 slots. Score: 0 is the random policy, 1 the "
-        f"planner {main['reference']}. Intervals are 95 %, from resampling episodes and seeds; "
-        "differences are paired. With three seeds an interval says more about inputs than about "
-        "seeds, and is rather too narrow. Slots after an early end count as the worst so far, and "
-        "at most -1."
+        f"{main['episodes']} identical episodes of 500 slots. Gap: 0 is {main['baseline']}, 100 "
+        "the bound, which perhaps none can reach. Intervals are 95 %, from resampling episodes and "
+        "seeds; differences are paired. With three seeds an interval says more about inputs than "
+        "about seeds, and is rather too narrow. Slots after an early end count as the worst so "
+        "far, and at most -1."
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgewright.core.machine import machine_facts
 from edgewright.evaluation.compare import Comparison
+from edgewright.evaluation.gap import FAR_BEHIND
 from edgewright.evaluation.statistics import Interval, performance_profile
 from edgewright.reporting import figures, html
 from edgewright.reporting.style import save, to_svg
@@ -53,14 +54,17 @@ def _columns(summary: dict[str, Any]) -> list[html.Column]:
         )
         for metric in summary["metrics"]
     ]
+    rows = summary["policies"]
+    ended = [html.Column("episode_length", "slots served", "", ".0f", "max")]
+    gap = [html.Column("gap", "gap to bound closed", "%", ".0f")]
     return [
         html.Column("policy", "policy"),
-        html.Column("reward", "reward per slot [95 %]", format="+.4f"),
-        html.Column("difference", f"difference to {base} [95 %]", format="+.4f"),
-        html.Column(IMPROVEMENT, f"probability of improvement on {base} [95 %]", format=".2f"),
-        html.Column("score", "score", format=".3f"),
+        html.Column("reward", "reward per slot", format="+.4f"),
+        *(ended if "episode_length" in rows[0] else []),
+        html.Column("difference", f"difference to {base}", format="+.4f"),
+        *(gap if summary["bound"] else []),
+        html.Column(IMPROVEMENT, f"probability of improvement on {base}", format=".2f"),
         *own,
-        html.Column("episode_length", "slots served", "", ".0f", "max"),
     ]
 
 
@@ -72,6 +76,7 @@ def page_table(summary: dict[str, Any], caption: str) -> html.Table:
             **row,
             "reward": _interval(row, "reward"),
             "difference": change and Interval(change["mean"], change["low"], change["high"], 0.95),
+            "gap": _percent(row.get("gap_closed")),
             IMPROVEMENT: _interval(row, IMPROVEMENT) if change and IMPROVEMENT in row else None,
             "learned": row["group"] == "learned",
         }
@@ -79,6 +84,14 @@ def page_table(summary: dict[str, Any], caption: str) -> html.Table:
         for change in [row["difference"]]
     ]
     return html.Table(_columns(summary), shown, caption, "learned")
+
+
+def _percent(share: dict[str, float] | None) -> Interval | float | None:
+    """Return a share of the gap in per cent; without its interval where it lies far behind."""
+    if share is None:
+        return None
+    estimate, low, high = (100 * share[key] for key in ("share", "low", "high"))
+    return Interval(estimate, low, high, 0.95) if estimate >= FAR_BEHIND else estimate
 
 
 def _interval(row: dict[str, Any], name: str) -> Interval:
@@ -149,10 +162,11 @@ def write_page(out: Path, comparison: Comparison, summary: dict[str, Any], comma
     for name, figure in drawings.items():
         save(figure, out / "figures", name)
     caption = (
-        f"{summary['episodes']} identical episodes of {comparison.problem.horizon} slots. Score: 0 "
-        f"is the random policy, 1 is {summary['reference']}. Intervals are 95 %, from resampling "
-        "episodes and seeds; differences are paired. Probability of improvement: how often an "
-        f"episode earns more than with {summary['baseline']}; ties count half."
+        f"{summary['episodes']} identical episodes of {comparison.problem.horizon} slots. Gap: 0 "
+        f"is {summary['baseline']}, 100 the bound, which perhaps none can reach. Intervals are "
+        "95 %, from resampling episodes and seeds; differences are paired. Probability of "
+        f"improvement: how often an episode earns more than with {summary['baseline']}; ties count "
+        "half."
     )
     captions = {
         "comparison": "Every policy on the same episodes, and what none can pass.",
