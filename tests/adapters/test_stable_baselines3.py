@@ -9,7 +9,9 @@ import jax
 import numpy as np
 import pytest
 
+import edgewright as ew
 import edgewright.adapters.gymnasium as single
+from edgewright.core.errors import InputError
 
 WITHOUT = "the extra `peers` is not installed"
 sb3 = pytest.importorskip("stable_baselines3", reason=WITHOUT)
@@ -60,3 +62,75 @@ def test_a_trained_model_is_a_policy_of_ours(kind: str) -> None:
     for seen in np.random.default_rng(0).uniform(0, 1.5, (50, 11)).astype(np.float32):
         theirs, _ = model.predict(envs.normalize_obs(seen), deterministic=True)
         assert int(policy.act(key, (), seen)[1].action) == int(theirs)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a model that clips hard, its environment, and the folder of its two files."""
+    envs = vectors.VecNormalize(
+        adapter.make_vec("aigc-heavy", 4, overrides=SHORT), gamma=0.95, clip_obs=0.5, epsilon=1e-3
+    )
+    model = sb3.PPO("MlpPolicy", envs, n_steps=64, seed=0, device="cpu")
+    model.learn(256)
+    folder = tmp_path_factory.mktemp("sb3")
+    model.save(folder / "model.zip")
+    envs.save(str(folder / "stats.pkl"))
+    return model, envs, folder
+
+
+def test_every_setting_of_the_normaliser_is_taken_over(saved: Any) -> None:
+    model, envs, folder = saved
+    loaded = sb3.PPO.load(folder / "model.zip", device="cpu")
+    ours = [adapter.policy_of(model), adapter.policy_of(loaded, folder / "stats.pkl")]
+    raw = adapter.make_vec("aigc-heavy", 64, overrides=SHORT)
+    raw.seed(3)
+    seen, key = raw.reset(), jax.random.key(0)
+    for _ in range(20):
+        theirs = model.predict(envs.normalize_obs(seen), deterministic=True)[0]
+        for policy in ours:
+            act = jax.vmap(lambda one, policy=policy: policy.act(key, (), one[None])[1].action[0])
+            np.testing.assert_array_equal(np.asarray(act(seen)), theirs)
+        seen = raw.step(theirs)[0]
+
+
+def test_a_model_without_its_statistics_is_refused(saved: Any) -> None:
+    loaded = sb3.PPO.load(saved[2] / "model.zip", device="cpu")
+    with pytest.raises(InputError, match="how its observations were scaled is not known"):
+        adapter.policy_of(loaded)
+    assert not adapter.policy_of(loaded, False).inputs.standardise
+
+
+def test_wrappers_that_change_what_a_model_sees_or_does_are_refused() -> None:
+    from gymnasium.wrappers import TransformObservation
+
+    stacked = vectors.VecFrameStack(adapter.make_vec("aigc-heavy", 2, overrides=SHORT), 2)
+    model = sb3.PPO("MlpPolicy", stacked, n_steps=64)
+    with pytest.raises(InputError, match="wrapped in VecFrameStack"):
+        adapter.policy_of(model)
+
+    def doubled() -> Any:
+        env = single.make("aigc-heavy", overrides=SHORT)
+        return TransformObservation(env, lambda seen: 2 * seen, env.observation_space)
+
+    model = sb3.PPO("MlpPolicy", vectors.DummyVecEnv([doubled]), n_steps=64)
+    with pytest.raises(InputError, match="wrapped in TransformObservation"):
+        adapter.policy_of(model)
+
+
+def test_a_saved_model_is_compared_with_its_statistics(saved: Any) -> None:
+    model, envs, folder = saved
+    problem = ew.make("aigc-heavy", {**SHORT, "evaluation.episodes": 4})
+    asked = [f"mine=sb3:{folder}/model.zip+{folder}/stats.pkl", f"raw=sb3:{folder}/model.zip+none"]
+    table = ew.compare(problem, asked)
+    assert table.row("mine")["group"] == "learned"
+    mine, raw = (note for note in table.result["notes"])
+    assert (
+        "PPO, tanh layers of 64 x 64 neurons" in mine and "clip_obs 0.5 and epsilon 0.001" in mine
+    )
+    assert raw.endswith("observations not normalised")
+    assert table.row("mine")["reward"] != table.row("raw")["reward"]
+    for wrong in (f"sb3:{folder}/stats.pkl+none", f"sb3:{folder}/model.zip+{folder}/model.zip"):
+        with pytest.raises(InputError, match="Stable-Baselines3 cannot load it"):
+            ew.compare(problem, [wrong])
+    with pytest.raises(InputError, match="the scenario"):
+        ew.compare("aigc-scaling", asked[:1])

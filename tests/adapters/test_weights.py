@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from edgewright.adapters.weights import policy_of
+from edgewright.adapters.weights import Statistics, policy_of
 from edgewright.core.errors import InputError
 
 FEATURES, WIDTH, CHOICES = 5, 7, 4
@@ -48,11 +48,12 @@ def test_it_decides_as_the_arrays_say(
     other = arrays([name.replace("policy", "value") for name in layers], seed=1)
     rng = np.random.default_rng(2)
     mean, variance = rng.normal(size=FEATURES), rng.uniform(0.5, 2, FEATURES)
-    policy = policy_of(other | found, activation, (mean, variance, 50.0) if normalised else None)
+    statistics = Statistics(mean, variance, 50.0, clip=1.5, epsilon=0.1)
+    policy = policy_of(other | found, activation, statistics if normalised else None)
     key, choices = jax.random.key(0), set()
     for seen in 3 * rng.normal(size=(40, FEATURES)):
         action = int(policy.act(key, (), seen.astype(np.float32))[1].action)
-        scaled = (seen - mean) / np.sqrt(variance + 1e-8)
+        scaled = np.clip((seen - mean) / np.sqrt(variance + 0.1), -1.5, 1.5)
         assert action == by_hand(layers, found, scaled if normalised else seen, act)
         choices.add(action)
     assert len(choices) > 1

@@ -170,7 +170,7 @@ def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind
 def test_every_key_of_a_comparison_is_named() -> None:
     row = rows(section("metrics.md", "A row of a comparison"))
     always = {"policy", "group", "seeds", "episodes", "reward", "reward_low", "reward_high"}
-    always |= {"score", "low", "high", "difference", "gap_closed", "iqm", "by"}
+    always |= {"score", "low", "high", "difference", "gap_closed", "iqm", "by", "actions"}
     always |= {f"probability_of_improvement{end}" for end in ("", "_low", "_high")}
     system = system_of("aigc")
     assert set(row) == always | {metric.name for metric in system.metrics} | set(

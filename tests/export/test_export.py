@@ -1,8 +1,6 @@
 """What is deployed is what was trained: scores, decisions, whole episodes."""
 
 import dataclasses
-from pathlib import Path
-from types import SimpleNamespace
 from typing import ClassVar
 
 import jax
@@ -18,7 +16,7 @@ from edgewright.bundle.interface import Field, Interface, Output
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, record
 from edgewright.deploy.export_run import export_policy, usual_rules
-from edgewright.evaluation.compare import bundled, label
+from edgewright.evaluation.trained import bundled
 from edgewright.export.heads import CategoricalHead
 from edgewright.export.layers import Dense, Program, Standardise, run
 from edgewright.export.networks import layers_of
@@ -252,9 +250,3 @@ def test_a_bundle_that_decides_other_actions_is_refused(bundles) -> None:
     for name in ("se-ppo", "greedy"):
         with pytest.raises(InputError, match="compare it on a scenario of the same actions"):
             bundled(str(bundles[name]), problem)
-
-
-def test_a_run_beside_a_learner_of_its_name_keeps_its_folder() -> None:
-    run = SimpleNamespace(request=SimpleNamespace(learner="droo"))
-    assert label(run, Path("runs/droo"), {"runs/droo"}) == "droo"
-    assert label(run, Path("runs/droo"), {"droo", "runs/droo"}) == "runs/droo"

@@ -10,7 +10,7 @@ import pytest
 from edgewright.agents.independent import EachPolicy
 from edgewright.bundle import load
 from edgewright.core.errors import InputError
-from edgewright.evaluation.compare import bundled
+from edgewright.evaluation.trained import bundled
 from edgewright.export.observation import head_of, interface_of
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load as load_scenario

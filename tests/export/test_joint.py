@@ -16,7 +16,7 @@ from edgewright.compress.stages import parse_stages
 from edgewright.core.errors import InputError
 from edgewright.deploy import compression, gain
 from edgewright.deploy.export_run import export_policy, head_in, interface_in
-from edgewright.evaluation.compare import bundled
+from edgewright.evaluation.trained import bundled
 from edgewright.export.bits import BinaryVectorHead
 from edgewright.export.heads import head_for
 from edgewright.export.layers import Dense

@@ -6,18 +6,32 @@ Needs the extra ``peers`` (torch and stable-baselines3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
+import gymnasium
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    VecCheckNan,
+    VecEnv,
+    VecEnvWrapper,
+    VecMonitor,
+    VecNormalize,
+)
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from edgewright.adapters import weights
 from edgewright.adapters.gymnasium import WorldVectorEnv
 from edgewright.adapters.gymnasium import make_vec as make_gymnasium_vec
+from edgewright.adapters.stable_baselines3_files import read_statistics
+from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
+
+HARMLESS = (VecMonitor, VecCheckNan)
+"""Wrappers that change neither observations nor actions."""
 
 
 def make_vec(
@@ -100,24 +114,77 @@ class WorldVecEnv(VecEnv):
         return [{name: values[copy] for name, values in columns.items()} for copy in copies]
 
 
-def policy_of(model: BaseAlgorithm) -> Policy:
-    """Return the greedy policy of a trained PPO or DQN model, with its ``VecNormalize``, as ours.
+def policy_of(
+    model: BaseAlgorithm, statistics: VecNormalize | str | Path | Literal[False] | None = None
+) -> Policy:
+    """Return the greedy policy of a trained PPO, A2C or DQN model as ours.
 
     It can be scored with :func:`edgewright.loops.evaluate.evaluate` on the same episodes as
     everything else.
 
+    Args:
+        model: trained or loaded.
+        statistics: what normalises its observations: a ``VecNormalize``, the file that its ``save``
+            wrote, or False for nothing. If absent, that of the model's environment. A file is
+            unpickled, which runs code of whoever wrote it.
+
     Raises:
-        InputError: its networks are not plain perceptrons with tanh or ReLU.
+        InputError: its networks are not plain perceptrons with tanh or ReLU, its environment is
+            wrapped in something that changes observations or actions, or it has no environment and
+            no statistics are named.
     """
+    if statistics is None:
+        normaliser = _of_environment(model)
+    elif isinstance(statistics, str | Path):
+        normaliser = read_statistics(Path(statistics), model)
+    else:
+        normaliser = statistics or None
     arrays = {name: leaf.detach().cpu().numpy() for name, leaf in model.policy.state_dict().items()}
     activation = str(getattr(model.policy, "activation_fn", type(None)).__name__).lower()
-    normaliser = model.get_vec_normalize_env()
-    return weights.policy_of(arrays, activation, _moments(normaliser))
+    return weights.policy_of(arrays, activation, _statistics(normaliser))
 
 
-def _moments(normaliser: VecNormalize | None) -> tuple[Any, Any, float] | None:
-    """Return mean, variance and count of the observations a model was trained on."""
+def _of_environment(model: BaseAlgorithm) -> VecNormalize | None:
+    """Return the normaliser of a model's environment, and refuse wrappers that are not taken over.
+
+    Raises:
+        InputError: there is no environment, or a wrapper changes observations or actions.
+    """
+    envs = model.get_env()
+    if envs is None:
+        message = "the model has no environment, so how its observations were scaled is not known"
+        hint = "name the file of VecNormalize.save: policy_of(model, 'stats.pkl'); or False"
+        raise InputError(message, where="statistics", hint=f"{hint}, if nothing scaled them")
+    normalisers = []
+    while isinstance(envs, VecEnvWrapper):
+        if isinstance(envs, VecNormalize):
+            normalisers.append(envs)
+        elif not isinstance(envs, HARMLESS):
+            raise _wrapped(type(envs).__name__)
+        envs = envs.venv
+    if len(normalisers) > 1:
+        raise _wrapped("a second VecNormalize")
+    for env in getattr(envs, "envs", ()) if isinstance(envs, DummyVecEnv) else ():
+        while isinstance(env, gymnasium.Wrapper):
+            if isinstance(env, gymnasium.ObservationWrapper | gymnasium.ActionWrapper):
+                raise _wrapped(type(env).__name__)
+            env = env.env
+    return normalisers[0] if normalisers else None
+
+
+def _wrapped(name: str) -> InputError:
+    message = f"the environment is wrapped in {name}, which changes what the model sees or does"
+    hint = "train without it, or with one VecNormalize"
+    return InputError(message, where="model.env", hint=hint)
+
+
+def _statistics(normaliser: VecNormalize | None) -> weights.Statistics | None:
+    """Return every setting of a normaliser that decides what a model sees."""
     if normaliser is None or not normaliser.norm_obs:
         return None
-    result: Any = normaliser.obs_rms
-    return result.mean, result.var, float(result.count)
+    moments: Any = normaliser.obs_rms
+    if isinstance(moments, Mapping):
+        message = "observations must be one array; the VecNormalize scales a dictionary"
+        raise InputError(message, where="statistics", hint="train on make_vec of this module")
+    numbers = moments.mean, moments.var, float(moments.count)
+    return weights.Statistics(*numbers, float(normaliser.clip_obs), float(normaliser.epsilon))

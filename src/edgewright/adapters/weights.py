@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal, cast
 
 import jax.numpy as jnp
@@ -17,17 +18,39 @@ from edgewright.rules.scaling import InputScaler
 
 Arrays = dict[str, np.ndarray]
 
+KNOWN = (
+    *("mlp_extractor.policy_net.", "mlp_extractor.value_net.", "action_net.", "value_net."),
+    *("q_net.q_net.", "q_net_target.q_net."),
+)
+"""Beginnings of the names of arrays that are understood, or that no decision needs."""
 
-def policy_of(
-    arrays: Arrays, activation: str, observations: tuple[Any, Any, float] | None
-) -> Policy:
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """The normalisation of observations by a ``VecNormalize``.
+
+    Attributes:
+        mean, variance: of the observations that were seen, ``[features]``.
+        count: how many were seen.
+        clip: ``clip_obs``.
+        epsilon: ``epsilon``.
+    """
+
+    mean: Any
+    variance: Any
+    count: float
+    clip: float = normalise.CLIP
+    epsilon: float = normalise.EPSILON
+
+
+def policy_of(arrays: Arrays, activation: str, observations: Statistics | None) -> Policy:
     """Return the greedy policy of a ``state_dict``.
 
     Args:
         arrays: of an actor-critic policy (``mlp_extractor.policy_net``, ``action_net``) or of a DQN
             (``q_net.q_net``).
         activation: ``tanh`` or ``relu``.
-        observations: mean, variance and count of a ``VecNormalize``; None where there is none.
+        observations: what normalises observations; None where nothing does.
 
     Raises:
         InputError: the networks are of another kind.
@@ -36,9 +59,14 @@ def policy_of(
     if activation not in ("tanh", "relu"):
         hint = "use torch.nn.Tanh or torch.nn.ReLU"
         raise InputError(f"activation '{activation}' is not known here", where=where, hint=hint)
+    unknown = sorted(name for name in arrays if not name.startswith(KNOWN))
+    if unknown:
+        hint = "PPO, A2C and DQN with an MlpPolicy and discrete actions are understood"
+        message = f"its networks are of another kind: '{unknown[0]}' is not understood"
+        raise InputError(message, where=where, hint=hint)
     act = cast("Literal['tanh', 'relu']", activation)
     inputs = _inputs(observations)
-    if "action_net.weight" in arrays and not any(name == "log_std" for name in arrays):
+    if "action_net.weight" in arrays:
         layers = [*_layers(arrays, "mlp_extractor.policy_net."), "action_net"]
         return ActorPolicy(
             actor=_mlp(arrays, layers, act),
@@ -72,16 +100,23 @@ def _mlp(arrays: Arrays, layers: list[str], activation: Literal["tanh", "relu"])
     )
 
 
-def _inputs(observations: tuple[Any, Any, float] | None) -> InputScaler:
+def _inputs(observations: Statistics | None) -> InputScaler:
     """Return what the model does with observations, which are in the units of the world."""
     one = jnp.ones(())
     if observations is None:
         moments = normalise.no_moments(())
         return InputScaler(offset=0 * one, scale=one, moments=moments)
-    mean, variance, count = observations
+    count = observations.count
     moments = normalise.Moments(
         count=jnp.float32(count),
-        mean=jnp.asarray(mean, jnp.float32),
-        deviation=jnp.asarray(np.asarray(variance) * count, jnp.float32),
+        mean=jnp.asarray(observations.mean, jnp.float32),
+        deviation=jnp.asarray(np.asarray(observations.variance) * count, jnp.float32),
     )
-    return InputScaler(offset=0 * one, scale=one, moments=moments, standardise=True)
+    return InputScaler(
+        offset=0 * one,
+        scale=one,
+        moments=moments,
+        standardise=True,
+        clip=float(observations.clip),
+        epsilon=float(observations.epsilon),
+    )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgewright.api.problem import EdgeProblem, make
 from edgewright.api.table import Table, to_pandas
 from edgewright.api.training import TrainedRun
 from edgewright.core.compilation import keep_compilations
+from edgewright.core.errors import InputError
+from edgewright.evaluation.action_table import cells, columns
 from edgewright.evaluation.compare import compare as compare_policies
 from edgewright.evaluation.comparison_table import table
 from edgewright.evaluation.gap import percent
+from edgewright.evaluation.sources import Asked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +27,9 @@ COLUMNS = (
     ("reward_low", "low", "+.4f"),
     ("reward_high", "high", "+.4f"),
 )
+
+MAX_SHARES = 60
+"""Columns in the table of actions."""
 
 GAP = ("gap", "gap to bound closed [%]", "")
 
@@ -73,6 +80,14 @@ class ComparisonTable:
             comparison_rows(self.result), bound_row(self.result), xlabel=REWARD
         )
 
+    def actions(self) -> Table:
+        """Return the shares of every policy's choices [%], bits that are set and ranges."""
+        shown = columns(self.rows, most=MAX_SHARES)
+        headings = [(key, heading, ".1f") for key, heading, _ in shown]
+        rows = [{"policy": row["policy"], **cells(row)} for row in self.rows]
+        title = f"{self.result['scenario']}: shares of actions [%]"
+        return Table(title, rows, (("policy", "policy", ""), *headings))
+
     def _table(self) -> Table:
         metrics = self.result["metrics"][:3]
         own = [
@@ -85,6 +100,7 @@ class ComparisonTable:
         else:
             base = self.result["baseline"]
             gap, notes = [GAP], [f"gap: share of the gap between {base} (0) and the bound (100)"]
+        notes += [*self.result["notes"], *(f"warning: {one}" for one in self.result["warnings"])]
         title = f"{self.result['scenario']}: {self.result['episodes']} identical episodes, 95 %"
         rows = [
             {**row, "gap": percent(row.get("gap_closed"))}
@@ -103,26 +119,51 @@ class ComparisonTable:
 
 def compare(
     problem: EdgeProblem | str,
-    policies: Sequence[str | TrainedRun] = (),
+    policies: Sequence[Any] | Mapping[str, Any] = (),
     *,
     episodes: int | None = None,
+    tasks: str | Path | None = None,
 ) -> ComparisonTable:
     """Play the same evaluation episodes with every policy and bound what any could earn.
 
     Args:
         problem: from :func:`edgewright.make`, or the name of a scenario.
-        policies: names of policies, runs, folders of runs and bundles; all policies that need no
-            training if empty. The scenario's baseline, its reference and ``random`` always play.
+        policies: names of policies, runs, folders of runs, bundles, policies in Python files
+            (``"mine.py:Calm"``), Stable-Baselines3 models (``"sb3:model.zip+stats.pkl"``), policies
+            of your own and classes or functions that make one; a dictionary gives each a label. All
+            policies that need no training if empty. The scenario's baseline, its reference and
+            ``random`` always play.
         episodes: how many; as the scenario says if absent.
+        tasks: a CSV file that gets a row for every decision of every policy.
 
     Raises:
         InputError: an unknown policy, or a run that does not fit the scenario.
     """
     problem = make(problem) if isinstance(problem, str) else problem
-    names = [str(p.folder) if isinstance(p, TrainedRun) else p for p in policies]
     keep_compilations()
-    result = compare_policies(problem.scenario, names, data=problem.data, episodes=episodes)
+    result = compare_policies(
+        problem.scenario,
+        _asked(policies),
+        data=problem.data,
+        episodes=episodes,
+        tasks=None if tasks is None else Path(tasks),
+    )
     return ComparisonTable(table(result))
+
+
+def _asked(policies: Sequence[Any] | Mapping[str, Any]) -> list[Asked]:
+    """Return what names each policy, with its label where it has one."""
+    if isinstance(policies, str):
+        message = f"must be a list of policies; got '{policies}'"
+        raise InputError(message, where="policies", hint=f"e.g. ['{policies}']")
+    if isinstance(policies, Mapping):
+        return [(label, _named(one)) for label, one in policies.items()]
+    named = [_named(one) for one in policies]
+    return [one if isinstance(one, str) else (None, one) for one in named]
+
+
+def _named(policy: Any) -> Any:
+    return str(policy.folder) if isinstance(policy, TrainedRun) else policy
 
 
 def evaluate(

@@ -96,7 +96,7 @@ def to_pandas(rows: list[dict[str, Any]]) -> Any:
 def _cell(value: Any, form: str) -> str:
     if value is None or value != value:
         return "-"
-    return format(value, form) if form else str(value)
+    return format(value, form) if form and not isinstance(value, str) else str(value)
 
 
 __all__ = ["Columns", "Table", "to_pandas"]

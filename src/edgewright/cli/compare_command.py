@@ -14,6 +14,7 @@ from edgewright.cli.options import (
     out_option,
     print_json,
     set_option,
+    tasks_option,
     whole,
 )
 from edgewright.cli.usage import command_line
@@ -24,9 +25,11 @@ from edgewright.cli.usage import command_line
 @click.option(
     "--policies",
     metavar="A,B,...",
-    help="Names of policies and folders of runs; all policies that need no training if absent.",
+    help="Names of policies, folders of runs, bundles, mine.py:Calm, sb3:model.zip+stats.pkl; each "
+    "with a label, NAME=runs/a, if you like. All policies that need no training if absent.",
 )
 @out_option(metavar="FOLDER", help="Write the figure, a page and result.json there.")
+@tasks_option
 @episodes_option
 @data_option
 @set_option
@@ -35,6 +38,7 @@ def command(
     scenario: str,
     policies: str | None,
     out: str | None,
+    tasks: str | None,
     episodes: str | None,
     data: str | None,
     overrides: tuple[str, ...],
@@ -52,12 +56,20 @@ def command(
 
     keep_compilations()
     with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as on_progress:
-        result = compare(chosen, names, data=data, episodes=count, on_progress=on_progress)
+        result = compare(
+            chosen,
+            names,
+            data=data,
+            episodes=count,
+            tasks=Path(tasks) if tasks else None,
+            on_progress=on_progress,
+        )
     summary = table(result)
     if out:
         from edgewright.reporting.comparison_page import write_page
 
         named = ["--policies", policies] if policies else []
+        named += ["--tasks", tasks] if tasks else []
         words = ["compare", scenario, *named, "--out", out]
         usage = command_line(*words, overrides=overrides, episodes=count)
         summary["report"] = str(write_page(Path(out), result, summary, usage))

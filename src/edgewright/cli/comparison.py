@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from edgewright.cli.terminal import print_table, table_width
+from edgewright.evaluation.action_table import cells, columns
 from edgewright.evaluation.gap import percent
 
 COLUMNS = [
@@ -21,6 +22,9 @@ IMPROVEMENT = ("improvement", "probability of\nimprovement [%]", "")
 
 WIDE = 110
 """Characters that a terminal needs for the probability of improvement beside the rest."""
+
+MAX_SHARES = 12
+"""Columns for the shares of actions."""
 
 MAX_METRICS = 3
 """Columns for a system's own metrics: more do not fit a terminal."""
@@ -46,9 +50,9 @@ def show(result: dict[str, Any]) -> None:
     ]
     improvement = [IMPROVEMENT] if table_width() >= WIDE else []
     gap = [GAP] if result["bound"] else []
-    columns = [*COLUMNS, *gap, *improvement, *own, ("episode_length", "slots", ".0f")]
+    heads = [*COLUMNS, *gap, *improvement, *own, ("episode_length", "slots", ".0f")]
     title = f"{result['scenario']}: {result['episodes']} identical episodes, 95 % intervals"
-    print_table(title, columns, rows)
+    print_table(title, heads, rows)
     click.echo(f"differences are paired, to {result['baseline']}")
     if gap:
         click.echo(f"gap: share of the gap between {result['baseline']} (0) and the bound (100)")
@@ -57,6 +61,7 @@ def show(result: dict[str, Any]) -> None:
             "probability of improvement: share of episodes that earn more than with "
             f"{result['baseline']}, ties count half"
         )
+    show_actions(result)
     if "placement" in result:
         click.echo(f"positions of devices and servers: {result['placement']}")
     if result["bound"] is None:
@@ -65,6 +70,26 @@ def show(result: dict[str, Any]) -> None:
         for field, strata in row["by"].items() if row["group"] == "learned" else ():
             parts = ", ".join(f"{one['difference']:+.3f} at {one['value']:g}" for one in strata)
             click.echo(f"  {row['policy']}, difference by {field}: {parts}")
+
+
+def show_actions(result: dict[str, Any]) -> None:
+    """Print the shares of actions, and a warning for each policy that always does the same."""
+    shown = columns(result["policies"], MAX_SHARES, derived=True)
+    if shown:
+        rows = [
+            {
+                **cells(row),
+                "name": _short(row["policy"]),
+                "highlight": row["group"] == "learned",
+            }
+            for row in result["policies"]
+        ]
+        headings = [(key, heading.replace(": ", ":\n"), ".0f") for key, heading, _ in shown]
+        print_table("shares of actions [%]", [("name", "policy", ""), *headings], rows)
+    for note in result["notes"]:
+        click.echo(note)
+    for warning in result["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _heading(metric: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from edgewright.cli.options import (
     load_scenario,
     print_json,
     set_option,
+    tasks_option,
     whole,
 )
 from edgewright.core.errors import InputError
@@ -33,6 +34,7 @@ from edgewright.core.errors import InputError
     metavar="N",
     help="With --adapt-steps: slots observed once and reused; new ones in every step if absent.",
 )
+@tasks_option
 @episodes_option
 @data_option
 @set_option
@@ -45,10 +47,14 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
     existing_run(run)
     steps, shots = _adaptation(options["adapt_steps"], options["shots"])
     count, data = whole(options["episodes"], "--episodes", 2), options["data"]
+    tasks = Path(options["tasks"]) if options["tasks"] else None
     from edgewright.core.compilation import keep_compilations
 
     keep_compilations()
     chosen = _scenario(run, scenario, options["overrides"])
+    if steps and tasks:
+        message = "--tasks must go without --adapt-steps, which plays no episodes"
+        raise InputError(message, where="--tasks", hint="leave one of them out")
     if steps:
         from edgewright.evaluation.adaptation import evaluate_run
 
@@ -60,7 +66,9 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
     from edgewright.evaluation.comparison_table import table
 
     with counting_bar(f"evaluate on {chosen.name}", 5) as on_progress:
-        result = compare(chosen, [run], data=data, episodes=count, on_progress=on_progress)
+        result = compare(
+            chosen, [run], data=data, episodes=count, tasks=tasks, on_progress=on_progress
+        )
     summary = table(result)
     row = next(row for row in summary["policies"] if row["group"] == "learned")
     others = [other for other in summary["policies"] if other["group"] != "learned"]
@@ -71,6 +79,7 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
         "reference": summary["reference"],
         "baseline": summary["baseline"],
         "bound": summary["bound"],
+        "warnings": summary["warnings"],
         "anchors": {other["policy"]: other["reward"] for other in others},
     }
     if as_json:

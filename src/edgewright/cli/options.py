@@ -38,7 +38,7 @@ set_option = click.option(
 
 def _writable(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None:
-        check_writable(Path(value), "--out", folder=parameter.metavar != "FILE")
+        check_writable(Path(value), parameter.opts[0], folder=parameter.metavar != "FILE")
     return value
 
 
@@ -46,6 +46,13 @@ def out_option(metavar: str, help: str, **settings: Any) -> Callable[[F], F]:
     """Return the option ``--out``; a place that cannot be written is refused before any work."""
     return click.option("--out", metavar=metavar, help=help, callback=_writable, **settings)
 
+
+tasks_option = click.option(
+    "--tasks",
+    metavar="FILE",
+    callback=_writable,
+    help="Write a CSV file with a row for every decision of every policy.",
+)
 
 episodes_option = click.option(
     "--episodes", metavar="N", help="Number of evaluation episodes; as the scenario says if absent."

@@ -156,4 +156,4 @@ def table_width() -> int:
 def _cell(value: Any, form: str) -> str:
     if value is None or value != value:
         return "-"
-    return format(value, form) if form else str(value)
+    return format(value, form) if form and not isinstance(value, str) else str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,16 +14,16 @@ from edgewright.core.errors import InputError
 from edgewright.core.protocols import PerAgentPolicy, Policy
 from edgewright.core.version import __version__
 from edgewright.deploy.rollouts import Mixed, watch
+from edgewright.evaluation.actions import head_in
 from edgewright.export.heads import Head, head_for
 from edgewright.export.lite import required, with_lite
 from edgewright.export.networks import layers_of
-from edgewright.export.observation import head_of, interface_of
+from edgewright.export.observation import interface_of
 from edgewright.export.write import make_bundle, write_graph
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
-from edgewright.systems.registry import system_of
 from edgewright.testing.play import Anything
 from edgewright.training import store
 from edgewright.training.runs import Run, load_run
@@ -152,14 +151,6 @@ def interface_in(
     columns = math.prod(space.shape) if head.joint else space.shape[-1]
     rows = watch(world, problem, player, columns, 0, device)
     return interface_of(space, head, rows)
-
-
-def head_in(problem: Problem) -> Head:
-    """Return the head of a problem's world, once its system has registered its exports."""
-    module = system_of(problem.kind).export
-    if module:
-        importlib.import_module(module)
-    return head_of(problem.world, problem.params)
 
 
 def export_policy(

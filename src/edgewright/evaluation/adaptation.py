@@ -14,7 +14,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.evaluation import statistics
-from edgewright.evaluation.compare import seeds_of
+from edgewright.evaluation.trained import seeds_of
 from edgewright.loops.adapt import Scores, adapt_all
 from edgewright.loops.initialisation import Initialisation, adaptation_key
 from edgewright.scenarios.build import build

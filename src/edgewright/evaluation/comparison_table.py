@@ -49,6 +49,8 @@ def table(comparison: Comparison) -> dict[str, Any]:
         "episodes": int(random.shape[0]),
         "metrics": [dataclasses.asdict(metric) for metric in metrics],
         "policies": rows,
+        "warnings": comparison.warnings,
+        "notes": comparison.notes,
     }
     if comparison.problem.placement is not None:
         facts["placement"] = comparison.problem.placement
@@ -88,6 +90,7 @@ def _policy_row(
     row["difference"] = _difference(reward, base, plan.baseline, result.name)
     improvement = statistics.probability_of_improvement(reward, base)
     row |= improvement.columns("probability_of_improvement")
+    row["actions"] = list(result.actions)
     row["by"] = {
         field: _strata(reward, base, grid)
         for field, grid in plan.fixed_inputs.items()

@@ -83,6 +83,10 @@ def _entry(inputs: InputScaler, agents: int = 1) -> tuple[Layer, ...]:
     """Return what comes before the network: from units to what it was trained on."""
     offset, scale = (jnp.tile(part, agents) for part in (inputs.offset, inputs.scale))
     if inputs.standardise:
+        if (inputs.clip, inputs.epsilon) != (normalise.CLIP, normalise.EPSILON):
+            message = f"clip must be {normalise.CLIP} and epsilon {normalise.EPSILON}; got "
+            message += f"{inputs.clip} and {inputs.epsilon}"
+            raise InputError(message, where="export", hint="train with VecNormalize's defaults")
         deviation = jnp.sqrt(inputs.moments.variance + normalise.EPSILON)
         mean = inputs.moments.mean * inputs.scale + inputs.offset
         return (Standardise(mean=mean, deviation=deviation * inputs.scale),)

@@ -16,9 +16,10 @@ from edgewright.loops.unroll import ObserveFn, init_rollout, next_rows, unroll
 
 @record
 class EpisodeBatch:
-    """Metrics of the world ``[T, E, ...]`` at each step, and which episodes were still running."""
+    """Metrics and actions ``[T, E, ...]`` at each step, and which episodes were still running."""
 
     metrics: Any
+    actions: Any
     alive: Array  # [T, E] bool: the episode had not ended before this step
     terminated: Array  # [T, E] bool
 
@@ -81,7 +82,10 @@ def play(
     ended = jnp.cumsum(trajectory.terminated | trajectory.truncated, axis=0)
     over = jnp.concatenate([jnp.zeros_like(ended[:1]), ended[:-1]]) > 0
     return EpisodeBatch(
-        metrics=trajectory.metrics, alive=~over, terminated=trajectory.terminated & ~over
+        metrics=trajectory.metrics,
+        actions=trajectory.action,
+        alive=~over,
+        terminated=trajectory.terminated & ~over,
     )
 
 

@@ -48,10 +48,12 @@ def merge(moments: Moments, batch: Array) -> Moments:
     )
 
 
-def standardise(moments: Moments, values: Array) -> Array:
+def standardise(
+    moments: Moments, values: Array, clip: float = CLIP, epsilon: float = EPSILON
+) -> Array:
     """Return ``clip((s - mu) / sqrt(var + eps), -C, C)``. Equation (21)."""
-    scaled = (values - moments.mean) / jnp.sqrt(moments.variance + EPSILON)
-    return jnp.clip(scaled, -CLIP, CLIP)
+    scaled = (values - moments.mean) / jnp.sqrt(moments.variance + epsilon)
+    return jnp.clip(scaled, -clip, clip)
 
 
 def scale(moments: Moments, rewards: Array) -> Array:

@@ -18,13 +18,16 @@ class InputScaler:
     """From an observation in physical units to what a network takes.
 
     ``(observation - offset) / scale`` by the constants of the observation space, and where
-    ``standardise`` is set the running standardisation of SE-PPO equation (21) on top.
+    ``standardise`` is set the running standardisation of SE-PPO equation (21) on top. ``clip`` and
+    ``epsilon`` are those of that equation; a network of another library brings its own.
     """
 
     offset: Array  # [F]
     scale: Array  # [F]
     moments: normalise.Moments  # of scaled observations
     standardise: bool = static(default=False)
+    clip: float = static(default=normalise.CLIP)
+    epsilon: float = static(default=normalise.EPSILON)
 
     @classmethod
     def of(cls, space: Box, standardise: bool = False) -> InputScaler:
@@ -39,7 +42,9 @@ class InputScaler:
     def __call__(self, observation: Array) -> Array:
         """Return what a network takes, of the observation's shape ``[..., F]``."""
         scaled = self.scaled(observation)
-        return normalise.standardise(self.moments, scaled) if self.standardise else scaled
+        if not self.standardise:
+            return scaled
+        return normalise.standardise(self.moments, scaled, self.clip, self.epsilon)
 
     def scaled(self, observation: Array) -> Array:
         """Return ``(observation - offset) / scale``."""

@@ -40,13 +40,18 @@ def baseline_names(problem: Problem) -> list[str]:
     return [*system_of(problem.kind).policy_names(problem), *_added.get(problem.kind, {})]
 
 
+def is_registered(name: str, kind: str) -> bool:
+    """Return whether a policy of a system was added by :func:`register_policy`."""
+    return name in _added.get(kind, {})
+
+
 def baseline(name: str, problem: Problem) -> PolicyEntry:
     """Return a policy by name: see :func:`baseline_names`.
 
     Raises:
         InputError: no policy has that name; the nearest is offered.
     """
-    if name in _added.get(problem.kind, {}):
+    if is_registered(name, problem.kind):
         make, informed = _added[problem.kind][name]
         observe_fn = full_information if informed else None
         return PolicyEntry(name, "rule", make(problem), observe_fn, problem.world)
@@ -58,4 +63,4 @@ def baseline(name: str, problem: Problem) -> PolicyEntry:
     return entry
 
 
-__all__ = ["Group", "PolicyEntry", "baseline", "baseline_names", "register_policy"]
+__all__ = ["Group", "PolicyEntry", "baseline", "baseline_names", "is_registered", "register_policy"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.evaluation.compare import seeds_of
+from edgewright.evaluation.trained import seeds_of
 from edgewright.scenarios.build import Problem, build, fingerprint
 from edgewright.scenarios.policies import baseline
 from edgewright.studies.job import JobContext, JobResult, qualified_name

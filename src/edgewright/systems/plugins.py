@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from edgewright.core.errors import InputError
 
@@ -43,7 +44,7 @@ def load_plugin(name: str) -> None:
             raise InputError("the file must exist", where=where, hint=hint)
         name = str(path)
     try:
-        _run(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+        run_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
     except (ImportError, SyntaxError) as error:
         hint = "name a module that can be imported, or a file that ends in .py"
         raise InputError(f"cannot be imported: {error}", where=where, hint=hint) from None
@@ -66,7 +67,8 @@ def _inherited() -> list[str]:
     return json.loads(os.environ.get(INHERITED) or "[]")
 
 
-def _run(path: Path) -> None:
+def run_file(path: Path) -> ModuleType:
+    """Return the module of a Python file, run anew."""
     module_name = f"edgewright_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None
@@ -74,6 +76,7 @@ def _run(path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
+    return module
 
 
-__all__ = ["load_plugin", "load_plugins"]
+__all__ = ["load_plugin", "load_plugins", "run_file"]

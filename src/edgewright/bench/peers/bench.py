@@ -247,7 +247,9 @@ def compare_scores(
             _score(
                 scenario,
                 problem,
-                weights.policy_of(one["arrays"], one["activation"], one["observations"]),
+                weights.policy_of(
+                    one["arrays"], one["activation"], weights.Statistics(*one["observations"])
+                ),
             )
             for one in trained
         ]

@@ -22,18 +22,25 @@ def train(kind: Kind, scenario: str, settings: Settings, steps: int, seed: int) 
     """Train one seed on the transcription and return its weights and statistics as arrays.
 
     Returns:
-        ``arrays`` (the policy's ``state_dict``), ``activation``, ``observations`` (mean, variance
-        and count of its normalisation), ``seconds`` and ``steps`` actually taken.
+        ``arrays`` (the policy's ``state_dict``), ``activation``, ``observations`` (mean, variance,
+        count, clip and epsilon of its normalisation), ``seconds`` and ``steps`` actually taken.
     """
     model = _model(kind, scenario, settings, seed, "transcription", threads=1)
     started = time.perf_counter()
     model.learn(steps)
     seconds = time.perf_counter() - started
-    moments = model.get_vec_normalize_env().obs_rms
+    normaliser = model.get_vec_normalize_env()
+    moments = normaliser.obs_rms
     return {
         "arrays": {n: leaf.detach().numpy() for n, leaf in model.policy.state_dict().items()},
         "activation": "tanh",
-        "observations": (moments.mean, moments.var, float(moments.count)),
+        "observations": (
+            moments.mean,
+            moments.var,
+            float(moments.count),
+            float(normaliser.clip_obs),
+            float(normaliser.epsilon),
+        ),
         "seconds": seconds,
         "steps": int(model.num_timesteps),
     }
