@@ -1,4 +1,4 @@
-"""Count what policies do: shares of every choice, bits that are set, ranges of numbers."""
+"""Count how often policies take each choice, set each bit, and in which range numbers lie."""
 
 from __future__ import annotations
 
