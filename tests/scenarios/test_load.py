@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
+from edgewright.core.text import parse_override
 from edgewright.scenarios.build import build, build_learner, learner_names
 from edgewright.scenarios.load import (
     check,
     identity,
     json_schema,
     load,
-    parse_override,
     resolved,
     shipped,
 )

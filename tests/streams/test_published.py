@@ -25,7 +25,15 @@ from edgewright.streams.placement import load_placement
 from edgewright.streams.positions import USERS_FILE
 from edgewright.streams.recorded import recorded_bandwidth
 from edgewright.streams.summary import Summary
-from edgewright.streams.traces import Reading, load_bandwidth, load_requests, recording_files
+from edgewright.streams.traces import (
+    FORMATS,
+    RATE_UNITS,
+    TIME_UNITS,
+    Reading,
+    load_bandwidth,
+    load_requests,
+    recording_files,
+)
 
 Follow: TypeAlias = Callable[[InputError], dict[str, Any]]
 
@@ -351,3 +359,11 @@ def test_every_file_of_the_folder_has_a_case() -> None:
     for folder, names in listed.items():
         assert {path.name for path in (HERE / folder).iterdir()} == names(), folder
     assert gains_module.MAX_GAIN == 1.0
+
+
+def test_the_guide_names_every_format_and_unit() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "recording-formats.md").read_text()
+    for form in FORMATS:
+        assert f"| {form.name} " in page, form.name
+    for unit in (*RATE_UNITS, *TIME_UNITS):
+        assert f"`{unit}`" in page, unit

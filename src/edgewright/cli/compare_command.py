@@ -13,6 +13,7 @@ from edgewright.cli.options import (
     load_scenario,
     out_option,
     print_json,
+    recordings_read,
     set_option,
     tasks_option,
     whole,
@@ -55,6 +56,7 @@ def command(
     from edgewright.evaluation.comparison_table import table
 
     keep_compilations()
+    recordings = recordings_read(chosen, data)
     with counting_bar(f"compare on {chosen.name}", (len(names) or 12) + 1) as on_progress:
         result = compare(
             chosen,
@@ -64,7 +66,7 @@ def command(
             tasks=Path(tasks) if tasks else None,
             on_progress=on_progress,
         )
-    summary = table(result)
+    summary = table(result) | ({"recordings": recordings} if recordings else {})
     if out:
         from edgewright.reporting.comparison_page import write_page
 

@@ -88,6 +88,19 @@ def with_recordings(scenario: Any, name: str, overrides: tuple[str, ...], data: 
     return load(name, dict(parse_override(text) for text in overrides) | entries)
 
 
+def recordings_read(scenario: Any, data: str | None) -> dict[str, Any]:
+    """Print on stderr what the recordings of a scenario hold; return it for the output."""
+    from edgewright.core.text import printable
+    from edgewright.scenarios.build import described
+
+    summaries = described(scenario, data)
+    for name, summary in summaries.items():
+        click.echo(printable(f"{name}: {summary.line()}"), err=True)
+        for note in summary.notes:
+            click.echo(printable(f"  note: {note}"), err=True)
+    return {name: summary.facts() for name, summary in summaries.items()}
+
+
 def whole(text: str | None, option: str, least: int, most: int = MAX_WHOLE) -> int | None:
     """Return a whole number from ``least`` to ``most``; ``1e6`` is one too.
 

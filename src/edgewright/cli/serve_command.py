@@ -117,8 +117,11 @@ def _token(file: str | None) -> str | None:
         where = "--token-file"
         try:
             token = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise InputError("the file cannot be read", where=where, hint="see the path") from None
+        except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a null byte in the path
+            reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
+            hint = "name a file that you may read: openssl rand -hex 32 > FILE makes one"
+            message = f"'{file}' cannot be read: {reason}"
+            raise InputError(message, where=where, hint=hint) from None
     if token is None:
         return None
     if not token.isascii() or not token.isprintable() or " " in token or len(token) < 8:

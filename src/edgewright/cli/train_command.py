@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from edgewright.cli.options import (
     load_scenario,
     out_option,
     print_json,
+    recordings_read,
     set_option,
     whole,
     with_recordings,
@@ -54,6 +56,7 @@ def command(
     from edgewright.training.runs import Request, train
 
     keep_compilations()
+    recordings_read(chosen, data)
     request = Request(
         scenario=chosen,
         learner=learner or chosen.training.learner,
@@ -76,6 +79,17 @@ def command(
         f"reward per slot {reward['mean']:+.4f} [{reward['low']:+.4f}, {reward['high']:+.4f}]"
     )
     click.echo(sentence(result, result["baseline"]))
+    if result.get("cross_check"):
+        click.echo(f"recorded optimum: {_verdict(result['cross_check'])}")
     policies = f"{result['baseline']},{out}"
     following = command_line("compare", scenario, "--policies", policies, overrides=overrides)
     click.echo(f"run in {out}; next: {following}")
+
+
+def _verdict(check: dict[str, Any]) -> str:
+    """Return what the cross-check against the optimum of a recording came to, in words."""
+    error = f"our cost of it is off by {check['price_error']:.1e} at most"
+    if check["verdict"] != "agrees":
+        return f"{check['verdict']}, {error}; {check['why']}"
+    last = check["scores"][-1]
+    return f"agrees, {error}; DROO reaches {last['q_hat']:.4f} of it after {last['slots']:,} slots"

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgewright.evaluation.compare import compare
 from edgewright.evaluation.comparison_table import table
+from edgewright.scenarios.build import described
 from edgewright.systems.registry import system_of
 from edgewright.training import store
 from edgewright.training.runs import Request
@@ -34,8 +35,16 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
         "reference": summary["reference"],
         "baseline": summary["baseline"],
         **{metric["name"]: row[metric["name"]] for metric in summary["metrics"]},
+        **_recordings(request),
         **system_of(request.scenario.world.kind).extra_results(request.scenario, request.data),
         "out": str(out),
     }
     store.write_json(out / "result.json", result)
     return result
+
+
+def _recordings(request: Request) -> dict[str, Any]:
+    """Return what the recordings that drive a run hold; nothing where there are none."""
+    summaries = described(request.scenario, request.data)
+    facts = {name: summary.facts() for name, summary in summaries.items()}
+    return {"recordings": facts} if facts else {}

@@ -1,4 +1,4 @@
-"""Draw what a recording holds: its course and how often each value occurs."""
+"""Draw the values of a recording in their order, and how often each occurs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_LINES = 7
-"""Runs or devices that are drawn; more cannot be told apart."""
+"""Runs or devices that are drawn; more cannot be distinguished."""
 
 MAX_SLOTS = 100
 """Slots of gains that are drawn."""

@@ -8,7 +8,7 @@ from edgewright.core.errors import InputError, nearest
 from edgewright.core.process import check_process
 from edgewright.scenarios.learners import build_learner, learner_names
 from edgewright.scenarios.load import identity
-from edgewright.specs.inputs import PROCESS_KINDS, entries, fingerprint, is_recorded
+from edgewright.specs.inputs import PROCESS_KINDS, described, entries, fingerprint, is_recorded
 from edgewright.specs.schema import Scenario
 from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.registry import system_of
@@ -51,6 +51,7 @@ __all__ = [
     "Problem",
     "build",
     "build_learner",
+    "described",
     "fingerprint",
     "identity",
     "is_recorded",

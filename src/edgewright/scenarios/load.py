@@ -258,6 +258,5 @@ def _translated(error: ValidationError, where: str) -> InputError:
     shown = repr(given) if len(repr(given)) < 80 else repr(given)[:77] + "..."
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    return InputError(
-        f"{key} = {shown}: {message}", where=where, hint="see docs/reference/scenarios.md"
-    )
+    hint = f"correct {key}; edgewright list --schema prints what every key may hold"
+    return InputError(f"{key} = {shown}: {message}", where=where, hint=hint)

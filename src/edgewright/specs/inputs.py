@@ -45,7 +45,7 @@ class Context:
             return path
         if not folder:
             message = f"'{self.scenario.name}' is driven by recordings and no data folder is named"
-            hint = "give --data FOLDER or set EDGEWRIGHT_DATA (see docs/guides/recorded-inputs.md)"
+            hint = f"give the folder that holds '{name}': --data FOLDER or EDGEWRIGHT_DATA"
             raise InputError(message, hint=hint)
         full = Path(folder) / path
         if not full.exists():
@@ -92,7 +92,7 @@ def _compound_poisson(spec: specs.CompoundPoissonSpec, context: Context) -> Proc
 
 def _recorded_bandwidth(spec: specs.RecordedBandwidthSpec, context: Context) -> Process:
     return recorded.recorded_bandwidth(
-        recordings.paths(spec, context.file),
+        recordings.paths(spec, context.name, context.file),
         interval_s=context.scenario.params.slot_s,
         mean_mbps=spec.mean_mbps,
         part=context.part,
@@ -226,8 +226,12 @@ def described(scenario: Scenario[Any, Any, Any], data: str | None) -> dict[str, 
 def fingerprint(scenario: Scenario[Any, Any, Any], data: str | None) -> str | None:
     """Return a hash of the recordings that drive a scenario; None where there are none."""
     context = Context(scenario, None, (), data, "train")
-    recorded_ = [spec for spec in entries(scenario).values() if recordings.is_recording(spec)]
-    files = [file for spec in recorded_ for file in recordings.paths(spec, context.file)]
+    files = [
+        file
+        for name, spec in entries(scenario).items()
+        if recordings.is_recording(spec)
+        for file in recordings.paths(spec, name, context.file)
+    ]
     placement = getattr(scenario.params, "placement", None)
     if isinstance(placement, RecordedPlacementSpec):
         folder = recorded_folder(placement, data)

@@ -26,16 +26,17 @@ def is_recording(spec: object) -> bool:
     return isinstance(spec, _RECORDED)
 
 
-def paths(spec: Any, find: Callable[[str], Path]) -> list[Path]:
-    """Return the files of a recording.
+def paths(spec: Any, name: str, find: Callable[[str], Path]) -> list[Path]:
+    """Return the files of the recording of the entry ``streams.name``.
 
     Args:
         spec: a recorded process.
+        name: name of the input.
         find: returns the path of a name in the data folder.
     """
     if isinstance(spec, specs.RecordedBandwidthSpec):
         names = [spec.folder] if isinstance(spec.folder, str) else spec.folder
-        return recording_files([find(name) for name in names], reading(spec, ""))
+        return recording_files([find(name) for name in names], reading(spec, name))
     return [find(spec.file)]
 
 
@@ -44,8 +45,7 @@ def reading(spec: Any, name: str) -> Reading:
     keys = {f.name for f in dataclasses.fields(Reading)} & {
         f.name for f in dataclasses.fields(spec)
     }
-    prefix = f"streams.{name}." if name else ""
-    return Reading(prefix=prefix, **{key: getattr(spec, key) for key in keys})
+    return Reading(prefix=f"streams.{name}.", **{key: getattr(spec, key) for key in keys})
 
 
 def gain_reading(spec: specs.RecordedGainsSpec, name: str) -> GainReading:
@@ -65,7 +65,7 @@ def summarise(spec: Any, name: str, find: Callable[[str], Path], part: Part) -> 
     Args:
         part: of bandwidth, which part of the files; others are summarised as a whole.
     """
-    files = paths(spec, find)
+    files = paths(spec, name, find)
     if isinstance(spec, specs.RecordedBandwidthSpec):
         return of_bandwidth(bandwidth_part(files, reading(spec, name), part))
     if isinstance(spec, specs.RecordedGainsSpec):

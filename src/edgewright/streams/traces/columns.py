@@ -88,6 +88,8 @@ def find_columns(table: Table, kind: Kind, reading: Reading) -> Selection:
         InputError: it has no known format, or a column that the reading names is not there.
     """
     roles = ROLES[kind]
+    if not table.rows:
+        raise too_short(table.file, 0, WHAT[kind])
     for role, name in reading.columns.items():
         if role not in roles:
             message = f"'{role}' is not what a column of this recording can hold"
@@ -109,8 +111,6 @@ def find_columns(table: Table, kind: Kind, reading: Reading) -> Selection:
         _check_one_each(selection, roles, reading)
     if not form and not set(roles) <= set(names):
         raise _unknown(table, kind, reading)
-    if not table.rows:
-        raise too_short(table.file, 0, WHAT[kind])
     return selection
 
 

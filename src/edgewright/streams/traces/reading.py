@@ -19,8 +19,8 @@ LIKELY = {
 }
 """Parts of names by which a column for each role is guessed in a hint, the surest first."""
 
-MAX_NAMES = 40
-"""Columns that a hint lists."""
+MAX_NAMES, MAX_NAME = 40, 60
+"""Columns that a hint lists, and characters of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +73,9 @@ class Reading:
 
     def columns_hint(self, roles: tuple[str, ...], names: list[str], has_header: bool) -> str:
         """Return a remedy that names a column for each role, guessed from the names in the file."""
-        guesses = _guesses(roles, names, has_header)
+        guesses = _guesses(roles, [n for n in names if len(n) <= MAX_NAME], has_header)
         entries = ", ".join(f'{role} = "{guesses.get(role, "...")}"' for role in roles)
-        given = ", ".join(f"'{name}'" for name in names[:MAX_NAMES])
+        given = ", ".join(f"'{name[:MAX_NAME]}'" for name in names[:MAX_NAMES])
         return (
             f"say which columns hold what, e.g. set {self.prefix}columns = {{ {entries} }}; "
             f"the file's own columns are {given}"

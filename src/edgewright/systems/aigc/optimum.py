@@ -36,7 +36,9 @@ def optimum(problem: Problem) -> TablePolicy:
     varying = _varying(stream)
     if varying or not isinstance(stream, Composite):
         message = f"the exact optimum needs constant inputs, and {', '.join(varying)} vary"
-        raise InputError(message, where="streams", hint="see the scenario aigc-toy, or use beam-64")
+        raise InputError(
+            message, where="streams", hint="use the scenario aigc-toy, or the policy beam-64"
+        )
     _, rows = stream.next_rows(stream.init_carry(jax.random.key(0)), 1)
     row = jax.tree.map(lambda leaf: leaf[0], rows)
     deepest = DEEPEST_S * float(jnp.max(problem.params.device_ghz))

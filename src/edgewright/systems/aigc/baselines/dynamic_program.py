@@ -107,7 +107,7 @@ def tabulate(
     """
     if world.devices != 1 or world.servers != 1 or world.reading != "ours":
         message = "the dynamic program needs one device, one server and reading = 'ours'"
-        raise InputError(message, where="world", hint="see the scenario aigc-toy")
+        raise InputError(message, where="world", hint="use the scenario aigc-toy")
     lattice = _lattice(world, params, x, deepest_gcycles)
     size = math.prod(int(count) for count in lattice.count)
     if size > MAX_STATES:
