@@ -12,11 +12,12 @@ DEMO_OUT ?= demo
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers lint bench wheel docs clean
+.PHONY: help demo test test-peers test-pages lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
 	@echo "make test   all tests"
+	@echo "make test-pages   tests of pages in headless Chromium, which is installed for them"
 	@echo "make test-peers   tests beside Stable-Baselines3, which is installed for them"
 	@echo "make lint   format, lint, types, import contracts"
 	@echo "make bench  speed, as ratios in one run"
@@ -53,6 +54,17 @@ $(VENV)/.peers: $(VENV)/.dev
 test-peers: $(VENV)/.peers
 	$(BIN)/python -m pytest tests/adapters tests/bench/peers tests/docs \
 	  tests/examples/test_examples.py::test_stable_baselines3_is_scored_beside_the_rules
+
+build/chromium/.there:
+	mkdir -p build/chromium
+	cd build/chromium && npm install --silent --no-save --ignore-scripts @sparticuz/chromium puppeteer-core
+	@touch $@
+
+test-pages: $(VENV)/.dev build/chromium/.there
+	export NODE_PATH=$(CURDIR)/build/chromium/node_modules && \
+	  export EDGEWRIGHT_CHROMIUM=$$(cd build/chromium && node --input-type=module \
+	    -e "import c from '@sparticuz/chromium'; console.log(await c.executablePath())") && \
+	  $(BIN)/python -m pytest tests/reporting/test_page_layout.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks examples

@@ -36,6 +36,8 @@ def test_in_words():
     assert percent({"share": -120.0, "low": -130.0, "high": -110.0}) == "-12000"
     assert percent(None) is None
     change = {"mean": 0.01, "low": -0.002, "high": 0.02}
-    assert "37 [30, 44] % of the gap" in sentence({"gap_closed": share}, "greedy")
+    assert "between greedy (0) and the bound (100) closed: 37 [30, 44] %" in sentence(
+        {"gap_closed": share}, "greedy"
+    )
     assert "+0.0100 [-0.0020, +0.0200] per slot" in sentence({"difference": change}, "greedy")
     assert "is the baseline" in sentence({"difference": None}, "greedy")

@@ -42,7 +42,7 @@ def test_the_probability_of_improvement_is_in_the_rows_and_on_the_page(compariso
     assert 0.0 <= low < 0.75 < high <= 1.0
     page = comparison_page.write_page(tmp_path, comparison, found, "edgewright compare")
     text = page.read_text()
-    assert f"0.75 [{low:.2f}, {high:.2f}]" in text
+    assert f'0.75 <span class="interval">[{low:.2f}, {high:.2f}]</span>' in text
     assert "probability of improvement on greedy" in text
     assert "Performance profiles" in text and "share of episodes, 95" in text
     assert (tmp_path / "figures" / "profiles.png").exists()

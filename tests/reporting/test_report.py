@@ -147,13 +147,13 @@ def test_contents_link_to_every_section(parsed):
 
 def test_numbers_units_and_best_values(parsed):
     text, tree = parsed
-    assert '<th scope="col" class="num">Mean delay <span class="unit">(s)</span></th>' in text
-    assert '<th scope="col" class="text">Policy</th>' in text
-    assert '<td class="num">2.12</td>' in text
-    assert '<td class="num"><strong>1.50</strong></td>' in text
-    assert '<td class="num"><strong>0.900 [0.850, 0.950]</strong></td>' in text
-    assert text.count('<td class="num">\N{EN DASH}</td>') == 2 * 2  # None and NaN, in two tables
-    assert text.count('<tr class="chosen">') == 2
+    assert 'class="num">Mean delay <span class="unit">(s)</span></th>' in text
+    assert 'class="num" data-label="Mean delay (s)">2.12</td>' in text
+    assert 'class="num" data-label="Mean delay (s)"><strong>1.50</strong></td>' in text
+    best = '<strong>0.900</strong> <span class="interval">[0.850, 0.950]</span></td>'
+    assert best in text
+    assert text.count(">\N{EN DASH}</td>") == 2 * 2  # None and NaN, in two tables
+    assert text.count('<tr role="row" class="chosen">') == 2
     assert len(tree.cells("num")) == 2 * 6 and len(tree.cells("text")) == 2 * 3
     assert "font-variant-numeric:tabular-nums" in text and "prefers-color-scheme:dark" in text
     assert "@media print" in text and "overflow-x:auto" in text

@@ -16,6 +16,7 @@ from edgewright.api.problem import EdgeProblem, make
 from edgewright.api.table import Table
 from edgewright.bundle import Bundle
 from edgewright.core.compilation import keep_compilations
+from edgewright.core.errors import InputError
 from edgewright.evaluation.gap import sentence
 from edgewright.evaluation.score_run import finish
 from edgewright.training.runs import Request
@@ -60,15 +61,19 @@ class TrainedRun:
         return Table(f"{self.learner} on {self.problem.name}, evaluations", rows, columns)
 
     def plot(self) -> Figure:
-        """Return the learning curve: the mean over seeds of the reward per slot, with its band."""
-        import numpy as np
+        """Return the learning curve: the mean over seeds of the reward per slot, with its band.
 
-        from edgewright.reporting.figures import Curve, learning_curve
+        Raises:
+            InputError: the run was evaluated less than twice.
+        """
+        from edgewright.reporting.figures import learning_curve
+        from edgewright.reporting.run_curves import run_curve
 
-        seeds = self.result["seeds"]
-        steps = [row["steps"] for row in self.history if row["seed"] == 0]
-        values = np.array([row["reward"] for row in self.history]).reshape(seeds, len(steps))
-        return learning_curve([Curve(self.learner, steps, values)], ylabel="reward per slot")
+        curve = run_curve(self.folder, self.learner)
+        if curve is None:
+            message = "the run must hold two evaluations to be drawn"
+            raise InputError(message, where=str(self.folder), hint="train it for longer")
+        return learning_curve([curve], ylabel="reward per slot")
 
     def export(self, file: str | Path, *, seed: int = 0, rules: list[str] | None = None) -> Bundle:
         """Write the policy of one seed as a bundle and return it.

@@ -21,8 +21,9 @@ def columns(policies: Sequence[dict[str, Any]], most: int, derived: bool = False
     for row in policies:
         for part in row.get("actions", ()):
             parts.setdefault(part["name"], part)
-    if derived and len(parts) > 1:
-        parts.pop("action", None)
+    entire = parts.pop("action", None)
+    if entire and not (derived and parts):  # what follows from the action is read first
+        parts["action"] = entire
     shown: Columns = []
     for name, part in parts.items():
         own = [(f"{name}: {one['entry']}", _heading(part, one), name) for one in part["entries"]]

@@ -62,12 +62,12 @@ def sentence(row: Mapping[str, Any], baseline: str) -> str:
     """
     share = percent(row.get("gap_closed"))
     if share is not None:
-        return f"closes {share} % of the gap between {baseline} and the bound"
+        return f"gap between {baseline} (0) and the bound (100) closed: {share} %"
     change = row.get("difference")
     if change is None:
-        return f"is the baseline {baseline}"
+        return f"it is the baseline {baseline}"
     interval = f"{change['mean']:+.4f} [{change['low']:+.4f}, {change['high']:+.4f}]"
-    return f"earns {interval} per slot more than {baseline}"
+    return f"difference to {baseline}: {interval} per slot"
 
 
 __all__ = ["gap_closed", "percent", "sentence"]

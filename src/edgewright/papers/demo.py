@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgewright.evaluation.compare import Comparison, compare
 from edgewright.evaluation.comparison_table import table
 from edgewright.reporting import figures, html
@@ -22,6 +20,7 @@ from edgewright.reporting.comparison_page import (
     page_table,
     verdicts,
 )
+from edgewright.reporting.run_curves import learning_figure
 from edgewright.reporting.style import save, to_svg
 from edgewright.scenarios.load import load, resolved
 from edgewright.systems.aigc import behaviour
@@ -68,7 +67,10 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
         first = compare(
             main, [*_shown(), *folders], episodes=plan.episodes, on_progress=on_progress
         )
-    transfer = [str(_folder(plan, driven, "se-ppo")), folders[0]]
+    transfer = [
+        (f"se-ppo from {scenario.name}", str(_folder(plan, scenario, "se-ppo")))
+        for scenario in (driven, main)
+    ]
     with watch.comparing(f"compare on {driven.name}", 8) as on_progress:
         second = compare(
             driven,
@@ -108,13 +110,6 @@ def _train(plan: Plan, watch: Watch, scenario: Scenario, learner: str) -> dict[s
         return train(request, _folder(plan, scenario, learner), on_progress)
 
 
-def curve(folder: Path, label: str, seeds: int) -> figures.Curve:
-    """Return the learning curve of a run on the evaluation episodes."""
-    rows = [store.read_lines(folder / f"seed-{seed}" / "evaluation.jsonl") for seed in range(seeds)]
-    steps = [row["steps"] for row in rows[0]]
-    return figures.Curve(label, steps, np.array([[row["reward"] for row in one] for one in rows]))
-
-
 def _draw(
     plan: Plan,
     first: Comparison,
@@ -124,15 +119,6 @@ def _draw(
 ) -> dict[str, str]:
     """Draw and save all figures; return them as SVG text by name."""
     reward = REWARD
-    lines = [
-        figures.Line(row["policy"], row["reward"])
-        for row in main["policies"]
-        if row["policy"] in ("greedy", "rollout-12", "heuristic-fair")
-    ]
-    if main["bound"]:
-        lines.append(figures.Line("upper bound", main["bound"]["reward"], is_bound=True))
-    scenario = first.scenario
-    curves = [curve(_folder(plan, scenario, name), name, plan.seeds) for name in LEARNERS]
     qualities = first.problem.world.qualities
     played = first.result("se-ppo").played
     assert played is not None
@@ -145,13 +131,16 @@ def _draw(
     ]
     names = behaviour.categories(qualities)
     drawings = {
-        "learning": figures.learning_curve(curves, lines, ylabel=reward),
         "comparison": figures.comparison(comparison_rows(main), bound_row(main), xlabel=reward),
         "trade-off": figures.trade_off(points),
         "actions-by-charge": figures.action_shares(charge, names, by_charge, "charge"),
         "actions-by-mode": figures.action_shares(modes, names, by_mode, "user mode"),
         "inputs": figures.comparison(comparison_rows(inputs), bound_row(inputs), xlabel=reward),
     }
+    for name, comparison, summary in (("learning", first, main), ("learning-2", second, inputs)):
+        learned = learning_figure(comparison, summary)
+        assert learned is not None
+        drawings[name] = learned[0]
     for name, figure in drawings.items():
         save(figure, plan.out / "figures", name)
     return {name: to_svg(figure) for name, figure in drawings.items()}
@@ -219,12 +208,15 @@ def _sections(results: dict[str, Any], drawn: dict[str, str]) -> list[html.Secti
             f"On {driven} inputs",
             [
                 _sources(results["recorded"]),
-                f"`se-ppo` was trained on the train part of these inputs, the other run on "
-                f"{main['scenario']}.",
+                "The name of a run says which inputs it was trained on; those of this scenario "
+                "are the train part.",
                 *verdicts(inputs),
             ],
             table=page_table(inputs, f"{inputs['episodes']} identical episodes of 500 slots."),
-            figures=[shown("inputs", f"The same comparison on {driven} inputs.")],
+            figures=[
+                shown("inputs", f"The same comparison on {driven} inputs."),
+                shown("learning-2", "Both runs while they learned, each on its own inputs."),
+            ],
         ),
         html.Section(
             "How to read this",

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgewright.core.machine import machine_facts
+from edgewright.evaluation.action_table import cells, columns
 from edgewright.evaluation.compare import Comparison
 from edgewright.evaluation.gap import FAR_BEHIND
 from edgewright.evaluation.statistics import Interval, performance_profile
 from edgewright.reporting import figures, html
+from edgewright.reporting.run_curves import learning_figure
 from edgewright.reporting.style import save, to_svg
 from edgewright.scenarios.load import resolved
 from edgewright.training import store
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 REWARD = "reward per slot (no unit)"
 
 IMPROVEMENT = "probability_of_improvement"
+
+MAX_SHARES = 40
+"""Columns in the table of actions."""
 
 MAX_PROFILES = 6
 """Curves in the figure of performance profiles: more are drawn only where all are needed."""
@@ -128,7 +133,7 @@ def verdicts(summary: dict[str, Any]) -> list[str]:
         else:
             how = "is not distinguishable from"
         text = (
-            f"{row['policy']} ({row['seeds']} seeds) {how} {change['to']} on identical inputs: "
+            f"{row['policy']} ({_seeds(row['seeds'])}) {how} {change['to']} on identical inputs: "
             f"{change['mean']:+.4f} per slot [{change['low']:+.4f}, {change['high']:+.4f}]"
         )
         if share:
@@ -139,6 +144,25 @@ def verdicts(summary: dict[str, Any]) -> list[str]:
             )
         sentences.append(text + ".")
     return sentences
+
+
+def actions_section(summary: dict[str, Any]) -> list[html.Section]:
+    """Return the section on what every policy does; nothing where the system does not keep it."""
+    rows = summary["policies"]
+    shown = columns(rows, MAX_SHARES)
+    if not shown:
+        return []
+    table = html.Table(
+        [html.Column("policy", "policy"), *(html.Column(k, h, "", ".1f") for k, h, _ in shown)],
+        [{"policy": r["policy"], **cells(r), "learned": r["group"] == "learned"} for r in rows],
+        "Shares of actions over all decisions of all seeds [%]; of numbers the mean and the range.",
+        "learned",
+    )
+    return [html.Section("What the policies do", [*summary["warnings"]], table=table)]
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"
 
 
 def page_facts() -> dict[str, str]:
@@ -159,6 +183,14 @@ def write_page(out: Path, comparison: Comparison, summary: dict[str, Any], comma
         ),
         "profiles": profiles(comparison),
     }
+    captions = {
+        "comparison": "Every policy on the same episodes, and what none can pass.",
+        "profiles": "Performance profiles: the share of episodes that earn more than a reward per "
+        "slot. A curve above another everywhere is the better policy.",
+    }
+    learned = learning_figure(comparison, summary)
+    if learned is not None:
+        drawings["learning"], captions["learning"] = learned
     for name, figure in drawings.items():
         save(figure, out / "figures", name)
     caption = (
@@ -168,22 +200,23 @@ def write_page(out: Path, comparison: Comparison, summary: dict[str, Any], comma
         f"improvement: how often an episode earns more than with {summary['baseline']}; ties count "
         "half."
     )
-    captions = {
-        "comparison": "Every policy on the same episodes, and what none can pass.",
-        "profiles": "Performance profiles: the share of episodes that earn more than a reward per "
-        "slot. A curve above another everywhere is the better policy.",
-    }
     shown = [html.FigureItem(captions[name], to_svg(figure)) for name, figure in drawings.items()]
-    section = html.Section(
-        "Results",
-        verdicts(summary),
-        table=page_table(summary, caption),
-        figures=shown,
-        code=json.dumps(resolved(comparison.scenario), indent=1),
-        code_title="Resolved scenario",
-    )
+    sections = [
+        html.Section(
+            "Results",
+            [*verdicts(summary), *summary["notes"]],
+            table=page_table(summary, caption),
+            figures=shown,
+        ),
+        *actions_section(summary),
+        html.Section(
+            "Scenario",
+            code=json.dumps(resolved(comparison.scenario), indent=1),
+            code_title="Resolved scenario",
+        ),
+    ]
     facts = {"command": command, **page_facts()}
-    page = html.render(summary["scenario"], comparison.scenario.title, facts, [section])
+    page = html.render(summary["scenario"], comparison.scenario.title, facts, sections)
     html.write(out / "report.html", page)
     store.write_json(out / "result.json", {"schema": store.SCHEMA, **summary})
     return out / "report.html"

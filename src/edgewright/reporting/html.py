@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 
 from edgewright.core.files import write_bytes
+from edgewright.reporting.html_style import STYLE
 from edgewright.reporting.html_table import Column, Table, as_text, inline_code, table_html
 from edgewright.reporting.inline_svg import isolate_svg
 
@@ -80,7 +81,7 @@ def render(title: str, subtitle: str, facts: Mapping[str, str], sections: Sequen
         facts=_facts(facts),
         contents=f'<nav aria-label="Contents"><ol>{contents}</ol></nav>' if contents else "",
         body="\n".join(body),
-        style=_STYLE,
+        style=STYLE,
     )
 
 
@@ -121,48 +122,9 @@ def _facts(facts: Mapping[str, str]) -> str:
 def _figure(item: FigureItem, number: int) -> str:
     svg = isolate_svg(item.svg_text, f"f{number}-", item.caption)
     caption = f"<figcaption>Figure {number}. {inline_code(item.caption)}</figcaption>"
-    return f'<figure id="figure-{number}"><div class="card">{svg}</div>{caption}</figure>'
+    card = f'<div class="card" tabindex="0" role="region" aria-label="Figure {number}">{svg}</div>'
+    return f'<figure id="figure-{number}">{card}{caption}</figure>'
 
-
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--page:#fff;--panel:#f4f6f8;
---rule:#d5dbe1;--link:#005a9c;--mark:#e6f1fa}
-@media (prefers-color-scheme:dark){:root{--ink:#e4e8ec;--soft:#9aa5b1;--page:#14181d;
---panel:#1d232a;--rule:#36404a;--link:#7cc0f2;--mark:#17324a}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:62rem;padding:1.5rem 1.25rem 4rem;background:var(--page);
-color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-h1{font-size:1.9rem;line-height:1.2;margin:.5rem 0 .25rem}
-h2{font-size:1.3rem;margin:2.5rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--rule)}
-p{max-width:44rem}.subtitle{color:var(--soft);font-size:1.1rem;margin-top:0}
-a{color:var(--link)}.anchor{margin-left:.4em;text-decoration:none;opacity:0}
-h2:hover .anchor,.anchor:focus{opacity:1}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem 1.5rem;
-margin:1rem 0}
-dt{color:var(--soft);font-size:.8rem}dd{margin:0;overflow-wrap:anywhere}
-.made{color:var(--soft);font-size:.8rem;margin:0}
-pre{background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:.6rem .8rem;
-overflow-x:auto;font-size:.85rem;margin:.25rem 0 1rem}
-code{font-family:ui-monospace,"Cascadia Mono",Menlo,Consolas,monospace;font-size:.92em}
-nav ol{columns:18rem;padding-left:1.4rem}
-.scroll{overflow-x:auto;margin:1rem 0}
-table{border-collapse:collapse;font-size:.92rem;min-width:min(100%,28rem)}
-caption{text-align:left;color:var(--soft);font-size:.88rem;padding-bottom:.4rem}
-th,td{padding:.32rem .8rem;border-bottom:1px solid var(--rule);white-space:nowrap}
-thead th{border-bottom:2px solid var(--soft);vertical-align:bottom}
-.num{text-align:right;font-variant-numeric:tabular-nums}.text{text-align:left}
-td.wrap{white-space:normal;min-width:11rem;vertical-align:top}
-.unit{color:var(--soft);font-weight:400}.chosen{background:var(--mark)}
-figure{margin:1.5rem 0}.card{background:#fff;border-radius:6px;padding:.5rem;width:fit-content;
-max-width:100%}
-.card svg{display:block;max-width:100%;height:auto}
-figcaption{color:var(--soft);font-size:.88rem;margin-top:.4rem;max-width:44rem}
-summary{cursor:pointer;color:var(--link)}
-@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--page:#fff;--panel:#fff;--rule:#bbb;
---link:#000;--mark:#eee}body{max-width:none;padding:0;font-size:10.5pt}.anchor{display:none}
-figure,tr{break-inside:avoid}h2{break-after:avoid}pre{white-space:pre-wrap}
-.scroll{overflow:visible}details::details-content{content-visibility:visible;height:auto}}
-"""
 
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en-GB">

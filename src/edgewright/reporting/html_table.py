@@ -69,29 +69,37 @@ def table_html(table: Table, number: int) -> str:
     }
     sides |= {c.key: f"{sides[c.key]} wrap" for c in table.columns if c.wrap}
     head = "".join(
-        f'<th scope="col" class="{sides[c.key]}">{html.escape(c.title)}'
+        f'<th scope="col" role="columnheader" class="{sides[c.key]}">{html.escape(c.title)}'
         + (f' <span class="unit">({html.escape(c.unit)})</span>' if c.unit else "")
         + "</th>"
         for c in table.columns
     )
     lines = []
     for row in table.rows:
-        cells = []
-        for column in table.columns:
-            value = row.get(column.key)
-            text = html.escape(_cell(value, column.format))
-            number_here = _number(value)
-            if number_here is not None and number_here == best[column.key]:
-                text = f"<strong>{text}</strong>"
-            cells.append(f'<td class="{sides[column.key]}">{text}</td>')
+        cells = "".join(_cell_html(c, row.get(c.key), sides[c.key], best) for c in table.columns)
         chosen = ' class="chosen"' if table.highlight_key and row.get(table.highlight_key) else ""
-        lines.append(f"<tr{chosen}>{''.join(cells)}</tr>")
+        lines.append(f'<tr role="row"{chosen}>{cells}</tr>')
     caption = f"Table {number}" + (f". {inline_code(table.caption)}" if table.caption else "")
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table {number}">'
-        f'<table id="table-{number}"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f'<table id="table-{number}" role="table"><caption>{caption}</caption>'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{"".join(lines)}</tbody></table></div>'
     )
+
+
+def _cell_html(column: Column, value: Any, side: str, best: Mapping[str, float | None]) -> str:
+    """Return a cell with its heading, which a narrow page shows, and its interval below it."""
+    interval = ""
+    if isinstance(value, Interval):
+        low, high = (format(end, column.format) for end in (value.low, value.high))
+        interval = f' <span class="interval">[{low}, {high}]</span>'
+    text = html.escape(_cell(value.estimate if interval else value, column.format))
+    number = _number(value)
+    if number is not None and number == best[column.key]:
+        text = f"<strong>{text}</strong>"
+    label = html.escape(f"{column.title} ({column.unit})" if column.unit else column.title)
+    return f'<td role="cell" class="{side}" data-label="{label}">{text}{interval}</td>'
 
 
 def as_text(table: Table) -> tuple[list[str], list[list[str]]]:

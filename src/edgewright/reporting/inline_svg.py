@@ -8,6 +8,9 @@ import xml.etree.ElementTree as ET
 from edgewright.core.errors import InputError
 
 _PX_PER_PT = 1.9  # a figure grows up to this many CSS pixels per point of its own width
+MIN_PX_PER_PT = 1.45
+"""A figure is not drawn smaller than this: letters of 7 points stay 10 pixels high. On a narrow
+page it is moved sideways instead."""
 
 
 def isolate_svg(svg_text: str, prefix: str, label: str = "") -> str:
@@ -46,7 +49,8 @@ def isolate_svg(svg_text: str, prefix: str, label: str = "") -> str:
         root.attrib.pop(name, None)
     box = root.get("viewBox", "").split()
     if len(box) == 4:
-        root.set("style", f"width:{float(box[2]) * _PX_PER_PT:.0f}px")
+        width, least = float(box[2]) * _PX_PER_PT, float(box[2]) * MIN_PX_PER_PT
+        root.set("style", f"width:{width:.0f}px;min-width:{least:.0f}px")
     return ET.tostring(root, encoding="unicode")
 
 

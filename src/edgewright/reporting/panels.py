@@ -240,7 +240,7 @@ def _level(axes: Axes, line: Line, index: int) -> None:
     at = 0.03 + 0.09 * index if line.value < low else 0.97 - 0.09 * index
     axes.text(
         0.98, at, f"{arrow} {line.label} {line.value:.3g}", transform=axes.transAxes,
-        ha="right", va="bottom" if line.value < low else "top", fontsize=6, color=GREY,
+        ha="right", va="bottom" if line.value < low else "top", fontsize=SMALL, color=GREY,
     )  # fmt: skip
 
 
