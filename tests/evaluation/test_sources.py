@@ -106,6 +106,7 @@ def test_the_python_interface_takes_objects_and_labels(problem):
     policy = problem.policy("local-0").policy
     table = ew.compare(problem, {"mine": policy, "theirs": "local-0"})
     assert policy is not None
+    assert ew.compare(problem, [type("Quiet", (), {"__new__": lambda cls: policy})]).row("Quiet")
     with pytest.raises(ew.InputError, match="must be a list"):
         ew.compare(problem, "greedy")
     assert {row["policy"] for row in table.rows} >= {"mine", "theirs", "greedy", "random"}

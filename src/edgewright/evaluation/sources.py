@@ -103,7 +103,8 @@ def _source(
 ) -> Source:
     """Return one policy by what names it."""
     if not isinstance(named, str):
-        return Source(label or type(named).__name__, [from_object(named, problem)], is_foreign=True)
+        entry = from_object(named, problem)
+        return Source(label or entry.name, [entry], is_foreign=True)
     if named.startswith(MODEL):
         entry, note = from_model(named, problem)
         name = label or entry.name
