@@ -1,7 +1,7 @@
 """Trainings: resumable to the same weights, seeds that matter, runs that are guarded."""
 
 import dataclasses
-import json
+import os
 import shutil
 
 import jax
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import CheckFailed, InputError
+from edgewright.core.sealed import SCHEMA, read_json, write_json
 from edgewright.evaluation.compare import compare
 from edgewright.evaluation.comparison_table import table
 from edgewright.evaluation.score_run import finish
 from edgewright.scenarios.load import load
-from edgewright.training import store
+from edgewright.training import checkpoint, store
 from edgewright.training.runs import Request, load_run, train
 from edgewright.training.seed import EVALUATIONS
 
@@ -66,8 +67,11 @@ def test_a_killed_run_resumes_to_the_same_weights(run, tmp_path, monkeypatch):
         for a, b in zip(whole, resumed, strict=True):
             np.testing.assert_array_equal(a, b)
     for seed in range(2):
-        name = f"seed-{seed}/evaluation.jsonl"
-        assert store.read_lines(out / name) == store.read_lines(tmp_path / "killed" / name)
+        log, again = (
+            checkpoint.read_log(folder / f"seed-{seed}", "evaluation")
+            for folder in (out, tmp_path / "killed")
+        )
+        assert log == again
 
 
 def test_another_seed_gives_other_weights(run):
@@ -77,11 +81,11 @@ def test_another_seed_gives_other_weights(run):
 
 def test_logs_hold_what_they_should(run):
     out, timing = run
-    rows = store.read_lines(out / "seed-0" / "metrics.jsonl")
+    rows = checkpoint.read_log(out / "seed-0", "metrics")
     assert rows[-1]["iteration"] == 24
     assert rows[-1]["steps"] == STEPS
     assert {"policy_loss", "value_loss", "entropy", "reward"} <= set(rows[0])
-    judged = store.read_lines(out / "seed-0" / "evaluation.jsonl")
+    judged = checkpoint.read_log(out / "seed-0", "evaluation")
     assert len(judged) == EVALUATIONS
     assert {"reward", "delay_s", "energy_j", "quality", "episode_length"} <= set(judged[0])
     assert timing["steps_per_s"] > 0
@@ -91,9 +95,9 @@ def test_logs_hold_what_they_should(run):
 def test_the_last_judgement_is_what_the_run_is_scored_with(run):
     out, timing = run
     result = finish(request(), out, timing)
-    last = [store.read_lines(out / f"seed-{s}" / "evaluation.jsonl")[-1] for s in range(2)]
+    last = [checkpoint.read_log(out / f"seed-{s}", "evaluation")[-1] for s in range(2)]
     assert result["reward"]["mean"] == pytest.approx(np.mean([r["reward"] for r in last]), abs=1e-6)
-    assert json.loads((out / "result.json").read_text()) == result
+    assert read_json(out / "result.json", "result") == {**result, "schema": SCHEMA}
 
 
 def test_a_folder_of_another_run_is_refused_and_kept(run):
@@ -186,3 +190,70 @@ def test_comparison_is_on_identical_inputs_and_repeats():
         assert row["reward"] <= first["bound"]["reward"] + 1e-6
     row = next(row for row in first["policies"] if row["policy"] == "rollout-2")
     assert row["score"] == pytest.approx(1.0)
+
+
+def rewritten(out, **changes):
+    """Edit ``run.json`` as somebody would who writes its hash anew."""
+    content = read_json(out / "run.json", "run")
+    scenario = {**content["scenario"], **changes.pop("scenario", {})}
+    write_json(out / "run.json", {**content, "scenario": scenario, **changes})
+
+
+def test_a_request_that_was_edited_is_refused(run, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(run[0], out)
+    path = out / "run.json"
+    path.write_text(path.read_text().replace('"learner": "se-ppo"', '"learner": "ppo"'))
+    with pytest.raises(InputError, match="does not match its hash"):
+        load_run(out)
+    scenario = read_json(run[0] / "run.json", "run")["scenario"]
+    server = {"params": {**scenario["params"], "server_ghz": [15.0, 15.0]}}
+    for edit, said in (
+        ({"scenario": server}, "not the one that its identity is of"),
+        ({"learner": "ppo"}, "of request|another structure"),
+        ({"steps": STEPS / 2}, "of request"),
+        ({"first_seed": 1}, "is missing|of request|not of seed"),
+    ):
+        shutil.copy(run[0] / "run.json", path)
+        rewritten(out, **edit)
+        with pytest.raises(InputError, match=said):
+            load_run(out)
+
+
+def test_no_mutation_of_a_run_is_believed(run, tmp_path):
+    """Every changed, cut or removed byte is refused, or changes nothing that is read."""
+    out = tmp_path / "copy"
+    shutil.copytree(run[0], out)
+    files = sorted(path for path in out.rglob("*") if path.is_file() and path.suffix)
+    rng = np.random.default_rng(0)
+    first = weights(out)
+    refused = 0
+    for _ in range(int(os.environ.get("EDGEWRIGHT_MUTATIONS", "60"))):
+        path = files[rng.integers(len(files))]
+        whole = path.read_bytes()
+        path.write_bytes(mutated(whole, rng))
+        try:
+            again = weights(out)
+            for seed in range(2):
+                for log in checkpoint.LOGS:
+                    checkpoint.read_log(out / f"seed-{seed}", log)
+        except InputError:
+            refused += 1
+        else:
+            for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
+                np.testing.assert_array_equal(a, b)
+        path.write_bytes(whole)
+    assert refused > 0
+
+
+def mutated(whole, rng):
+    """Return bytes with one bit changed, a part removed, doubled or overwritten, or cut."""
+    at, size = int(rng.integers(len(whole))), int(rng.integers(1, 40))
+    changes = (
+        whole[:at] + bytes([whole[at] ^ (1 << rng.integers(8))]) + whole[at + 1 :],
+        whole[:at] + whole[at + size :],
+        whole[:at] + whole[at : at + size] + whole[at:],
+        whole[:at] + rng.bytes(size) + whole[at + size :],
+        whole[:at],
+    )
+    return changes[rng.integers(len(changes))]

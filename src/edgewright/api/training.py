@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import shutil
 import tempfile
 import weakref
@@ -19,6 +18,7 @@ from edgewright.core.compilation import keep_compilations
 from edgewright.core.errors import InputError
 from edgewright.evaluation.gap import sentence
 from edgewright.evaluation.score_run import finish
+from edgewright.training import checkpoint
 from edgewright.training.runs import Request
 from edgewright.training.runs import train as train_into
 from edgewright.training.seed import OnProgress
@@ -48,11 +48,8 @@ class TrainedRun:
         """The greedy policy on the evaluation episodes while it learned: a row a seed and step."""
         rows: list[dict[str, Any]] = []
         for seed in range(self.result["seeds"]):
-            file = self.folder / f"seed-{seed}" / "evaluation.jsonl"
-            rows += [
-                {"seed": seed, **json.loads(line)}
-                for line in file.read_text(encoding="utf-8").splitlines()
-            ]
+            log = checkpoint.read_log(self.folder / f"seed-{seed}", "evaluation")
+            rows += [{"seed": seed, **row} for row in log]
         columns = (
             ("seed", "seed", ""),
             ("steps", "steps", ",d"),

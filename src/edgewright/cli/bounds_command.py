@@ -45,11 +45,11 @@ def command(
     count = whole(episodes, "--episodes", 2)
     from edgewright.cli.terminal import counting_bar, print_table
     from edgewright.core.compilation import keep_compilations
+    from edgewright.core.sealed import write_json
     from edgewright.evaluation.bounds import summary
     from edgewright.papers.bounds import ENTRIES, PRESETS, load_bounded, scenario_bounds
     from edgewright.reporting.bounds_figure import bounds_figure
     from edgewright.reporting.style import save
-    from edgewright.training.store import write_json
 
     keep_compilations()
     names = scenarios or PRESETS

@@ -107,8 +107,8 @@ def _adaptation(adapt_steps: str | None, shots: str | None) -> tuple[list[int], 
 
 def _scenario(run: str, scenario: str | None, overrides: tuple[str, ...]) -> Any:
     """Return the scenario that is named, or the run's own."""
+    from edgewright.core.sealed import read_json
     from edgewright.scenarios.load import check
-    from edgewright.training.store import read_json
 
     if scenario is not None:
         return load_scenario(scenario, overrides)

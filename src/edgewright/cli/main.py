@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
 from edgewright.core import renamed
 from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
+from edgewright.core.stopping import Stopped, ignore_signals
 from edgewright.core.version import __version__
 
 COMMANDS = {
@@ -82,7 +84,8 @@ def app(plugins: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    """Run the command line; exit with 0 done, 1 check failed, 2 wrong input or 130 interrupted."""
+    """Run the command line; exit with 0 done, 1 check failed, 2 wrong input, 130/143 stopped."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         if sys.stdout is None:  # closed by whoever started this
             hint = "redirect it to a file or to /dev/null"
@@ -106,9 +109,11 @@ def main() -> None:
     except EdgewrightError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        ignore_signals()
         click.echo("interrupted; a training goes on where it was when started again", err=True)
-        sys.exit(130)
+        cause = error.__cause__ or error  # click turns an interrupt into an abort
+        sys.exit(cause.code if isinstance(cause, Stopped) else 130)
     except ModuleNotFoundError as error:
         if (error.name or "edgewright").split(".")[0] == "edgewright":
             raise

@@ -12,6 +12,7 @@ from edgewright.bundle import Bundle, Interface
 from edgewright.bundle.bundle import save
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import PerAgentPolicy, Policy
+from edgewright.core.sealed import read_json
 from edgewright.core.version import __version__
 from edgewright.deploy.rollouts import Mixed, watch
 from edgewright.evaluation.actions import head_in
@@ -25,7 +26,6 @@ from edgewright.scenarios.load import resolved, training_identity
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
 from edgewright.testing.play import Anything
-from edgewright.training import store
 from edgewright.training.runs import Run, load_run
 
 SCORES = ("reward", "difference", "gap_closed", "score")
@@ -72,7 +72,7 @@ def export_run(
     head = head_for(policy, head_in(problem))
     interface = interface_in(problem, deployable.exploring, head, device)
     result = folder / "result.json"
-    scores = store.read_json(result, "result") if result.exists() else {}
+    scores = read_json(result, "result") if result.exists() else {}
     if problem.tasks is not None or device is not None:
         scores = {}  # those are of many networks, some after they adapted
     whose = "" if device is None else f", device {device}"

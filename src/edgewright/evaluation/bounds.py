@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 
 from edgewright.evaluation.statistics import mean_interval
-from edgewright.training import store
 
 Kind = Literal["feasible", "hindsight", "exact", "bound"]
 
@@ -64,4 +63,4 @@ def entry(name: str, kind: Kind, values: Any) -> Entry:
 
 def summary(rows: Sequence[ScenarioBounds]) -> dict[str, Any]:
     """Return the content of ``result.json`` of ``edgewright bounds``."""
-    return {"schema": store.SCHEMA, "scenarios": [row.as_dict() for row in rows]}
+    return {"scenarios": [row.as_dict() for row in rows]}

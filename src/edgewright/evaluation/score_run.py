@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgewright.core.sealed import write_json
 from edgewright.evaluation.compare import compare
 from edgewright.evaluation.comparison_table import table
 from edgewright.scenarios.build import described
 from edgewright.systems.registry import system_of
-from edgewright.training import store
 from edgewright.training.runs import Request
 
 
@@ -22,7 +22,6 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
     summary = table(compare(request.scenario, [str(out)], data=request.data))
     row = next(row for row in summary["policies"] if row["group"] == "learned")
     result = {
-        "schema": store.SCHEMA,
         "scenario": request.scenario.name,
         "learner": request.learner,
         "steps": request.steps,
@@ -39,7 +38,7 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
         **system_of(request.scenario.world.kind).extra_results(request.scenario, request.data),
         "out": str(out),
     }
-    store.write_json(out / "result.json", result)
+    write_json(out / "result.json", result)
     return result
 
 

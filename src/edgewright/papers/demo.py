@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgewright.core.sealed import write_json
 from edgewright.evaluation.compare import Comparison, compare
 from edgewright.evaluation.comparison_table import table
 from edgewright.reporting import figures, html
@@ -25,7 +26,6 @@ from edgewright.reporting.style import save, to_svg
 from edgewright.scenarios.load import load, resolved
 from edgewright.systems.aigc import behaviour
 from edgewright.systems.aigc.schema import AigcScenario as Scenario
-from edgewright.training import store
 from edgewright.training.runs import Request, train
 
 LEARNERS = ("se-ppo", "a2c", "dqn")
@@ -90,7 +90,7 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
     drawn = _draw(plan, first, results["main"], second, results["inputs"])
     results["seconds"] = round(time.perf_counter() - started, 1)
     _write(plan, results, drawn, [main, driven])
-    store.write_json(plan.out / "result.json", {"schema": store.SCHEMA, **results})
+    write_json(plan.out / "result.json", results)
     return results
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgewright.core.machine import machine_facts
+from edgewright.core.sealed import write_json
 from edgewright.evaluation.action_table import cells, columns
 from edgewright.evaluation.compare import Comparison
 from edgewright.evaluation.gap import FAR_BEHIND
@@ -18,7 +19,6 @@ from edgewright.reporting import figures, html
 from edgewright.reporting.run_curves import learning_figure
 from edgewright.reporting.style import save, to_svg
 from edgewright.scenarios.load import resolved
-from edgewright.training import store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -218,5 +218,5 @@ def write_page(out: Path, comparison: Comparison, summary: dict[str, Any], comma
     facts = {"command": command, **page_facts()}
     page = html.render(summary["scenario"], comparison.scenario.title, facts, sections)
     html.write(out / "report.html", page)
-    store.write_json(out / "result.json", {"schema": store.SCHEMA, **summary})
+    write_json(out / "result.json", summary)
     return out / "report.html"

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgewright.core.sealed import read_json
 from edgewright.evaluation.compare import Comparison, Result
 from edgewright.reporting.figures import learning_curve
 from edgewright.reporting.plot_data import Curve, Line
 from edgewright.scenarios.load import resolved
 from edgewright.specs.schema import Scenario
-from edgewright.training import store
+from edgewright.training import checkpoint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +33,7 @@ def run_curve(folder: Path, label: str, metric: str = "reward") -> Curve | None:
         the curve of all seeds at the steps that all have reached; None where nothing is kept.
     """
     files = sorted(folder.glob("seed-*/evaluation.jsonl"))
-    seeds = [store.read_lines(file) for file in files]
+    seeds = [checkpoint.read_log(file.parent, "evaluation") for file in files]
     seeds = [[row for row in rows if {metric, "steps"} <= row.keys()] for rows in seeds]
     points = min((len(rows) for rows in seeds), default=0)
     if points < 2:
@@ -75,7 +76,7 @@ def learning_figure(comparison: Comparison, summary: dict[str, Any]) -> tuple[Fi
 
 def trained_in(folder: Path, scenario: Scenario) -> bool:
     """Return whether a run was trained in the world, with the numbers and inputs, of a scenario."""
-    trained = store.read_json(folder / "run.json", "run").get("scenario", {})
+    trained = read_json(folder / "run.json", "run").get("scenario", {})
     asked = json.loads(json.dumps(resolved(scenario)))
     return all(trained.get(table) == asked[table] for table in ("world", "params", "streams"))
 

@@ -16,7 +16,7 @@ from edgewright.scenarios.policies import baseline
 from edgewright.studies.job import JobContext, JobResult, qualified_name
 from edgewright.studies.setup import Setup
 from edgewright.systems.registry import system_of
-from edgewright.training import store
+from edgewright.training import checkpoint
 from edgewright.training.runs import Request, evaluation_inputs, load_run, train
 
 REPORTED_SETTINGS = (
@@ -98,7 +98,7 @@ class TrainingJob:
 
 def learning_curves(folder: Path, seeds: range) -> dict[str, np.ndarray]:
     """Return the evaluations during a run as ``"curves/name"`` ``[seeds, evaluations]``."""
-    rows = [store.read_lines(folder / f"seed-{seed}" / "evaluation.jsonl") for seed in seeds]
+    rows = [checkpoint.read_log(folder / f"seed-{seed}", "evaluation") for seed in seeds]
     names = [name for name in rows[0][0] if name != "iteration"]
     return {
         f"curves/{name}": np.array([[row[name] for row in one] for one in rows]) for name in names

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 
 from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
+from edgewright.core.stopping import saving_on_signals
 from edgewright.studies.job import Job
 from edgewright.studies.worker import Worker, error_text
 from edgewright.studies.workspace import Workspace
@@ -51,11 +52,13 @@ class Scheduler:
         Raises:
             CheckFailed: jobs failed; the results of the others are stored.
             InputError: the one job that failed refuses its input.
+            Stopped: a signal came; running jobs saved what they can resume from.
         """
-        if processes == 0:
-            self._run_here()
-        else:
-            self._run_in_workers(processes)
+        with saving_on_signals():
+            if processes == 0:
+                self._run_here()
+            else:
+                self._run_in_workers(processes)
         if self.failures:
             self._raise_failures()
 

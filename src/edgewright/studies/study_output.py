@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core.files import write_bytes
+from edgewright.core.sealed import write_json
 from edgewright.reporting import html
 from edgewright.reporting.comparison_page import page_facts
 from edgewright.reporting.style import save, to_svg
@@ -24,7 +25,6 @@ from edgewright.studies.markdown import markdown
 from edgewright.studies.study import Study
 from edgewright.studies.table import Table
 from edgewright.studies.verdict_text import READING, Occasion, number, side_by_side, summary
-from edgewright.training import store
 
 MARKS = {"reproduced": "yes", "not reproduced": "no", "not comparable": "n/c"}
 
@@ -74,7 +74,7 @@ def write_outcome(
         name = "table" if group == study.table else group
         table.write_csv(out / f"{name}.csv", group)
     content = as_data(study, table, verdicts, when, out)
-    store.write_json(out / "verdicts.json", {"schema": store.SCHEMA, **_finite(content)})
+    write_json(out / "verdicts.json", _finite(content))
     drawn: dict[str, tuple[str, str]] = {}
     for name, (caption, figure) in study.figures(table).items():
         save(figure, out / "figures", f"{study.name}-{name}", ("svg", "png"))

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edgewright.core.sealed import load_arrays, save_arrays
 from edgewright.studies.job import Job, JobContext, JobResult, fingerprints
-from edgewright.training import store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Workspace:
 
     def load(self, key: str) -> JobResult:
         """Return the stored result of a job."""
-        return JobResult(*store.load_arrays(self.results[key]))
+        return JobResult(*load_arrays(self.results[key]))
 
     def run(self, job: Job, on_progress: Callable[[float], None]) -> None:
         """Run one job in this process and store its result."""
@@ -49,7 +49,7 @@ class Workspace:
         )
         result = job.run(context)
         facts = {**result.facts, "seconds": round(time.perf_counter() - started, 3)}
-        store.save_arrays(self.results[job.key], result.arrays, facts)
+        save_arrays(self.results[job.key], result.arrays, facts)
 
 
 def workspace(

@@ -16,6 +16,8 @@ from edgewright.core import process
 from edgewright.core.errors import InputError
 from edgewright.core.machine import cores
 from edgewright.core.protocols import World
+from edgewright.core.sealed import digest, read_json, write_json
+from edgewright.core.stopping import saving_on_signals
 from edgewright.core.version import __version__
 from edgewright.scenarios.build import LearnerPlan, Problem, build, build_learner, fingerprint
 from edgewright.scenarios.load import check, resolved, training_identity
@@ -23,13 +25,12 @@ from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
 from edgewright.systems.trainer import Trainer
-from edgewright.training import store
+from edgewright.training import checkpoint, store
 from edgewright.training.seed import (
     CHUNK,
     OnProgress,
     Progress,
     SeedTraining,
-    check_seed,
     iterations,
 )
 
@@ -63,7 +64,6 @@ class Request:
     def facts(self) -> dict[str, Any]:
         """Return what ``run.json`` records."""
         return {
-            "schema": store.SCHEMA,
             "version": __version__,
             "scenario": resolved(self.scenario),
             "identity": training_identity(self.scenario),
@@ -101,7 +101,9 @@ def train(request: Request, out: Path, on_progress: OnProgress | None = None) ->
     trainer = trainer_of(request.scenario, problem, plan)
     with store.locked(out):
         _open_run(request, out)
-        return _train(request, out, trainer, on_progress)
+        progress = Progress(on_progress)
+        with saving_on_signals(progress.stop.set):
+            return _train(request, out, trainer, progress)
 
 
 def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Trainer:
@@ -109,30 +111,30 @@ def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Train
     return system_of(problem.kind).trainer(problem, plan, scenario.evaluation)
 
 
-def _train(
-    request: Request, out: Path, trainer: Trainer, on_progress: OnProgress | None
-) -> dict[str, Any]:
+def _train(request: Request, out: Path, trainer: Trainer, progress: Progress) -> dict[str, Any]:
     started = time.perf_counter()
     example = trainer.init_training(jax.random.key(0))
     program = trainer.program(example, CHUNK)
     compile_s = time.perf_counter() - started
     judge = trainer.judge()
     judge(example)  # compiles
-    progress = Progress(on_progress)
+    belongs = request_digest(request.facts())
 
     def one(seed: int) -> None:
         folder = out / f"seed-{seed}"
-        training = SeedTraining(seed, folder, request.steps, trainer, program, judge)
+        training = SeedTraining(seed, folder, belongs, request.steps, trainer, program, judge)
         training.run(example, progress)
 
     started = time.perf_counter()
     with threads(request.seeds) as pool:
         futures = [pool.submit(one, seed) for seed in request.numbers]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
+            while wait(futures, SECONDS_BETWEEN_SIGNALS, FIRST_EXCEPTION).not_done:
+                if any(future.done() and future.exception() for future in futures):
+                    break
             for future in futures:
                 future.result()
-        except BaseException:  # an error of one seed, or Ctrl-C: the others save and stop
+        except BaseException:  # an error of one seed: the others save and stop
             progress.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -151,7 +153,7 @@ def load_run(folder: Path, data: str | None = None) -> Run:
     Raises:
         InputError: the folder is not a run, is half written, or was made by another structure.
     """
-    facts = store.read_json(folder / "run.json", "run")
+    facts = read_json(folder / "run.json", "run")
     try:
         scenario = check(facts["scenario"], f"{folder}/run.json")
         request = Request(
@@ -165,18 +167,22 @@ def load_run(folder: Path, data: str | None = None) -> Run:
     except KeyError as error:
         message = f"the run does not say its {error}"
         raise InputError(message, where=str(folder / "run.json")) from None
+    if facts.get("identity") != training_identity(scenario):
+        message = "the run's scenario is not the one that its identity is of"
+        hint = "train again with another --out, or restore the file"
+        raise InputError(message, where=str(folder / "run.json"), hint=hint)
     problem = build(request.scenario, request.data)
     plan = build_learner(request.learner, scenario, problem, request.steps)
     trainer = trainer_of(scenario, problem, plan)
     like = _empty(trainer.shapes())
     trainings = []
     for seed in request.numbers:
-        path = folder / f"seed-{seed}" / "checkpoint.npz"
-        training, note = store.load_tree(path, like)
-        check_seed(note, seed, path)
+        wanted = {"seed": seed, "request": request_digest(facts)}
+        training, note = checkpoint.load(folder / f"seed-{seed}", like, wanted)
         done, needed = note["iteration"], iterations(trainer, request.steps)
         if done < needed:
             message = f"seed {seed} stopped after {done} of {needed} iterations"
+            message += f"; {note['damage']}" if note["damage"] else ""
             hint = "run the same edgewright train command again: it goes on from there"
             raise InputError(message, where=str(folder), hint=hint)
         trainings.append(training)
@@ -218,8 +224,16 @@ def threads(seeds: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=min(seeds, cores()))
 
 
+SECONDS_BETWEEN_SIGNALS = 0.2
+"""How often a training that runs in threads looks for a signal [s]."""
+
 _IDENTITY = ("identity", "learner", "steps", "version", "recordings", "first_seed", "numerics")
 """What must be the same in a folder that a training goes on in."""
+
+
+def request_digest(facts: dict[str, Any]) -> str:
+    """Return the hash of what ``run.json`` says decides the numbers of a seed."""
+    return digest({name: facts.get(name) for name in _IDENTITY})
 
 
 def _open_run(request: Request, out: Path) -> None:
@@ -228,9 +242,9 @@ def _open_run(request: Request, out: Path) -> None:
         if any(entry.name != store.LOCK for entry in out.iterdir()):
             message = "the folder is not empty and is not a run"
             raise InputError(message, where=str(out), hint="choose another --out")
-        store.write_json(out / "run.json", request.facts())
+        write_json(out / "run.json", request.facts())
         return
-    stored, asked = store.read_json(out / "run.json", "run"), request.facts()
+    stored, asked = read_json(out / "run.json", "run"), request.facts()
     for name in _IDENTITY:
         if stored.get(name) != asked.get(name):
             message = f"the folder holds another run: its {name} is {stored.get(name)!r}"
@@ -240,7 +254,7 @@ def _open_run(request: Request, out: Path) -> None:
         message = f"the folder holds {stored['seeds']} seeds, and --seeds asks for {asked['seeds']}"
         raise InputError(message, where=str(out), hint="ask for as many or more; none is dropped")
     if stored != asked:
-        store.write_json(out / "run.json", asked)
+        write_json(out / "run.json", asked)
 
 
 def _empty(shapes: Any) -> Any:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.core.errors import CheckFailed, InputError
+from edgewright.core.errors import CheckFailed
 from edgewright.core.files import write_bytes
 from edgewright.core.version import __version__
 from edgewright.loops.repeat import Program
 from edgewright.systems.trainer import Trainer
-from edgewright.training import store
+from edgewright.training import checkpoint
 
 EVALUATIONS = 20
 """Number of evaluations during a training, at equal shares of its iterations."""
 
 CHUNK = 64
 """Most iterations between two looks at the clock; the compiled program runs any number up to it."""
-
-LOGS = ("metrics", "evaluation")
-"""Logs of a seed: losses of the learner, and scores of its greedy policy."""
 
 SECONDS_BETWEEN_REPORTS = 0.5
 SECONDS_BETWEEN_CHECKPOINTS = 2.0
@@ -76,7 +74,8 @@ class SeedTraining:
 
     Attributes:
         seed: number of the seed.
-        folder: folder of its logs and its checkpoint.
+        folder: folder of its logs and its checkpoints.
+        request: hash of the request that it belongs to.
         steps: environment steps to train.
         trainer: trains the learner.
         program: trains any number of iterations up to :data:`CHUNK`; shared by all seeds.
@@ -85,6 +84,7 @@ class SeedTraining:
 
     seed: int
     folder: Path
+    request: str
     steps: float
     trainer: Trainer
     program: Program
@@ -133,34 +133,26 @@ class SeedTraining:
             self._save(training, done)
 
     def _resume(self, example: Any) -> tuple[Any, int]:
-        path = self.folder / "checkpoint.npz"
-        if not path.exists():
-            for name in LOGS:
+        if not checkpoint.exists(self.folder):
+            for name in checkpoint.LOGS:
                 write_bytes(self.folder / f"{name}.jsonl", b"")
             return self.trainer.init_training(jax.random.key(self.seed)), 0
-        training, note = store.load_tree(path, example)
-        check_seed(note, self.seed, path)
-        for name in LOGS:
-            store.keep_lines(self.folder / f"{name}.jsonl", note["iteration"])
+        facts = {"seed": self.seed, "request": self.request}
+        training, note = checkpoint.load(self.folder, example, facts)
+        checkpoint.drop_newer_rows(self.folder, note)
+        if note["damage"]:
+            warnings.warn(
+                f"{note['damage']}; iteration {note['iteration']} of seed {self.seed} is resumed",
+                stacklevel=2,
+            )
         return training, note["iteration"]
 
     def _log(self, name: str, iteration: int, values: dict[str, Any]) -> None:
         steps = iteration * self.trainer.steps
         row = {"iteration": iteration, "steps": steps}
         row |= {key: float(value) for key, value in values.items()}
-        store.append_line(self.folder / f"{name}.jsonl", row)
+        checkpoint.append_row(self.folder, name, row)
 
     def _save(self, training: Any, iteration: int) -> None:
-        facts = {"iteration": iteration, "seed": self.seed, "version": __version__}
-        store.save_tree(self.folder / "checkpoint.npz", training, facts)
-
-
-def check_seed(note: dict[str, Any], seed: int, path: Path) -> None:
-    """Refuse a checkpoint that was copied from another seed.
-
-    Raises:
-        InputError: the facts of the checkpoint name another seed.
-    """
-    if note.get("seed") != seed:
-        message = f"the checkpoint is of seed {note.get('seed')}, not of seed {seed}"
-        raise InputError(message, where=str(path), hint="delete this seed's folder and train again")
+        facts = {"iteration": iteration, "seed": self.seed, "request": self.request}
+        checkpoint.save(self.folder, training, {**facts, "version": __version__})

@@ -4,21 +4,19 @@
     seed-0/
       metrics.jsonl   the learner's logs, as they come
       evaluation.jsonl  the greedy policy on the evaluation episodes, at equal shares of the steps
-      checkpoint.npz  the whole training after the last chunk, with a hash
+      checkpoint.npz  the whole training after the last chunk, and how far the logs had come
+      checkpoint.previous.npz  the same a chunk before, for when the newest is damaged
     result.json       the scores, written last
 
 Every file is written beside its place and moved into it, so a reader sees the old or the new file,
-never half of one. Loaded arrays are checked against their hash and are never unpickled.
+never half of one. Each carries its hash (:mod:`edgewright.core.sealed`), and a checkpoint the hash
+of the logs up to it and of the request it belongs to.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,10 +26,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.core.files import write_bytes
+from edgewright.core.sealed import load_arrays, save_arrays
 
 T = TypeVar("T")
-SCHEMA = 1
 LOCK = ".lock"
 
 
@@ -60,99 +57,9 @@ def locked(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file atomically."""
-    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
-
-
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object, or say what is wrong with it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"the {what} is missing",
-            where=str(path),
-            hint="name a folder written by edgewright train",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{what} cannot be read: {error}",
-            where=str(path),
-            hint="train again with another --out",
-        ) from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        schema = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise InputError(
-            f"{what} has schema {schema!r}, this version reads {SCHEMA}",
-            where=str(path),
-            hint="train again with this version",
-        )
-    return content
-
-
-def append_line(path: Path, row: dict[str, Any]) -> None:
-    """Append one line to a JSONL file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a JSONL file; a last line cut by a kill is left out."""
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
-
-
-def keep_lines(path: Path, upto: int) -> None:
-    """Drop the rows that are newer than the checkpoint a resumed run goes on from."""
-    rows = [row for row in read_lines(path) if row["iteration"] <= upto]
-    write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
 def save_tree(path: Path, tree: Any, facts: dict[str, Any]) -> None:
     """Save the leaves of a pytree with a hash of all their bytes."""
     save_arrays(path, {name: np.asarray(leaf) for name, leaf in _named(tree).items()}, facts)
-
-
-def save_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-    """Save arrays by name, and facts about them, with a hash of it all."""
-    facts = {**facts, "schema": SCHEMA}
-    facts["sha256"] = _digest(arrays, facts)
-    buffer = io.BytesIO()
-    note = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    np.savez(buffer, allow_pickle=False, **{"__facts__": note, **arrays})
-    write_bytes(path, buffer.getvalue())
-
-
-def load_arrays(
-    path: Path, what: str = "result", hint: str = "delete it and run again: only this file is lost"
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Load what :func:`save_arrays` saved.
-
-    Raises:
-        InputError: the file is missing, cut or altered.
-    """
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        facts = json.loads(arrays.pop("__facts__").tobytes())
-    except FileNotFoundError:
-        raise InputError(f"the {what} is missing", where=str(path), hint=hint) from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        message = f"the {what} is not whole: {error}"
-        raise InputError(message, where=str(path), hint=hint) from None
-    claimed = facts.pop("sha256", None)
-    if claimed != _digest(arrays, facts):
-        raise InputError(f"the {what} does not match its hash", where=str(path), hint=hint)
-    return arrays, facts
 
 
 def load_tree(path: Path, like: T) -> tuple[T, dict[str, Any]]:
@@ -193,12 +100,3 @@ def _named(tree: Any) -> dict[str, Any]:
         jax.tree_util.keystr(path): jax.random.key_data(leaf) if _is_key(leaf) else leaf
         for path, leaf in pairs
     }
-
-
-def _digest(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(str((arrays[name].dtype, arrays[name].shape)).encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return digest.hexdigest()
