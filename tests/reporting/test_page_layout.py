@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgewright.core.sealed import write_json
 from edgewright.evaluation.compare import Comparison, Result
 from edgewright.evaluation.comparison_table import table
 from edgewright.evaluation.sources import Source
@@ -23,7 +24,7 @@ from edgewright.reporting.inline_svg import MIN_PX_PER_PT
 from edgewright.reporting.style import SMALL
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load, resolved
-from edgewright.training.store import SCHEMA
+from edgewright.training import checkpoint
 
 WIDTHS = (1280, 768, 390)
 LEAST_PX = 10.0
@@ -56,12 +57,15 @@ def run_folder(tmp_path_factory, scenario, name):
     folder = tmp_path_factory.mktemp(name)
     facts = json.loads(json.dumps(resolved(scenario)))
     facts["params"]["slot_s"] += name == "second"
-    (folder / "run.json").write_text(json.dumps({"schema": SCHEMA, "scenario": facts}))
+    write_json(folder / "run.json", {"scenario": facts})
     for seed in range(2):
-        rows = [{"steps": 100 * n, "reward": 0.05 * n + 0.01 * seed} for n in range(1, 4)]
-        (folder / f"seed-{seed}").mkdir()
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / f"seed-{seed}" / "evaluation.jsonl").write_text(text)
+        own = folder / f"seed-{seed}"
+        own.mkdir()
+        (own / "metrics.jsonl").touch()
+        for n in range(1, 4):
+            row = {"steps": 100 * n, "reward": 0.05 * n + 0.01 * seed}
+            checkpoint.append_row(own, "evaluation", row)
+        checkpoint.save(own, np.zeros(1), {})
     return folder
 
 
