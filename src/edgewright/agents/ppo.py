@@ -17,7 +17,8 @@ from jax.flatten_util import ravel_pytree
 from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Discrete, Space
-from edgewright.nets.heads import categorical_entropy, log_probability, sample_categorical
+from edgewright.nets.actions import bounds_agree
+from edgewright.nets.actors import Actor, distribution_of, init_actor
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
 from edgewright.rules.minibatch import affine_order
@@ -31,26 +32,25 @@ _settled = jax.lax.optimization_barrier
 
 @record
 class ActorPolicy(Memoryless):
-    """A categorical actor that samples while exploring and else takes the likeliest action."""
+    """An actor that samples while exploring and else takes the likeliest action."""
 
-    actor: MLP
+    actor: Actor
     inputs: InputScaler
     explore: bool = static()
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
-        """Return an action and its log-probability, both ``[*agents]``."""
-        logits = self.actor(self.inputs(observation))
+        """Return an action ``[*agents, ...]`` and what an update needs to know of its draw."""
+        scores, law = self.actor(self.inputs(observation)), distribution_of(self.actor)
         if not self.explore:
-            return carry, Decision(action=jnp.argmax(logits, axis=-1).astype(jnp.int32), aux=())
-        action = sample_categorical(key, logits)
-        return carry, Decision(action=action, aux=log_probability(logits, action))
+            return carry, Decision(action=law.likeliest(scores), aux=())
+        return carry, law.drawn(key, scores)
 
 
 @record
 class PPOState:
     """Everything that changes while PPO learns."""
 
-    networks: tuple[MLP, MLP]  # actor, critic
+    networks: tuple[Actor, MLP]  # actor, critic
     optimiser: Any
     inputs: InputScaler
     rewards: RewardScaler
@@ -62,7 +62,7 @@ class Samples:
     """The samples that an epoch draws minibatches from, leaves ``[samples, ...]``."""
 
     observation: Array
-    action: Array
+    drawn: Array  # the action, or its numbers before their bounds
     log_probability: Array
     advantage: Array
     target: Array
@@ -70,7 +70,7 @@ class Samples:
 
 @record
 class PPO:
-    """Proximal policy optimisation (Schulman et al. 2017) for discrete actions.
+    """Proximal policy optimisation (Schulman et al. 2017) for choices, and for numbers.
 
     Numbers are leaves: another value does not recompile. The defaults are SE-PPO's: (S) from the
     paper, (R) where it is silent, from the conventions of cleanrl and Stable-Baselines3.
@@ -98,7 +98,9 @@ class PPO:
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why PPO cannot learn with these spaces; empty if it can."""
-        return "" if isinstance(actions, Discrete) else "its actions must be Discrete"
+        if isinstance(actions, Discrete) or (isinstance(actions, Box) and bounds_agree(actions)):
+            return ""
+        return "its actions must be Discrete, or a Box whose bounds are all finite or all infinite"
 
     def check_sizes(self, observations: Box, actions: Space) -> None:
         """Check that the minibatches divide the samples of an update, all agents counted.
@@ -108,11 +110,11 @@ class PPO:
         """
         check_samples(self, observations.shape[:-1], self.batch_size)
 
-    def init(self, key: Array, observations: Box, actions: Discrete) -> PPOState:
+    def init(self, key: Array, observations: Box, actions: Discrete | Box) -> PPOState:
         """Return fresh networks and no statistics. Consumes ``key``."""
         actor_key, critic_key = jax.random.split(key)
         *agents, features = observations.shape
-        actor = init_mlp(actor_key, (features, *self.hidden_sizes, actions.n), last_gain=0.01)
+        actor = init_actor(actor_key, observations, actions, self.hidden_sizes)
         critic = init_mlp(critic_key, (features, *self.hidden_sizes, 1), last_gain=1.0)
         return PPOState(
             networks=(actor, critic),
@@ -150,7 +152,7 @@ class PPO:
             return (flat - rate * jnp.asarray(step), optimiser), None
 
         def epoch(carry: Any, words: Array) -> tuple[Any, None]:
-            order = affine_order(words, samples.action.shape[0])
+            order = affine_order(words, samples.drawn.shape[0])
             return jax.lax.scan(batch_size, carry, order.reshape(-1, self.batch_size))
 
         (flat, optimiser), _ = jax.lax.scan(
@@ -200,27 +202,29 @@ class PPO:
             rewards(batch.reward), values, critic(following)[..., 0], terminated, done,
             self.gamma, self.gae_lambda,
         )  # fmt: skip
+        law = distribution_of(state.networks[0])
+        drawn, log_p = law.recorded(batch)
         samples = Samples(
             observation=batches.samples(observation, 1),
-            action=batches.samples(batch.action),
-            log_probability=batches.samples(batch.aux),
+            drawn=batches.samples(drawn, law.axes),
+            log_probability=batches.samples(log_p),
             advantage=batches.samples(advantages),
             target=batches.samples(advantages + values),
         )
         return samples, rewards
 
-    def _loss(self, networks: tuple[MLP, MLP], part: Samples) -> tuple[Array, dict[str, Array]]:
+    def _loss(self, networks: tuple[Actor, MLP], part: Samples) -> tuple[Array, dict[str, Array]]:
         """Return ``-L_CLIP + L_critic - c2 S`` of a minibatch. (30), with one critic."""
         actor, critic = networks
         advantage = part.advantage
         if self.normalize_advantages:
             advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
-        logits = actor(part.observation)
-        log_p = log_probability(logits, part.action)
+        scores, law = actor(part.observation), distribution_of(actor)
+        log_p = law.log_probability(scores, part.drawn)
         surrogate = jnp.mean(
             clipped_surrogate(log_p, part.log_probability, advantage, self.clip_eps)
         )
-        entropy = jnp.mean(categorical_entropy(logits))
+        entropy = jnp.mean(law.entropy(scores))
         value_loss = jnp.mean(jnp.square(critic(part.observation)[..., 0] - part.target))
         log = {
             "policy_loss": -surrogate,

@@ -31,6 +31,7 @@ from edgewright.export.layers import (
     Standardise,
     Tanh,
 )
+from edgewright.nets.actors import GaussianActor
 from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
@@ -52,7 +53,8 @@ def layers_of(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ..
 
 @layers_of.register
 def _(policy: ActorPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    return (*_entry(policy.inputs), *_dense(policy.actor))
+    actor = policy.actor.mean if isinstance(policy.actor, GaussianActor) else policy.actor
+    return (*_entry(policy.inputs), *_dense(actor))
 
 
 @layers_of.register

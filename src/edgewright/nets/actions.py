@@ -75,17 +75,22 @@ def greedy_action(space: Space, scores: Array) -> Any:
     return action if isinstance(space, Record) else action["action"]
 
 
+def bounds_agree(part: Box) -> bool:
+    """Return whether the bounds of a box are all finite or all infinite."""
+    finite = np.isfinite(np.stack(part.bounds))
+    return bool(finite.any() == finite.all())
+
+
 def bounded(part: Box) -> bool:
     """Return whether every entry of a box has two finite bounds.
 
     Raises:
         InputError: only some bounds are finite.
     """
-    finite = np.isfinite(np.stack(part.bounds))
-    if finite.any() != finite.all():
+    if not bounds_agree(part):
         message = f"the bounds of a box must be finite everywhere, or nowhere; got {part.bounds}"
         raise InputError(message, where="action_space", hint="give every entry two bounds")
-    return bool(finite.all())
+    return bool(np.isfinite(np.stack(part.bounds)).all())
 
 
 def _width(part: Any) -> int:
@@ -94,6 +99,7 @@ def _width(part: Any) -> int:
 
 __all__ = [
     "bounded",
+    "bounds_agree",
     "greedy_action",
     "part_action",
     "parts_of",
