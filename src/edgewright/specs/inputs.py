@@ -45,7 +45,7 @@ class Context:
             return path
         if not folder:
             message = f"'{self.scenario.name}' is driven by recordings and no data folder is named"
-            hint = f"give the folder that holds '{name}': --data FOLDER or EDGEWRIGHT_DATA"
+            hint = f"give --data FOLDER or set EDGEWRIGHT_DATA to the folder that holds '{name}'"
             raise InputError(message, hint=hint)
         full = Path(folder) / path
         if not full.exists():
