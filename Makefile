@@ -12,11 +12,12 @@ DEMO_OUT ?= demo
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers test-pages lint bench wheel docs clean
+.PHONY: help demo cases test test-peers test-pages lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
 	@echo "make test   all tests"
+	@echo "make cases  inputs from the field, and what becomes of each, as a table"
 	@echo "make test-pages   tests of pages in headless Chromium, which is installed for them"
 	@echo "make test-peers   tests beside Stable-Baselines3, which is installed for them"
 	@echo "make lint   format, lint, types, import contracts"
@@ -43,6 +44,9 @@ $(VENV)/.docs: $(VENV)/.user
 
 demo: $(VENV)/.user
 	$(BIN)/edgewright demo --out $(DEMO_OUT) $(if $(DATA),--data $(DATA))
+
+cases: $(VENV)/.dev
+	$(BIN)/python tests/cases/table.py $(CASES)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests

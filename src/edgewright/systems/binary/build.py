@@ -15,7 +15,7 @@ from edgewright.core.records import Array, record, static
 from edgewright.loops.meta import first_rows
 from edgewright.specs.inputs import composed
 from edgewright.streams.compose import Composite
-from edgewright.systems.binary import BinaryParams, BinarySampler, BinaryWorld
+from edgewright.systems.binary import BinaryParams, BinarySampler, BinaryWorld, needs
 from edgewright.systems.binary.schema import BinaryScenario
 from edgewright.systems.system import Problem
 
@@ -175,10 +175,22 @@ def _gains(tasks: Scenarios) -> Array:
 
 
 def _measure(train: Scenarios) -> tuple[float, float]:
-    """Return mean and deviation of the decades of the gains in the training scenarios."""
-    decades = np.log10(np.asarray(_gains(train), float))
-    there = np.broadcast_to(np.asarray(train.params.present)[:, None, :] > 0, decades.shape)
-    return float(decades[there].mean()), float(decades[there].std())
+    """Return mean and deviation of the decades of the gains in the training scenarios.
+
+    Raises:
+        InputError: gains, or the delays that come with them, are beyond the numbers of float32.
+    """
+    gains = _gains(train)
+    there = np.broadcast_to(np.asarray(train.params.present)[:, None, :] > 0, gains.shape)
+    slots = jax.vmap(lambda params, rows: jax.vmap(lambda gain: needs(params, gain))(rows))
+    costs = jax.tree.leaves(slots(train.params, gains))
+    held = np.asarray(gains, float)[there]
+    if not (np.all(np.isfinite(held) & (held > 0)) and all(map(np.all, map(np.isfinite, costs)))):
+        message = f"the channel's gains go from {held.min():.3g} to {held.max():.3g}, and they or "
+        message += "the delays that they give are 0 or infinite in 32 bits"
+        hint = "bring params.radius_m, shadowing_db, transmit_dbm and noise_dbm_hz nearer to usual"
+        raise InputError(message, where="params", hint=hint)
+    return float(np.log10(held).mean()), float(np.log10(held).std())
 
 
 def game(trained: World, problem: Problem) -> BinaryWorld:
