@@ -56,6 +56,7 @@ def test_the_probability_of_improvement_is_shown_where_it_fits(width, shown, mon
     }
     found = {
         "scenario": "x", "episodes": 2, "reference": "best", "baseline": "base", "metrics": [],
+        "notes": [], "warnings": [],
         "policies": [{**row, "difference": difference, **improvement}],
         "bound": {**row, "policy": "bound", "difference": difference},
     }  # fmt: skip
