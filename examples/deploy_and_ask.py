@@ -1,6 +1,6 @@
 """Train, export a bundle, decide without JAX, then ask the HTTP service for decisions.
 
-pip install 'edgewright[train,deploy,serve]'
+pip install '.[train,deploy,serve]'
 python examples/deploy_and_ask.py
 """
 

@@ -1,6 +1,6 @@
 """Use a world through Gymnasium, and train a Stable-Baselines3 model in it.
 
-pip install 'edgewright[train,peers]'
+pip install '.[train,peers]'
 python examples/gymnasium_sb3.py
 """
 

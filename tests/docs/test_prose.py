@@ -79,6 +79,12 @@ def test_lines_of_a_page_are_wrapped(page: Path) -> None:
     assert not long, long
 
 
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_no_page_installs_from_an_index_that_does_not_have_the_package(page: Path) -> None:
+    """Before a release a page installs from the clone it is read in."""
+    assert not re.search(r"pip install ['\"]?edgewright\[", page.read_text())
+
+
 @pytest.mark.parametrize("page", [p for p in WRITTEN if p.name not in HISTORY], ids=name)
 def test_a_page_has_no_old_name(page: Path) -> None:
     old = [
