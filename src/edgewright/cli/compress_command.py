@@ -110,12 +110,16 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
         if passed:
             click.echo(f"{target}, {target.stat().st_size:,} bytes")
     if gate is not None and not passed:
-        raise CheckFailed(
-            f"of the parent's gain {gate['gain_kept']:.4f} is kept, at least "
-            f"{gate['gain_kept_low']:.4f} with 95 % confidence, and {least:g} is asked for; "
-            "nothing was written\n"
-            "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
-        )
+        raise _too_little(gate)
+
+
+def _too_little(gate: dict[str, Any]) -> CheckFailed:
+    return CheckFailed(
+        f"of the parent's gain {gate['gain_kept']:.4f} is kept, at least "
+        f"{gate['gain_kept_low']:.4f} with 95 % confidence, and {gate['min_gain_kept']:g} is asked for; "
+        "nothing was written\n"
+        "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
+    )
 
 
 def _share(text: str | None) -> float | None:
