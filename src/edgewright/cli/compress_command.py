@@ -116,8 +116,8 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
 def _too_little(gate: dict[str, Any]) -> CheckFailed:
     return CheckFailed(
         f"of the parent's gain {gate['gain_kept']:.4f} is kept, at least "
-        f"{gate['gain_kept_low']:.4f} with 95 % confidence, and {gate['min_gain_kept']:g} is asked for; "
-        "nothing was written\n"
+        f"{gate['gain_kept_low']:.4f} with 95 % confidence, and {gate['min_gain_kept']:g} is asked "
+        "for; nothing was written\n"
         "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
     )
 
