@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import threading
@@ -77,6 +78,8 @@ def ignore_signals() -> None:
 
 
 def _say(text: str) -> None:
+    if multiprocessing.parent_process() is not None:
+        return  # the parent says it for its workers
     with contextlib.suppress(OSError):
         os.write(2, text.encode())  # a buffered stream may be in use where the signal came
 
