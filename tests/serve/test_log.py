@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -159,10 +160,12 @@ def until(true, client_timeout_s=10.0):
 
 
 def test_a_log_of_another_schema_or_place_is_refused(tmp_path):
+    DecisionLog(tmp_path / "log.db", 5).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as database:
         database.execute("PRAGMA user_version = 9")
     with pytest.raises(InputError, match="schema 9"):
         DecisionLog(tmp_path / "log.db", 5)
-    (tmp_path / "junk.db").write_bytes(b"x" * 5000)
-    with pytest.raises(InputError, match="cannot be opened"):
-        DecisionLog(tmp_path / "junk.db", 5)
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "folder", "nul\0"):
+        with pytest.raises(InputError, match="cannot be opened"):
+            DecisionLog(Path(place), 5)

@@ -12,7 +12,7 @@ import click
 
 from edgewright.cli.options import whole
 from edgewright.core.errors import InputError
-from edgewright.serve.settings import Settings
+from edgewright.serve.settings import Keep, Settings
 
 TOKEN = "EDGEWRIGHT_TOKEN"
 
@@ -25,6 +25,14 @@ TOKEN = "EDGEWRIGHT_TOKEN"
 )
 @click.option(
     "--log", metavar="FILE", help="SQLite file of decisions and outcomes; none if absent."
+)
+@click.option(
+    "--log-sync", is_flag=True, help="Answer a decision only when it is on the disk, or with 503."
+)
+@click.option(
+    "--log-keep",
+    metavar="N|Nd",
+    help="Keep N decisions of the log, or those of N days (30d); all if absent.",
 )
 @click.option(
     "--fallback", metavar="RULE", help="Rule of the bundle, or a bundle, for when the model fails."
@@ -70,15 +78,21 @@ def command(bundle: str, **options: Any) -> None:
     if settings.token is None and settings.host not in ("127.0.0.1", "::1", "localhost"):
         message = f"warning: {settings.host} is reachable from outside, and no token is set"
         click.echo(message, err=True)
-    run(settings, _say)
+    if run(settings, _say):
+        raise SystemExit(1)
 
 
 def _settings(bundle: str, options: dict[str, Any]) -> Settings:
     """Return the checked settings of the service.
 
     Raises:
-        InputError: a number is wrong, or the token cannot be read or sent.
+        InputError: a number is wrong, an option says nothing, or the token cannot be read or sent.
     """
+    for name in ("log_sync", "log_keep"):
+        if options[name] and not options["log"]:
+            option = "--" + name.replace("_", "-")
+            message = f"{option} needs a log; none is kept"
+            raise InputError(message, where=option, hint="add --log FILE")
 
     def number(name: str, least: int) -> int:
         option = "--" + name.replace("_", "-")
@@ -91,6 +105,8 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
         fallback=options["fallback"],
         out_of_range="refuse" if options["out_of_range"] == "refuse" else "clamp",
         log=Path(options["log"]) if options["log"] else None,
+        log_sync=options["log_sync"],
+        log_keep=_keep(options["log_keep"]),
         token=_token(options["token_file"]),
         max_body_bytes=number("max_body", 1),
         max_batch=number("max_batch", 1),
@@ -99,6 +115,19 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
         client_timeout_s=float(number("client_timeout", 1)),
         drain_s=float(number("drain", 0)),
     )
+
+
+def _keep(text: str | None) -> Keep | None:
+    """Return what is kept of the log: ``1e6`` decisions, or ``30d``.
+
+    Raises:
+        InputError: it is neither a positive whole number nor one with a ``d``.
+    """
+    if text is None:
+        return None
+    if text.endswith("d"):
+        return Keep(days=whole(text[:-1], "--log-keep", 1))
+    return Keep(decisions=whole(text, "--log-keep", 1) or 1)
 
 
 def _say(text: str) -> None:

@@ -48,7 +48,14 @@ class Service:
         self.settings, self.emit = settings, emit
         self.counters = Counters()
         serving = prepare(settings)
-        self.log = DecisionLog(settings.log, settings.log_queue_size) if settings.log else None
+        self.log = None
+        if settings.log:
+            self.log = DecisionLog(
+                settings.log,
+                settings.log_queue_size,
+                sync=settings.log_sync,
+                keep=settings.log_keep,
+            )
         self.decider = Decider(serving, settings, self.counters, self.log)
         self.reloader = Reloader(self.decider, settings, self.counters, emit)
         self.stopping = False
@@ -82,11 +89,29 @@ class Service:
             if scope["method"] != "POST":
                 raise HTTPError(405, "decisions are asked for with POST")
             _check_type(scope["headers"])
-            body = self.decider.answer(await self._body(receive))
+            body = await self._decide(await self._body(receive))
         except HTTPError as refusal:
             await self._refuse(send, refusal)
             return
         await _reply(send, 200, body)
+
+    async def _decide(self, body: bytes) -> bytes:
+        """Return the answer to a request for decisions, once they are on the disk if they must be.
+
+        Raises:
+            HTTPError: the request cannot be answered, or its decisions cannot be written.
+        """
+        if self.log is None or not self.settings.log_sync:
+            return self.decider.answer(body)
+        first, dropped = self.log.taken, self.log.dropped
+        answer = self.decider.answer(body)
+        full = self.log.dropped != dropped
+        future, reply = _elsewhere()
+        self.log.wait_for(first, reply)
+        if await future or full:
+            message = "the log cannot be written now, so nothing was decided"
+            raise HTTPError(503, message, hint="ask again; /readyz says what the log's problem is")
+        return answer
 
     def _check_token(self, scope: Scope, token: bytes) -> None:
         given = b""
@@ -158,17 +183,7 @@ class Service:
             raise HTTPError(422, "not an object of numbers", field="metrics")
         if self.log is None:
             raise HTTPError(409, "this service keeps no log", hint="start it with --log FILE")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[str] = loop.create_future()
-
-        def reply(answer: str) -> None:
-            def settle() -> None:
-                if not future.done():
-                    future.set_result(answer)
-
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(settle)
-
+        future, reply = _elsewhere()
         self.log.report(Report(decision, time.time(), float(reward), metrics, reply))  # pyright: ignore[reportArgumentType]
         return future
 
@@ -213,9 +228,23 @@ class Service:
             finally:
                 self.stopping = True
                 if self.log is not None:
-                    lost = await asyncio.to_thread(self.log.close, self.settings.grace_s)
-                    if lost:
-                        self.emit(f"{lost} decisions could not be written to {self.settings.log}")
+                    await asyncio.to_thread(self.log.close, self.settings.grace_s)
+
+
+def _elsewhere() -> tuple[asyncio.Future[str], Callable[[str], None]]:
+    """Return what will hold the answer of another thread, and what that thread answers with."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[str] = loop.create_future()
+
+    def reply(answer: str) -> None:
+        def settle() -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle)
+
+    return future, reply
 
 
 async def _reply(

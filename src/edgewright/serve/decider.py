@@ -193,7 +193,8 @@ class Decider:
         if self.log is not None:
             version = serving.bundle.version
             entry = Entry(name, time.time(), version, by, observation, outputs, clamped)
-            state = "queued" if self.log.add(entry) else "dropped"
+            taken = "written" if self.settings.log_sync else "queued"
+            state = taken if self.log.add(entry) else "dropped"
         return {"id": name, **outputs, "decided_by": by, "clamped": clamped, "log": state}
 
 

@@ -2,15 +2,19 @@
 
 Decisions go into a bounded queue; what does not fit is dropped and counted. A write that fails (a
 full disk, a lock) is kept and tried again, so nothing that was taken in is lost while the service
-runs. An outcome is acknowledged when it is on the disk, not before.
+runs. An outcome is acknowledged when it is on the disk, not before. Where decisions must be on the
+disk too (``sync``), one that cannot be written is not kept, and its client gets an error.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
+from edgewright.serve.settings import Keep
 from edgewright.serve.store import TWICE, UNKNOWN, UNWRITTEN, Entry, Report, Store
 
 __all__ = ["TWICE", "UNKNOWN", "UNWRITTEN", "DecisionLog", "Entry", "Report"]
@@ -18,6 +22,7 @@ __all__ = ["TWICE", "UNKNOWN", "UNWRITTEN", "DecisionLog", "Entry", "Report"]
 WRITE_EVERY_S = 0.05
 TRY_AGAIN_S = 0.5
 MAX_AT_ONCE = 2000
+TRIM_EVERY_S = 10.0
 
 
 class DecisionLog:
@@ -29,14 +34,19 @@ class DecisionLog:
         last_refused: which decision the database refused last, and why; empty if none.
     """
 
-    def __init__(self, path: Path, most_waiting: int) -> None:
-        self.most_waiting = most_waiting
+    def __init__(
+        self, path: Path, most_waiting: int, *, sync: bool = False, keep: Keep | None = None
+    ) -> None:
+        self.most_waiting, self._sync, self._keep = most_waiting, sync, keep
         self.written = self.failures = 0
         self.message = self.last_refused = ""
         self._overflown = self._refused = 0  # the first is counted by the loop, the other here
         self._entries: deque[Entry] = deque()
         self._reports: deque[tuple[int, Report]] = deque()  # with the decisions taken in before
         self._taken = self._settled = 0  # decisions taken in, and of these on the disk
+        self._waiters: deque[tuple[int, int, Callable[[str], None]]] = deque()
+        self._unwritten: set[int] = set()  # numbers of decisions that their waiters learn about
+        self._trim_at = 0.0
         self._wake, self._stop = threading.Event(), threading.Event()
         self._store = Store(path)
         self._thread = threading.Thread(target=self._work, name="decision-log", daemon=True)
@@ -53,6 +63,16 @@ class DecisionLog:
         return self._overflown + self._refused
 
     @property
+    def lost(self) -> int:
+        """Return how many decisions were taken in, and were or will not be written."""
+        return self.waiting + self._refused
+
+    @property
+    def taken(self) -> int:
+        """Return how many decisions were taken in."""
+        return self._taken
+
+    @property
     def alive(self) -> bool:
         """Return whether there is still somebody who writes."""
         return self._thread.is_alive()
@@ -65,6 +85,14 @@ class DecisionLog:
         self._entries.append(entry)
         self._taken += 1
         return True
+
+    def wait_for(self, first: int, reply: Callable[[str], None]) -> None:
+        """Let another thread call ``reply`` when all from number ``first`` on are on the disk.
+
+        It is called once: with "", or with :data:`UNWRITTEN` where one of them will never be.
+        """
+        self._waiters.append((first, self._taken, reply))
+        self._wake.set()
 
     def report(self, report: Report) -> None:
         """Take an outcome in; ``report.reply`` is called by another thread."""
@@ -88,9 +116,14 @@ class DecisionLog:
             self._wake.wait(TRY_AGAIN_S if failed and not stopping else WRITE_EVERY_S)
             self._wake.clear()
             failed = not self._write()
+            self._settle()
+            if not failed and not stopping:
+                self._trim()
             if stopping and (failed or not (self._entries or self._reports)):
                 break
         self._give_up([])
+        while self._waiters:
+            self._waiters.popleft()[2](UNWRITTEN)
         self._store.close()
 
     def _write(self) -> bool:
@@ -111,6 +144,8 @@ class DecisionLog:
             self.failures += 1
             self.message = getattr(error, "strerror", None) or str(error)
             self._give_up(reports)
+            if self._sync:
+                self._forget(len(entries))
             return False
         self.message = ""
         for _ in entries:
@@ -118,11 +153,40 @@ class DecisionLog:
         self._settled = reached
         self.written += len(entries) - len(refused) + answers.count("")
         if refused:
-            self._refused += len(refused)
-            self.last_refused = refused[-1]
+            self._refused += 0 if self._sync else len(refused)
+            self.last_refused = [*refused.values()][-1]
+            if self._sync:
+                self._unwritten.update(reached - len(entries) + n for n in refused)
         for report, answer in zip(reports, answers, strict=True):
             report.reply(answer)
         return True
+
+    def _forget(self, count: int) -> None:
+        """Give the first decisions up; their clients get an error and do not act on them."""
+        self._unwritten.update(range(self._settled, self._settled + count))
+        for _ in range(count):
+            self._entries.popleft()
+        self._settled += count
+
+    def _settle(self) -> None:
+        """Reply to those whose decisions are on the disk or given up."""
+        while self._waiters and self._waiters[0][1] <= self._settled:
+            first, end, reply = self._waiters.popleft()
+            lost = self._unwritten.intersection(range(first, end))
+            self._unwritten -= lost
+            reply(UNWRITTEN if lost else "")
+
+    def _trim(self) -> None:
+        """Delete what is no longer kept, now and then."""
+        if self._keep is None or time.monotonic() < self._trim_at:
+            return
+        try:
+            more = self._store.trim(self._keep, time.time())
+        except Exception as error:  # tried again; decisions are written all the same
+            self.failures += 1
+            self.message = f"old decisions cannot be deleted: {error}"
+            more = False
+        self._trim_at = 0.0 if more else time.monotonic() + TRIM_EVERY_S
 
     def _give_up(self, reports: list[Report]) -> None:
         """Reply to all who wait with an outcome, these and others, that it was not written."""

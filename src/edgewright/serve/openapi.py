@@ -53,7 +53,7 @@ def _decision(interface: Interface) -> dict[str, Any]:
             **outputs,
             "decided_by": {"type": "string", "description": "policy, or the fallback rule"},
             "clamped": {"type": "array", "items": {"type": "string"}},
-            "log": {"enum": ["queued", "dropped", "off"]},
+            "log": {"enum": ["queued", "written", "dropped", "off"]},
         },
         "required": ["id", *outputs, "decided_by", "clamped", "log"],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -24,28 +25,40 @@ from edgewright.serve.settings import Settings
 BACKLOG = 1024
 
 
-def run(settings: Settings, emit: Callable[[str], None]) -> None:
+def run(settings: Settings, emit: Callable[[str], None]) -> int:
     """Serve until a stop signal arrives; answer the requests that arrived before it.
+
+    Returns:
+        How many decisions were lost whose clients got the answer "queued".
 
     Raises:
         InputError: the bundle, the log or the port cannot be had.
     """
     hangups = Hangups()
     hangups.catch()
-    service = Service(settings, emit)
-    service.reloader.hangups = hangups
     listening = bound_socket(settings)
+    lost = 0
+    try:
+        service = Service(settings, emit)
+    except BaseException:
+        listening.close()
+        raise
+    service.reloader.hangups = hangups
     if threading.current_thread() is threading.main_thread():
         # uvicorn stops in good order and then raises the signal again: that is the end, not a crash
         for end in (signal.SIGINT, signal.SIGTERM):
             signal.signal(end, lambda *_: sys.exit(0))
     try:
-        _Server(service, settings).run(sockets=[listening])
+        with contextlib.suppress(SystemExit):
+            _Server(service, settings).run(sockets=[listening])
     finally:
         listening.close()
         if service.log is not None:
             service.log.close(0.0)
+            if lost := service.log.lost:
+                emit(f"{lost} decisions could not be written to {settings.log}")
         hangups.ignore()
+    return lost
 
 
 class _Server(uvicorn.Server):

@@ -9,6 +9,14 @@ from edgewright.bundle.interface import OutOfRange
 
 
 @dataclasses.dataclass(frozen=True)
+class Keep:
+    """Define how much of the log is kept, as a number of decisions or of days."""
+
+    decisions: int = 0
+    days: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """The settings of a service besides its bundle.
 
@@ -16,6 +24,8 @@ class Settings:
         fallback: name of a rule in the bundle, or a bundle, that decides when the model fails.
         out_of_range: what to do with a number outside the trained range.
         log: the SQLite file of decisions and outcomes; None keeps none.
+        log_sync: whether a decision is answered only when it is on the disk, or else with 503.
+        log_keep: what is kept of the log; None keeps all.
         token: what clients must bear; None asks for nothing.
         max_body_bytes, max_batch: larger requests are refused.
         max_connections: further connections are answered with 503, except for probes.
@@ -33,6 +43,8 @@ class Settings:
     fallback: str | None = None
     out_of_range: OutOfRange = "clamp"
     log: Path | None = None
+    log_sync: bool = False
+    log_keep: Keep | None = None
     token: str | None = dataclasses.field(default=None, repr=False)
     max_body_bytes: int = 1_000_000
     max_batch: int = 1024

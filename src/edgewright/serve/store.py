@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edgewright.core.errors import InputError
+from edgewright.serve.log_file import Claim, open_log
+from edgewright.serve.settings import Keep
 
-SCHEMA = 1
+TRIMMED_AT_ONCE = 5000
+"""Decisions deleted in one transaction, so that outcomes do not wait long for their own."""
 
 UNKNOWN, TWICE, UNWRITTEN = "unknown", "twice", "unwritten"
 """Why an outcome was not recorded."""
@@ -29,23 +31,6 @@ NOT_THE_DISK = (
 )
 """Errors that a row causes, so that another try would fail as well."""
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS decisions (
-  id TEXT PRIMARY KEY,          -- as answered
-  at REAL NOT NULL,             -- seconds since 1970
-  policy TEXT NOT NULL,         -- version of the bundle
-  decided_by TEXT NOT NULL,     -- "policy", or the rule that stood in
-  observation TEXT NOT NULL,    -- JSON, as it was sent
-  decision TEXT NOT NULL,       -- JSON, the outputs
-  clamped TEXT NOT NULL         -- JSON, names of fields that were out of range
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outcomes (
-  decision TEXT PRIMARY KEY REFERENCES decisions (id),
-  at REAL NOT NULL,
-  reward REAL NOT NULL,
-  metrics TEXT NOT NULL         -- JSON
-) WITHOUT ROWID;
-"""
 _INSERT = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -79,17 +64,22 @@ class Store:
     """Writes batches, each in one transaction.
 
     Raises:
-        InputError: the file cannot be opened.
+        InputError: the file is not a log, cannot be opened, or is written by another service.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._database, self._file = _open(path), _identity(path)
+        self._claim = Claim(path)
+        try:
+            self._database, self._file = open_log(path), _identity(path)
+        except BaseException:
+            self._claim.release()
+            raise
 
     def write(
         self, entries: Sequence[Entry], reports: Sequence[Report]
-    ) -> tuple[list[str], list[str]]:
-        """Return the reply to each report, and why each entry that was left out was.
+    ) -> tuple[list[str], dict[int, str]]:
+        """Return the reply to each report, and why entries were left out, by their position.
 
         Raises:
             sqlite3.Error, OSError, InputError: nothing was written, or not where it can be found.
@@ -99,17 +89,43 @@ class Store:
             with database:
                 database.executemany(_INSERT, map(_row, entries))
                 answers = [_record(database, report) for report in reports]
-                refused: list[str] = []
+                refused: dict[int, str] = {}
         except NOT_THE_DISK:
             with database:
-                refused = [why for entry in entries if (why := _insert(database, entry))]
+                refused = {
+                    n: why for n, entry in enumerate(entries) if (why := _insert(database, entry))
+                }
                 answers = [_record(database, report) for report in reports]
         if _identity(self.path) != self._file:
             raise Moved(f"another file, or none, is {self.path} now")
         return answers, refused
 
+    def trim(self, keep: Keep, now: float) -> bool:
+        """Delete the oldest decisions beyond what is kept; return whether more are left to delete.
+
+        Raises:
+            sqlite3.Error, OSError, InputError: nothing was deleted.
+        """
+        database = self._at_hand()
+        if keep.days is None:
+            text = "SELECT id FROM decisions ORDER BY at DESC, id DESC LIMIT ? OFFSET ?"
+            asked = database.execute(text, (TRIMMED_AT_ONCE, keep.decisions))
+        else:
+            text = "SELECT id FROM decisions WHERE at < ? LIMIT ?"
+            asked = database.execute(text, (now - keep.days * 86_400, TRIMMED_AT_ONCE))
+        old = asked.fetchall()
+        with database:
+            database.executemany("DELETE FROM outcomes WHERE decision = ?", old)
+            database.executemany("DELETE FROM decisions WHERE id = ?", old)
+        return len(old) == TRIMMED_AT_ONCE
+
     def close(self) -> None:
-        """Close the file, wherever it is now, and leave no journal that the next one would take."""
+        """Close the file, wherever it is now, and let another service have it."""
+        self._leave()
+        self._claim.release()
+
+    def _leave(self) -> None:
+        """Close the file and leave no journal that the next one of its name would take."""
         self._file = None
         with contextlib.suppress(sqlite3.Error):
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -119,8 +135,8 @@ class Store:
     def _at_hand(self) -> sqlite3.Connection:
         """Return the database in the file that has the name now."""
         if self._file is None or _identity(self.path) != self._file:
-            self.close()
-            self._database = _open(self.path)
+            self._leave()
+            self._database = open_log(self.path)
             self._file = _identity(self.path)
         return self._database
 
@@ -158,22 +174,3 @@ def _record(database: sqlite3.Connection, report: Report) -> str:
     row = (report.decision, report.at, report.reward, orjson.dumps(dict(report.metrics)).decode())
     result = database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", row)
     return "" if result.rowcount else TWICE
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, check_same_thread=False, timeout=1.0)
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA):
-            message = f"the log has schema {version}, this version writes {SCHEMA}"
-            raise InputError(message, where=str(path), hint="name another file with --log")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_TABLES)
-        database.execute(f"PRAGMA user_version = {SCHEMA}")
-        database.commit()
-    except (sqlite3.Error, OSError) as error:
-        hint = "name a file that can be written, on a disk that is not full"
-        raise InputError(f"the log cannot be opened: {error}", where=str(path), hint=hint) from None
-    return database
