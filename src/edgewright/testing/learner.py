@@ -11,9 +11,12 @@ import numpy as np
 
 from edgewright.core.process import check_process
 from edgewright.core.records import Array
-from edgewright.testing.play import play_games
 from edgewright.testing.policy import check_policy
-from edgewright.testing.verdicts import attempt, demand, difference, plain, same, shapes
+from edgewright.testing.updates import check_update, traced_alike
+from edgewright.testing.verdicts import attempt, demand, nan_leaf, plain, same, trace
+
+_DRAWS = ("random_bits", "threefry2x32", "random_gamma")
+"""Operations of a program that draw from a random key."""
 
 
 def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = None) -> None:
@@ -33,19 +36,14 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
     check_numbers(learner)
     space = world.observation_space(params)
 
-    @jax.jit
     def begin(learner: Any, key: Array) -> Any:
         return learner.init(key, space, world.action_space(params))
 
     law = (
         "takes (key, observations, actions), two spaces, and works under jit; a learner is a pytree"
     )
-    state = attempt(lambda: begin(learner, init_key), f"{name}.init", law)
-    demand(
-        same(begin(learner, init_key), state) and not same(begin(learner, other_key), state),
-        name, "init depends on its key, and on nothing else", "equal keys differ, or others agree",
-        "draw the first weights from the key alone",
-    )  # fmt: skip
+    state = attempt(lambda: jax.jit(begin)(learner, init_key), f"{name}.init", law)
+    _check_init(name, begin, learner, (init_key, other_key))
 
     before = jax.tree.map(lambda leaf: np.array(leaf), plain(state))
     for explore in (True, False):
@@ -57,53 +55,29 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
         "the state differs after act", "let the policy hold a copy of what it needs",
     )  # fmt: skip
 
-    _check_update(learner, world, params, state, jnp.stack([play_key, learn_key]))
+    check_update(learner, world, params, state, jnp.stack([play_key, learn_key]))
 
 
-def _check_update(learner: Any, world: Any, params: Any, state: Any, keys: Array) -> None:
-    """Check that ``update`` keeps the structure, needs its key, and compiles once for all numbers.
+def _check_init(name: str, begin: Any, learner: Any, keys: tuple[Array, Array]) -> None:
+    """Check that the first state is a function of the key alone. It may be the same for all keys.
 
     Args:
-        keys: ``[2]``, of playing and of learning.
+        begin: (learner, key) to the first state.
     """
-    name = type(learner).__name__
-    traces = []
-
-    @jax.jit
-    def learn(learner: Any, params: Any, state: Any, keys: Array) -> Any:
-        traces.append(1)
-        policy = learner.policy(state, explore=True)
-        sizes = (learner.rollout_steps, learner.num_envs)
-        batch = play_games(world, params, policy, keys[0], sizes)
-        return learner.update(keys[1], state, batch)
-
-    first = attempt(lambda: learn(learner, params, state, keys), f"{name}.update",
-                 "takes (key, state, batch) and works under jit")  # fmt: skip
-    after, log = first
+    first, again, other = (jax.jit(begin)(learner, key) for key in (keys[0], *keys))
+    program, _ = trace(begin, learner, keys[0])
+    chance = any(word in program for word in _DRAWS)
+    alike = same(first, again) and traced_alike(begin, learner, keys[0])
     demand(
-        shapes(after) == shapes(state), name, "the state of a learner keeps its structure",
-        difference(state, after), "preallocate everything in init, with the dtypes of update",
+        alike and not (chance and same(first, other)), name,
+        "init depends on its key, and on nothing else",
+        "equal keys differ, or what is drawn is the same for all keys",
+        "draw the first weights from the key alone, without NumPy, a clock or a counter",
     )  # fmt: skip
+    leaf = nan_leaf(first)
     demand(
-        isinstance(log, dict) and all(jnp.shape(value) == () for value in log.values()), name,
-        "the log holds scalars", str(jax.tree.map(jnp.shape, log)), "take the mean of each entry",
-    )  # fmt: skip
-    demand(
-        same(first, learn(learner, params, state, keys)), name,
-        "the same key and data give the same state", "two updates differ",
-        "use no chance but the key and no memory but the state",
-    )  # fmt: skip
-    demand(
-        not same(after, learn(learner, params, state, keys[::-1])[0]), name,
-        "another key gives another state", "two keys gave the same",
-        "explore, or draw minibatches, with the key",
-    )  # fmt: skip
-    nudged = jax.tree.map(lambda leaf: leaf * 0.9375, (learner, params))
-    count = len(traces)
-    learn(*nudged, state, keys)
-    demand(
-        len(traces) == count, name, "another number does not recompile",
-        f"{len(traces)} traces instead of {count}", "declare numbers as leaves, sizes as static",
+        not leaf, f"{name}.init", "no number of the state is NaN", f"NaN in state{leaf}",
+        "start with finite numbers",
     )  # fmt: skip
 
 

@@ -8,10 +8,7 @@ from typing import Any
 import jax
 
 from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
-from edgewright.loops.unroll import init_rollout, next_rows, unroll
-
-GAMES = 4
-"""Copies of a world that a check plays side by side."""
+from edgewright.loops.unroll import ObserveFn, init_rollout, next_rows, unroll
 
 
 @record
@@ -62,18 +59,18 @@ def slot_many(world: Any, params: Any, state: Any, action: Any, x: Any) -> tuple
     return jax.vmap(lambda *one: one_slot(world, params, *one))(state, action, x)
 
 
-def play_games(
-    world: Any, params: Any, policy: Any, key: Array, sizes: tuple[int, int]
-) -> Trajectory:
-    """Play ``sizes = (steps, games)`` and return the trajectory ``[T, N, ...]``."""
-    steps, games = sizes
+def natural_rows(world: Any, params: Any, key: Array, sizes: tuple[int, int]) -> Any:
+    """Return inputs ``[steps + 1, games, ...]`` as the world's stream draws them."""
     stream = world.inputs(params)
-    stream_key, start_key, play_key = jax.random.split(key, 3)
-    carry = jax.vmap(stream.init_carry)(jax.random.split(stream_key, games))
-    _, rows = next_rows(stream, carry, steps + 1)
+    carry = jax.vmap(stream.init_carry)(jax.random.split(key, sizes[1]))
+    return next_rows(stream, carry, sizes[0] + 1)[1]
+
+
+def play_rows(
+    world: Any, params: Any, policy: Any, key: Array, rows: Any, observe_fn: ObserveFn | None = None
+) -> Trajectory:
+    """Play with the inputs ``rows`` ``[T + 1, N, ...]`` and return the trajectory."""
+    start_key, play_key = jax.random.split(key)
     first, following = (jax.tree.map(lambda leaf, s=s: leaf[s], rows) for s in (0, slice(1, None)))
     envs = init_rollout(start_key, world, params, policy, first)
-    return unroll(play_key, world, params, policy, envs, following)[1]
-
-
-play_once = jax.jit(play_games, static_argnums=(0, 4))
+    return unroll(play_key, world, params, policy, envs, following, observe_fn=observe_fn)[1]

@@ -7,9 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from edgewright.core.process import check_process
 from edgewright.core.records import Array, Decision
+from edgewright.testing.extremes import HORIZON, play_seen, shortened
 from edgewright.testing.play import decide, first_input
 from edgewright.testing.verdicts import attempt, close, demand, same, shapes
 from edgewright.testing.world import check_action
@@ -70,3 +72,10 @@ def check_policy(
         close(decided[0], decision.action), name, "compiled decisions equal plain ones",
         f"{decided[0]} and {decision.action}", "branch with jnp.where, not with if",
     )  # fmt: skip
+    played = play_seen(
+        world, shortened(params) or params, policy, start_key,
+        sizes=(2 * HORIZON + 1, 6), extreme=True, observe_fn=observe_fn,
+    )  # fmt: skip
+    actions = jax.tree.map(np.asarray, played.action)
+    for at in np.ndindex(played.terminated.shape):
+        check_action(name, space, jax.tree.map(lambda leaf, at=at: leaf[at], actions))

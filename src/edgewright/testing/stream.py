@@ -11,7 +11,7 @@ import numpy as np
 from edgewright.core.process import check_process
 from edgewright.core.records import Array
 from edgewright.testing.play import draw, draws
-from edgewright.testing.verdicts import attempt, demand, difference, shapes, trace
+from edgewright.testing.verdicts import attempt, demand, difference, nan_leaf, shapes, trace
 
 
 def check_stream(stream: Any, *, key: Array | None = None) -> None:
@@ -42,6 +42,10 @@ def check_stream(stream: Any, *, key: Array | None = None) -> None:
         result[0] == result[1], name, "a row does not depend on how many are taken",
         f"{result[0]} and {result[1]}", "let only the first axis follow the length",
     )  # fmt: skip
+    leaf = nan_leaf(drawn[2])
+    demand(
+        not leaf, name, "rows never hold NaN", f"NaN in {leaf}", "correct the process of the field"
+    )
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(drawn[2])]  # [keys, time, ...]
     chance = any(np.any(leaf != leaf[:1, :1]) for leaf in leaves)
     demand(

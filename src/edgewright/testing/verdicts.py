@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,8 @@ TOLERANCE = 1e-4
 def trace(call: Callable[..., Any], *arguments: Any) -> tuple[str, list[bytes]]:
     """Return the program of ``call`` with its constants: an impure call gives another each time."""
     traced = jax.make_jaxpr(lambda *given: call(*given))(*arguments)  # a new function: no cache
-    return str(traced.jaxpr), [np.asarray(constant).tobytes() for constant in traced.consts]
+    program = re.sub(r" at 0x[0-9a-f]+", "", str(traced.jaxpr))  # places of functions in memory
+    return program, [np.asarray(constant).tobytes() for constant in traced.consts]
 
 
 def broken(subject: str, law: str, result: str, remedy: str) -> CheckFailed:
@@ -102,3 +104,11 @@ def difference(one: Any, other: Any) -> str:
         if isinstance(b, jax.Array) and not close(a, b):
             return f"{where}: {a} and {b}"
     return "nothing"
+
+
+def nan_leaf(tree: Any) -> str:
+    """Return where a record holds NaN, as ``.queue``; empty if it does nowhere."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(plain(tree))[0]:
+        if real(leaf) and np.isnan(np.asarray(leaf)).any():
+            return jax.tree_util.keystr(path)
+    return ""

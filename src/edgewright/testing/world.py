@@ -11,15 +11,8 @@ import numpy as np
 from edgewright.core.process import check_process
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Discrete
-from edgewright.testing.play import (
-    GAMES,
-    Anything,
-    first_input,
-    one_slot,
-    play_once,
-    slot_many,
-    slot_once,
-)
+from edgewright.testing.play import first_input, one_slot, slot_many, slot_once
+from edgewright.testing.playing import check_play
 from edgewright.testing.stream import check_stream
 from edgewright.testing.verdicts import attempt, broken, close, demand, difference, same, shapes
 
@@ -31,7 +24,9 @@ def check_world(world: Any, params: Any, *, key: Array | None = None, steps: int
         world: a frozen dataclass of sizes.
         params: its numbers.
         key: chooses the inputs and the random actions; consumed.
-        steps: slots to play in each of a few copies; longer than an episode sees its end.
+        steps: slots to play in each of some copies, with random and with extreme inputs and
+            actions. A world with the number ``horizon_slots`` is played with a horizon of 8 as
+            well; another should meet some ends in as many slots.
     """
     check_process()
     name = type(world).__name__
@@ -154,36 +149,4 @@ def check_pure(world: Any, params: Any, given: tuple[Any, ...], first: tuple[Any
     demand(
         close(last, again), name, "batched results equal single ones", difference(again, last),
         "write for one example and reduce over named axes only",
-    )  # fmt: skip
-
-
-def check_play(world: Any, params: Any, key: Array, steps: int) -> None:
-    """Play random actions and check every observation and every end."""
-    name, space = type(world).__name__, world.observation_space(params)
-
-    policy = Anything(space=world.action_space(params))
-    played = attempt(lambda: play_once(world, params, policy, key, (steps, GAMES)), name,
-                  "works under scan")  # fmt: skip
-    trajectory = jax.tree.map(np.asarray, played)
-    both = trajectory.terminated & trajectory.truncated
-    demand(
-        not both.any(), f"{name}.step", "an episode is terminated or truncated, never both",
-        f"both in {int(both.sum())} of {both.size} steps",
-        "truncated = (slot >= horizon) & ~terminated",
-    )  # fmt: skip
-    for what, values in (
-        ("observation", trajectory.observation),
-        ("last one", trajectory.next_observation),
-    ):
-        low, high = space.bounds
-        inside = np.isfinite(values) & (values >= low) & (values <= high)
-        demand(
-            inside.all(), f"{name}.observe", "every observation lies in observation_space",
-            f"{int((~inside).sum())} numbers of the {what} outside [{space.low}, {space.high}] "
-            "or not finite", "widen the space or correct the feature",
-        )  # fmt: skip
-    bad = int((~np.isfinite(trajectory.reward)).sum())
-    demand(
-        bad == 0, f"{name}.step", "every reward is finite", f"{bad} are not",
-        "guard divisions and logarithms",
     )  # fmt: skip
