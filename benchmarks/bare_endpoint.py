@@ -68,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     application = {"raw": raw, "starlette": starlette}[given.kind](Path(given.answer).read_bytes())
     settings = Settings(bundle=Path(), port=0)
-    listening = bound_socket(settings)
+    listening = bound_socket(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     print(f"{given.kind} on http://{host}:{port}", file=sys.stderr, flush=True)
     uvicorn.Server(configuration(application, settings)).run(sockets=[listening])

@@ -147,7 +147,7 @@ def test_a_body_that_looks_like_a_request_stays_a_body(service, read, post):
 
 
 def test_many_wishes_in_one_packet_are_read_one_by_one(service, read):
-    one = b"GET /healthz HTTP/1.1\r\nConnection:upgrade\r\nUpgrade:x\r\n\r\n"
+    one = b"GET /healthz HTTP/1.1\r\nHost:x\r\nConnection:upgrade\r\nUpgrade:x\r\n\r\n"
     with service.connect() as connection:
         connection.sendall(one * MAX_PIPELINED)
         found, left = read(connection, MAX_PIPELINED)

@@ -24,6 +24,9 @@ TOKEN = "EDGEWRIGHT_TOKEN"
     "--port", default="8080", show_default=True, help="Where to listen; 0 is any free one."
 )
 @click.option(
+    "--probe-port", metavar="N", help="Another port for /healthz, /readyz and /metrics; 0 is any."
+)
+@click.option(
     "--log", metavar="FILE", help="SQLite file of decisions and outcomes; none if absent."
 )
 @click.option(
@@ -102,6 +105,7 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
         bundle=Path(bundle),
         host=options["host"],
         port=number("port", 0),
+        probe_port=whole(options["probe_port"], "--probe-port", 0),
         fallback=options["fallback"],
         out_of_range="refuse" if options["out_of_range"] == "refuse" else "clamp",
         log=Path(options["log"]) if options["log"] else None,

@@ -25,6 +25,7 @@ from edgewright.serve.counters import Counters
 from edgewright.serve.decider import Decider, HTTPError, parse_object, prepare
 from edgewright.serve.log import TWICE, UNKNOWN, DecisionLog, Report
 from edgewright.serve.openapi import ID_PATTERN, document
+from edgewright.serve.probes import ERRORS, Probes
 from edgewright.serve.reload import Reloader
 from edgewright.serve.settings import Settings
 
@@ -58,18 +59,16 @@ class Service:
             )
         self.decider = Decider(serving, settings, self.counters, self.log)
         self.reloader = Reloader(self.decider, settings, self.counters, emit)
-        self.stopping = False
+        self.stopping, self.probes = False, Probes(self)
         self._token = settings.token.encode() if settings.token else None
         self._rest = Starlette(
             routes=[
                 Route("/v1/outcome", self._outcome, methods=["POST"]),
                 Route("/v1/policy", self._policy, methods=["GET"]),
-                Route("/healthz", self._alive, methods=["GET"]),
-                Route("/readyz", self._ready, methods=["GET"]),
-                Route("/metrics", self._metrics, methods=["GET"]),
+                *self.probes.routes,
                 Route("/openapi.json", self._openapi, methods=["GET"]),
             ],
-            exception_handlers={404: _nothing_here, 405: _other_method, Exception: _broken},
+            exception_handlers=ERRORS,
             lifespan=self._live,
         )
         self._rest.router.redirect_slashes = False  # a redirect would repeat the Host it was sent
@@ -192,30 +191,6 @@ class Service:
         facts = {"version": serving.bundle.version, "fallback": serving.fallback_facts}
         return JSONResponse({**facts, **serving.bundle.facts})
 
-    async def _alive(self, request: Request) -> Response:
-        return JSONResponse({"alive": True})
-
-    async def _ready(self, request: Request) -> Response:
-        serving = self.decider.serving
-        facts: dict[str, Any] = {"ready": not self.stopping, **serving.facts}
-        facts["fallback"] = serving.fallback_facts
-        facts["reload_problem"] = self.reloader.message
-        if self.log is not None:
-            facts["log"] = {
-                "alive": self.log.alive,
-                "written": self.log.written,
-                "waiting": self.log.waiting,
-                "dropped": self.log.dropped,
-                "failures": self.log.failures,
-                "problem": self.log.message,
-                "last_refused": self.log.last_refused,
-            }
-        return JSONResponse(facts, 503 if self.stopping else 200)
-
-    async def _metrics(self, request: Request) -> Response:
-        text = self.counters.text(self.decider.serving.facts, self.log)
-        return Response(text, media_type="text/plain; version=0.0.4")
-
     async def _openapi(self, request: Request) -> Response:
         bundle = self.decider.serving.bundle
         return JSONResponse(document(bundle.interface, bundle.name, self.settings))
@@ -277,16 +252,3 @@ def _is_number(value: object) -> bool:
         return type(value) in (int, float) and math.isfinite(value)  # pyright: ignore[reportArgumentType]
     except OverflowError:
         return False
-
-
-async def _nothing_here(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": {"problem": "there is nothing here"}}, 404)
-
-
-async def _other_method(request: Request, error: Any) -> Response:
-    content = {"error": {"problem": f"{request.method} is not what this path answers"}}
-    return JSONResponse(content, 405, error.headers)
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": {"problem": "the service failed"}}, 500)

@@ -29,14 +29,22 @@ SPARE = 16
 
 SAY_EVERY_S, LINGER_S = 60.0, 1.0
 
+SILENT_S = 1.0
+"""A connection that kept the service waiting so long gives way where there are too many."""
+
 
 class Limits:
-    """The state that all connections of a service share."""
+    """The state that all connections of a port share.
+
+    Attributes:
+        stopping: whether each answer is the last one of its connection, and says so.
+    """
 
     def __init__(self, settings: Settings, counters: Counters, emit: Callable[[str], None]) -> None:
         self.client_timeout_s, self.grace_s = settings.client_timeout_s, settings.grace_s
         self.most, self.counters, self._emit = settings.max_connections, counters, emit
         self._said = -SAY_EVERY_S
+        self.stopping = False
 
     def crowded(self) -> None:
         """Report, now and then, that there are too many connections."""
@@ -70,6 +78,9 @@ class TimeoutProtocol(HttpToolsProtocol):
         self._queued: deque[Any] = deque(maxlen=MAX_PIPELINED + 2)
         self._last: Any = self
         self._look = self.loop.call_later(self.limits.client_timeout_s, self._check)
+        self._heard = self.loop.time()
+        if len(self.connections) > self.limits.most:
+            self._make_room()
         self._spare = len(self.connections) > self.limits.most
         if self._spare:
             self.limits.crowded()
@@ -89,17 +100,36 @@ class TimeoutProtocol(HttpToolsProtocol):
         soon = min(self.limits.client_timeout_s, self.limits.grace_s) / 2
         self._look = self.loop.call_later(soon, self._check)
 
-    def _check(self) -> None:
+    def _make_room(self) -> None:
+        """Close connections that kept the service waiting for a while, the longest silent first."""
+        limit = self.loop.time() - SILENT_S
+        others: Any = self.connections
+        silent = [one for one in others if one._heard < limit and one._is_waiting()]
+        silent.sort(key=lambda one: one._heard)
+        for one in silent[: len(others) - self.limits.most]:
+            others.discard(one)
+            one._hang_up()
+
+    def _is_waiting(self) -> bool:
+        """Return whether it is the client's turn to send or to read."""
         cycle = self.cycle
         waiting = cycle is None or cycle.response_complete or cycle.more_body
-        if (waiting or self.flow.write_paused) and self._last is cycle:
-            self._answer_nobody()
-            self.transport.abort()  # close() would wait for what the client does not read
+        return waiting or self.flow.write_paused
+
+    def _hang_up(self) -> None:
+        self._answer_nobody()
+        self.transport.abort()  # close() would wait for what the client does not read
+
+    def _check(self) -> None:
+        cycle = self.cycle
+        if self._is_waiting() and self._last is cycle:
+            self._hang_up()
             return
         self._last = cycle
         self._look = self.loop.call_later(self.limits.client_timeout_s, self._check)
 
     def data_received(self, data: bytes) -> None:
+        self._heard = self.loop.time()
         self._unset_keepalive_if_required()
         if len(data) <= PIECE:
             self._parse(data)
@@ -156,13 +186,22 @@ class TimeoutProtocol(HttpToolsProtocol):
             probe = self.url.partition(b"?")[0] in PROBES
             if not probe and len(self.connections) > self.limits.most:
                 raise _crowded()
+        self._check_host()
         before = self.cycle
         super().on_headers_complete()
+        if self.limits.stopping:
+            self.cycle.keep_alive = False
         if self.pipeline:
             self._queued.append(before)
             if len(self.pipeline) > MAX_PIPELINED:
                 message = f"more than {MAX_PIPELINED} requests wait for their answers"
                 raise _Refused(429, message)
+
+    def _check_host(self) -> None:
+        """Refuse what proxies and servers may take for requests to different hosts."""
+        hosts = sum(1 for name, _ in self.headers if name == b"host")
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0"):
+            raise _Refused(400, f"a request must name one Host; this one names {hosts or 'none'}")
 
     def on_body(self, body: bytes) -> None:
         self._moved = True

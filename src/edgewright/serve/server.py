@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from edgewright.core.errors import InputError
 from edgewright.serve.app import Service
@@ -23,6 +24,9 @@ from edgewright.serve.reload import Hangups
 from edgewright.serve.settings import Settings
 
 BACKLOG = 1024
+
+LAST_S = 0.5
+"""How long connections that rest may be used once more after the last one was taken."""
 
 
 def run(settings: Settings, emit: Callable[[str], None]) -> int:
@@ -36,71 +40,114 @@ def run(settings: Settings, emit: Callable[[str], None]) -> int:
     """
     hangups = Hangups()
     hangups.catch()
-    listening = bound_socket(settings)
-    lost = 0
-    try:
+    with contextlib.ExitStack() as ports:
+        listening = ports.enter_context(bound_socket(settings.host, settings.port))
+        probing = None
+        if (port := settings.probe_port) is not None:
+            probing = ports.enter_context(bound_socket(settings.host, port, "--probe-port"))
         service = Service(settings, emit)
-    except BaseException:
-        listening.close()
-        raise
-    service.reloader.hangups = hangups
+        service.reloader.hangups = hangups
+        return _serve(service, listening, probing)
+
+
+def _serve(service: Service, listening: socket.socket, probing: socket.socket | None) -> int:
+    """Run a service on its sockets until it has stopped; return how many decisions were lost."""
+    lost = 0
     if threading.current_thread() is threading.main_thread():
         # uvicorn stops in good order and then raises the signal again: that is the end, not a crash
         for end in (signal.SIGINT, signal.SIGTERM):
             signal.signal(end, lambda *_: sys.exit(0))
     try:
         with contextlib.suppress(SystemExit):
-            _Server(service, settings).run(sockets=[listening])
+            _Server(service, probing).run(sockets=[listening])
     finally:
-        listening.close()
         if service.log is not None:
             service.log.close(0.0)
             if lost := service.log.lost:
-                emit(f"{lost} decisions could not be written to {settings.log}")
-        hangups.ignore()
+                service.emit(f"{lost} decisions could not be written to {service.settings.log}")
+        service.reloader.hangups.ignore()
     return lost
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says where it is once it answers, and stops in two steps.
+    """uvicorn's server, which says where it is once it answers, and stops in steps.
 
-    A signal to stop shows in ``/readyz`` at once. For the time of ``--drain`` all else goes on, so
-    that whoever sends requests can notice; then, or at a second signal, the service stops.
+    A signal to stop shows in ``/readyz`` at once, and every answer from then on is the last one of
+    its connection and says so. For the time of ``--drain`` all else goes on, so that whoever sends
+    requests can notice; then, or at a second signal, nobody new is taken, those who still have a
+    connection get a moment to use it once more, and the service stops. Probes are answered to the
+    end.
     """
 
-    def __init__(self, service: Service, settings: Settings) -> None:
-        super().__init__(configuration(service, settings, service.counters, service.emit))
+    def __init__(self, service: Service, probing: socket.socket | None) -> None:
+        settings = service.settings
+        self.limits = Limits(settings, service.counters, service.emit)
+        super().__init__(configuration(service, settings, self.limits))
         self.service, self.drain_s, self.signals = service, settings.drain_s, 0
+        self._probing, self._probes = probing, ServerState()
+        self._listeners: list[asyncio.Server] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or []:
-            host, port = listening.getsockname()[:2]
             bundle = self.service.decider.serving.bundle
-            self.service.emit(f"{bundle.name} ({bundle.version}) on http://{host}:{port}")
+            self.service.emit(f"{bundle.name} ({bundle.version}) on {_address(listening)}")
+        if self._probing is not None:
+            await self._answer_probes(self._probing)
+            self.service.emit(f"probes on {_address(self._probing)}")
+
+    async def _answer_probes(self, listening: socket.socket) -> None:
+        """Answer probes and scrapes on a socket of their own, with limits of their own."""
+        service, loop = self.service, asyncio.get_running_loop()
+        limits = Limits(service.settings, service.counters, service.emit)
+        config = configuration(service.probes.app, service.settings, limits)
+        config.load()
+        make: Any = config.http_protocol_class
+        self._listeners.append(
+            await loop.create_server(
+                lambda: make(config=config, server_state=self._probes, app_state={}, _loop=loop),
+                sock=listening,
+                backlog=BACKLOG,
+            )
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.signals += 1
-        self.service.stopping = True
+        self.service.stopping = self.limits.stopping = True
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        end = time.monotonic() + self.drain_s
-        while time.monotonic() < end and self.signals < 2:
-            await asyncio.sleep(0.05)
+        await self._while(lambda: True, self.drain_s)
+        for server in self.servers:
+            server.close()
+        await self._while(lambda: bool(self.server_state.connections), LAST_S)
         await super().shutdown(sockets)
+        for listener in self._listeners:
+            listener.close()
+        for connection in [*self._probes.connections]:
+            connection.shutdown()
+
+    async def _while(self, true: Callable[[], bool], seconds: float) -> None:
+        """Let requests be answered while something is true, for so long, or to a second signal."""
+        end = time.monotonic() + seconds
+        while true() and time.monotonic() < end and self.signals < 2:
+            await asyncio.sleep(0.02)
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def configuration(
     app: Any,
     settings: Settings,
-    counters: Counters | None = None,
-    emit: Callable[[str], None] = lambda text: None,
+    limits: Limits | None = None,
 ) -> uvicorn.Config:
     """Return how uvicorn runs an application here."""
     return uvicorn.Config(
         app,
-        http=timeout_protocol(Limits(settings, counters or Counters(), emit)),
+        http=timeout_protocol(limits or Limits(settings, Counters(), lambda text: None)),
         loop="uvloop",
         lifespan="on",
         ws="none",
@@ -114,20 +161,20 @@ def configuration(
     )
 
 
-def bound_socket(settings: Settings) -> socket.socket:
+def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
     """Return a socket that listens where a service is to answer.
 
     Raises:
         InputError: the address cannot be had.
     """
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
         listening.listen(BACKLOG)  # the address is said next: whoever reads it may connect
     except (OSError, OverflowError) as error:
-        message = f"cannot listen on {settings.host}:{settings.port}: {error}"
-        raise InputError(message, where="--port", hint="choose another --port or --host") from None
+        message = f"cannot listen on {host}:{port}: {error}"
+        raise InputError(message, where=option, hint=f"choose another {option} or --host") from None
     listening.setblocking(False)
     return listening

@@ -28,6 +28,7 @@ class Settings:
         log_keep: what is kept of the log; None keeps all.
         token: what clients must bear; None asks for nothing.
         max_body_bytes, max_batch: larger requests are refused.
+        probe_port: where probes and metrics are answered too; None for no port of their own.
         max_connections: further connections are answered with 503, except for probes.
         log_queue_size: decisions that wait to be written; more are dropped and counted.
         client_timeout_s: how long a request may take to arrive, its answer to be read, and an idle
@@ -40,6 +41,7 @@ class Settings:
     bundle: Path
     host: str = "127.0.0.1"
     port: int = 8080
+    probe_port: int | None = None
     fallback: str | None = None
     out_of_range: OutOfRange = "clamp"
     log: Path | None = None
