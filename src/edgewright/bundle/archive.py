@@ -42,8 +42,10 @@ def read_file(path: str | Path) -> bytes:
     where, hint = str(path), "name a file written by edgewright export"
     try:
         with open(path, "rb", opener=_without_waiting) as file:
-            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            content = file.read(MAX_BYTES + 1) if regular else b""
+            facts = os.fstat(file.fileno())
+            regular = stat.S_ISREG(facts.st_mode)
+            # A read asks for memory for all that it may return, so ask for what is there.
+            content = file.read(min(facts.st_size, MAX_BYTES) + 1) if regular else b""
     except (OSError, ValueError) as error:
         message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise InputError(message, where=where, hint=hint) from None
