@@ -19,11 +19,20 @@ from edgewright.core.errors import InputError
 
 
 class ServiceError(Exception):
-    """An error answer of the service, with its ``status``, problem, field and remedy."""
+    """An error answer of the service, with its ``status``, problem, field and remedy.
+
+    Where several fields are bad, ``error["fields"]`` has an entry for each.
+    """
 
     def __init__(self, status: int, error: Mapping[str, Any]) -> None:
         self.status, self.error = status, error
-        super().__init__(f"{status}: " + ", ".join(f"{k}: {v}" for k, v in error.items()))
+        fields = error.get("fields")
+        if isinstance(fields, list) and all(isinstance(one, dict) for one in fields):
+            entries: list[Mapping[str, Any]] = [*fields]  # the first of them is the error itself
+        else:
+            entries = [error]
+        lines = "; ".join(", ".join(f"{k}: {v}" for k, v in one.items()) for one in entries)
+        super().__init__(f"{status}: {lines}")
 
 
 BROKEN = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)

@@ -98,6 +98,9 @@ def test_our_client_decides_reports_and_is_told_what_is_wrong(service, observati
         assert len(client.decide_many([observation] * 3)) == 3
         with pytest.raises(ServiceError, match="422.*mode"):
             client.decide({**observation, "mode": "bset"})
+        with pytest.raises(ServiceError, match=r"422.*work_gcycles.*; .*mode"):
+            bad = {**observation, "mode": "bset", "work_gcycles": "x"}
+            client.decide({key: bad[key] for key in sorted(bad)})
 
 
 def curl_lines(page):

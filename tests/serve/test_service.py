@@ -160,6 +160,27 @@ def test_a_wrong_field_is_named_with_its_value_and_range(setup, observation, cha
     asyncio.run(go())
 
 
+def test_all_bad_fields_of_a_request_are_named(setup, observation):
+    bad = {**observation, "mode": "bset", "work_gcycles": None, "more": 1}
+    del bad["charge_pct"]
+
+    async def session():
+        async with living(setup) as service:
+            one = await call(service, "POST", "/v1/decide", {"observation": bad})
+            many = [observation, bad, 3]
+            return one, await call(service, "POST", "/v1/decide", {"observations": many})
+
+    (status, answer, _), (other, answers, _) = asyncio.run(session())
+    names = {"mode", "work_gcycles", "more", "charge_pct"}
+    assert (status, other) == (422, 422)
+    error = answer["error"]
+    assert {one["field"] for one in error["fields"]} == {f"observation.{name}" for name in names}
+    assert all(one["problem"] for one in error["fields"])
+    assert error["field"] == error["fields"][0]["field"]
+    wanted = {f"observations[1].{name}" for name in names} | {"observations[2]"}
+    assert {one["field"] for one in answers["error"]["fields"]} == wanted
+
+
 def test_other_paths_and_methods_are_said_to_be_so(setup):
     async def go():
         async with living(setup) as service:

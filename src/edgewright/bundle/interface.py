@@ -18,20 +18,39 @@ from edgewright.core.errors import InputError, nearest
 
 OutOfRange = Literal["clamp", "refuse"]
 
+MAX_ERRORS = 100
+"""Bad fields after which no more unknown ones are looked for."""
+
 INPUT, SCORES = "observation", "scores"
 """Names in the graph: what goes in, and the values that the decision is made from."""
 
-_SHOWN = 60
+_SHOWN, _LISTED = 60, 20
 _LONGEST_MEANT = 100
 """Characters of an unknown name up to which the nearest known one is looked for."""
 
 
 class BadField(InputError):
-    """The error of an observation's field that cannot be used, with its value and the fix."""
+    """The error of an observation's field that cannot be used, with its value and the fix.
 
-    def __init__(self, field: str, message: str, value: Any = None, allowed: str = "") -> None:
-        self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(message, where=field, hint=f"allowed: {allowed}" if allowed else "")
+    Attributes:
+        others: the errors of the other fields of the observation.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        message: str,
+        value: Any = None,
+        allowed: str = "",
+        others: Sequence[BadField] = (),
+    ) -> None:
+        self.field, self.value, self.allowed, self.others = field, value, allowed, tuple(others)
+        self.alone = message
+        also = "; ".join(f"{one.field[:_SHOWN]}: {one.alone}" for one in self.others[:_LISTED])
+        if len(self.others) > _LISTED:
+            also += f"; and {len(self.others) - _LISTED} more"
+        hint = f"allowed: {allowed}" if allowed else ""
+        super().__init__(f"{message}; also {also}" if also else message, where=field, hint=hint)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +141,7 @@ class Interface:
 
         Raises:
             BadField: a field is missing, unknown, of another kind, not finite, or (``refuse``)
-                outside its range.
+                outside its range; it holds the errors of all such fields.
         """
         row: list[float] = []
         clamped: tuple[str, ...] = ()
@@ -132,18 +151,21 @@ class Interface:
             if codes is None and (kind is float or kind is int):
                 if low <= value <= high:
                     row.append(value)
-                else:
-                    row.append(_beyond(field, value, out_of_range))
-                    clamped += (name,)
+                    continue
+                inside = _beyond(field, value, out_of_range)
+                if isinstance(inside, BadField):
+                    raise self._all_bad(observation, out_of_range)
+                row.append(inside)
+                clamped += (name,)
             elif codes is not None and type(value) is str and value in codes:
                 row += codes[value]
             else:
                 plain = {key: _plain(one) for key, one in observation.items()}
                 if any(plain[key] is not observation[key] for key in plain):
                     return self.encode(plain, out_of_range)
-                raise _wrong(field, value, name in observation)
+                raise self._all_bad(observation, out_of_range)
         if len(observation) != len(self.fields):
-            self._unknown(observation)
+            raise self._all_bad(observation, out_of_range)
         return row, clamped
 
     def rows(
@@ -187,26 +209,39 @@ class Interface:
 
         return contract(self) == contract(other)
 
-    def _unknown(self, observation: Mapping[str, Any]) -> None:
+    def _all_bad(self, observation: Mapping[str, Any], out_of_range: OutOfRange) -> BadField:
+        """Return the error of an observation that has at least one bad field."""
+        errors: list[BadField] = []
+        for name, low, high, codes, field in self._plan:
+            value = _plain(observation.get(name))
+            if codes is None and type(value) in (float, int):
+                inside = value if low <= value <= high else _beyond(field, value, out_of_range)
+                errors += [inside] if isinstance(inside, BadField) else []
+            elif codes is None or type(value) is not str or value not in codes:
+                errors.append(_wrong(field, value, name in observation))
         names = [field.name for field in self.fields]
         for name in observation:
             if name not in names:
                 meant = str(name)
                 offer = nearest(meant if len(meant) <= _LONGEST_MEANT else "", names)
-                raise BadField(meant, "unknown field", observation[name], offer)
+                errors.append(BadField(meant, "unknown field", observation[name], offer))
+            if len(errors) > MAX_ERRORS:
+                break
+        first, *others = errors
+        return BadField(first.field, first.alone, first.value, first.allowed, others)
 
 
-def _beyond(field: Field, value: Any, out_of_range: OutOfRange) -> float:
-    """Return a number brought into its range, or refuse it."""
+def _beyond(field: Field, value: Any, out_of_range: OutOfRange) -> float | BadField:
+    """Return a number brought into its range, or what is wrong with it."""
     try:
         finite = math.isfinite(value)
     except OverflowError:  # a whole number too large for a float
         finite = True
     if not finite:
-        raise BadField(field.name, f"{value} is not a number", str(value), field.allowed)
+        return BadField(field.name, f"{value} is not a number", str(value), field.allowed)
     if out_of_range == "refuse":
         shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
-        raise BadField(field.name, f"{shown} is out of range", value, field.allowed)
+        return BadField(field.name, f"{shown} is out of range", value, field.allowed)
     return field.low if value < field.low else field.high
 
 

@@ -24,6 +24,10 @@ MAX_ECHOED = 100
 """Characters of a name or a value that an error repeats."""
 
 
+MAX_EXPLAINED = 20
+"""Bad fields that an answer names."""
+
+
 class HTTPError(Exception):
     """The error of a request that is not answered, with its status and explanation."""
 
@@ -130,9 +134,7 @@ class Decider:
         if len(observations) > self.settings.max_batch:
             message = f"{len(observations)} observations are more than {self.settings.max_batch}"
             raise HTTPError(422, message, field=MANY, hint="send them in several requests")
-        checked = [
-            self._row(serving, one, f"{MANY}[{index}]") for index, one in enumerate(observations)
-        ]
+        checked = self._rows(serving, observations)
         rows: Any = [row for row, _ in checked]
         by, engine = POLICY, serving.bundle.engine
         try:
@@ -150,22 +152,35 @@ class Decider:
             for one, values, (_, clamped) in zip(observations, columns, checked, strict=True)
         ]
 
+    def _rows(
+        self, serving: ActivePolicy, observations: list[Any]
+    ) -> list[tuple[list[float], tuple[str, ...]]]:
+        """Return the row of each observation; an error names the bad fields of all of them."""
+        checked: list[tuple[list[float], tuple[str, ...]]] = []
+        fields: list[dict[str, Any]] = []
+        for index, one in enumerate(observations):
+            try:
+                checked.append(self._row(serving, one, f"{MANY}[{index}]"))
+            except HTTPError as error:
+                fields += error.content["error"]["fields"]
+                if len(fields) >= MAX_EXPLAINED:
+                    break
+        if fields:
+            raise _refused(fields)
+        return checked
+
     def _row(
         self, serving: ActivePolicy, observation: Any, where: str
     ) -> tuple[list[float], tuple[str, ...]]:
         if type(observation) is not dict:
             message = f"{where} is not an object of named fields"
-            raise HTTPError(422, message, field=where)
+            fields = [{"problem": message, "field": where}]
+            raise _refused(fields)
         try:
             row, clamped = serving.bundle.interface.encode(observation, self.settings.out_of_range)
         except BadField as error:
-            raise HTTPError(
-                422,
-                error.message,
-                field=f"{where}.{cut(error.field)}",
-                value=_shown(error.value),
-                allowed=error.allowed,
-            ) from None
+            fields = [_explained(one, where) for one in (error, *error.others)]
+            raise _refused(fields) from None
         return row, clamped
 
     def _stand_in(self, serving: ActivePolicy, error: EngineError) -> tuple[str, Engine]:
@@ -211,6 +226,22 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if type(content) is not dict:
         raise HTTPError(400, "the body is not a JSON object")
     return content
+
+
+def _refused(fields: list[dict[str, Any]]) -> HTTPError:
+    """Return the error of bad fields: the first one as such, and a list of all."""
+    first = dict(fields[0])
+    return HTTPError(422, first.pop("problem"), **first, fields=fields[:MAX_EXPLAINED])
+
+
+def _explained(error: BadField, where: str) -> dict[str, Any]:
+    """Return what an answer says of one bad field."""
+    return {
+        "problem": error.alone,
+        "field": f"{where}.{cut(error.field)}",
+        "value": _shown(error.value),
+        "allowed": error.allowed,
+    }
 
 
 def _failed(error: EngineError) -> HTTPError:
