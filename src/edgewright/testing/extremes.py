@@ -1,4 +1,4 @@
-"""Play at the borders: extreme inputs, extreme actions and a short horizon, with every leaf kept.
+"""Play worlds with extreme inputs, extreme actions and a short horizon, and keep every leaf.
 
 A fault that one random step in a thousand meets is met in seconds here. Nothing lies outside what a
 world promises: an input takes values that its own stream drew, an action lies in its space.
@@ -33,8 +33,8 @@ _UNBOUNDED = 10.0
 
 
 @record
-class Seen:
-    """Everything about one moment of a play: what a policy sees, and what is behind it."""
+class Moment:
+    """Holds an observation, with the state and the inputs behind it."""
 
     observation: Any
     state: Any
@@ -42,22 +42,23 @@ class Seen:
 
 
 @record
-class Sighted:
-    """A policy that gets the observation out of :class:`Seen`."""
+class Observing:
+    """A policy that gets the observation out of :class:`Moment`."""
 
     policy: Any
 
     def init_carry(self, key: Array) -> Any:
         return self.policy.init_carry(key)
 
-    def act(self, key: Array, carry: Any, observation: Seen) -> tuple[Any, Decision]:
+    def act(self, key: Array, carry: Any, observation: Moment) -> tuple[Any, Decision]:
         return self.policy.act(key, carry, observation.observation)
 
 
 @record
-class Held:
-    """Holds one action for an episode: the least, the greatest, or one drawn at random."""
+class Mixed:
+    """Holds the least, the greatest or a random action for an episode, or draws every action."""
 
+    held: Array
     space: Any = static()
 
     def init_carry(self, key: Array) -> Any:
@@ -67,7 +68,9 @@ class Held:
         return jax.tree.map(lambda *leaf: jnp.stack(leaf)[which], *ends)
 
     def act(self, key: Array, carry: Any, observation: Any) -> tuple[Any, Decision]:
-        return carry, Decision(action=carry, aux=())
+        drawn = self.space.sample(key)
+        action = jax.tree.map(lambda a, b: jnp.where(self.held, a, b), carry, drawn)
+        return carry, Decision(action=action, aux=())
 
 
 def corner(space: Any, high: bool) -> Any:
@@ -119,26 +122,30 @@ def extreme_rows(world: Any, params: Any, key: Array, sizes: tuple[int, int]) ->
     return jax.tree.unflatten(structure, held)
 
 
-@functools.partial(jax.jit, static_argnames=("world", "observe_fn", "sizes", "extreme"))
-def play_seen(
+@functools.partial(jax.jit, static_argnames=("world", "sizes", "extreme"))
+def draw_rows(world: Any, params: Any, key: Array, *, sizes: tuple[int, int], extreme: bool) -> Any:
+    """Return inputs ``[steps + 1, games, ...]`` for ``sizes = (steps, games)``."""
+    return (extreme_rows if extreme else natural_rows)(world, params, key, sizes)
+
+
+@functools.partial(jax.jit, static_argnames=("world", "observe_fn"))
+def play_moments(
     world: Any,
     params: Any,
     policy: Any,
     key: Array,
-    *,
-    sizes: tuple[int, int],
-    extreme: bool,
+    rows: Any,
     observe_fn: ObserveFn | None = None,
 ) -> Any:
-    """Play ``sizes = (steps, games)``; observations of the trajectory are :class:`Seen`."""
-    rows_key, play_key = jax.random.split(key)
-    rows = (extreme_rows if extreme else natural_rows)(world, params, rows_key, sizes)
+    """Play with given inputs; observations of the trajectory are :class:`Moment`."""
     observe = observe_fn or world.observe
 
-    def see(params: Any, state: Any, x: Any) -> Seen:
-        return Seen(observation=observe(params, state, x), state=state, x=x)
+    def see(params: Any, state: Any, x: Any) -> Moment:
+        return Moment(observation=observe(params, state, x), state=state, x=x)
 
-    return play_rows(world, params, Sighted(policy=policy), play_key, rows, see)
+    return play_rows(world, params, Observing(policy=policy), key, rows, see)
 
 
-__all__ = ["COPIES", "HORIZON", "Held", "Seen", "corner", "play_seen", "shortened"]
+__all__ = [
+    "COPIES", "HORIZON", "Mixed", "Moment", "corner", "draw_rows", "play_moments", "shortened",
+]  # fmt: skip

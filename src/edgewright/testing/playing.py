@@ -10,8 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.records import Array
-from edgewright.testing.extremes import COPIES, HORIZON, Held, Seen, play_seen, shortened
-from edgewright.testing.play import Anything
+from edgewright.testing.extremes import (
+    COPIES,
+    HORIZON,
+    Mixed,
+    Moment,
+    draw_rows,
+    play_moments,
+    shortened,
+)
 from edgewright.testing.verdicts import TOLERANCE, attempt, close, demand, nan_leaf, plain, same
 
 _MIN_STEPS = 2 * HORIZON + 1
@@ -24,15 +31,13 @@ def check_play(world: Any, params: Any, key: Array, steps: int) -> None:
     horizon of eight slots where the world has such a number.
     """
     name, space = type(world).__name__, world.action_space(params)
-    plays = ((Anything(space=space), False), (Held(space=space), True))
-    short = shortened(params)
-    sizes = (max(steps, _MIN_STEPS), COPIES)
+    short, sizes = shortened(params), (max(steps, _MIN_STEPS), COPIES)
     for numbers in (params,) if short is None else (params, short):
-        for policy, extreme in plays:
+        for extreme in (False, True):
+            rows = draw_rows(world, numbers, key, sizes=sizes, extreme=extreme)
+            policy = Mixed(space=space, held=jnp.asarray(extreme))
             played = attempt(
-                lambda n=numbers, p=policy, e=extreme: play_seen(
-                    world, n, p, key, sizes=sizes, extreme=e
-                ),
+                lambda n=numbers, p=policy, r=rows: play_moments(world, n, p, key, r),
                 name, "works under scan",
             )  # fmt: skip
             _check_trajectory(world, numbers, jax.tree.map(np.asarray, plain(played)))
@@ -74,8 +79,11 @@ def _check_observations(world: Any, params: Any, played: Any) -> None:
     """Check that every observation, also the last of an episode, lies in the space."""
     name, space = type(world).__name__, world.observation_space(params)
     low, high = space.bounds
-    for what, seen in (("observation", played.observation), ("last one", played.next_observation)):
-        values = seen.observation
+    for what, moment in (
+        ("observation", played.observation),
+        ("last one", played.next_observation),
+    ):
+        values = moment.observation
         inside = np.isfinite(values) & (values >= low) & (values <= high)
         demand(
             inside.all(), f"{name}.observe", "every observation lies in observation_space",
@@ -133,7 +141,7 @@ def _check_no_reset(world: Any, params: Any, played: Any) -> None:
 
 
 def _has_clock(before: Any, after: Any, running: np.ndarray) -> bool:
-    """Return whether a number of the state grows, or falls, in every slot that is no end."""
+    """Return whether a number of the state grows, or falls, in every slot that ends nothing."""
     for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         moved = new[running].astype(np.float64) - old[running] if running.any() else np.zeros(1)
         if np.all(moved > 0) or np.all(moved < 0):
@@ -151,15 +159,15 @@ def _check_horizon(world: Any, params: Any, played: Any) -> None:
     """
     slots = params.horizon_slots
     far = dataclasses.replace(params, horizon_slots=jnp.full_like(slots, 2**20))
-    seen: Seen = played.observation
-    given = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (seen, played.action))
+    moment: Moment = played.observation
+    given = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (moment, played.action))
 
     @jax.jit
-    def after(numbers: Any, seen: Seen, action: Any) -> Any:
-        def one(seen: Seen, action: Any) -> Any:
-            return world.step(numbers, seen.state, action, seen.x).state
+    def after(numbers: Any, moment: Moment, action: Any) -> Any:
+        def one(moment: Moment, action: Any) -> Any:
+            return world.step(numbers, moment.state, action, moment.x).state
 
-        return jax.vmap(one)(seen, action)
+        return jax.vmap(one)(moment, action)
 
     cut = np.asarray(played.truncated).reshape(-1)
     near, other = (jax.tree.leaves(plain(after(numbers, *given))) for numbers in (params, far))

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgewright.core.process import check_process
 from edgewright.core.records import Array, Decision
-from edgewright.testing.extremes import HORIZON, play_seen, shortened
+from edgewright.testing.extremes import HORIZON, draw_rows, play_moments, shortened
 from edgewright.testing.play import decide, first_input
 from edgewright.testing.verdicts import attempt, close, demand, same, shapes
 from edgewright.testing.world import check_action
@@ -72,10 +72,9 @@ def check_policy(
         close(decided[0], decision.action), name, "compiled decisions equal plain ones",
         f"{decided[0]} and {decision.action}", "branch with jnp.where, not with if",
     )  # fmt: skip
-    played = play_seen(
-        world, shortened(params) or params, policy, start_key,
-        sizes=(2 * HORIZON + 1, 6), extreme=True, observe_fn=observe_fn,
-    )  # fmt: skip
+    numbers = shortened(params) or params
+    rows = draw_rows(world, numbers, start_key, sizes=(2 * HORIZON + 1, 6), extreme=True)
+    played = play_moments(world, numbers, policy, start_key, rows, observe_fn)
     actions = jax.tree.map(np.asarray, played.action)
     for at in np.ndindex(played.terminated.shape):
         check_action(name, space, jax.tree.map(lambda leaf, at=at: leaf[at], actions))
