@@ -72,9 +72,16 @@ def check_policy(
         close(decided[0], decision.action), name, "compiled decisions equal plain ones",
         f"{decided[0]} and {decision.action}", "branch with jnp.where, not with if",
     )  # fmt: skip
-    numbers = shortened(params) or params
-    rows = draw_rows(world, numbers, start_key, sizes=(2 * HORIZON + 1, 6), extreme=True)
-    played = play_moments(world, numbers, policy, start_key, rows, observe_fn)
-    actions = jax.tree.map(np.asarray, played.action)
+    _check_extremes(policy, world, shortened(params) or params, start_key, observe_fn)
+
+
+def _check_extremes(
+    policy: Any, world: Any, params: Any, key: Array, observe_fn: Callable[..., Any] | None
+) -> None:
+    """Check every action of a play with extreme inputs, over the end of an episode."""
+    rows = draw_rows(world, params, key, sizes=(2 * HORIZON + 1, 6), extreme=True)
+    played = play_moments(world, params, policy, key, rows, observe_fn)
+    actions, space = jax.tree.map(np.asarray, played.action), world.action_space(params)
     for at in np.ndindex(played.terminated.shape):
-        check_action(name, space, jax.tree.map(lambda leaf, at=at: leaf[at], actions))
+        action = jax.tree.map(lambda leaf, at=at: leaf[at], actions)
+        check_action(type(policy).__name__, space, action)
