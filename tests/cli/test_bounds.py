@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from edgewright.cli.bounds_command import command
 from edgewright.core.errors import InputError
+from edgewright.core.sealed import SCHEMA, read_json
 
 KINDS = ("feasible", "exact", "hindsight", "bound")
 
@@ -20,7 +21,7 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
     arguments = [str(short), "--episodes", "2", "--out", str(tmp_path / "b"), "--json"]
     done = CliRunner(catch_exceptions=False).invoke(command, arguments)
     found = json.loads(done.stdout)
-    assert found == json.loads((tmp_path / "b/result.json").read_text())
+    assert {**found, "schema": SCHEMA} == read_json(tmp_path / "b/result.json", "result")
     (row,) = found["scenarios"]
     assert {entry["kind"] for entry in row["entries"]} == set(KINDS)
     assert all(e["low"] <= e["mean"] <= e["high"] for e in row["entries"])
