@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,91 +11,30 @@ import pytest
 from scipy import stats
 
 from edgewright.agents.ppo import PPO
-from edgewright.core.records import Array, Outcome, record
 from edgewright.core.spaces import Box, Discrete, Record
 from edgewright.loops.online import advance, init_training
 from edgewright.nets.actors import Gaussian, GaussianActor, init_actor
-from edgewright.streams.compose import Composite
-from edgewright.streams.processes import Uniform
+from edgewright.systems.target_probe import TargetParams, TargetWorld
 
 OBSERVED = Box(-1.0, 1.0, (3,))
-BEST = ((0.5, -1.0), (2.0, 1.5))
-"""The best numbers where the cue is ``c``: ``BEST[0] c + BEST[1]``; the second is 0.5 to 2.5."""
 
 
-@record
-class TargetState:
-    cue: Array
-    slot: Array
-
-
-@record
-class TargetInputs:
-    cue: Array
-
-
-@record
-class TargetMetrics:
-    reward: Array
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetWorld:
-    """Numbers are to hit a target that the cue moves; the reward is minus the squared distance."""
-
-    agents: tuple[int, ...] = ()
-    numbers: int = 2
-
-    def inputs(self, params: Any) -> Composite:
-        cue = Uniform(low=-1.0, high=1.0, shape=self.agents)
-        return Composite(into=TargetInputs, fields={"cue": cue})
-
-    def reset(self, params: Any, x: TargetInputs) -> TargetState:
-        return TargetState(cue=x.cue, slot=jnp.zeros((), jnp.int32))
-
-    def observe(self, params: Any, state: TargetState, x: TargetInputs) -> Array:
-        return state.cue[..., None]
-
-    def step(self, params: Any, state: TargetState, action: Array, x: TargetInputs) -> Outcome:
-        miss = action - self.best(state.cue)
-        reward = -jnp.sum(jnp.square(miss), axis=-1)
-        slot = state.slot + 1
-        return Outcome(
-            state=TargetState(cue=x.cue, slot=slot),
-            reward=reward,
-            terminated=jnp.zeros((), bool),
-            truncated=slot >= 8,
-            metrics=TargetMetrics(reward=reward),
-        )
-
-    def best(self, cue: Array) -> Array:
-        slope, offset = (jnp.asarray(values) for values in BEST)
-        return slope * cue[..., None] + offset
-
-    def observation_space(self, params: Any) -> Box:
-        return Box(-1.0, 1.0, (*self.agents, 1))
-
-    def action_space(self, params: Any) -> Box:
-        return Box((0.0, 0.0), (4.0, 3.0), (*self.agents, self.numbers))
-
-
-@pytest.mark.parametrize("agents", [(), (3,)], ids=["one", "three"])
-def test_the_best_numbers_are_learned(agents: tuple[int, ...]) -> None:
-    world = TargetWorld(agents)
+@pytest.mark.parametrize("agents", [0, 3])
+def test_the_best_numbers_are_learned(agents: int) -> None:
+    world, params = TargetWorld(agents), TargetParams(horizon_slots=jnp.float32(8))
     learner = PPO(
         gamma=0.0, actor_learning_rate=3e-3, critic_learning_rate=3e-3, entropy_coef=0.0,
         total_steps=200.0 * 256, normalize_observations=False, hidden_sizes=(16,),
         num_envs=8, rollout_steps=32, epochs=8, batch_size=64,
     )  # fmt: skip
-    stream = world.inputs(None)
-    training = init_training(jax.random.key(0), world, None, stream, learner)
-    state = advance(world, None, stream, learner, training, jnp.int32(200), 200)[0].learner
-    cue = jnp.broadcast_to(
-        jnp.linspace(-0.8, 0.8, 5).reshape(-1, *(1,) * len(agents)), (5, *agents)
-    )
+    stream = world.inputs(params)
+    training = init_training(jax.random.key(0), world, params, stream, learner)
+    state = advance(world, params, stream, learner, training, jnp.int32(200), 200)[0].learner
+    cue = jnp.linspace(-0.8, 0.8, 5)
+    cue = jnp.tile(cue[:, None], (1, agents)) if agents else cue
     observation = cue[..., None]
     _, decision = learner.policy(state, explore=False).act(jax.random.key(1), (), observation)
-    np.testing.assert_allclose(decision.action, world.best(cue), atol=0.25)
+    np.testing.assert_allclose(decision.action, world.best_action(cue), atol=0.25)
     assert float(jnp.max(state.networks[0].log_deviation)) < -0.5  # it became sure
 
 
