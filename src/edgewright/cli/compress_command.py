@@ -104,7 +104,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
         base = setting.scenario.evaluation.baseline
         click.echo(f"gain kept: share of what the parent earns beyond {base}")
         if not gains(done.rows):
-            click.echo(f"the parent earns no more than {base} here: there is no gain to keep")
+            click.echo(f"the parent earns at most what {base} earns here, so nothing is to keep")
         for line in verdicts:
             click.echo(line)
         if passed:

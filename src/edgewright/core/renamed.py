@@ -1,4 +1,4 @@
-"""Names of 0.1 that are refused with the name that replaced them. There are no aliases."""
+"""Names of 0.1 that are refused with the name that replaced them; aliases do not exist."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from edgewright.core.errors import InputError
 
 MEMBER = "policy.tflite"
 VERSION = 3
-"""Of the file format; there is no other in use."""
+"""Version of the file format, the only one in use."""
 
 MOST = 2**24
 """Whole numbers below this are exact in float32."""

@@ -177,7 +177,7 @@ class DecisionLog:
             reply(UNWRITTEN if lost else "")
 
     def _trim(self) -> None:
-        """Delete what is no longer kept, now and then."""
+        """Delete what is beyond the limit of ``--log-keep``, now and then."""
         if self._keep is None or time.monotonic() < self._trim_at:
             return
         try:

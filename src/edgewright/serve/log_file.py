@@ -97,7 +97,7 @@ def open_log(path: Path) -> sqlite3.Connection:
         )
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA secure_delete = ON")  # what is no longer kept is gone
+        database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     except (sqlite3.Error, OSError, ValueError) as error:
         raise _unopened(path, error) from None
     return database

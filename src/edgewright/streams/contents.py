@@ -26,6 +26,7 @@ from edgewright.streams.traces import (
     check_is_file,
     load_bandwidth,
     load_requests,
+    read_raw,
 )
 from edgewright.streams.traces.reading import BANDWIDTH_ROLES, REQUEST_ROLES
 from edgewright.streams.traces.tables import Table, read_table
@@ -86,14 +87,7 @@ def read_recording(
 
 
 def _is_matlab(file: Path) -> bool:
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(8)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        hint = "give yourself the right to read it"
-        raise InputError(f"cannot be read: {reason}", where=str(file), hint=hint) from None
-    return head.startswith((b"MATLAB", b"\x89HDF")) or file.suffix.lower() == ".mat"
+    return read_raw(file, 8).startswith((b"MATLAB", b"\x89HDF")) or file.suffix.lower() == ".mat"
 
 
 def _kind(table: Table, given: Mapping[str, Any]) -> str:

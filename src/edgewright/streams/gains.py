@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.streams.traces import Floats, PathLike, check_is_file
+from edgewright.streams.traces import Floats, PathLike, check_is_file, read_raw
 
 GAIN_UNITS = ("linear", "dB")
 QUOTED_DB = '"dB"'
@@ -210,13 +210,7 @@ def _weights(content: dict[str, Any], gain: Floats, path: PathLike) -> Floats | 
 def read_matrices(file: Path) -> dict[str, Any]:
     """Return the numeric arrays of a MATLAB file; nothing in it is run."""
     check_is_file(file)
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(128)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        hint = "give yourself the right to read it"
-        raise InputError(f"cannot be read: {reason}", where=str(file), hint=hint) from None
+    head = read_raw(file, 128)
     if head.startswith(b"MATLAB 7.3") or head.startswith(b"\x89HDF"):
         return _matlab_73(file)
     from scipy.io import loadmat

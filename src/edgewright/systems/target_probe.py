@@ -1,4 +1,4 @@
-"""A probe whose actions are numbers: they are to hit a target that a cue moves.
+"""Define a probe whose actions are numbers that are to hit a target moved by a cue.
 
 The best numbers and their reward are known exactly, so a learner of real numbers is tested against
 them (see :mod:`edgewright.systems.probes` for choices).
@@ -21,21 +21,21 @@ LOW, HIGH = (0.0, 0.0), (4.0, 3.0)
 
 @record
 class TargetParams:
-    """Numbers of the probe."""
+    """Parameters of the probe."""
 
     horizon_slots: Array
 
 
 @record
 class TargetInputs:
-    """What arrives in one slot."""
+    """Inputs of one slot."""
 
     cue: Array  # [*agents], from -1 to 1
 
 
 @record
 class TargetState:
-    """What one slot leaves to the next."""
+    """State between two slots."""
 
     cue: Array
     slot: Array
@@ -43,14 +43,14 @@ class TargetState:
 
 @record
 class TargetMetrics:
-    """What one slot is judged by."""
+    """Metrics of one slot."""
 
     reward: Array
 
 
 @dataclasses.dataclass(frozen=True)
 class TargetWorld:
-    """Every agent chooses two numbers; its reward is minus their squared distance to the target.
+    """A world of agents that choose two numbers each, paid minus their squared miss of a target.
 
     The target of a cue ``c`` is ``(0.5 c + 2, -c + 1.5)``, within the bounds ``[0, 4]`` and
     ``[0, 3]`` of the numbers, so the best reward is 0 in every slot.

@@ -21,7 +21,7 @@ def notes(table: Table) -> list[str]:
     facts = table["easy/maml"].facts
     per_step, proposals = facts["slots_per_step"], facts["proposals"]
     paragraphs = [
-        "There is no reinforcement learning in the usual sense: slots are independent, "
+        "This is supervised learning rather than reinforcement learning: slots are independent, "
         "and a label is the best of a few proposals under an exact model of the delay.",
         "'rounded' is phi = 1, no critic; 'priced' is phi = N, the best of "
         f"{proposals} proposals. The paper does not say which its table has. Labels are always "

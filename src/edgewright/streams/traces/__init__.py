@@ -12,7 +12,13 @@ from edgewright.streams.traces.bandwidth import (
 )
 from edgewright.streams.traces.files import recording_files
 from edgewright.streams.traces.formats import FORMATS, Format
-from edgewright.streams.traces.lines import Floats, PathLike, check_is_file, check_positive
+from edgewright.streams.traces.lines import (
+    Floats,
+    PathLike,
+    check_is_file,
+    check_positive,
+    read_raw,
+)
 from edgewright.streams.traces.parts import Part, check_part, split_by_file
 from edgewright.streams.traces.reading import Reading
 from edgewright.streams.traces.requests import RequestLog, load_requests
@@ -35,6 +41,7 @@ __all__ = [
     "check_positive",
     "load_bandwidth",
     "load_requests",
+    "read_raw",
     "recording_files",
     "resample_zero_order_hold",
     "split_by_file",

@@ -49,7 +49,7 @@ def _in_folder(folder: Path, reading: Reading) -> list[Path]:
     pattern = reading.files
     try:
         listed = sorted(folder.glob(pattern or "*"))
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError) as error:  # the latter: an absolute pattern
         message = f"'{pattern}' cannot be a pattern of file names: {error}"
         hint = reading.assignment("files", "*.log")
         raise InputError(message, where=f"{reading.prefix}files", hint=hint) from None

@@ -42,11 +42,7 @@ def filled_lines(path: Path) -> Iterator[tuple[int, str]]:
             be read, or is not UTF-8 text.
     """
     check_is_file(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InputError(f"cannot be read: {reason}", where=str(path), hint=_RIGHTS) from None
+    content = read_raw(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -70,6 +66,20 @@ def check_is_file(path: Path) -> None:
         what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         hint = "name a file" + (" in it" if stat.S_ISDIR(mode) else "")
         raise InputError(f"cannot be read: it is {what}", where=str(path), hint=hint)
+
+
+def read_raw(file: Path, count: int = -1) -> bytes:
+    """Return the first ``count`` bytes of a file, or all.
+
+    Raises:
+        InputError: it may not be read.
+    """
+    try:
+        with file.open("rb") as opened:
+            return opened.read(count)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"cannot be read: {reason}", where=str(file), hint=_RIGHTS) from None
 
 
 _RIGHTS = "give yourself the right to read it"

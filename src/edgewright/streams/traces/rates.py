@@ -84,17 +84,20 @@ def read_rates(selection: Selection, reading: Reading) -> list[Series]:
     return result
 
 
+def _first(wrong: np.ndarray) -> int | None:
+    """Return the first row where ``wrong``, or None."""
+    rows = np.flatnonzero(wrong)
+    return int(rows[0]) if rows.size else None
+
+
 def _bytes_over_time(selection: Selection) -> Floats:
     """Return the rates [Mbit/s] of bytes that were received over an interval [ms]."""
     count, interval_ms = numbers(selection, "bytes"), numbers(selection, "interval")
-    wrong = np.flatnonzero((count < 0) | (interval_ms <= 0))
-    if wrong.size:
-        at = int(wrong[0])
-        raise InputError(
-            f"{count[at]:g} bytes within {interval_ms[at]:g} ms give no rate",
-            where=selection.table.where(at),
-            hint="correct or remove the line",
-        )
+    at = _first((count < 0) | (interval_ms <= 0))
+    if at is not None:
+        message = f"bytes and ms must be positive; got {count[at]:g} and {interval_ms[at]:g}"
+        hint = "correct or remove the line"
+        raise InputError(message, where=selection.table.where(at), hint=hint)
     return 8e-3 * count / interval_ms
 
 
@@ -102,21 +105,16 @@ def _packets(selection: Selection, reading: Reading) -> Series:
     """Return the rates of a Mahimahi trace: packets of 1500 bytes in each second."""
     time_s, unit, _ = seconds(selection, reading)
     check_count(selection.table.file, time_s.size, "rows")
-    wrong = np.flatnonzero((time_s < 0) | (numbers(selection, "time") % 1 != 0))
-    if wrong.size:
-        at = int(wrong[0])
-        raise InputError(
-            f"{selection.values('time')[1][at]} must be the time of a packet in whole {unit}",
-            where=selection.table.where(at),
-            hint="a file of one column is read as one of Mahimahi; add a column of times [s]",
-        )
-    back = np.flatnonzero(np.diff(time_s) < 0)
-    if back.size:
-        at = int(back[0]) + 1
+    at = _first((time_s < 0) | (numbers(selection, "time") % 1 != 0))
+    if at is not None:
+        message = f"{selection.values('time')[1][at]} must be the time of a packet in whole {unit}"
+        hint = "a file of one column is read as one of Mahimahi; add a column of times [s]"
+        raise InputError(message, where=selection.table.where(at), hint=hint)
+    at = _first(np.diff(time_s, prepend=time_s[:1]) < 0)
+    if at is not None:
         message = f"the time goes back from {time_s[at - 1]:g} s to {time_s[at]:g} s"
-        raise InputError(
-            message, where=selection.table.where(at), hint="sort the file: sort -n FILE"
-        )
+        hint = "sort the file: sort -n FILE"
+        raise InputError(message, where=selection.table.where(at), hint=hint)
     check_gap(selection, np.arange(time_s.size), time_s, reading, MAX_GAP_S)
     bins = int((time_s[-1] + 1e-3) / BIN_S)
     if bins >= MAX_BINS:
