@@ -39,7 +39,10 @@ def read_file(path: str | Path) -> bytes:
     Raises:
         InputError: it is missing, no regular file (a pipe would never end), or too large.
     """
-    where, hint = str(path), "name a file written by edgewright export"
+    where, hint = (
+        str(path),
+        "name a file written by edgewright export; edgewright inspect takes recordings too",
+    )
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             facts = os.fstat(file.fileno())

@@ -94,7 +94,7 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
     for name in ("log_sync", "log_keep"):
         if options[name] and not options["log"]:
             option = "--" + name.replace("_", "-")
-            message = f"{option} needs a log; none is kept"
+            message = "needs a log; none is kept"
             raise InputError(message, where=option, hint="add --log FILE")
 
     def number(name: str, least: int) -> int:

@@ -63,7 +63,8 @@ def load(folder: Path, like: T, facts: dict[str, Any]) -> tuple[T, dict[str, Any
         _check_facts(note, facts, path)
         for log in LOGS:
             _checked(folder, log, note)
-        return training, {**note, "damage": None if damage is None else str(damage)}
+        fault = None if damage is None else f"{damage.where}: {damage.message}"
+        return training, {**note, "damage": fault}
     raise damage or InputError("the checkpoint is missing", where=str(folder), hint=_AGAIN)
 
 
