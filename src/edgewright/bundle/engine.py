@@ -18,6 +18,7 @@ from edgewright.bundle import lite
 from edgewright.bundle.interface import INPUT, SCORES, Interface
 from edgewright.bundle.onnx_runtime import onnxruntime
 from edgewright.bundle.row import RowDecider, row_memory
+from edgewright.bundle.shapes import BATCH
 from edgewright.bundle.wire import check_operators
 from edgewright.core.errors import EdgewrightError, InputError
 
@@ -112,11 +113,18 @@ class Engine:
     def many(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return every output for rows ``[n, columns]``, ``scores`` too where the graph has them.
 
+        Rows go through the graph :data:`~.shapes.BATCH` at a time, which bounds its memory.
+
         Raises:
             EngineError: the model failed.
         """
         try:
-            result = self._run(self._names, np.asarray(rows, np.float32))
+            rows = np.asarray(rows, np.float32)
+            runs = [
+                self._run(self._names, rows[first : first + BATCH])
+                for first in range(0, max(1, len(rows)), BATCH)
+            ]
+            result = runs[0] if len(runs) == 1 else [*map(np.concatenate, zip(*runs, strict=True))]
         except Exception as error:
             raise EngineError(f"the model failed: {_first_line(error)}") from error
         named = dict(zip(self._names, result, strict=True))

@@ -2,37 +2,28 @@
 
 Every field of every message is looked at. What bundles use is listed here by the field numbers of
 ``onnx.proto3``; whatever is not listed is refused: graphs inside graphs, functions, data in other
-files, and fields that a later ONNX may bring. So nothing runs that was not read here.
+files, and fields that a later ONNX may bring. So nothing runs that was not read here. Then the
+memory of the graph is bounded, see :mod:`.shapes`.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NoReturn
 
-from edgewright.bundle.protobuf import DATA, FIXED32, VARINT, fields, numbers
+from edgewright.bundle.protobuf import DATA, FIXED32, VARINT, fields
+from edgewright.bundle.shape_rules import RULES
+from edgewright.bundle.shapes import check_memory
+from edgewright.bundle.tensors import Message, text
 from edgewright.core.errors import InputError
 
 OPSET = 18
 
-_NAMES = """
-Abs Add And ArgMax ArgMin Cast Ceil Clip Concat DequantizeLinear Div Equal Erf Exp Expand Floor GRU
-Gather GatherElements Gemm Greater GreaterOrEqual Identity Less LessOrEqual Log MatMul Max Min Mod
-Mul Neg Not Or Pow QuantizeLinear ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape
-Sigmoid Sign Slice Softmax Sqrt Sub Tanh TopK Transpose Unsqueeze Where Xor
-"""
-OPERATORS = frozenset(_NAMES.split())
+OPERATORS = frozenset(RULES)
 """Operators that a bundle may ask for: what exporters and quantiser write, and GRU for recurrent
 cells. Arithmetic on tensors. No loops, no files, no randomness."""
 
 MAX_FIELDS = 2**20
 """Fields of one graph, of all its messages: more would take long to read."""
-
-MAX_ENTRIES = 2**20
-"""Entries that a graph may ask for by a constant shape, for each row."""
-
-MAX_AXES = 32
-"""Axes of a constant shape."""
 
 _FIELDS: dict[str, dict[int, str]] = {
     "model": {1: "number", 2: "text", 3: "text", 7: "graph", 8: "opset*"},
@@ -72,15 +63,13 @@ _DOMAINS = ("", "ai.onnx")
 _OTHER_FORMAT = b"ORTM"
 """Bytes 4 to 8 of a file in the runtime's own format, which is not protobuf."""
 
-_Message = dict[int, list[Any]]
-
 
 def check_operators(model: bytes, where: str) -> list[str]:
     """Return the operators of an ONNX model, sorted.
 
     Raises:
         InputError: an operator, a domain, an operator set or a field that bundles do not use; a
-            shape that asks for far more than it was given; or no ONNX at all.
+            shape that cannot be inferred; far more memory than bundles need; or no ONNX at all.
     """
     reader = _Reader(where)
     if model[4:8] == _OTHER_FORMAT:
@@ -101,9 +90,9 @@ class _Reader:
     def __init__(self, where: str) -> None:
         self.where, self.left = where, MAX_FIELDS
 
-    def read(self, kind: str, content: bytes) -> _Message:
+    def read(self, kind: str, content: bytes) -> Message:
         """Return the values of a message by field number, messages inside it read as well."""
-        result: _Message = {}
+        result: Message = {}
         for field, wire, value in fields(content):
             self.left -= 1
             if self.left < 0:
@@ -125,11 +114,11 @@ class _Reader:
             return self.read(name, value)
         return value.decode("utf-8") if name == "text" else value
 
-    def check(self, model: _Message) -> set[str]:
+    def check(self, model: Message) -> set[str]:
         """Return the operators of a model."""
         versions = []
         for one in model.get(8, []):
-            domain = _text(one, 1)
+            domain = text(one, 1)
             if domain not in _DOMAINS:
                 self.refuse(f"the operator set '{domain}' is foreign")
             versions += one.get(2, [])
@@ -139,51 +128,18 @@ class _Reader:
         nodes = graph.get(1, [])
         result = {self._operator(node) for node in nodes}
         constants = graph.get(5, [])
-        tensors = {_text(tensor, 8): tensor for tensor in constants}
-        if len(tensors) < len(constants):
+        if len({text(tensor, 8) for tensor in constants}) < len(constants):
             self.refuse("the graph has two constants of one name")
-        makers = {name: node for node in nodes for name in node.get(2, [])}
-        for node in nodes:
-            if _text(node, 4) == "Expand":
-                self._check_shape(node[1][1], tensors, makers)
+        check_memory(graph, self.refuse)
         return result
 
-    def _operator(self, node: _Message) -> str:
-        operator, domain = _text(node, 4), _text(node, 7)
+    def _operator(self, node: Message) -> str:
+        operator, domain = text(node, 4), text(node, 7)
         if domain not in _DOMAINS or operator not in OPERATORS:
             name = f"{domain}.{operator}" if domain else operator
             self.refuse(f"the operator '{name}' is foreign")
         return operator
 
-    def _check_shape(self, name: str, tensors: dict[str, _Message], makers: dict[str, Any]) -> None:
-        """Refuse a shape unless it is constant and modest, the number of rows in front or not."""
-        parts = [name]
-        if name in makers and _text(makers[name], 4) == "Concat":
-            parts = makers[name][1]
-            if parts[0] in makers and _text(makers[parts[0]], 4) == "Shape":
-                parts = parts[1:]
-        if not all(part in tensors and part not in makers for part in parts):
-            self.refuse("the operator 'Expand' has a shape that is computed")
-        asked = math.prod(_product(tensors[part]) for part in parts)
-        if asked > MAX_ENTRIES:
-            self.refuse(f"the operator 'Expand' asks for {asked} entries, {MAX_ENTRIES} at most")
-
     def refuse(self, message: str) -> NoReturn:
         """Raise what says that bundles do not use this."""
         raise InputError(message, where=self.where, hint="export the policy with edgewright export")
-
-
-def _product(tensor: _Message) -> int:
-    """Return the product of the whole numbers, of 64 bits each, in a tensor: a shape."""
-    raw, others = tensor.get(9, [b""])[0], tensor.get(7, [])
-    if len(raw) + sum(1 if isinstance(one, int) else len(one) for one in others) > MAX_AXES * 8:
-        raise ValueError(f"a shape has more than {MAX_AXES} axes")
-    values = [int.from_bytes(raw[n : n + 8], "little") for n in range(0, len(raw), 8)]
-    for one in others:
-        values += [one] if isinstance(one, int) else numbers(one)
-    return math.prod(max(1, value) for value in values)
-
-
-def _text(message: _Message, field: int) -> str:
-    """Return the text of a field, empty where it is not there."""
-    return message.get(field, [""])[0]
