@@ -12,16 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.bundle.lite_shapes import OPERATORS, check_lite_memory
 from edgewright.bundle.row import row_memory
 from edgewright.core.errors import InputError
 
 FILE_IDENTIFIER = b"TFL3"
-_NAMES = """
-ADD ARG_MAX CAST CONCATENATION DIV FULLY_CONNECTED GATHER MAXIMUM MEAN MINIMUM MUL RELU RESHAPE
-SLICE SUB TANH
-"""
-OPERATORS = frozenset(_NAMES.split())
-"""Operators that the graph may ask for."""
 
 _AGAIN = "export the policy again"
 
@@ -59,9 +54,10 @@ class LiteRow:
             outputs: how many whole numbers come before the scores.
 
         Raises:
-            InputError: no LiteRT file, a foreign operator, or another input or output than said.
+            InputError: no LiteRT file, a foreign operator, a shape that is not the declared one,
+                too much memory, or another input or output than said.
         """
-        _check_operators(model, where)
+        _check(model, where)
         self._outputs = outputs
         self._row, self._put = row_memory(columns)
         try:
@@ -101,8 +97,8 @@ def _interpreter(model: bytes) -> Any:
     return result[1](model_content=model, num_threads=1)
 
 
-def _check_operators(model: bytes, where: str) -> None:
-    """Refuse a file that is none, has more than one graph, or asks for a foreign operator."""
+def _check(model: bytes, where: str) -> None:
+    """Refuse a file that is none, has a foreign operator, or takes more memory than bundles do."""
     schema = lite_schema()
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
     try:
@@ -115,8 +111,12 @@ def _check_operators(model: bytes, where: str) -> None:
         message = f"the LiteRT graph cannot be read ({error})"
         raise InputError(message, where=where, hint=_AGAIN) from None
     foreign = sorted(asked - OPERATORS)
-    if foreign or graphs != 1:
-        message = (
-            f"the operator '{foreign[0]}' is foreign" if foreign else f"there are {graphs} graphs"
-        )
-        raise InputError(f"in the LiteRT file, {message}", where=where, hint=_AGAIN)
+    try:
+        if foreign:
+            raise ValueError(f"the operator '{foreign[0]}' is foreign")
+        if graphs != 1:
+            raise ValueError(f"there are {graphs} graphs")
+        check_lite_memory(read, names, schema)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        message = f"in the LiteRT file, {error}"
+        raise InputError(message, where=where, hint=_AGAIN) from None

@@ -104,7 +104,8 @@ def check_memory(graph: Message, refuse: Callable[[str], NoReturn]) -> dict[int,
     """Return the bytes that a graph computes, by the rows of a run.
 
     Args:
-        refuse: gets the message of what cannot be inferred, or takes more than :data:`MAX_MEMORY`; it raises.
+        refuse: gets the message of what cannot be inferred, or takes more than
+            :data:`MAX_MEMORY`; it raises.
     """
     memory = GraphMemory(graph, refuse)
     return {rows: memory.check(rows) for rows in MAX_MEMORY}
