@@ -17,6 +17,7 @@ import pytest
 
 import edgewright
 from edgewright import __version__
+from edgewright.agents.ddpg import DDPG
 from edgewright.agents.dqn import DQN
 from edgewright.agents.droo import Droo
 from edgewright.agents.independent import Independent
@@ -33,6 +34,7 @@ from edgewright.systems.aigc import schema as aigc
 from edgewright.systems.aigc.policies import BASELINE_NAMES
 from edgewright.systems.binary import schema as binary
 from edgewright.systems.registry import system_of
+from edgewright.systems.target_probe import TargetParams, TargetWorld
 from edgewright.training.runs import evaluation_inputs
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
@@ -154,17 +156,28 @@ def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind
     scenario = load("aigc-heavy")
     problem = build(scenario)
     plan = build_learner(learner, scenario, problem, 1e3)
+    assert described_logs(kind) == logs_of(
+        plan.train_world, problem.params, problem.train_stream, plan.learner
+    )
 
-    def logs(key: Any) -> Any:
-        parts = (problem.params, problem.train_stream, plan.learner)
-        training = begin(key, plan.train_world, *parts)
-        return advance(plan.train_world, *parts, training, jnp.int32(1), chunk=1)[1]
 
-    found = set(jax.eval_shape(logs, jax.random.key(0))) | {"iteration", "steps"}
+def test_every_log_of_ddpg_has_a_row_and_no_row_is_stale() -> None:
+    world, params = TargetWorld(), TargetParams(horizon_slots=jnp.float32(8))
+    assert described_logs("DDPG") == logs_of(world, params, world.inputs(params), DDPG())
+
+
+def described_logs(kind: str) -> set[str]:
     table = rows(section("metrics.md", "metrics.jsonl"))
-    assert {
-        name for name, row in table.items() if f"| {kind} |" in row or "| all |" in row
-    } == found
+    learners = {name: row.split(" | ")[1].split(", ") for name, row in table.items()}
+    return {name for name, of in learners.items() if kind in of or "all" in of}
+
+
+def logs_of(world: Any, *parts: Any) -> set[str]:
+    def logs(key: Any) -> Any:
+        training = begin(key, world, *parts)
+        return advance(world, *parts, training, jnp.int32(1), chunk=1)[1]
+
+    return set(jax.eval_shape(logs, jax.random.key(0))) | {"iteration", "steps"}
 
 
 def test_every_key_of_a_comparison_is_named() -> None:
@@ -235,7 +248,7 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
     assert f"version: {__version__}\n" in (root / "CITATION.cff").read_text()
 
 
-@pytest.mark.parametrize("kind", [PPO, DQN, Independent, Droo, Maml])
+@pytest.mark.parametrize("kind", [PPO, DQN, DDPG, Independent, Droo, Maml])
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)
 

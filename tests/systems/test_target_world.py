@@ -14,7 +14,7 @@ from edgewright.systems.simple import plain_system
 from edgewright.systems.target_probe import HIGH, LOW, TargetParams, TargetWorld
 from edgewright.testing import check_world
 
-FITTING = ("se-ppo", "se-ppo-steady", "ppo-norm", "ppo-lr", "ppo", "a2c")
+FITTING = ("se-ppo", "se-ppo-steady", "ppo-norm", "ppo-lr", "ppo", "a2c", "ddpg", "td3")
 SCENARIO = """
 schema = 1
 name = "target"

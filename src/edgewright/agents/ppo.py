@@ -17,8 +17,7 @@ from jax.flatten_util import ravel_pytree
 from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Discrete, Space
-from edgewright.nets.actions import bounds_agree
-from edgewright.nets.actors import Actor, distribution_of, init_actor
+from edgewright.nets.actors import Actor, box_misfit, distribution_of, init_actor
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
 from edgewright.rules.minibatch import affine_order
@@ -98,8 +97,10 @@ class PPO:
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why PPO cannot learn with these spaces; empty if it can."""
-        if isinstance(actions, Discrete) or (isinstance(actions, Box) and bounds_agree(actions)):
+        if isinstance(actions, Discrete):
             return ""
+        if isinstance(actions, Box):
+            return box_misfit(observations, actions)
         return "its actions must be Discrete, or a Box whose bounds are all finite or all infinite"
 
     def check_sizes(self, observations: Box, actions: Space) -> None:

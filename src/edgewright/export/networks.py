@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.agents.ddpg import BoxPolicy
 from edgewright.agents.dqn import ValuePolicy
 from edgewright.agents.droo import RelaxedPolicy
 from edgewright.agents.ppo import ActorPolicy
@@ -55,6 +56,11 @@ def layers_of(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ..
 def _(policy: ActorPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
     actor = policy.actor.mean if isinstance(policy.actor, GaussianActor) else policy.actor
     return (*_entry(policy.inputs), *_dense(actor))
+
+
+@layers_of.register
+def _(policy: BoxPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    return (*_entry(policy.inputs), *_dense(policy.actor.network))
 
 
 @layers_of.register

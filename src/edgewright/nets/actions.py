@@ -61,9 +61,9 @@ def part_action(part: Any, scores: Array) -> Array:
         return (scores > 0).astype(jnp.int32)
     if isinstance(part, Simplex):
         return jax.nn.softmax(scores)[..., : part.shape[-1]]
-    low, high = part.bounds
     if not bounded(part):
         return scores
+    low, high = part.bounds
     scaled = low + (high - low) * 0.5 * (jnp.tanh(scores) + 1.0)
     return jnp.clip(scaled, low, high)  # rounding may leave the box by one unit
 
@@ -73,6 +73,45 @@ def greedy_action(space: Space, scores: Array) -> Any:
     pieces = split_scores(space, scores)
     action = {name: part_action(part, pieces[name]) for name, part in parts_of(space)}
     return action if isinstance(space, Record) else action["action"]
+
+
+def from_units(part: Box, units: Array) -> Array:
+    """Return the numbers ``[..., *part.shape]`` of units ``[..., numbers]``, kept within bounds.
+
+    A unit is half the range around its middle, so the bounds are -1 and 1. Without bounds a unit is
+    the number.
+    """
+    shape = (*units.shape[:-1], *part.shape)
+    if not bounded(part):
+        return units.reshape(shape)
+    low, high = part.bounds
+    scaled = low + (high - low) * 0.5 * (units.reshape(shape) + 1.0)
+    return jnp.clip(scaled, low, high)
+
+
+def to_units(part: Box, numbers: Array) -> Array:
+    """Return the units ``[..., numbers]`` of numbers ``[..., *part.shape]``.
+
+    The inverse of :func:`from_units`; 0 where both bounds are equal.
+    """
+    units = numbers
+    if bounded(part):
+        low, high = part.bounds
+        half = 0.5 * (high - low)
+        units = (numbers - (low + half)) / np.where(half > 0, half, 1.0)
+    return units.reshape(*numbers.shape[: numbers.ndim - len(part.shape)], -1)
+
+
+def random_units(key: Array, part: Box, shape: tuple[int, ...]) -> Array:
+    """Draw units uniformly between -1 and 1, or normally without bounds. Consumes ``key``."""
+    if bounded(part):
+        return jax.random.uniform(key, shape, minval=-1.0)
+    return jax.random.normal(key, shape)
+
+
+def unit_bound(part: Box) -> float:
+    """Return the largest unit of a box: 1, or infinity."""
+    return 1.0 if bounded(part) else math.inf
 
 
 def bounds_agree(part: Box) -> bool:
@@ -100,10 +139,14 @@ def _width(part: Any) -> int:
 __all__ = [
     "bounded",
     "bounds_agree",
+    "from_units",
     "greedy_action",
     "part_action",
     "parts_of",
+    "random_units",
     "score_count",
     "score_shape",
     "split_scores",
+    "to_units",
+    "unit_bound",
 ]

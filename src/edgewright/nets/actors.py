@@ -11,10 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from edgewright.core.records import Array, Decision, Trajectory, record, static
 from edgewright.core.spaces import Box, Discrete
-from edgewright.nets.actions import part_action
+from edgewright.nets.actions import bounded, bounds_agree, part_action
 from edgewright.nets.heads import categorical_entropy, log_probability, sample_categorical
 from edgewright.nets.mlp import MLP, init_mlp
 
@@ -39,6 +40,22 @@ class GaussianActor:
         mean = self.mean(observation)
         spread = jnp.broadcast_to(self.log_deviation, mean.shape)
         return jnp.concatenate([mean, spread], axis=-1)
+
+
+@record
+class BoxActor:
+    """Numbers from a network, without chance.
+
+    Its scores become numbers by ``tanh`` scaled to the bounds, see :mod:`edgewright.nets.actions`.
+    """
+
+    network: MLP
+    space: Box = static()  # of one agent
+
+    def __call__(self, observation: Array) -> Array:
+        """Return the units ``[..., numbers]`` of the action, from -1 to 1 where it has bounds."""
+        scores = self.network(observation)
+        return jnp.tanh(scores) if bounded(self.space) else scores
 
 
 class Categorical:
@@ -113,13 +130,37 @@ def init_actor(
     key: Array, observations: Box, actions: Discrete | Box, hidden_sizes: tuple[int, ...]
 ) -> Actor:
     """Return the actor of one agent that the space of actions asks for. Consumes ``key``."""
-    *agents, features = observations.shape
+    features = observations.shape[-1]
     if isinstance(actions, Discrete):
         return init_mlp(key, (features, *hidden_sizes, actions.n), last_gain=0.01)
+    actor = init_box_actor(key, observations, actions, hidden_sizes)
+    spread = jnp.zeros(math.prod(actor.space.shape))
+    return GaussianActor(mean=actor.network, log_deviation=spread, space=actor.space)
+
+
+def init_box_actor(
+    key: Array, observations: Box, actions: Box, hidden_sizes: tuple[int, ...]
+) -> BoxActor:
+    """Return the actor of one agent whose numbers start in the middle. Consumes ``key``."""
+    *agents, features = observations.shape
     own = Box(actions.low, actions.high, actions.shape[len(agents) :], unit=actions.unit)
-    numbers = math.prod(own.shape)
-    mean = init_mlp(key, (features, *hidden_sizes, numbers), last_gain=0.01)
-    return GaussianActor(mean=mean, log_deviation=jnp.zeros(numbers), space=own)
+    sizes = (features, *hidden_sizes, math.prod(own.shape))
+    return BoxActor(network=init_mlp(key, sizes, last_gain=0.01), space=own)
+
+
+def box_misfit(observations: Box, actions: Box) -> str:
+    """Return why no actor can choose the numbers of a box; empty if one can."""
+    agents = observations.shape[:-1]
+    own = actions.shape[len(agents) :]
+    if not bounds_agree(actions):
+        return "the bounds of its actions must be all finite or all infinite"
+    if actions.shape[: len(agents)] != agents:
+        return f"its actions {actions.shape} must begin with the axes of its agents {agents}"
+    if not math.prod(own):
+        return f"its actions must have at least one number; their shape is {own}"
+    if not own and np.ndim(actions.low) + np.ndim(actions.high):
+        return "agents that share a network must have the same bounds"
+    return ""
 
 
 def distribution_of(actor: Actor) -> Categorical | Gaussian:
@@ -127,4 +168,14 @@ def distribution_of(actor: Actor) -> Categorical | Gaussian:
     return Gaussian(actor.space) if isinstance(actor, GaussianActor) else Categorical()
 
 
-__all__ = ["Actor", "Categorical", "Gaussian", "GaussianActor", "distribution_of", "init_actor"]
+__all__ = [
+    "Actor",
+    "BoxActor",
+    "Categorical",
+    "Gaussian",
+    "GaussianActor",
+    "box_misfit",
+    "distribution_of",
+    "init_actor",
+    "init_box_actor",
+]

@@ -24,3 +24,12 @@ def linear(step: Number, start: Number, end: Number, steps: Number) -> Array:
     """Return a line from ``start`` to ``end`` over ``steps``, then ``end``."""
     share = jnp.clip(step / jnp.maximum(steps, 1.0), 0.0, 1.0)
     return start + (end - start) * share
+
+
+def exponential(step: Number, start: Number, end: Number, steps: Number) -> Array:
+    """Return ``start^(1 - x) end^x`` with ``x = step / steps`` up to 1: a constant factor a step.
+
+    A factor ``f`` a step is ``end = start f^steps``; ``end`` must not be 0.
+    """
+    share = jnp.clip(step / jnp.maximum(steps, 1.0), 0.0, 1.0)
+    return jnp.power(start, 1.0 - share) * jnp.power(end, share)
