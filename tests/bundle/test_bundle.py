@@ -207,13 +207,47 @@ def test_a_missing_field_is_named(bundles, observation):
 def test_beyond_the_range_is_clamped_or_refused(bundles, observation):
     interface = load(bundles["se-ppo"]).interface
     assert interface.encode({**observation, "charge_pct": np.float32(70)})[0][5] == 70
-    for value, end in ((1e300, 100.0), (-5, 10.0), (10**400, 100.0)):
+    for value, end in ((1e300, 100.0), (-5, 0.0), (10**5000, 100.0), (-(10**400), 0.0)):
         row, clamped = interface.encode({**observation, "charge_pct": value})
         assert clamped == ("charge_pct",)
         assert row[5] == pytest.approx(end)
         with pytest.raises(BadField, match="out of range") as caught:
             interface.encode({**observation, "charge_pct": value}, "refuse")
-        assert "from 10 to 100 %" in caught.value.allowed
+        assert "from 0 to 100 %" in caught.value.allowed
+
+
+def test_an_open_end_takes_every_number_that_32_bits_hold(bundles, observation):
+    interface = load(bundles["se-ppo"]).interface
+    field = interface.fields[0]
+    assert (field.low, field.high, field.trained) == (0.0, None, (10.0, 25.0))
+    assert field.allowed == "a number of at least 0 MB"
+    for value in (0, 9.5, 1e9, 3.4e38):
+        for mode in ("clamp", "refuse"):
+            assert interface.encode({**observation, "input_mb": value}, mode)[0][0] == value
+    for value in (1e39, 10**5000):
+        row, clamped = interface.encode({**observation, "input_mb": value})
+        assert clamped == ("input_mb",) and np.isfinite(np.float32(row[0]))
+        with pytest.raises(BadField, match="larger than 32 bits hold"):
+            interface.encode({**observation, "input_mb": value}, "refuse")
+    with pytest.raises(BadField, match="inf is not a number"):
+        interface.encode({**observation, "input_mb": float("inf")})
+    assert interface.encode({**observation, "input_mb": -1})[0][0] == 0.0
+
+
+def test_a_full_and_an_empty_battery_are_in_the_domain_of_the_charge(bundles, observation):
+    bundle = load(bundles["se-ppo"])
+    for charge in (0, 5.0, 99.5, 100):
+        full = {**observation, "charge_pct": charge}
+        row, clamped = bundle.interface.encode(full, "refuse")
+        assert row[5] == charge and clamped == ()
+        assert bundle.decide(full, "refuse") == bundle.decide(full)
+    phase = next(field for field in bundle.interface.fields if field.name == "phase")
+    assert (phase.low, phase.high) == (0.0, 1.0)
+
+
+def test_an_open_end_is_null_in_the_manifest(bundles):
+    first, *_ = load(bundles["se-ppo"]).facts["interface"]["fields"]
+    assert (first["low"], first["high"], first["trained"]) == (0.0, None, [10.0, 25.0])
 
 
 def test_an_observation_survives_its_row(bundles, observation):

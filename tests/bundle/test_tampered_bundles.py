@@ -184,6 +184,18 @@ def put(*path):
     return change
 
 
+def drop(*path):
+    *way, last = path
+
+    def change(facts):
+        for key in way:
+            facts = facts[key]
+        del facts[last]
+
+    return change
+
+
+CHARGE = ("interface", "fields", 3)
 FIELD, OUT = ("interface", "fields", 0), ("interface", "outputs", 0)
 VALUES = [
     (put("parity", "tolerance", 10**400), "parity.tolerance"),
@@ -195,9 +207,16 @@ VALUES = [
     (put("interface", "fields", []), "interface.fields"),
     (put(*FIELD, []), "interface.fields"),
     (put(*FIELD, "low", "a"), r"interface.fields\[0\].low"),
-    (put(*FIELD, "low", 1e9), r"fields\[0\].low.*above high"),
+    (put(*CHARGE, "low", 1e9), r"fields\[3\].low.*above high"),
     (put(*FIELD, "high", 1e39), r"fields\[0\].high"),
-    (put(*FIELD, "high", None), r"fields\[0\].high"),
+    (put(*FIELD, "high", [None]), r"fields\[0\].high"),
+    (put(*FIELD, "trained", None), r"fields\[0\].trained.*without both bounds"),
+    (put(*FIELD, "trained", [1.0]), r"fields\[0\].trained"),
+    (put(*FIELD, "trained", [2.0, 1.0]), r"fields\[0\].trained"),
+    (put(*FIELD, "trained", ["a", 1.0]), r"fields\[0\].trained"),
+    (put(*FIELD, "trained", [0.0, 1e39]), r"fields\[0\].trained"),
+    (drop(*FIELD, "high"), r"fields\[0\].high.*missing"),
+    (drop(*FIELD, "trained"), r"fields\[0\].trained.*missing"),
     (put(*FIELD, "name", ["a"]), r"fields\[0\].name"),
     (put(*FIELD, "name", ""), r"fields\[0\].name"),
     (put(*FIELD, "unit", 3), r"fields\[0\].unit"),

@@ -28,7 +28,7 @@ def parent(bundles):
 
 @pytest.fixture(scope="module")
 def rows(parent):
-    low, high = parent.bundle.interface.bounds()
+    low, high = parent.bundle.interface.typical()
     return np.random.default_rng(0).uniform(low, high, (1024, len(low))).astype(np.float32)
 
 

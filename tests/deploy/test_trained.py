@@ -60,13 +60,18 @@ def test_export_adds_a_graph_for_litert(run, exported, tmp_path, edgewright):
     assert load(tmp_path / "l.edge").decide(asked) == load(exported[0]).decide(asked)
 
 
-def test_fields_have_the_range_that_training_saw(exported):
+def test_fields_have_the_bounds_of_the_quantity_and_say_what_training_met(exported):
     fields = {field.name: field for field in load(exported[0]).interface.fields}
     assert fields["input_mb"].unit == "MB"
-    assert (fields["input_mb"].low, fields["input_mb"].high) == (10.0, 25.0)
+    assert fields["input_mb"].trained == (10.0, 25.0)
+    for name in ("input_mb", "bandwidth_mbps", "local_backlog_gcycles"):
+        assert (fields[name].low, fields[name].high) == (0.0, None)
+    assert (fields["charge_pct"].low, fields["charge_pct"].high) == (0.0, 100.0)
+    assert (fields["phase"].low, fields["phase"].high) == (0.0, 1.0)
     assert fields["mode"].choices == ("preview", "balanced", "best")
-    assert 50.0 <= fields["bandwidth_mbps"].low < fields["bandwidth_mbps"].high <= 150.0
-    assert fields["local_backlog_gcycles"].high > 20.0
+    low, high = fields["bandwidth_mbps"].trained
+    assert 50.0 <= low < high <= 150.0
+    assert fields["local_backlog_gcycles"].trained[1] > 20.0
 
 
 def test_a_seed_that_is_not_there_is_refused(run, tmp_path):

@@ -43,7 +43,7 @@ LEARNED = ["se-ppo", "a2c", "dqn", "dqn-plain"]
 @pytest.mark.parametrize("name", LEARNED)
 def test_scores_and_decisions_are_those_of_the_trained_policy(name, deployable, bundles):
     bundle = load(bundles[name])
-    low, high = bundle.interface.bounds()
+    low, high = bundle.interface.typical()
     rows = np.random.default_rng(1).uniform(low, high, (500, len(low))).astype(np.float32)
     found = bundle.engine.many(rows)
     _, wanted = deployable["learned"][name].act(jax.random.key(0), (), jnp.asarray(rows))

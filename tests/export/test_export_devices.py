@@ -38,7 +38,7 @@ def pair(tmp_path_factory):
 
 
 def seen_rows(bundle, count):
-    low, high = bundle.interface.bounds()
+    low, high = bundle.interface.typical()
     rows = np.random.default_rng(1).uniform(low, high, (count, len(low))).astype(np.float32)
     place = 0
     for field in bundle.interface.fields:
@@ -58,7 +58,8 @@ def test_the_policy_of_one_device_is_what_is_exported(pair, device, edgewright):
     assert bundle.facts["provenance"]["device"] == device
     assert bundle.facts["scores"] == {}  # those of the run are of the whole fleet
     speed = next(f for f in bundle.interface.fields if f.name == "device_ghz")
-    assert speed.low == speed.high == PAIR["params.device_ghz"][device]
+    assert speed.trained == (PAIR["params.device_ghz"][device],) * 2
+    assert (speed.low, speed.high) == (0.0, None)
 
     run = load_run(pair)
     assert bundled(str(path), run.problem).group == "learned"

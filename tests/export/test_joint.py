@@ -79,7 +79,7 @@ def made(tmp_path_factory):
 
 def seen_rows(bundle, count, seed=3):
     """Return rows in the trained range; places are there or not at random."""
-    low, high = bundle.interface.bounds()
+    low, high = bundle.interface.typical()
     rng = np.random.default_rng(seed)
     rows = rng.uniform(low, high, (count, len(low))).astype(np.float32)
     for column, field in enumerate(bundle.interface.fields):
@@ -150,7 +150,9 @@ def test_fields_are_in_decibels_and_an_empty_place_is_told_in_words(made):
     decision = bundle.decide(alone)
     assert decision["action"][1] == 0
     assert len(decision["proposals"]) == 9
-    assert decision == bundle.decide({**alone, "gain_2_db": first.high})  # nobody there to hear it
+    assert decision == bundle.decide(
+        {**alone, "gain_2_db": first.trained[1]}
+    )  # nobody there to hear it
 
 
 def test_the_range_of_a_field_is_what_was_met_in_many_scenarios(made):
@@ -159,8 +161,9 @@ def test_the_range_of_a_field_is_what_was_met_in_many_scenarios(made):
     spans = []
     for problem in (one["built"], one["built"].only(0)):
         fields = interface_in(problem, one["policy"], head).fields
-        assert all(-220 < field.low < field.high < -40 for field in fields)
-        spans.append(sorted(field.high - field.low for field in fields))
+        assert all(field.low is None and field.high is None for field in fields)
+        assert all(-220 < field.trained[0] < field.trained[1] < -40 for field in fields)
+        spans.append(sorted(field.trained[1] - field.trained[0] for field in fields))
     assert spans[0][0] > spans[1][0]  # a place is nearer or further in other scenarios
 
 

@@ -140,7 +140,20 @@ FIELDS = [
     ({"mode": "bst"}, "mode", "none of the choices"),
     ({"speed": 1}, "speed", "unknown field"),
     ({"charge_pct": 1e9}, "charge_pct", "out of range"),
+    ({"bandwidth_mbps": -1.0}, "bandwidth_mbps", "out of range"),
+    ({"bandwidth_mbps": 1e39}, "bandwidth_mbps", "larger than 32 bits hold"),
 ]
+
+
+def test_a_full_battery_is_decided_with_what_was_sent(setup, observation):
+    async def go():
+        for mode in ("clamp", "refuse"):
+            async with living(dataclasses.replace(setup, out_of_range=mode)) as service:
+                full = {**observation, "charge_pct": 100, "input_mb": 400.0}
+                status, answer, _ = await call(service, "POST", "/v1/decide", {"observation": full})
+                assert (status, answer["decision"]["clamped"]) == (200, [])
+
+    asyncio.run(go())
 
 
 @pytest.mark.parametrize(("change", "field", "word"), FIELDS)
@@ -477,7 +490,14 @@ def test_the_document_states_fields_and_ranges(setup):
                 json.dumps(document(bundle.interface, bundle.name, service.settings))
             )
             fields = found["components"]["schemas"]["Observation"]["properties"]
-            assert fields["charge_pct"]["maximum"] == 100.0
+            assert (fields["charge_pct"]["minimum"], fields["charge_pct"]["maximum"]) == (
+                0.0,
+                100.0,
+            )
+            assert fields["input_mb"]["minimum"] == 0.0
+            assert "maximum" not in fields["input_mb"]  # as much as 32 bits hold
+            assert fields["input_mb"]["format"] == "float"
+            assert "training met 10 to 25" in fields["input_mb"]["description"]
             assert fields["mode"]["enum"] == ["preview", "balanced", "best"]
 
     asyncio.run(go())

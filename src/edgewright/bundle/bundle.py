@@ -60,7 +60,7 @@ class Bundle:
         """Return the decision for one observation: its outputs by name.
 
         Args:
-            out_of_range: what to do with a number outside the trained range.
+            out_of_range: what to do with a number outside the bounds of its field.
 
         Raises:
             BadField: a field is missing, unknown or impossible.

@@ -24,6 +24,9 @@ MAX_ERRORS = 100
 INPUT, SCORES = "observation", "scores"
 """Names in the graph: what goes in, and the values that the decision is made from."""
 
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+"""A row is 32 bits wide: a number without a bound may be this large."""
+
 _SHOWN, _LISTED = 60, 20
 _LONGEST_MEANT = 100
 """Characters of an unknown name up to which the nearest known one is looked for."""
@@ -59,18 +62,22 @@ class Field:
 
     Attributes:
         unit: e.g. ``"MB"``; empty for a share or a choice.
-        low, high: the range that the policy was trained on, in the unit; 0 for a choice.
+        low, high: the least and the greatest value that the quantity can have by definition, in
+            the unit; None where there is none. 0 for a choice.
         choices: what a choice may be; empty for a number.
         encoding: how it becomes columns of a row.
+        trained: the least and the greatest value that training met; None for a choice. It refuses
+            nothing.
     """
 
     name: str
     unit: str
     meaning: str
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     choices: tuple[str, ...] = ()
     encoding: Literal["number", "one-hot", "index"] = "number"
+    trained: tuple[float, float] | None = None
 
     @property
     def columns(self) -> int:
@@ -82,7 +89,22 @@ class Field:
         """Return a text of the values that it may have."""
         if self.choices:
             return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)
-        return f"a number from {self.low:.7g} to {self.high:.7g} {self.unit}".rstrip()
+        if self.low is not None and self.high is not None:
+            text = f"from {self.low:.7g} to {self.high:.7g}"
+        elif self.low is not None:
+            text = f"of at least {self.low:.7g}"
+        else:
+            text = "" if self.high is None else f"of at most {self.high:.7g}"
+        return " ".join(
+            word for word in ("a number", text or (self.unit and "in"), self.unit) if word
+        )
+
+    @property
+    def typical(self) -> tuple[float, float]:
+        """Return the ends of all values where both are known, else of those that training met."""
+        if self.low is not None and self.high is not None:
+            return self.low, self.high
+        return self.trained or (0.0, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +154,7 @@ class Interface:
     @functools.cached_property
     def _plan(self) -> list[tuple[str, float, float, dict[str, list[float]] | None, Field]]:
         """Return what encoding looks at, field by field: this is in the way of every decision."""
-        return [(f.name, f.low, f.high, _codes(f), f) for f in self.fields]
+        return [(f.name, *_ends(f), _codes(f), f) for f in self.fields]
 
     def encode(
         self, observation: Mapping[str, Any], out_of_range: OutOfRange = "clamp"
@@ -188,16 +210,15 @@ class Interface:
                 result[field.name] = field.choices[index]
         return result
 
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lowest and highest trained row ``[columns]``, columns of choices in [0, 1]."""
-        low, high = [], []
+    def typical(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and the highest typical row ``[columns]``."""
+        ends: list[tuple[float, float]] = []
         for field in self.fields:
-            top = field.high if field.encoding == "number" else max(1, len(field.choices) - 1)
-            if field.encoding == "one-hot":
-                top = 1.0
-            low += [field.low if field.encoding == "number" else 0.0] * field.columns
-            high += [top] * field.columns
-        return np.array(low, np.float32), np.array(high, np.float32)
+            index_end = (0.0, max(1.0, len(field.choices) - 1.0))
+            kinds = {"number": field.typical, "one-hot": (0.0, 1.0), "index": index_end}
+            ends += [kinds[field.encoding]] * field.columns
+        low, high = np.array(ends, np.float32).T
+        return low, high
 
     def same_contract(self, other: Interface) -> bool:
         """Return whether callers of one can be answered by the other: all but the ranges agree."""
@@ -232,26 +253,39 @@ class Interface:
 
 
 def _beyond(field: Field, value: Any, out_of_range: OutOfRange) -> float | BadField:
-    """Return a number brought into its range, or what is wrong with it."""
-    try:
-        finite = math.isfinite(value)
-    except OverflowError:  # a whole number too large for a float
-        finite = True
-    if not finite:
+    """Return a number brought to the bound that it is beyond, or what is wrong with it."""
+    if isinstance(value, float) and not math.isfinite(value):
         return BadField(field.name, f"{value} is not a number", str(value), field.allowed)
+    low, high = _ends(field)
+    below = value < low
     if out_of_range == "refuse":
-        shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
-        return BadField(field.name, f"{shown} is out of range", value, field.allowed)
-    return field.low if value < field.low else field.high
+        held = (field.low if below else field.high) is not None
+        why = "is out of range" if held else "is larger than 32 bits hold"
+        return BadField(field.name, f"{_shown(value)} {why}", value, field.allowed)
+    return low if below else high
+
+
+def _ends(field: Field) -> tuple[float, float]:
+    """Return the least and the greatest number that a row takes."""
+    low, high = field.low, field.high
+    return (-_FLOAT32_MAX if low is None else low, _FLOAT32_MAX if high is None else high)
 
 
 def _wrong(field: Field, value: Any, there: bool) -> BadField:
     """Return the message for a value of another kind."""
     if not there:
         return BadField(field.name, "the field is missing", None, field.allowed)
-    shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
     what = "is none of the choices" if field.choices else "is not a number"
-    return BadField(field.name, f"{shown} {what}", value, field.allowed)
+    return BadField(field.name, f"{_shown(value)} {what}", value, field.allowed)
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of a value as text."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _plain(value: Any) -> Any:

@@ -140,13 +140,23 @@ def _field(facts: Facts) -> Field:
     _only(facts, Field)
     choices = facts.texts("choices")
     encoding = facts.one_of("encoding", ENCODINGS)
-    low, high = facts.number("low"), facts.number("high")
-    if low > high:
+    low, high = _end(facts, "low"), _end(facts, "high")
+    if low is not None and high is not None and low > high:
         facts.refuse("low", f"{low!r} is above high, {high!r}")
+    trained = facts.numbers("trained") if facts.content.get("trained", ()) is not None else None
+    if trained is not None and (len(trained) != 2 or trained[0] > trained[1]):
+        facts.refuse("trained", f"{list(trained)} are not a least and a greatest value")
+    if trained is None and (low is None or high is None):
+        facts.refuse("trained", "a field without both bounds must say what training met")
     if (encoding != "number") != bool(choices) or len(set(choices)) < len(choices):
         facts.refuse("choices", f"{len(choices)} of them do not go with encoding '{encoding}'")
     texts = facts.name("name"), facts.text("unit"), facts.text("meaning")
-    return Field(*texts, low, high, choices, encoding)
+    return Field(*texts, low, high, choices, encoding, trained and (trained[0], trained[1]))
+
+
+def _end(facts: Facts, key: str) -> float | None:
+    """Return a bound; None where the manifest has null, as JSON has no infinity."""
+    return facts.number(key) if facts.content.get(key, 0) is not None else None
 
 
 def _output(part: Facts) -> Output:
@@ -155,8 +165,7 @@ def _output(part: Facts) -> Output:
         part.refuse("name", f"'{part.name('name')}' is something else in a graph")
     shape, kind = part.sizes("shape", MAX_ENTRIES), part.one_of("kind", OUTPUT_KINDS)
     texts = part.name("name"), part.text("meaning"), part.texts("labels")
-    ends = [None if part.content.get(key) is None else part.number(key) for key in ("low", "high")]
-    low, high = ends
+    low, high = _end(part, "low"), _end(part, "high")
     if (low is None) != (high is None) or (low is not None and high is not None and low > high):
         part.refuse("low", f"{low!r} does not go with high, {high!r}")
     return Output(*texts, shape, kind, part.text("unit"), low, high)

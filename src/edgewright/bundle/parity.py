@@ -1,6 +1,6 @@
 """Parity rows, the decisions of the training framework that a bundle is compared with anywhere.
 
-Rows of three kinds: ``random`` in the trained range, ``edge`` (corners of it, and far outside), and
+Rows of three kinds: ``random`` in the typical range, ``edge`` (corners of it, and far outside), and
 ``adversarial`` (pushed to where the decision nearly turns). Scores must agree
 everywhere within a tolerance, every output of a decision wherever it is ``settled``
 ``[rows, outputs]``: where rounding cannot turn it.

@@ -98,7 +98,8 @@ def _lines(result: Bundle, size: int) -> Iterator[str]:
         yield f"  {'compressed by':<20}{stage['stage']}"
     yield "fields"
     for field in result.interface.fields:
-        yield f"  {field.name:<28}{field.allowed:<44}{field.meaning}"
+        met = "; training met {:.7g} to {:.7g}".format(*field.trained) if field.trained else ""
+        yield f"  {field.name:<28}{field.allowed:<44}{field.meaning}{met}"
     yield "outputs"
     for output in result.interface.outputs:
         labels = ", ".join(output.labels)

@@ -45,7 +45,7 @@ TOKEN = "EDGEWRIGHT_TOKEN"
     type=click.Choice(["clamp", "refuse"]),
     default="clamp",
     show_default=True,
-    help="What to do with a number outside the trained range.",
+    help="What to do with a number outside the bounds of its field.",
 )
 @click.option(
     "--token-file",

@@ -26,6 +26,8 @@ class Feature:
         about: what it is, in a few words.
         scale, offset: a network takes ``(value - offset) / scale``; numbers, or arrays ``[]``.
         low, high: bounds that the world guarantees, infinite where it gives none.
+        domain: what the quantity can be by definition, e.g. 0 to 100 % for a charge; by default its
+            bounds. A world may show other values where an episode ends, a caller of a service not.
         choices: what a choice may be; its value is the index, or one column each where ``one_hot``.
         get: (world, params, state, inputs) to the value of every agent ``[*agents]``.
     """
@@ -37,6 +39,7 @@ class Feature:
     offset: Any = 0.0
     low: float = -math.inf
     high: float = math.inf
+    domain: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
     one_hot: bool = False
     get: Callable[[Any, Any, Any, Any], Array] | None = dataclasses.field(

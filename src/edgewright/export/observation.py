@@ -70,15 +70,21 @@ def interface_of(space: Box, head: Head, rows: np.ndarray) -> Interface:
 
     Args:
         space: of the world; where the head decides for all agents at once, a row holds them all.
-        rows: ``[n, columns]`` in physical units. The range of a field is theirs, rounded outwards.
+        rows: ``[n, columns]`` in physical units. What training met is their range, rounded
+            outwards; the bounds of a field are those of its feature.
     """
     fields, column = [], 0
     for feature in _fields(space, head.joint):
-        values = rows[:, column].astype(np.float64)
-        low, high = (0.0, 0.0) if feature.choices else _rounded(values.min(), values.max())
-        encoding = "one-hot" if feature.one_hot else "index" if feature.choices else "number"
-        about, choices = feature.about, feature.choices
-        fields.append(Field(feature.name, feature.unit, about, low, high, choices, encoding))
+        texts = feature.name, feature.unit, feature.about
+        if feature.choices:
+            encoding = "one-hot" if feature.one_hot else "index"
+            fields.append(Field(*texts, 0.0, 0.0, feature.choices, encoding))
+        else:
+            values = rows[:, column].astype(np.float64)
+            ends = (float(np.float32(end)) for end in feature.domain or feature.bounds)
+            low, high = (end if math.isfinite(end) else None for end in ends)
+            trained = _rounded(values.min(), values.max())
+            fields.append(Field(*texts, low, high, trained=trained))
         column += len(feature.columns)
     return Interface(tuple(fields), head.outputs, head.joint)
 
@@ -91,7 +97,11 @@ def field_names(space: Box, joint: bool) -> list[str]:
 def _fields(space: Box, joint: bool) -> list[Feature]:
     """Return one feature for each field; those of a world without a table have no units."""
     names = space.names or tuple(f"feature_{n}" for n in range(space.shape[-1]))
-    plain = [Feature(name, about="as the world observes it") for name in names]
+    about, ends = "as the world observes it", zip(*space.bounds, strict=True)
+    plain = [
+        Feature(name, about=about, low=float(low), high=float(high))
+        for name, (low, high) in zip(names, ends, strict=True)
+    ]
     features = list(space.features) or plain
     if not joint:
         return features
@@ -103,9 +113,7 @@ def _of_agent(feature: Feature, agent: int) -> Feature:
     """Return the feature of one agent: ``gain_db`` of the second is ``gain_2_db``."""
     first, *rest = feature.name.split("_", 1)
     name = "_".join([first, str(agent), *rest])
-    return Feature(
-        name, feature.unit, feature.about, choices=feature.choices, one_hot=feature.one_hot
-    )
+    return dataclasses.replace(feature, name=name)
 
 
 def _rounded(low: float, high: float) -> tuple[float, float]:

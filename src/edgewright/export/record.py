@@ -21,7 +21,7 @@ NUDGE = 1e-5
 
 NUDGES = 8
 FAR, NEAR = 1e6, 1.0
-"""How many trained ranges outside the range some rows lie: far where a network clips its inputs. A
+"""How many typical ranges outside the range some rows lie: far where a network clips its inputs. A
 rule or a network that does not would lose the difference of two actions in rounding."""
 
 ASCENT_STEPS = 60
@@ -42,7 +42,7 @@ def make_record(
     """Return rows, their kind, what the reference decides, and which outputs are settled.
 
     Args:
-        far: how many trained ranges outside the range some rows lie, see :data:`FAR`.
+        far: how many typical ranges outside the range some rows lie, see :data:`FAR`.
         scores: JAX function of rows to scores, to push rows to where two scores meet; None for a
             rule, whose third kind of rows is nudged from the first instead.
     """
@@ -64,8 +64,8 @@ def make_record(
 
 
 def _random_rows(interface: Interface, rng: np.random.Generator, count: int) -> np.ndarray:
-    """Return rows in the trained range; choices are drawn whole."""
-    low, high = interface.bounds()
+    """Return typical rows; choices are drawn whole."""
+    low, high = interface.typical()
     rows = rng.uniform(low, high, (count, interface.columns))
     return _with_choices(interface, rows, rng)
 
@@ -73,11 +73,11 @@ def _random_rows(interface: Interface, rng: np.random.Generator, count: int) -> 
 def _edge_rows(
     interface: Interface, rng: np.random.Generator, count: int, beyond: float
 ) -> np.ndarray:
-    """Return corners of the trained range, some pushed ``beyond`` it by that many ranges.
+    """Return corners of the typical range, some pushed ``beyond`` it by that many ranges.
 
     A network also gets a row of zeros; a rule would divide by them.
     """
-    low, high = interface.bounds()
+    low, high = interface.typical()
     upper = rng.random((count, interface.columns)) < 0.5
     corners = np.where(upper, high, low)
     outside = count // 4
@@ -102,12 +102,12 @@ def _with_choices(interface: Interface, rows: np.ndarray, rng: np.random.Generat
 def _undecided_rows(
     interface: Interface, gap: Callable[[Any], Any], start: np.ndarray
 ) -> np.ndarray:
-    """Return rows pushed, inside the trained range, to where a decision nearly turns.
+    """Return rows pushed, inside the typical range, to where a decision nearly turns.
 
     Signed gradient descent on the gap, with steps that shrink; choices move too, so some rows are
     no possible observation: harder for the runtime, not easier.
     """
-    low, high = (jnp.asarray(end) for end in interface.bounds())
+    low, high = (jnp.asarray(end) for end in interface.typical())
 
     def push(row: Any) -> Any:
         def step(index: Any, carry: Any) -> Any:
@@ -125,7 +125,7 @@ def _undecided_rows(
 
 def _nudged(interface: Interface, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return rows moved by a small share of the range of each number, choices as they are."""
-    low, high = interface.bounds()
+    low, high = interface.typical()
     numbers = np.array(
         [field.encoding == "number" for field in interface.fields for _ in range(field.columns)]
     )

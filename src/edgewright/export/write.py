@@ -135,13 +135,13 @@ def make_bundle(
 
 
 def how_far(layers: Sequence[Layer]) -> float:
-    """Return how many trained ranges outside the range parity is tried."""
+    """Return how many typical ranges outside the range parity is tried."""
     return FAR if any(isinstance(layer, Standardise) for layer in layers) else NEAR
 
 
 def score_size(reference: Reference, interface: Interface, far: float, least: float = 1.0) -> float:
     """Return how large scores become, at least ``least``: what tolerances are relative to."""
-    low, high = interface.bounds()
+    low, high = interface.typical()
     beyond = far * (high - low)
     ends = np.stack([low, high, (low + high) / 2, low - beyond, high + beyond])
     result = reference(ends)

@@ -134,12 +134,13 @@ _ERROR: dict[str, Any] = {
 def _field(field: Field, out_of_range: OutOfRange) -> dict[str, Any]:
     if field.choices:
         return {"enum": list(field.choices), "description": field.meaning}
-    ends: dict[str, Any] = {}
-    if out_of_range == "refuse":
-        ends = {"minimum": field.low, "maximum": field.high}
-    unit = f" [{field.unit}]" if field.unit else ""
-    trained = f"trained on {field.low:.7g} to {field.high:.7g}"
-    return {"type": "number", "description": f"{field.meaning}{unit}; {trained}", **ends}
+    ends = {"minimum": field.low, "maximum": field.high} if out_of_range == "refuse" else {}
+    known = {end: value for end, value in ends.items() if value is not None}
+    text = f"{field.meaning} [{field.unit}]" if field.unit else field.meaning
+    text += f"; {field.allowed}"
+    if field.trained is not None:
+        text += "; training met {:.7g} to {:.7g}".format(*field.trained)
+    return {"type": "number", "format": "float", "description": text, **known}
 
 
 def _output(output: Output) -> dict[str, Any]:

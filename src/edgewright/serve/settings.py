@@ -22,7 +22,7 @@ class Settings:
 
     Attributes:
         fallback: name of a rule in the bundle, or a bundle, that decides when the model fails.
-        out_of_range: what to do with a number outside the trained range.
+        out_of_range: what to do with a number outside the bounds of its field.
         log: the SQLite file of decisions and outcomes; None keeps none.
         log_sync: whether a decision is answered only when it is on the disk, or else with 503.
         log_keep: what is kept of the log; None keeps all.

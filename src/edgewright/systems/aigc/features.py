@@ -18,6 +18,9 @@ from edgewright.systems.aigc.structure import AigcStructure
 
 MODES = ("preview", "balanced", "best")
 
+PERCENT = (0.0, 100.0)
+"""What a charge can be. The last slot of an episode may leave less than nothing."""
+
 
 def _input(name: str) -> Callable[..., Array]:
     return lambda world, params, state, x: getattr(x, name)
@@ -46,13 +49,13 @@ FULL = (
             get=_input("work_gcycles")),
     Feature("mode", about="what the user asked for", choices=MODES, one_hot=True,
             get=_input("mode")),
-    Feature("charge_pct", "%", "battery of the device", 100.0, high=100.0,
+    Feature("charge_pct", "%", "battery of the device", 100.0, high=100.0, domain=PERCENT,
             get=_state("charge_pct")),
     Feature("bandwidth_mbps", "Mbit/s", "rate to the servers", 150.0, low=0.0,
             get=_input("bandwidth_mbps")),
     Feature("local_backlog_gcycles", "Gcycles", "work ahead here", 20.0, low=0.0,
             get=_state("local_backlog_gcycles")),
-    Feature("phase", about="share of the episode that has gone by", low=0.0, get=_phase),
+    Feature("phase", about="share of the episode that has gone by", low=0.0, high=1.0, get=_phase),
 )
 """``obs = "full"``, before the backlogs of the servers in reach."""
 
@@ -73,7 +76,8 @@ PAPER = (
     Feature("work_gcycles", "Gcycles", "work at multiplier 1", low=0.0,
             get=_input("work_gcycles")),
     Feature("mode", about="what the user asked for", choices=MODES, get=_input("mode")),
-    Feature("charge_pct", "%", "battery of the device", high=100.0, get=_state("charge_pct")),
+    Feature("charge_pct", "%", "battery of the device", high=100.0, domain=PERCENT,
+            get=_state("charge_pct")),
     Feature("device_ghz", "GHz", "speed of the device", low=0.0, get=_number("device_ghz")),
     Feature("bandwidth_mbps", "Mbit/s", "rate to the servers", low=0.0,
             get=_input("bandwidth_mbps")),
