@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,29 @@ def by_eye(observation: Any) -> Any:
     return ((observation.sum(axis=-1) * 0.07) % 9.0).astype("int32")
 
 
-def run_checker(env: gymnasium.Env, capsys: pytest.CaptureFixture[str], **options: Any) -> None:
-    """Run Gymnasium's checker and show in the test log what it said; a warning is an error."""
-    check_env(env, **options)
+OPEN = {
+    "low": "A Box observation space minimum value is -infinity. This is probably too low.",
+    "high": "A Box observation space maximum value is infinity. This is probably too high.",
+}
+"""What the checker says of bounds that a world does not give."""
+
+
+def run_checker(
+    env: gymnasium.Env,
+    capsys: pytest.CaptureFixture[str],
+    open_ends: tuple[str, ...] = ("low", "high"),
+    **options: Any,
+) -> None:
+    """Run Gymnasium's checker and show in the test log what it said; a warning is an error.
+
+    But for bounds that the world leaves open, which must be said and are no fault.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(env, **options)
+    said = [str(one.message) for one in caught]
+    assert len(said) == len(open_ends)
+    assert all(OPEN[end] in text for end, text in zip(open_ends, said, strict=True)), said
     name = env.spec.id if env.spec else type(env).__name__
     with capsys.disabled():
         print(f"\ngymnasium {gymnasium.__version__} check_env({name}, {options}): no complaint")
@@ -74,6 +95,31 @@ def test_gymnasiums_checker_refuses_what_is_wrong(problem: Problem) -> None:
     env.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, env.observation_space.shape)
     with pytest.raises(UserWarning, match="infinity"):
         check_env(env, skip_render_check=True)
+
+
+def test_bounds_are_those_that_the_world_gives_or_infinite() -> None:
+    """With float32's largest number in their place a rescaled observation was zero everywhere."""
+    env = gymnasium.make("Edgewright/aigc-heavy-v0", overrides=SHORT)
+    space = env.observation_space
+    assert isinstance(space, gymnasium.spaces.Box)
+    assert space.high.tolist()[:7] == [np.inf, np.inf, 1.0, 1.0, 1.0, 100.0, np.inf]
+    assert space.low.tolist()[:7] == [0.0, 0.0, 0.0, 0.0, 0.0, -np.inf, 0.0]
+    with pytest.raises(ValueError, match="unbounded components"):
+        gymnasium.wrappers.RescaleObservation(env, -1.0, 1.0)
+
+
+def test_an_observation_is_rescaled_where_its_bounds_are_known() -> None:
+    env = gymnasium.make("Edgewright/aigc-heavy-v0", overrides=SHORT)
+    space = env.observation_space
+    assert isinstance(space, gymnasium.spaces.Box)
+    low = np.where(np.isfinite(space.low), -1, space.low).astype(np.float32)
+    high = np.where(np.isfinite(space.high), 1, space.high).astype(np.float32)
+    rescaled = gymnasium.wrappers.RescaleObservation(env, low, high)
+    plain, seen = env.reset(seed=0)[0], rescaled.reset(seed=0)[0]
+    wanted = plain - 1  # from 0 up becomes from -1 up
+    wanted[[2, 3, 4, 8]] = 2 * plain[[2, 3, 4, 8]] - 1  # mode and phase, from 0 to 1
+    wanted[5] = plain[5] - 99  # the charge, up to 100
+    np.testing.assert_allclose(seen, wanted, rtol=1e-6)
 
 
 def test_the_entry_point_of_the_package_registers_without_jax() -> None:
@@ -297,7 +343,7 @@ def test_a_world_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     world = ProbeWorld()
     params = probe("match")
     env = adapter.WorldEnv(world, params, world.inputs(params))
-    run_checker(env, capsys, skip_render_check=True)
+    run_checker(env, capsys, ("high",), skip_render_check=True)
     seen, _ = env.reset(seed=0)
     _, reward, terminated, truncated, info = env.step(int(seen[0] > 0))
     assert reward == 1.0

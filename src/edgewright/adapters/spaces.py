@@ -13,9 +13,6 @@ from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
 from edgewright.core.spaces import SHARE_TOLERANCE, Bits, Box, Discrete, Record, Simplex, Space
 
-LARGEST = float(np.finfo(np.float32).max)
-"""Stands for infinity: an observation is a finite float32, and Gymnasium's checker wants bounds."""
-
 
 class SimplexBox(spaces.Box):
     """Shares from 0 to 1 whose last axis sums to one, or to at most one.
@@ -62,9 +59,8 @@ def agents(world: World, params: Any) -> tuple[int, ...]:
 
 
 def observations(world: World, params: Any) -> spaces.Box:
-    """Return what one decision maker sees."""
-    low, high = (np.clip(end, -LARGEST, LARGEST) for end in world.observation_space(params).bounds)
-    return spaces.Box(low, high, dtype=np.float32)
+    """Return what one decision maker sees; bounds are infinite where the world gives none."""
+    return spaces.Box(*world.observation_space(params).bounds, dtype=np.float32)
 
 
 def actions(world: World, params: Any) -> spaces.Space:
@@ -93,7 +89,7 @@ def _converted(space: Space, axes: tuple[int, ...], name: str) -> spaces.Space:
         return spaces.MultiBinary(shape) if shape else spaces.Discrete(2)
     if isinstance(space, Simplex):
         return SimplexBox(shape, space.at_most)
-    low, high = (np.broadcast_to(np.clip(end, -LARGEST, LARGEST), shape) for end in space.bounds)
+    low, high = (np.broadcast_to(end, shape) for end in space.bounds)
     return spaces.Box(low, high, dtype=np.float32)
 
 

@@ -69,8 +69,7 @@ class TranscribedEnv(gymnasium.Env):
         self.device_ghz = _each(params.device_ghz, 1)[0]
         self.local_j_per_gcycle = params.kappa * (self.device_ghz * 1e9) ** 2 * 1e9
         self.draw = rows or (lambda generator: drawn(scenario, generator))
-        largest = float(np.finfo(np.float32).max)
-        self.observation_space = spaces.Box(-largest, largest, (9 + world.servers,), np.float32)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (9 + world.servers,), np.float32)
         self.action_space = spaces.Discrete((1 + world.servers) * world.qualities)
         self.rows: Iterator[Row] | None = None
         self.played = False
