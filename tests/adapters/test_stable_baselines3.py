@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import gymnasium
 import jax
 import numpy as np
 import pytest
@@ -98,6 +99,136 @@ def test_a_model_without_its_statistics_is_refused(saved: Any) -> None:
     with pytest.raises(InputError, match="how its observations were scaled is not known"):
         adapter.policy_of(loaded)
     assert not adapter.policy_of(loaded, False).inputs.standardise
+
+
+def test_a_loaded_model_with_a_raw_environment_is_refused(saved: Any) -> None:
+    """The environment it is given says nothing about that of its training."""
+    _, envs, folder = saved
+    raw = adapter.make_vec("aigc-heavy", 4, overrides=SHORT)
+    loaded = [
+        sb3.PPO.load(folder / "model.zip", env=raw, device="cpu", force_reset=reset)
+        for reset in (True, False)
+    ]
+    trained = sb3.PPO("MlpPolicy", envs, n_steps=64, seed=0, device="cpu").learn(256)
+    trained.set_env(raw)
+    for model in (*loaded, trained):
+        with pytest.raises(InputError, match="loaded or given another environment.*not known"):
+            adapter.policy_of(model)
+        assert not adapter.policy_of(model, False).inputs.standardise
+    fresh = sb3.PPO.load(folder / "model.zip", env=vectors.VecNormalize(raw), device="cpu")
+    with pytest.raises(InputError, match="has seen no observation"):
+        adapter.policy_of(fresh)
+    known = vectors.VecNormalize.load(str(folder / "stats.pkl"), raw)
+    restored = sb3.PPO.load(folder / "model.zip", env=known, device="cpu")
+    inputs = adapter.policy_of(restored).inputs
+    assert inputs.standardise and inputs.clip == 0.5
+
+
+class Doubled(vectors.VecNormalize):
+    """A normaliser of one's own."""
+
+    def _normalize_obs(self, obs: Any, obs_rms: Any) -> Any:
+        return 2 * super()._normalize_obs(obs, obs_rms)
+
+
+class Watched(vectors.VecMonitor):
+    """A monitor that does more than watch."""
+
+    def step_wait(self) -> Any:
+        seen, *rest = super().step_wait()
+        return (2 * seen, *rest)
+
+
+class Brighter(gymnasium.vector.VectorWrapper):
+    """A wrapper inside our vector environment."""
+
+    def step(self, actions: Any) -> Any:
+        seen, *rest = super().step(actions)
+        return (2 * seen, *rest)
+
+
+def wrapped_in(name: str) -> Any:
+    """Return an environment of which something may change what a model sees or does."""
+    import gymnasium.wrappers as one
+
+    ours = adapter.make_vec("aigc-heavy", 2, overrides=SHORT)
+    rows = single.make_vec("aigc-heavy", 2, overrides=SHORT)
+
+    def dummy(wrap: Any) -> Any:
+        return vectors.DummyVecEnv([lambda: wrap(single.make("aigc-heavy", overrides=SHORT))])
+
+    return {
+        "VecFrameStack": lambda: vectors.VecFrameStack(ours, 2),
+        "Doubled": lambda: Doubled(ours),
+        "Watched": lambda: Watched(ours),
+        "a second VecNormalize": lambda: vectors.VecNormalize(vectors.VecNormalize(ours)),
+        "Brighter": lambda: adapter.WorldVecEnv(Brighter(rows)),
+        "NormalizeObservation": lambda: dummy(one.NormalizeObservation),
+        "DelayObservation": lambda: dummy(lambda env: one.DelayObservation(env, 1)),
+        "StickyAction": lambda: dummy(lambda env: one.StickyAction(env, 0.5)),
+        "TimeAwareObservation": lambda: dummy(
+            lambda env: one.TimeAwareObservation(one.TimeLimit(env, 9))
+        ),
+    }[name]()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("VecFrameStack", "Doubled", "Watched", "a second VecNormalize", "Brighter"),
+        *("NormalizeObservation", "DelayObservation", "StickyAction", "TimeAwareObservation"),
+    ],
+)
+def test_a_wrapper_is_refused_by_name_unless_it_is_known_to_be_harmless(name: str) -> None:
+    model = sb3.PPO("MlpPolicy", wrapped_in(name), n_steps=64, device="cpu")
+    with pytest.raises(InputError, match=f"wrapped in {name}"):
+        adapter.policy_of(model)
+
+
+def test_wrappers_that_only_watch_or_change_rewards_are_taken() -> None:
+    import gymnasium.wrappers as one
+    import gymnasium.wrappers.vector as many
+
+    rows = single.make_vec("aigc-heavy", 2, overrides=SHORT)
+    rewarded = many.TransformReward(many.RecordEpisodeStatistics(rows), lambda reward: 2 * reward)
+    watched = vectors.VecCheckNan(vectors.VecMonitor(adapter.WorldVecEnv(rewarded)))
+
+    def limited() -> Any:
+        env = one.TimeLimit(single.make("aigc-heavy", overrides=SHORT), 20)
+        return one.TransformReward(one.RecordEpisodeStatistics(env), lambda reward: 2 * reward)
+
+    for envs in (watched, vectors.DummyVecEnv([limited])):
+        model = sb3.PPO("MlpPolicy", envs, n_steps=20, batch_size=20, device="cpu").learn(20)
+        assert not adapter.policy_of(model).inputs.standardise
+
+
+def test_parts_without_weights_are_refused_by_name() -> None:
+    import torch
+    from stable_baselines3.common.torch_layers import FlattenExtractor
+
+    class Halved(FlattenExtractor):
+        def forward(self, observations: Any) -> Any:
+            return super().forward(observations) / 2
+
+    class Calm(sb3.ppo.MlpPolicy):
+        def _predict(self, observation: Any, deterministic: bool = False) -> Any:
+            return 0 * super()._predict(observation, deterministic)
+
+    envs = adapter.make_vec("aigc-heavy", 2, overrides=SHORT)
+    plain: dict[str, Any] = {"n_steps": 64, "device": "cpu"}
+    for kind in ("PPO", "DQN"):
+        extra = {"device": "cpu"} if kind == "DQN" else plain
+        model = getattr(sb3, kind)(
+            "MlpPolicy", envs, policy_kwargs={"features_extractor_class": Halved}, **extra
+        )
+        with pytest.raises(InputError, match="is a Halved"):
+            adapter.policy_of(model)
+    with pytest.raises(InputError, match="its policy is a Calm"):
+        adapter.policy_of(sb3.PPO(Calm, envs, **plain))
+    model = sb3.PPO("MlpPolicy", envs, **plain)
+    model.policy.mlp_extractor.policy_net.append(torch.nn.Dropout(0.5))
+    with pytest.raises(InputError, match="'mlp_extractor.policy_net.4' is a Dropout"):
+        adapter.policy_of(model)
 
 
 def test_wrappers_that_change_what_a_model_sees_or_does_are_refused() -> None:

@@ -10,28 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    VecCheckNan,
-    VecEnv,
-    VecEnvWrapper,
-    VecMonitor,
-    VecNormalize,
-)
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from edgewright.adapters import weights
 from edgewright.adapters.gymnasium import WorldVectorEnv
 from edgewright.adapters.gymnasium import make_vec as make_gymnasium_vec
+from edgewright.adapters.stable_baselines3_checks import check_network, normaliser_of
 from edgewright.adapters.stable_baselines3_files import read_statistics
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
-
-HARMLESS = (VecMonitor, VecCheckNan)
-"""Wrappers that change neither observations nor actions."""
 
 
 def make_vec(
@@ -130,11 +120,12 @@ def policy_of(
 
     Raises:
         InputError: its networks are not plain perceptrons with tanh or ReLU, its environment is
-            wrapped in something that changes observations or actions, or it has no environment and
-            no statistics are named.
+            wrapped in something that may change observations or actions, or no statistics are named
+            and its environment is not that of its training.
     """
+    check_network(model)
     if statistics is None:
-        normaliser = _of_environment(model)
+        normaliser = normaliser_of(model)
     elif isinstance(statistics, str | Path):
         normaliser = read_statistics(Path(statistics), model)
     else:
@@ -144,47 +135,23 @@ def policy_of(
     return weights.policy_of(arrays, activation, _statistics(normaliser))
 
 
-def _of_environment(model: BaseAlgorithm) -> VecNormalize | None:
-    """Return the normaliser of a model's environment, and refuse wrappers that are not taken over.
-
-    Raises:
-        InputError: there is no environment, or a wrapper changes observations or actions.
-    """
-    envs = model.get_env()
-    if envs is None:
-        message = "the model has no environment, so how its observations were scaled is not known"
-        hint = "name the file of VecNormalize.save: policy_of(model, 'stats.pkl'); or False"
-        raise InputError(message, where="statistics", hint=f"{hint}, if nothing scaled them")
-    normalisers = []
-    while isinstance(envs, VecEnvWrapper):
-        if isinstance(envs, VecNormalize):
-            normalisers.append(envs)
-        elif not isinstance(envs, HARMLESS):
-            raise _wrapped(type(envs).__name__)
-        envs = envs.venv
-    if len(normalisers) > 1:
-        raise _wrapped("a second VecNormalize")
-    for env in getattr(envs, "envs", ()) if isinstance(envs, DummyVecEnv) else ():
-        while isinstance(env, gymnasium.Wrapper):
-            if isinstance(env, gymnasium.ObservationWrapper | gymnasium.ActionWrapper):
-                raise _wrapped(type(env).__name__)
-            env = env.env
-    return normalisers[0] if normalisers else None
-
-
-def _wrapped(name: str) -> InputError:
-    message = f"the environment is wrapped in {name}, which changes what the model sees or does"
-    hint = "train without it, or with one VecNormalize"
-    return InputError(message, where="model.env", hint=hint)
-
-
 def _statistics(normaliser: VecNormalize | None) -> weights.Statistics | None:
     """Return every setting of a normaliser that decides what a model sees."""
-    if normaliser is None or not normaliser.norm_obs:
+    if normaliser is None:
+        return None
+    if type(normaliser) is not VecNormalize:
+        message = f"the statistics are a {type(normaliser).__name__}, which may scale otherwise"
+        hint = "give a VecNormalize of Stable-Baselines3 itself, or the file of its save"
+        raise InputError(message, where="statistics", hint=hint)
+    if not normaliser.norm_obs:
         return None
     moments: Any = normaliser.obs_rms
     if isinstance(moments, Mapping):
         message = "observations must be one array; the VecNormalize scales a dictionary"
         raise InputError(message, where="statistics", hint="train on make_vec of this module")
+    if moments.count < 1:
+        message = "the VecNormalize has seen no observation"
+        hint = "name the file of VecNormalize.save: policy_of(model, 'stats.pkl')"
+        raise InputError(message, where="statistics", hint=hint)
     numbers = moments.mean, moments.var, float(moments.count)
     return weights.Statistics(*numbers, float(normaliser.clip_obs), float(normaliser.epsilon))
