@@ -114,6 +114,7 @@ def test_nothing_is_left_of_a_file_that_failed(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("old")
     problem = ew.make("binary-hard", {"evaluation.episodes": 2})
-    with pytest.raises(ew.InputError, match="keeps no record of single decisions"):
-        ew.compare(problem, ["all-local"], tasks=file)
+    for named in ("all-local", "no such policy"):  # refused before a policy is looked for
+        with pytest.raises(ew.InputError, match="keeps no record of single decisions"):
+            ew.compare(problem, [named], tasks=file)
     assert file.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["t.csv"]

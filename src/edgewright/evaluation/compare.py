@@ -101,10 +101,11 @@ def compare(
         evaluation = dataclasses.replace(scenario.evaluation, episodes=episodes)
         scenario = dataclasses.replace(scenario, evaluation=evaluation)
     problem = build(scenario, data)
+    writing = TaskFile(tasks, problem) if tasks else contextlib.nullcontext()
     sources = gather(scenario, problem, policies, data)  # first: it refuses wrong names
     inputs = evaluation_inputs(scenario, problem)
     results = []
-    with TaskFile(tasks, problem) if tasks else contextlib.nullcontext() as file:
+    with writing as file:
         for source in sources:
             if on_progress:
                 on_progress(source.name)

@@ -17,6 +17,7 @@ from edgewright.core.files import replacing
 from edgewright.evaluation.actions import columns, decisions
 from edgewright.loops.evaluate import EpisodeBatch
 from edgewright.scenarios.build import Problem
+from edgewright.systems.registry import system_of
 from edgewright.systems.system import PolicyEntry
 
 KEYS = ("policy", "seed", "episode", "slot", "agent")
@@ -24,9 +25,15 @@ KEYS = ("policy", "seed", "episode", "slot", "agent")
 
 
 class TaskFile:
-    """A CSV file with a row for each decision; it is whole or not there."""
+    """A CSV file with a row for each decision; it is whole or not there.
+
+    Raises:
+        InputError: the system keeps no record of single decisions.
+    """
 
     def __init__(self, path: Path, problem: Problem) -> None:
+        if not system_of(problem.kind).keeps_episodes:
+            raise _no_record(problem)
         self.problem, self.rows = problem, 0
         self._replacing = replacing(path)
 
@@ -52,8 +59,7 @@ class TaskFile:
             InputError: the system keeps no record of single decisions.
         """
         if played is None:
-            message = f"the system '{self.problem.kind}' keeps no record of single decisions"
-            raise InputError(message, where="--tasks", hint="leave the option out")
+            raise _no_record(self.problem)
         agents = math.prod(entry.world.observation_space(self.problem.params).shape[:-1])
         table = _places(played, agents)
         table |= self._actions(entry, played) | _metrics(played, agents)
@@ -79,6 +85,11 @@ class TaskFile:
             named = [name] if count == 1 else [f"{name}_{n}" for n in range(1, count + 1)]
             result |= dict(zip(named, flat.T, strict=True))
         return result
+
+
+def _no_record(problem: Problem) -> InputError:
+    message = f"the system '{problem.kind}' keeps no record of single decisions"
+    return InputError(message, where="--tasks", hint="leave the option out")
 
 
 def _written(column: np.ndarray) -> list[Any]:

@@ -158,6 +158,7 @@ class System:
         play: (policy entry, problem, those inputs, seed, post-termination reward) to metrics
             ``[E]`` of episodes, ``reward`` among them, and the episodes where there are some to
             look at.
+        keeps_episodes: whether ``play`` returns the episodes, so that decisions can be written.
         general_learners: whether the learners of ``agents/learners.toml`` are offered too, those
             that fit its spaces.
         learners: TOML file with the learners of a plug-in's system; a system in this package has
@@ -195,6 +196,7 @@ class System:
     play: Callable[
         [PolicyEntry, Problem, Any, int, float], tuple[dict[str, Array], EpisodeBatch | None]
     ] = evaluate_episodes
+    keeps_episodes: bool = True
     general_learners: bool = True
     learners: str | None = None
     learner_defaults: Callable[[Any], dict[str, Any]] = _no_settings

@@ -52,6 +52,7 @@ SYSTEM = System(
     extra_results=extra_results,
     inputs=draw_held_out,
     play=play,
+    keeps_episodes=False,
     termination_metrics=(),
     general_learners=False,
     learner_defaults=lambda world: {"masked": world.masked, "num_candidates": world.devices},
