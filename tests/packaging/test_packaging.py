@@ -1,0 +1,57 @@
+"""The files to start a service from, and the pinned versions, say what the command understands."""
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edgewright.cli.serve_command import command
+
+ROOT = Path(__file__).parents[2]
+UNIT = (ROOT / "packaging/edgewright.service").read_text()
+IMAGE = (ROOT / "packaging/Dockerfile").read_text()
+
+NOT_PINNED = {"peers"}
+"""Extras that only comparisons with other libraries need; torch has other packages everywhere."""
+
+
+def started(text):
+    """Return the words after ``edgewright serve``."""
+    if line := re.search(r"^ExecStart=\S+/edgewright serve (.+)$", text, re.MULTILINE):
+        return shlex.split(line[1])
+    lines = re.search(r"^CMD (\[.+\])$", text, re.MULTILINE)
+    assert lines
+    return json.loads(lines[1])
+
+
+@pytest.mark.parametrize("text", [UNIT, IMAGE], ids=["systemd", "docker"])
+def test_every_option_exists_and_probes_have_a_port_of_their_own(text):
+    known = {name for parameter in command.params for name in parameter.opts}
+    words = started(text)
+    assert {word for word in words if word.startswith("--")} <= known
+    port = words[words.index("--probe-port") + 1]
+    assert port != "8080"
+    assert f"127.0.0.1:{port}" in text
+
+
+def test_the_image_asks_the_port_of_the_probes_and_exposes_it():
+    port = started(IMAGE)[started(IMAGE).index("--probe-port") + 1]
+    assert f"http://127.0.0.1:{port}/readyz" in IMAGE
+    assert f"EXPOSE 8080 {port}\n" in IMAGE
+
+
+def test_every_extra_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    name = re.compile(r"[A-Za-z0-9._-]+")
+    pinned = {
+        name.match(line)[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    for extra, needed in project["optional-dependencies"].items():
+        wanted = {name.match(one)[0].lower().replace("_", "-") for one in needed}
+        missing = wanted - pinned - {"edgewright"}
+        assert extra in NOT_PINNED or not missing, (extra, missing)
