@@ -17,6 +17,7 @@ import pytest
 
 import edgewright
 from edgewright import __version__
+from edgewright.agents.active_inference import ActiveInference
 from edgewright.agents.ddpg import DDPG
 from edgewright.agents.dqn import DQN
 from edgewright.agents.droo import Droo
@@ -248,7 +249,7 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
     assert f"version: {__version__}\n" in (root / "CITATION.cff").read_text()
 
 
-@pytest.mark.parametrize("kind", [PPO, DQN, DDPG, Independent, Droo, Maml])
+@pytest.mark.parametrize("kind", [PPO, DQN, DDPG, ActiveInference, Independent, Droo, Maml])
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)
 
