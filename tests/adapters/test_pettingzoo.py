@@ -47,6 +47,12 @@ def test_the_seed_checker_can_fail() -> None:
         parallel_seed_test(forgetful, num_cycles=50)
 
 
+def test_bounds_are_infinite_where_the_world_gives_none() -> None:
+    space = make().observation_space("device_1")
+    assert space.high.tolist()[:7] == [np.inf, np.inf, 1.0, 1.0, 1.0, 100.0, np.inf]
+    assert space.low[5] == -np.inf
+
+
 def test_agents_stay_until_the_world_ends() -> None:
     """One battery is out early; its owner stays, earns nothing, and all leave together."""
     env = make(**{"params.horizon_slots": 60, "params.battery_j": 2000.0})

@@ -115,8 +115,12 @@ def test_a_loaded_model_with_a_raw_environment_is_refused(saved: Any) -> None:
         with pytest.raises(InputError, match="loaded or given another environment.*not known"):
             adapter.policy_of(model)
         assert not adapter.policy_of(model, False).inputs.standardise
-    fresh = sb3.PPO.load(folder / "model.zip", env=vectors.VecNormalize(raw), device="cpu")
+    other = vectors.VecNormalize(raw)
+    fresh = sb3.PPO.load(folder / "model.zip", env=other, device="cpu")
     with pytest.raises(InputError, match="has seen no observation"):
+        adapter.policy_of(fresh, other)
+    other.reset()  # now it has seen four
+    with pytest.raises(InputError, match="loaded or given another environment"):
         adapter.policy_of(fresh)
     known = vectors.VecNormalize.load(str(folder / "stats.pkl"), raw)
     restored = sb3.PPO.load(folder / "model.zip", env=known, device="cpu")

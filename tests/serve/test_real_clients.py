@@ -96,6 +96,7 @@ def test_our_client_decides_reports_and_is_told_what_is_wrong(service, observati
         with pytest.raises(ServiceError, match="409"):
             client.outcome(decision["id"], reward=0.4)
         assert len(client.decide_many([observation] * 3)) == 3
+        assert client.decide({**observation, "charge_pct": 100})["clamped"] == []
         with pytest.raises(ServiceError, match="422.*mode"):
             client.decide({**observation, "mode": "bset"})
         with pytest.raises(ServiceError, match=r"422.*work_gcycles.*; .*mode"):

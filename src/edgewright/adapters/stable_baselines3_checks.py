@@ -70,9 +70,16 @@ def normaliser_of(model: BaseAlgorithm) -> VecNormalize | None:
     if len(normalisers) > 1:
         raise _wrapped("a second VecNormalize")
     _check_inside(envs)
-    if not normalisers and not _trained_here(model):
+    result = normalisers[0] if normalisers else None
+    if not _trained_here(model) and not _has_seen(result, model.num_timesteps):
         raise _unknown("the model was loaded or given another environment")
-    return normalisers[0] if normalisers else None
+    return result
+
+
+def _has_seen(normaliser: VecNormalize | None, steps: int) -> bool:
+    """Return whether a normaliser has seen as many observations as a training of ``steps``."""
+    moments: Any = getattr(normaliser, "obs_rms", None)
+    return getattr(moments, "count", 0.0) >= steps
 
 
 def _trained_here(model: BaseAlgorithm) -> bool:
