@@ -41,3 +41,15 @@ def test_no_warm_up_is_one_from_the_first_step():
 def test_linear(step, expected):
     found = schedule.linear(jnp.float32(step), 1.0, 0.05, 200.0)
     assert float(found) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("step", "power"), [(0, 0), (1, 1), (100, 100), (200, 200), (999, 200)])
+def test_exponential_is_a_constant_factor_a_step(step: int, power: int) -> None:
+    found = schedule.exponential(jnp.float32(step), 1.0, 0.9882**200, 200.0)
+    assert float(found) == pytest.approx(0.9882**power, rel=1e-5)
+
+
+def test_exponential_of_equal_ends_is_constant_and_of_nothing_is_nothing() -> None:
+    steps = jnp.array([0.0, 50.0, 500.0])
+    assert schedule.exponential(steps, 0.1, 0.1, 100.0) == pytest.approx([0.1] * 3)
+    assert schedule.exponential(steps, 0.0, 0.0, 100.0) == pytest.approx([0.0] * 3)

@@ -152,12 +152,12 @@ def box_misfit(observations: Box, actions: Box) -> str:
     """Return why no actor can choose the numbers of a box; empty if one can."""
     agents = observations.shape[:-1]
     own = actions.shape[len(agents) :]
-    if not bounds_agree(actions):
-        return "the bounds of its actions must be all finite or all infinite"
     if actions.shape[: len(agents)] != agents:
         return f"its actions {actions.shape} must begin with the axes of its agents {agents}"
     if not math.prod(own):
         return f"its actions must have at least one number; their shape is {own}"
+    if not bounds_agree(actions):
+        return "the bounds of its actions must be all finite or all infinite"
     if not own and np.ndim(actions.low) + np.ndim(actions.high):
         return "agents that share a network must have the same bounds"
     return ""
