@@ -8,10 +8,13 @@ from typing import Any, Literal, cast
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.agents.ddpg import BoxPolicy
 from edgewright.agents.dqn import ValuePolicy
 from edgewright.agents.ppo import ActorPolicy
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy
+from edgewright.core.spaces import Box
+from edgewright.nets.actors import BoxActor
 from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
@@ -83,6 +86,25 @@ def policy_of(arrays: Arrays, activation: str, observations: Statistics | None) 
         )
     hint = "PPO, A2C and DQN with an MlpPolicy and discrete actions are understood"
     raise InputError("its networks are of another kind", where=where, hint=hint)
+
+
+def numbers_policy_of(
+    arrays: Arrays, activation: Literal["tanh", "relu"], observations: Statistics, space: Box
+) -> BoxPolicy:
+    """Return the greedy policy of the ``state_dict`` of a DDPG or TD3 (``actor.mu``).
+
+    Args:
+        arrays, activation, observations: as for :func:`policy_of`.
+        space: of the actions, with finite bounds.
+    """
+    network = _mlp(arrays, _layers(arrays, "actor.mu."), activation)
+    return BoxPolicy(
+        actor=BoxActor(network=network, space=space),
+        inputs=_inputs(observations),
+        noise=jnp.zeros(()),
+        at_random=jnp.zeros((), bool),
+        explore=False,
+    )
 
 
 def _layers(arrays: Arrays, prefix: str) -> list[str]:

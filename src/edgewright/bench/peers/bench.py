@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
-import itertools
 import math
 import multiprocessing
 import time
@@ -16,35 +15,31 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from edgewright.adapters import weights
-from edgewright.adapters.gymnasium import WorldEnv, WorldVectorEnv
 from edgewright.bench.peers import jax_peers, require, sb3, settings
-from edgewright.bench.peers.transcription import TranscribedEnv, check_transcribed
-from edgewright.bench.training import measure_world
+from edgewright.bench.peers.arena import Arena, arena_of, target_arena
+from edgewright.bench.peers.transcription import check_transcribed
+from edgewright.bench.peers.worlds import measure_worlds
 from edgewright.core.machine import cores, machine_facts
 from edgewright.core.protocols import Learner, Policy
+from edgewright.core.spaces import Box
 from edgewright.evaluation import statistics
 from edgewright.loops.evaluate import evaluate
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.repeat import compile_rounds
-from edgewright.scenarios.build import Problem, build
+from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
-from edgewright.specs.schema import Scenario
-from edgewright.training.runs import evaluation_inputs, threads
+from edgewright.training.runs import threads
 from edgewright.training.seed import CHUNK
 
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "sbx-rl", "rejax", "gymnax")
-COPIES = (16, 256)
-"""How many copies the vector environments are measured with."""
-
 MARGIN = 0.02
 """Rewards per slot that differ by less are taken as equal: a fifth of what lies between greedy and
 the bound on aigc-heavy. Without a margin, fewer seeds would agree more easily."""
 
-KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn")
-STAGES = 5
+KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn", "td3")
+STAGES = 7
 
 
 def bench(
@@ -69,13 +64,18 @@ def bench(
     on_progress("worlds")
     result: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
     result["world"] = measure_worlds(chosen, problem)
-    learners: dict[str, Learner] = {"ppo": settings.ppo(steps), "dqn": settings.dqn(steps)}
+    arena = arena_of(chosen, problem)
+    sides: dict[str, tuple[Arena, Learner]] = {
+        "ppo": (arena, settings.ppo(steps)),
+        "dqn": (arena, settings.dqn(steps)),
+        "td3": (target_arena(), settings.td3(steps)),
+    }
     for kind in KINDS:
         on_progress(f"speed of {kind}")
-        result[kind] = {"speed": measure_speed(kind, scenario, problem, learners[kind])}
+        result[kind] = {"speed": measure_speed(kind, *sides[kind])}
     for kind in KINDS:
         on_progress(f"scores of {kind}")
-        result[kind]["score"] = compare_scores(kind, chosen, problem, learners[kind], steps, seeds)
+        result[kind]["score"] = compare_scores(kind, *sides[kind], steps, seeds)
     result["seconds"] = round(time.perf_counter() - began, 1)
     return result
 
@@ -90,85 +90,24 @@ def _machine() -> dict[str, Any]:
     return {**machine_facts(), "packages": versions}
 
 
-# --- worlds --------------------------------------------------------------------------------------
-
-
-def measure_worlds(scenario: Scenario, problem: Problem) -> dict[str, Any]:
-    """Return steps per second of the world as ours, behind Gymnasium, and in plain Python."""
-    compiled = measure_world(problem)
-    parts = (problem.world, problem.params, problem.train_stream)
-    plain = _stepping(TranscribedEnv(scenario))
-    ours = _stepping(WorldEnv(*parts))
-    drawn = compiled["inputs_drawn_steps_per_s"]
-    result: dict[str, Any] = {
-        "compiled_steps_per_s": drawn,
-        "compiled_copies": compiled["copies"],
-        "plain_python_steps_per_s": round(plain),
-        "gymnasium_steps_per_s": round(ours),
-        "ratio_compiled_to_plain_python": round(drawn / plain, 1),
-        "ratio_gymnasium_to_plain_python": round(ours / plain, 3),
-        "vector": [],
-    }
-    for copies in COPIES:
-        sync = SyncVectorEnv(
-            [lambda: TranscribedEnv(scenario)] * copies, autoreset_mode=AutoresetMode.SAME_STEP
-        )
-        row = {"sync": _stepping(sync, copies), "ours": _stepping(_vector(parts, copies), copies)}
-        result["vector"].append(
-            {
-                "copies": copies,
-                "plain_python_sync_steps_per_s": round(row["sync"]),
-                "gymnasium_steps_per_s": round(row["ours"]),
-                "ratio": round(row["ours"] / row["sync"], 2),
-            }
-        )
-    return result
-
-
-def _vector(parts: tuple[Any, Any, Any], copies: int) -> WorldVectorEnv:
-    return WorldVectorEnv(*parts, num_envs=copies)
-
-
-def _stepping(env: Any, copies: int = 1, seconds: float = 1.0) -> float:
-    """Return steps per second with random actions drawn before: the median of five."""
-    env.reset(seed=0)
-    env.action_space.seed(0)
-    actions = itertools.cycle([env.action_space.sample() for _ in range(1024)])
-    vector = hasattr(env, "num_envs")
-
-    def play(count: int) -> float:
-        began = time.perf_counter()
-        for action in itertools.islice(actions, count):
-            _, _, terminated, truncated, _ = env.step(action)
-            if not vector and (terminated or truncated):
-                env.reset()
-        return count * copies / (time.perf_counter() - began)
-
-    play(300)  # compiles, and fills caches
-    count = max(50, int(seconds / 5 * play(100) / copies))
-    return float(np.median([play(count) for _ in range(5)]))
-
-
 # --- learners ------------------------------------------------------------------------------------
 
 
-def measure_speed(
-    kind: sb3.Kind, scenario: str, problem: Problem, learner: Learner
-) -> dict[str, Any]:
+def measure_speed(kind: sb3.Kind, arena: Arena, learner: Any) -> dict[str, Any]:
     """Return steps per second of one training, ours and theirs, and the ratios.
 
     Theirs run alone in a fresh process, with one and with two threads of torch, and are compared
     at the faster one.
     """
-    shared = _settings(kind, learner)
+    shared = settings.settings_of(learner)
     update = learner.num_envs * learner.rollout_steps
     count = 5 * update if kind == "ppo" else 40 * update
     rates: dict[str, float] = {}
     for index in ("transcription", "adapter"):
         for number in (1, 2):
-            call = functools.partial(sb3.rate, kind, scenario, shared, index, number, count)
+            call = functools.partial(sb3.rate, kind, arena.name, shared, index, number, count)
             rates[f"{index}_{number}_threads"] = _apart(call)
-    ours = _our_rate(problem, learner)
+    ours = _our_rate(arena, learner)
     best = max(rates.values())
     result: dict[str, Any] = {
         "settings": shared,
@@ -178,7 +117,7 @@ def measure_speed(
         "ratio_to_stable_baselines3": round(ours[1] / best, 1),
     }
     if kind == "ppo":
-        result |= _jax_peers(scenario, shared, ours[1])
+        result |= _jax_peers(arena.name, shared, ours[1])
     return result
 
 
@@ -202,12 +141,12 @@ def _jax_peers(scenario: str, shared: dict[str, Any], ours: float) -> dict[str, 
     return result
 
 
-def _our_rate(problem: Problem, learner: Learner) -> tuple[float, float]:
+def _our_rate(arena: Arena, learner: Learner) -> tuple[float, float]:
     """Return the seconds until our training is ready, and its steps per second: median of five."""
-    arguments = (problem.params, problem.train_stream, learner)
+    arguments = (arena.params, arena.train_stream, learner)
     began = time.perf_counter()
-    training = init_training(jax.random.key(0), problem.world, *arguments)
-    go = compile_rounds(advance, problem.world, arguments, training, CHUNK)
+    training = init_training(jax.random.key(0), arena.world, *arguments)
+    go = compile_rounds(advance, arena.world, arguments, training, CHUNK)
     ready = time.perf_counter() - began
     rates = []
     for _ in range(6):
@@ -223,7 +162,7 @@ def _our_rate(problem: Problem, learner: Learner) -> tuple[float, float]:
 
 
 def compare_scores(
-    kind: sb3.Kind, scenario: Scenario, problem: Problem, learner: Learner, steps: int, seeds: int
+    kind: sb3.Kind, arena: Arena, learner: Any, steps: int, seeds: int
 ) -> dict[str, Any]:
     """Train both sides and score their greedy policies on the same episodes of the evaluation.
 
@@ -231,29 +170,15 @@ def compare_scores(
         mean reward of each side with its interval over seeds and episodes, and the interval of
         the difference. ``agree`` says that the whole of it lies within :data:`MARGIN`.
     """
-    ours = np.stack(
-        [_score(scenario, problem, policy) for policy in _ours(problem, learner, steps, seeds)]
-    )
-    shared = _settings(kind, learner)
+    ours = np.stack([_score(arena, policy) for policy in _ours(arena, learner, steps, seeds)])
+    shared = settings.settings_of(learner)
     taken = _rounds(learner, steps) * learner.num_envs * learner.rollout_steps
     with _workers(min(seeds, cores())) as pool:
         jobs = [
-            pool.submit(sb3.train, kind, scenario.name, shared, taken, seed)
-            for seed in range(seeds)
+            pool.submit(sb3.train, kind, arena.name, shared, taken, seed) for seed in range(seeds)
         ]
         trained = [job.result() for job in jobs]
-    peer_scores = np.stack(
-        [
-            _score(
-                scenario,
-                problem,
-                weights.policy_of(
-                    one["arrays"], one["activation"], weights.Statistics(*one["observations"])
-                ),
-            )
-            for one in trained
-        ]
-    )
+    peer_scores = np.stack([_score(arena, _policy_of(kind, arena, one)) for one in trained])
     difference = statistics.paired_difference(ours, peer_scores)
     return {
         "steps": trained[0]["steps"],
@@ -272,14 +197,12 @@ def is_small(difference: statistics.Interval) -> bool:
     return bool(difference.low > -MARGIN and difference.high < MARGIN)
 
 
-def _ours(problem: Problem, learner: Learner, steps: int, seeds: int) -> list[Policy]:
+def _ours(arena: Arena, learner: Learner, steps: int, seeds: int) -> list[Policy]:
     """Return the greedy policies of all seeds, trained side by side."""
-    arguments = (problem.params, problem.train_stream, learner)
+    arguments = (arena.params, arena.train_stream, learner)
     needed = _rounds(learner, steps)
-    start = [
-        init_training(jax.random.key(seed), problem.world, *arguments) for seed in range(seeds)
-    ]
-    go = compile_rounds(advance, problem.world, arguments, start[0], CHUNK)
+    start = [init_training(jax.random.key(seed), arena.world, *arguments) for seed in range(seeds)]
+    go = compile_rounds(advance, arena.world, arguments, start[0], CHUNK)
 
     def train(training: Any) -> Policy:
         for done in range(0, needed, CHUNK):
@@ -290,13 +213,22 @@ def _ours(problem: Problem, learner: Learner, steps: int, seeds: int) -> list[Po
         return list(pool.map(train, start))
 
 
-def _score(scenario: Scenario, problem: Problem, policy: Policy) -> np.ndarray:
+def _policy_of(kind: sb3.Kind, arena: Arena, trained: dict[str, Any]) -> Policy:
+    """Return what the other side trained as a policy of ours."""
+    observations = weights.Statistics(*trained["observations"])
+    if kind != "td3":
+        return weights.policy_of(trained["arrays"], trained["activation"], observations)
+    space = arena.world.action_space(arena.params)
+    assert isinstance(space, Box)
+    return weights.numbers_policy_of(trained["arrays"], trained["activation"], observations, space)
+
+
+def _score(arena: Arena, policy: Policy) -> np.ndarray:
     """Return the reward of each evaluation episode."""
-    inputs = evaluation_inputs(scenario, problem)
-    missed = scenario.evaluation.post_termination_reward
+    missed = arena.post_termination_reward
     key = jax.random.key(0)  # a greedy policy does not use it
     result = evaluate(
-        key, problem.world, problem.params, policy, inputs, post_termination_reward=missed
+        key, arena.world, arena.params, policy, arena.inputs, post_termination_reward=missed
     )
     return np.asarray(result["reward"])
 
@@ -304,10 +236,6 @@ def _score(scenario: Scenario, problem: Problem, policy: Policy) -> np.ndarray:
 def _interval(rewards: np.ndarray) -> dict[str, Any]:
     each = [round(float(value), 4) for value in rewards.mean(axis=1)]
     return {**statistics.mean_interval(rewards).summary("reward"), "seeds": each}
-
-
-def _settings(kind: sb3.Kind, learner: Any) -> dict[str, Any]:
-    return settings.ppo_settings(learner) if kind == "ppo" else settings.dqn_settings(learner)
 
 
 def _rounds(learner: Learner, steps: int) -> int:

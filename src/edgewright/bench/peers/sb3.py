@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+from edgewright.bench.peers import target
 from edgewright.bench.peers.transcription import TranscribedEnv
 from edgewright.scenarios.load import load
 
-Kind = Literal["ppo", "dqn"]
+Kind = Literal["ppo", "dqn", "td3"]
 Place = Literal["transcription", "adapter"]
 Settings = dict[str, Any]
 
@@ -63,9 +64,13 @@ def envs(scenario: str, index: Place, count: int) -> Any:
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     if index == "adapter":
-        from edgewright.adapters.stable_baselines3 import make_vec
+        from edgewright.adapters.stable_baselines3 import WorldVecEnv, make_vec
 
+        if scenario == target.NAME:
+            return WorldVecEnv(target.copies(count))
         return make_vec(scenario, count)
+    if scenario == target.NAME:
+        return DummyVecEnv([target.TargetEnv] * count)
     chosen = load(scenario)
     return DummyVecEnv([lambda: TranscribedEnv(chosen)] * count)
 
@@ -89,10 +94,12 @@ def _model(
         "learning_rate": settings["learning_rate"],
         "gamma": settings["gamma"],
         "batch_size": settings["batch_size"],
-        "max_grad_norm": settings["max_grad_norm"],
         "seed": seed,
         "device": "cpu",
     }
+    if kind == "td3":
+        return _td3(copies, settings, shared)
+    shared["max_grad_norm"] = settings["max_grad_norm"]
     if kind == "ppo":
         return PPO(
             "MlpPolicy",
@@ -120,5 +127,35 @@ def _model(
         exploration_fraction=settings["exploration_fraction"],
         exploration_final_eps=settings["final_epsilon"],
         policy_kwargs={"net_arch": hidden, "activation_fn": torch.nn.Tanh},
+        **shared,
+    )
+
+
+def _td3(copies: Any, settings: Settings, shared: Settings) -> Any:
+    import numpy as np
+    import torch
+    from stable_baselines3 import TD3
+    from stable_baselines3.common.noise import NormalActionNoise
+
+    numbers = copies.action_space.shape
+    played = settings["num_envs"] * settings["rollout_steps"]
+    return TD3(
+        "MlpPolicy",
+        copies,
+        buffer_size=settings["buffer_size"],
+        learning_starts=settings["learning_starts"],
+        train_freq=settings["rollout_steps"],
+        gradient_steps=played // settings["train_freq"],
+        tau=settings["tau"],
+        policy_delay=settings["policy_delay"],
+        target_policy_noise=settings["target_noise"],
+        target_noise_clip=settings["target_noise_clip"],
+        action_noise=NormalActionNoise(
+            np.zeros(numbers), np.full(numbers, settings["exploration_noise"])
+        ),
+        policy_kwargs={
+            "net_arch": list(settings["hidden_sizes"]),
+            "activation_fn": torch.nn.Tanh,
+        },
         **shared,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgewright.agents.ddpg import DDPG
 from edgewright.agents.dqn import DQN
 from edgewright.agents.ppo import PPO
 
@@ -25,6 +26,26 @@ def ppo(steps: float) -> PPO:
 def dqn(steps: float) -> DQN:
     """Return DQN with what both sides know: neither double nor dueling."""
     return DQN(double=False, dueling=False, total_steps=float(steps))
+
+
+def td3(steps: float) -> DDPG:
+    """Return TD3 with what both sides know: one rate, constant noise, no clipped gradient."""
+    return DDPG(
+        actor_learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        target_noise=0.2,
+        max_grad_norm=1e9,
+        twin=True,
+        policy_delay=2,
+        total_steps=float(steps),
+    )
+
+
+def settings_of(learner: PPO | DQN | DDPG) -> dict[str, Any]:
+    """Return the settings of a learner as plain values."""
+    if isinstance(learner, PPO):
+        return ppo_settings(learner)
+    return dqn_settings(learner) if isinstance(learner, DQN) else td3_settings(learner)
 
 
 def ppo_settings(learner: PPO) -> dict[str, Any]:
@@ -54,6 +75,26 @@ def dqn_settings(learner: DQN) -> dict[str, Any]:
         "learning_starts": int(learner.learning_starts),
         "target_update_interval": int(learner.target_update_interval),
         "max_grad_norm": float(learner.max_grad_norm),
+        "hidden_sizes": learner.hidden_sizes,
+        "num_envs": learner.num_envs,
+        "rollout_steps": learner.rollout_steps,
+        "buffer_size": learner.buffer_size,
+        "train_freq": learner.train_freq,
+        "batch_size": learner.batch_size,
+    }
+
+
+def td3_settings(learner: DDPG) -> dict[str, Any]:
+    """Return the settings of a TD3 as plain values."""
+    return {
+        "learning_rate": float(learner.actor_learning_rate),
+        "gamma": float(learner.gamma),
+        "tau": float(learner.tau),
+        "exploration_noise": float(learner.exploration_noise),
+        "target_noise": float(learner.target_noise),
+        "target_noise_clip": float(learner.target_noise_clip),
+        "policy_delay": learner.policy_delay,
+        "learning_starts": int(learner.learning_starts),
         "hidden_sizes": learner.hidden_sizes,
         "num_envs": learner.num_envs,
         "rollout_steps": learner.rollout_steps,
