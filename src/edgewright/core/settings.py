@@ -37,12 +37,18 @@ def settings_of(make: type) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def check_settings(name: str, fields: dict[str, tuple[Any, Any]], given: dict[str, Any]) -> None:
+def check_settings(
+    name: str,
+    fields: dict[str, tuple[Any, Any]],
+    given: dict[str, Any],
+    table: str = "learner",
+) -> None:
     """Check the settings of a learner one by one against the types of its fields.
 
     Args:
         name: of the learner, for messages.
         fields: see :func:`settings_of`.
+        table: that holds the settings, for messages.
 
     Raises:
         InputError: a setting does not exist, or its value has another type or is out of range.
@@ -50,8 +56,8 @@ def check_settings(name: str, fields: dict[str, tuple[Any, Any]], given: dict[st
     for key, value in given.items():
         if key not in fields:
             message, hint = f"'{name}' has no such setting", renamed.hint(key, fields)
-            raise InputError(message, where=f"learner.{key}", hint=hint)
-        _check(f"learner.{key}", value, *fields[key])
+            raise InputError(message, where=f"{table}.{key}", hint=hint)
+        _check(f"{table}.{key}", value, *fields[key])
 
 
 def _check(where: str, value: Any, default: Any, hint: Any) -> None:

@@ -148,7 +148,9 @@ def summarise(played: EpisodeBatch, post_termination_reward: Array) -> dict[str,
             values = values.astype(jnp.float32)
         if field.name in result or not jnp.issubdtype(values.dtype, jnp.floating):
             continue
-        total = jnp.sum(over_agents(values * weight), axis=0)
+        ones = (1,) * max(0, weight.ndim - values.ndim)  # a metric of all agents together
+        weighted = values.reshape(*values.shape, *ones) * weight
+        total = jnp.sum(over_agents(weighted), axis=0)
         result[field.name] = total / jnp.maximum(total_weight, 1e-9)
     if named:
         result[named] = total_weight / jnp.maximum(slots, 1)

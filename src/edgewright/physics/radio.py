@@ -59,3 +59,11 @@ def noise_w(density_dbm_hz: Number, bandwidth_mhz: Number) -> Number:
     -165 dBm/Hz (thermal -174 and a noise figure of 9 dB) over 10 MHz are MRL's -95 dBm.
     """
     return watts(density_dbm_hz) * bandwidth_mhz * 1e6
+
+
+def macro_loss_db(distance_m: Number) -> Number:
+    """Return ``128.1 + 37.6 lg d`` [dB] with ``d`` in km, the path loss of HADRL's code.
+
+    3GPP TR 36.814, table A.2.1.1.2-3: macro cell at 2 GHz, distance-dependent loss.
+    """
+    return 128.1 + 37.6 * jnp.log10(distance_m / 1000.0)

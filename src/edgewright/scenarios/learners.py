@@ -17,8 +17,8 @@ from typing import Any
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import World
-from edgewright.core.settings import check_settings, settings_of
 from edgewright.core.text import parse_toml, read_text
+from edgewright.scenarios.learner_design import Design, slot_of
 from edgewright.specs.schema import Scenario
 from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.registry import system_of, systems
@@ -65,22 +65,32 @@ def build_learner(
     """
     world = world_of_learner(name, problem)
     entry = _entry(name, problem.kind)
-    parts = _parts(name, problem.kind)
-    fields = {key: field for make in parts for key, field in settings_of(make).items()}
-    settings = _settings(name, problem.kind)
-    if "total_steps" in fields:
-        settings["total_steps"] = float(total_steps)
     defaults = system_of(problem.kind).learner_defaults(problem.world)
-    settings = {key: value for key, value in defaults.items() if key in fields} | settings
-    settings |= scenario.learner
-    check_settings(name, fields, settings)
-    learner = _made(parts, settings)
+    design = _design(name, problem.kind).with_defaults(defaults)
+    design = _with_total_steps(design, total_steps).with_settings(scenario.learner)
+    design.check(name)
+    learner = _fitted(design.made(), world, problem.params)
     check_sizes = getattr(learner, "check_sizes", None)
     if check_sizes is not None:
         check_sizes(world.observation_space(problem.params), world.action_space(problem.params))
     return LearnerPlan(
         name=name, learner=learner, train_world=_changed(world, entry.get("train")), world=world
     )
+
+
+def _with_total_steps(design: Design, total_steps: float) -> Design:
+    """Return the design with the steps of the training in every class that asks for them."""
+    inner = design.inner
+    if design.nested:
+        inner = {field: _with_total_steps(part, total_steps) for field, part in inner.items()}
+    known = {"total_steps": float(total_steps)} if "total_steps" in design.fields else {}
+    return dataclasses.replace(design, inner=inner, settings={**design.settings, **known})
+
+
+def _fitted(learner: Any, world: World, params: Any) -> Any:
+    """Return a learner of two time scales with those of its world; any other as it is."""
+    for_world = getattr(learner, "for_world", None)
+    return learner if for_world is None else for_world(world, params)
 
 
 def world_of_learner(name: str, problem: Problem) -> World:
@@ -106,12 +116,12 @@ def learner_settings(name: str, kind: str) -> dict[str, Any]:
     """Return what a learner of a system sets otherwise than its class, and changes in its world."""
     entry = _entry(name, kind)
     changes = {key: entry[key] for key in ("world", "train") if key in entry}
-    return _settings(name, kind) | changes
+    return _design(name, kind).all_settings() | changes
 
 
 def learner_class(name: str, kind: str) -> type:
     """Return the class of a learner of a system, the outer one of two."""
-    return _parts(name, kind)[0]
+    return _design(name, kind).make
 
 
 def _entries(kind: str) -> dict[str, dict[str, Any]]:
@@ -157,16 +167,23 @@ def _entry(name: str, kind: str) -> dict[str, Any]:
     return {key: value for one in reversed(chain) for key, value in entries[one].items()}
 
 
-def _settings(name: str, kind: str) -> dict[str, Any]:
-    """Return the settings of a learner, those of an inner one below its own."""
+def _design(name: str, kind: str) -> Design:
+    """Return the class of a learner, those of inner ones, and the settings of its entries."""
     entry = _entry(name, kind)
-    inner = _settings(_inner(name, entry, kind), kind) if "around" in entry else {}
-    return inner | {key: value for key, value in entry.items() if key not in _OF_TABLE}
+    make, around = _class(name, entry, kind), entry.get("around", {})
+    nested = isinstance(around, dict)
+    named = around if nested else {slot_of(make): around}
+    inner = {field: _inner(name, one, kind) for field, one in named.items()}
+    settings = {key: value for key, value in entry.items() if key not in _OF_TABLE}
+    return Design(make, inner, nested).with_settings(settings)
 
 
-def _parts(name: str, kind: str) -> list[type]:
-    """Return the classes of a learner, the outer one first."""
-    entry = _entry(name, kind)
+def _class(name: str, entry: dict[str, Any], kind: str) -> type:
+    """Return the class that an entry names.
+
+    Raises:
+        InputError: it names none, or one that cannot be imported.
+    """
     make = entry.get("learner")
     if isinstance(make, str):
         module, _, attribute = make.partition(":")
@@ -180,37 +197,21 @@ def _parts(name: str, kind: str) -> list[type]:
         hint = 'give learner = "module:Class", or extends = "a learner"'
         message = f"'{name}' must name its class; got {make!r}"
         raise InputError(message, where=f"learners of '{kind}'", hint=hint)
-    return [make, *(_parts(_inner(name, entry, kind), kind) if "around" in entry else [])]
+    return make
 
 
-def _inner(name: str, entry: dict[str, Any], kind: str) -> str:
-    """Return the name of the learner that an entry is put around.
+def _inner(name: str, inner: object, kind: str) -> Design:
+    """Return the design of the learner that an entry is put around.
 
     Raises:
         InputError: there is none of that name, or it is put around another one itself.
     """
-    inner, entries = str(entry["around"]), _entries(kind)
-    if inner not in entries or "around" in _entry(inner, kind):
+    entries = _entries(kind)
+    if not isinstance(inner, str) or inner not in entries or "around" in _entry(inner, kind):
         message = f"'{name}' must be around a plain learner; got '{inner}'"
-        hint = nearest(inner, [one for one in entries if "around" not in _entry(one, kind)])
+        hint = nearest(str(inner), [one for one in entries if "around" not in _entry(one, kind)])
         raise InputError(message, where=f"learners of '{kind}'", hint=hint)
-    return inner
-
-
-def _made(parts: list[type], settings: dict[str, Any]) -> Any:
-    """Return the learner; the field without a default of an outer class takes the inner one."""
-    outer, *inner = parts
-    own = {key: value for key, value in settings.items() if key in settings_of(outer)}
-    own = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
-    if inner:
-        rest = {key: value for key, value in settings.items() if key not in own}
-        own[_slot(outer)] = _made(inner, rest)
-    return outer(**own)
-
-
-def _slot(outer: Any) -> str:
-    fields = dataclasses.fields(outer)
-    return next(field.name for field in fields if field.default is dataclasses.MISSING)
+    return _design(inner, kind)
 
 
 def _misfit(name: str, problem: Problem) -> str:
@@ -220,11 +221,11 @@ def _misfit(name: str, problem: Problem) -> str:
     changed = {*entry.get("world", {}), *entry.get("train", {})}
     if not changed <= known:
         return f"its world has no {sorted(changed - known)[0]}"
-    learner = _made(_parts(name, problem.kind), _settings(name, problem.kind))
+    world, params = _changed(problem.world, entry.get("world")), problem.params
+    learner = _fitted(_design(name, problem.kind).made(), world, params)
     misfit = getattr(learner, "misfit", None)
     if misfit is None:
         return ""
-    world, params = _changed(problem.world, entry.get("world")), problem.params
     return misfit(world.observation_space(params), world.action_space(params))
 
 

@@ -183,7 +183,7 @@ def _place(tree: dict[str, Any], dotted: str, value: Any) -> None:
     *tables, last = dotted.split(".")
     here = tree
     for depth, name in enumerate(tables):
-        if name not in here and name == "learner":
+        if name not in here and tables[0] == "learner":
             here[name] = {}
         if not isinstance(here.get(name), dict):
             path = ".".join(tables[: depth + 1])

@@ -17,7 +17,7 @@ from edgewright.specs import processes as specs
 from edgewright.specs import recordings
 from edgewright.specs.placement import RecordedPlacementSpec, recorded_folder
 from edgewright.specs.schema import Scenario
-from edgewright.streams import arrivals, channel, processes, recorded
+from edgewright.streams import arrivals, channel, popularity, processes, recorded
 from edgewright.streams.compose import Composite
 from edgewright.streams.summary import Summary
 from edgewright.streams.traces import Part, check_is_file
@@ -124,6 +124,24 @@ def _recorded_load(spec: specs.RecordedLoadSpec, context: Context) -> Process:
     )
 
 
+def _zipf(spec: specs.ZipfSpec, context: Context) -> Process:
+    return popularity.ZipfRequests(
+        services=context.params.service_mib.shape[0],
+        shape=context.shape,
+        **_numbers(spec, "exponent", "drift"),
+    )
+
+
+def _recorded_services(spec: specs.RecordedServicesSpec, context: Context) -> Process:
+    return popularity.recorded_services(
+        context.file(spec.file),
+        services=context.params.service_mib.shape[0],
+        part=context.part,
+        shape=context.shape,
+        reading=recordings.reading(spec, context.name),
+    )
+
+
 def _fading(spec: specs.FadingSpec, context: Context) -> Process:
     raise InputError(
         "kind = 'fading' is the radio channel of the binary world, and this world has none",
@@ -147,6 +165,7 @@ PROCESS_KINDS: dict[str, Callable[[Any, Context], Process]] = {
     "constant": _plain(processes.Constant, "value"),
     "uniform": _plain(processes.Uniform, "low", "high"),
     "categorical": _plain(processes.Categorical, "probabilities"),
+    "zipf": _zipf,
     "reflected_walk": _plain(processes.ReflectedWalk, "low", "high", "step_std"),
     "autoregressive": _plain(
         processes.Autoregressive, "mean", "variation", "correlation", "low", "high"
@@ -160,6 +179,7 @@ PROCESS_KINDS: dict[str, Callable[[Any, Context], Process]] = {
     "recorded_bandwidth": _recorded_bandwidth,
     "recorded_gaps": _recorded_gaps,
     "recorded_load": _recorded_load,
+    "recorded_services": _recorded_services,
     "fading": _fading,
     "recorded_gains": _recorded_gains,
 }
@@ -171,6 +191,8 @@ NEEDS = {
     "compound_poisson": (*_LOAD, "quality_multiplier"),
     "recorded_bandwidth": ("slot_s",),
     "recorded_load": _LOAD,
+    "zipf": ("service_mib",),
+    "recorded_services": ("service_mib",),
 }
 """Numbers of the world that a kind of process reads."""
 

@@ -51,6 +51,15 @@ class CategoricalSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZipfSpec:
+    """Requests by Zipf's law over the services, whose ranking may drift."""
+
+    kind: Literal["zipf"]
+    exponent: NonNegative
+    drift: Share = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReflectedWalkSpec:
     """Gaussian random walk with mirrors at ``low`` and ``high``."""
 
@@ -153,6 +162,17 @@ class RecordedLoadSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedServicesSpec:
+    """Requests of a log in their order, as services by the length of the prompt."""
+
+    kind: Literal["recorded_services"]
+    file: str
+    max_gap_s: Positive | None = None
+    time_unit: TimeUnit | None = None
+    columns: dict[Literal["time", "input", "output"], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FadingSpec:
     """The world's own radio channel: path loss, shadowing, Rayleigh fading."""
 
@@ -177,6 +197,7 @@ ProcessSpec: TypeAlias = Annotated[
     | ConstantSpec
     | UniformSpec
     | CategoricalSpec
+    | ZipfSpec
     | ReflectedWalkSpec
     | AutoregressiveSpec
     | MarkovChainSpec
@@ -186,6 +207,7 @@ ProcessSpec: TypeAlias = Annotated[
     | RecordedBandwidthSpec
     | RecordedGapsSpec
     | RecordedLoadSpec
+    | RecordedServicesSpec
     | FadingSpec
     | RecordedGainsSpec,
     Field(discriminator="kind"),

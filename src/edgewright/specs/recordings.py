@@ -17,6 +17,7 @@ _RECORDED = (
     specs.RecordedBandwidthSpec
     | specs.RecordedGapsSpec
     | specs.RecordedLoadSpec
+    | specs.RecordedServicesSpec
     | specs.RecordedGainsSpec
 )
 

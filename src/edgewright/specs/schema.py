@@ -44,6 +44,9 @@ Utilisations: TypeAlias = (
     | Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=1)]
 )
 
+Setting: TypeAlias = float | int | bool | str | list[int]
+"""A setting of a learner; a learner of two has a table for each."""
+
 WEIGHT_TOLERANCE = 1e-6
 
 Structure = TypeVar("Structure")
@@ -91,4 +94,4 @@ class Scenario(Generic[Structure, Numbers, Streams]):
     streams: Streams
     evaluation: Evaluation
     training: TrainingPlan
-    learner: dict[str, float | int | bool | str | list[int]] = field(default_factory=dict)
+    learner: dict[str, Setting | dict[str, Setting]] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Rules for both time scales, a bound, and an exact optimum of the caching world."""

@@ -1,0 +1,153 @@
+"""Name the rules and planners of the caching world, none of which needs training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.core.errors import InputError, nearest
+from edgewright.loops.evaluate import full_information
+from edgewright.streams.compose import Composite
+from edgewright.streams.popularity import ZipfRequests, zipf
+from edgewright.streams.processes import Categorical
+from edgewright.systems.caching.baselines import placement
+from edgewright.systems.caching.baselines.offloading import Offloading
+from edgewright.systems.caching.baselines.two_level import TwoRules
+from edgewright.systems.caching.optimum import optimum, solvable
+from edgewright.systems.caching.world import CachingWorld
+from edgewright.systems.system import PolicyEntry, Problem
+
+USUAL = (
+    "random",
+    "none+nearest-equal",
+    "all+nearest-equal",
+    "all+nearest-root",
+    "random+search-root",
+    "lru+hit-root",
+    "lfu+hit-root",
+    "popular+hit-equal",
+    "popular+hit-root",
+    "spread+hit-root",
+    "spread+search-root",
+)
+"""Policies that need no training, in the order of tables."""
+
+ASSOCIATIONS = ("nearest", "hit", "search", "random")
+SHARES = ("equal", "root", "random", "zero")
+
+
+def _fixed(value: float) -> Callable[[Problem], placement.Fixed]:
+    def make(problem: Problem) -> placement.Fixed:
+        world: CachingWorld = problem.world
+        return placement.Fixed(priority=jnp.full((world.servers, world.services), value))
+
+    return make
+
+
+PLACEMENTS: dict[str, Callable[[Problem], Any]] = {
+    "none": _fixed(-1.0),
+    "all": _fixed(1.0),
+    "random": lambda problem: placement.RandomCache(),
+    "lfu": lambda problem: placement.LeastFrequentlyUsed(),
+    "lru": lambda problem: placement.LeastRecentlyUsed(),
+    "popular": lambda problem: placement.Popular.of(problem.world.services),
+    "spread": lambda problem: placement.Popular.of(problem.world.services, spread=True),
+    "knapsack": lambda problem: placement.known_law(problem.params, _law(problem)),
+}
+"""Rules for the caches, by name."""
+
+
+def policy_names(problem: Problem) -> list[str]:
+    """Return the names of the policies that need no training, in the order of tables."""
+    world: CachingWorld = problem.world
+    names = [_without_shares(name, world) for name in USUAL]
+    known = ["knapsack+search-root"] if _is_known(problem) else []
+    loophole = ["all+nearest-zero"] if world.zero_share == "fallback" else []
+    exact = ["optimum"] if solvable(problem) else []
+    extra = [_without_shares(name, world) for name in known + loophole]
+    return [*dict.fromkeys([*names, *extra, *exact])]
+
+
+def policy(name: str, problem: Problem) -> PolicyEntry | None:
+    """Return a policy by name, ``PLACEMENT+ASSOCIATION-SHARES``, e.g. ``lfu+hit-root``.
+
+    Without the shares where the world divides its resources itself. ``random`` draws everything;
+    ``optimum`` is exact, where the world is small and its requests are independent. All know the
+    state and the present requests, but not the future.
+
+    Raises:
+        InputError: a part of the name is unknown, or the law of the requests is not known.
+    """
+    world: CachingWorld = problem.world
+    if name == "optimum":
+        return PolicyEntry(name, "oracle", optimum(problem), full_information, world)
+    if name == "random":
+        rest = "random" if world.shares == "square_root" else "random-random"
+        made = TwoRules(placement=placement.RandomCache(), offloading=_offloading(world, rest))
+        return PolicyEntry(name, "rule", made, full_information, world)
+    upper, plus, lower = name.partition("+")
+    if not plus:
+        return None
+    if upper not in PLACEMENTS:
+        hint = nearest(upper, PLACEMENTS)
+        raise InputError(f"unknown rule for the caches '{upper}'", where=name, hint=hint)
+    made = TwoRules(placement=PLACEMENTS[upper](problem), offloading=_offloading(world, lower))
+    group = "oracle" if upper == "knapsack" else "rule"
+    return PolicyEntry(name, group, made, full_information, world)
+
+
+def _without_shares(name: str, world: CachingWorld) -> str:
+    """Return the name in a world that divides its resources itself."""
+    return name.rpartition("-")[0] if world.shares == "square_root" and "-" in name else name
+
+
+def _offloading(world: CachingWorld, name: str) -> Offloading:
+    """Return the rule for a slot of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    association, _, shares = name.partition("-")
+    divided = world.shares == "square_root"
+    if association not in ASSOCIATIONS:
+        hint = nearest(association, ASSOCIATIONS)
+        raise InputError(f"unknown rule for the servers '{association}'", hint=hint)
+    if divided and shares:
+        message = f"the world divides its resources itself, so '{shares}' changes nothing"
+        raise InputError(message, hint=f"write '{association}'")
+    if not divided and shares not in SHARES:
+        hint = f"write '{association}-root'" if not shares else nearest(shares, SHARES)
+        raise InputError(f"unknown rule for the shares '{shares}'", hint=hint)
+    return Offloading(world=world, association=association, shares="root" if divided else shares)  # pyright: ignore[reportArgumentType]
+
+
+def _requests(problem: Problem) -> Any:
+    stream = problem.train_stream
+    return stream.fields["service"] if isinstance(stream, Composite) else None
+
+
+def _is_known(problem: Problem) -> bool:
+    """Return whether requests have one law, the same in every slot."""
+    process = _requests(problem)
+    if isinstance(process, Categorical):
+        return np.ndim(process.probabilities) == 1
+    return isinstance(process, ZipfRequests) and float(jnp.asarray(process.drift)) == 0.0
+
+
+def _law(problem: Problem) -> np.ndarray:
+    """Return the probabilities ``[K]`` of the services.
+
+    Raises:
+        InputError: they change, or are recorded.
+    """
+    if not _is_known(problem):
+        message = "the law of the requests changes, or is recorded"
+        raise InputError(message, where="knapsack", hint="use spread, which goes by averages")
+    process = _requests(problem)
+    if isinstance(process, ZipfRequests):
+        return np.asarray(jax.device_get(zipf(process.exponent, process.services)))
+    return np.asarray(process.probabilities)
