@@ -65,8 +65,8 @@ class TwoTimeScale:
     """Learn at two time scales, with a learner for each.
 
     The upper learner has one sample for each epoch: what it saw and decided in the first step, the
-    sum of its rewards over the slots, and what it sees when the next epoch begins. The lower one has
-    the slots; its trajectories are cut at the end of an epoch (truncated, not terminated).
+    sum of its rewards over the slots, and what it sees when the next epoch begins. The lower one
+    has the slots; its trajectories are cut at the end of an epoch (truncated, not terminated).
 
     Attributes:
         upper, lower: learners of ``Box`` actions; their ``num_envs`` and ``rollout_steps`` are set

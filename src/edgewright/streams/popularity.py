@@ -27,8 +27,8 @@ class ZipfRequests:
     """Independent requests of every element of a row, by Zipf's law over ``services``.
 
     Service 0 is the most popular at first. In each row the ranking moves by one place, up or down,
-    with probability ``drift``: then service ``k`` has the rank ``(k - shift) mod K``. With drift the
-    shift begins anywhere, and all elements of a row share it.
+    with probability ``drift``: then service ``k`` has the rank ``(k - shift) mod K``. With drift
+    the shift begins anywhere, and all elements of a row share it.
 
     Attributes:
         exponent: of the law; 0 makes all services equally popular.

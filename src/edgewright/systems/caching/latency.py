@@ -1,6 +1,6 @@
 """Compute shares and latency of every user for a choice of servers.
 
-Equations of the code published with HADRL, which writes none down: see ``docs/concepts/caching.md``.
+Equations of the code published with HADRL; its readings are in ``docs/concepts/caching.md``.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.physics.caching import fetch_s
-
 from edgewright.streams.compose import Composite
 from edgewright.streams.popularity import ZipfRequests, zipf
 from edgewright.streams.processes import Categorical, Constant

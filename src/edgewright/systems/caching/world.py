@@ -84,7 +84,7 @@ class CachingWorld(CachingStructure):
         With ``capacity = "projected"`` every server keeps what fits, from the highest priority
         (:func:`edgewright.physics.caching.fit`). With ``"published"`` all servers take everything
         that is wanted if the *old* content of any of them is within the usable share of its cache:
-        so the published loop works, which tests what it replaces and never looks at the new content.
+        so works the published loop, which tests what it replaces and never the new content.
         """
         if self.capacity == "projected":
             capacity_mib = jnp.broadcast_to(params.cache_gib, (self.servers,)) * 1024.0

@@ -129,7 +129,7 @@ def knapsack(value: np.ndarray, size: np.ndarray, capacity: np.ndarray) -> np.nd
     once = np.tile(np.eye(services), servers)
     solved = milp(
         -np.tile(np.asarray(value, np.float64) / scale, servers),
-        constraints=[LinearConstraint(fits, ub=capacity), LinearConstraint(once, ub=1.0)],
+        constraints=[LinearConstraint(fits, ub=capacity), LinearConstraint(once, ub=1.0)],  # pyright: ignore[reportArgumentType]
         integrality=np.ones(servers * services),
         bounds=Bounds(0, 1),
     )
