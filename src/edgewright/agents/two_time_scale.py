@@ -46,9 +46,9 @@ class TwoLevelPolicy:
     def act(self, key: Array, carry: Any, observation: Array) -> tuple[Any, Decision]:
         """Return the action as a record; ``aux`` is the decision of each level."""
         upper_key, lower_key = jax.random.split(key)
-        seen = _pick(observation, self.upper_columns), _pick(observation, self.lower_columns)
-        upper_carry, upper = self.upper.act(upper_key, carry[0], seen[0])
-        lower_carry, lower = self.lower.act(lower_key, carry[1], seen[1])
+        looked_at = _pick(observation, self.upper_columns), _pick(observation, self.lower_columns)
+        upper_carry, upper = self.upper.act(upper_key, carry[0], looked_at[0])
+        lower_carry, lower = self.lower.act(lower_key, carry[1], looked_at[1])
         placing = observation[..., self.phase] > 0.5
         memory = (
             select(placing, upper_carry, carry[0]),

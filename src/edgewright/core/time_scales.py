@@ -1,4 +1,4 @@
-"""Describe worlds with two time scales: what is decided in epochs, and what in every slot."""
+"""Describe worlds in which some parts of an action are decided in epochs, others in every slot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class TimeScales:
-    """What a learner for two time scales must know of a world.
+    """Facts of a world that a learner for two time scales needs.
 
     An epoch begins with a step in which only the slow parts of the action count. The other steps
     are its slots, in which only the fast parts count. Episodes end with an epoch.

@@ -1,4 +1,4 @@
-"""Put learners together from their classes: one, one around another, or one of two levels."""
+"""Put learners together from their classes, one around another or one for each of two levels."""
 
 from __future__ import annotations
 

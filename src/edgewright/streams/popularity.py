@@ -78,10 +78,10 @@ def service_of(tokens: np.ndarray, services: int) -> np.ndarray:
     length = np.log1p(np.asarray(tokens, np.float64))
     low, high = np.percentile(length, [1, 99])
     if not high > low:
-        message = "all requests have one length, so no service can be told from another"
+        message = "all requests have one length, so services cannot be separated"
         raise InputError(message, where="recorded_services", hint="give another log")
-    place = np.floor((length - low) / (high - low) * services)
-    return np.clip(place, 0, services - 1).astype(np.int32)
+    index = np.floor((length - low) / (high - low) * services)
+    return np.clip(index, 0, services - 1).astype(np.int32)
 
 
 def recorded_services(

@@ -48,7 +48,7 @@ class CachingStructure:
 
     @property
     def period(self) -> int:
-        """Steps of an epoch: one that places services, and its slots."""
+        """Steps of an epoch, which are its slots and one that places services."""
         return self.slots_per_epoch + 1
 
     def placing(self, slot: Array) -> Array:

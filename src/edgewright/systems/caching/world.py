@@ -41,7 +41,7 @@ class CachingWorld(CachingStructure):
 
     @property
     def time_scales(self) -> TimeScales:
-        """What is decided in epochs and in slots, for ``agents.two_time_scale``."""
+        """Return which parts and features belong to epochs and which to slots."""
         upper, lower = stems(self)
         return TimeScales(self.period, ("cache",), upper, lower, "placing")
 

@@ -1,4 +1,4 @@
-"""Rules for the decision of a slot: the server of each user, and the weights of the shares."""
+"""Choose by rules the server of each user in a slot, and the weights of the shares."""
 
 from __future__ import annotations
 

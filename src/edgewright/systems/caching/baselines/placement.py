@@ -1,4 +1,4 @@
-"""Rules for the decision of an epoch: which services each server caches.
+"""Choose by rules which services each server caches in an epoch.
 
 Each returns priorities ``[M, K]`` from the state of the world; see ``CachingWorld.placed``.
 """
