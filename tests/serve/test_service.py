@@ -442,6 +442,26 @@ def test_a_fallback_in_a_file_is_shown_and_taken_up_when_it_changes(setup, bundl
     asyncio.run(go())
 
 
+def test_an_outcome_that_is_refused_names_all_its_bad_fields(setup):
+    async def go():
+        async with living(setup) as service:
+            report = {"decision": "x", "reward": None, "more": 1, "metrics": {"a": 1, "b": "2"}}
+            status, answer, _ = await call(service, "POST", "/v1/outcome", report)
+            assert status == 422
+            fields = [one["field"] for one in answer["error"]["fields"]]
+            assert fields == ["more", "decision", "reward", "metrics.b"]
+            assert answer["error"]["field"] == "more"
+            many = {
+                "decision": "aaaaaaaaaaaa-ff",
+                "reward": 1,
+                "metrics": {str(n): "" for n in range(99)},
+            }
+            _, answer, _ = await call(service, "POST", "/v1/outcome", many)
+            assert len(answer["error"]["fields"]) == 20
+
+    asyncio.run(go())
+
+
 def test_decisions_and_outcomes_are_on_the_disk_after_a_stop(setup, observation):
     async def go():
         async with living(setup) as service:

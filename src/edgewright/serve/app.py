@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import math
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -24,7 +22,8 @@ from starlette.types import Message, Receive, Scope, Send
 from edgewright.serve.counters import Counters
 from edgewright.serve.decider import Decider, HTTPError, parse_object, prepare
 from edgewright.serve.log import TWICE, UNKNOWN, DecisionLog, Report
-from edgewright.serve.openapi import ID_PATTERN, document
+from edgewright.serve.openapi import document
+from edgewright.serve.outcome import read_outcome
 from edgewright.serve.probes import ERRORS, Probes
 from edgewright.serve.reload import Reloader
 from edgewright.serve.settings import Settings
@@ -33,7 +32,6 @@ DECIDE = "/v1/decide"
 GUARDED = "/v1/"
 """Paths below this ask for the token, where there is one; probes and scrapes never do."""
 
-_ID = re.compile(ID_PATTERN)
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 
@@ -170,20 +168,11 @@ class Service:
 
     def _report(self, content: dict[str, Any]) -> asyncio.Future[str]:
         """Hand an outcome to the log; return what will say how that went."""
-        decision, reward = content.get("decision"), content.get("reward")
-        metrics = content.get("metrics", {})
-        if unknown := sorted(set(content) - {"decision", "reward", "metrics"}):
-            raise HTTPError(422, "unknown field", field=unknown[0][:100])
-        if not isinstance(decision, str) or not _ID.fullmatch(decision):
-            raise HTTPError(422, "not the id of a decision", field="decision")
-        if not _is_number(reward):
-            raise HTTPError(422, "not a number", field="reward")
-        if not isinstance(metrics, dict) or not all(map(_is_number, metrics.values())):
-            raise HTTPError(422, "not an object of numbers", field="metrics")
+        decision, reward, metrics = read_outcome(content)
         if self.log is None:
             raise HTTPError(409, "this service keeps no log", hint="start it with --log FILE")
         future, reply = _elsewhere()
-        self.log.report(Report(decision, time.time(), float(reward), metrics, reply))  # pyright: ignore[reportArgumentType]
+        self.log.report(Report(decision, time.time(), reward, metrics, reply))
         return future
 
     async def _policy(self, request: Request) -> Response:
@@ -245,10 +234,3 @@ def _check_type(headers: list[tuple[bytes, bytes]]) -> None:
     if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != _JSON[1]:
         message = "the body is not said to be JSON"
         raise HTTPError(415, message, hint="Content-Type: application/json")
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return type(value) in (int, float) and math.isfinite(value)  # pyright: ignore[reportArgumentType]
-    except OverflowError:
-        return False

@@ -166,7 +166,7 @@ class Decider:
                 if len(fields) >= MAX_EXPLAINED:
                     break
         if fields:
-            raise _refused(fields)
+            raise refused_fields(fields)
         return checked
 
     def _row(
@@ -175,12 +175,12 @@ class Decider:
         if type(observation) is not dict:
             message = f"{where} is not an object of named fields"
             fields = [{"problem": message, "field": where}]
-            raise _refused(fields)
+            raise refused_fields(fields)
         try:
             row, clamped = serving.bundle.interface.encode(observation, self.settings.out_of_range)
         except BadField as error:
             fields = [_explained(one, where) for one in (error, *error.others)]
-            raise _refused(fields) from None
+            raise refused_fields(fields) from None
         return row, clamped
 
     def _stand_in(self, serving: ActivePolicy, error: EngineError) -> tuple[str, Engine]:
@@ -228,7 +228,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return content
 
 
-def _refused(fields: list[dict[str, Any]]) -> HTTPError:
+def refused_fields(fields: list[dict[str, Any]]) -> HTTPError:
     """Return the error of bad fields: the first one as such, and a list of all."""
     first = dict(fields[0])
     return HTTPError(422, first.pop("problem"), **first, fields=fields[:MAX_EXPLAINED])
