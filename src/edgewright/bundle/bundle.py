@@ -89,11 +89,16 @@ class Bundle:
         """
         if name not in self.rules:
             message = f"the bundle holds no rule '{name}'"
-            hint = (
-                nearest(name, self.rules) if self.rules else "pack one: edgewright export --rules"
-            )
+            hint = nearest(name, self.rules) if self.rules else self._other_rule
             raise InputError(message, where=self.path, hint=hint)
         return self.beside[name]
+
+    @property
+    def _other_rule(self) -> str:
+        """Return the remedy of a bundle without rules: only that of a run may hold them."""
+        beside = "name the file of another bundle: FILE.edge"
+        again = "export it again with a rule: edgewright export RUN --rules local-1 --out FILE"
+        return beside if self.facts["kind"] == "rule" else f"{again}; or {beside}"
 
     def graph(self, name: str = POLICY) -> bytes:
         """Return the ONNX file of a graph."""

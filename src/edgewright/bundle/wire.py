@@ -63,6 +63,8 @@ _DOMAINS = ("", "ai.onnx")
 _OTHER_FORMAT = b"ORTM"
 """Bytes 4 to 8 of a file in the runtime's own format, which is not protobuf."""
 
+_AGAIN = "export the policy with edgewright export RUN --out FILE"
+
 
 def check_operators(model: bytes, where: str) -> list[str]:
     """Return the operators of an ONNX model, sorted.
@@ -142,4 +144,4 @@ class _Reader:
 
     def refuse(self, message: str) -> NoReturn:
         """Raise what says that bundles do not use this."""
-        raise InputError(message, where=self.where, hint="export the policy with edgewright export")
+        raise InputError(message, where=self.where, hint=_AGAIN)

@@ -27,6 +27,8 @@ LEVEL = 0.99
 STAYS = 5
 """Scores in a row at or above the level that count as having reached it; fewer at the end."""
 
+_LEAVE_OUT = "leave --adapt-steps and --shots out"
+
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
@@ -68,7 +70,7 @@ def curves(
         initial = policy_entry.policy
         if not isinstance(initial, Initialisation):
             message = f"'{policy_entry.name}' does not adapt"
-            raise InputError(message, where="--adapt-steps", hint="leave the option out")
+            raise InputError(message, where="--adapt-steps", hint=_LEAVE_OUT)
         if shots > initial.learner.buffer_size:
             message = f"{shots} slots do not fit into a memory of {initial.learner.buffer_size}"
             raise InputError(
@@ -167,7 +169,7 @@ def evaluate_run(
     problem = build(scenario, data)
     if problem.tasks is None:
         message = f"the system '{problem.kind}' has no tasks to adapt to"
-        raise InputError(message, where="--adapt-steps", hint="leave the option out")
+        raise InputError(message, where="--adapt-steps", hint=_LEAVE_OUT)
     run = load_run(Path(folder), data)
     policy_entries = seeds_of(run, problem)
     held_out = evaluation_inputs(scenario, problem)

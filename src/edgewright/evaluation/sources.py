@@ -122,7 +122,12 @@ def _source(
         entries = [PolicyEntry(named, "learned", p, None, world) for p, world in made]
         return Source(label or named, entries)
     foreign = is_registered(named, problem.kind)
-    return Source(label or named, [baseline(named, problem)], is_foreign=foreign)
+    try:
+        return Source(label or named, [baseline(named, problem)], is_foreign=foreign)
+    except InputError as error:
+        other = f"name a model as {MODEL}{named}"
+        other = other if named.endswith(".zip") else f"{error.hint}; or name the folder of a run"
+        raise InputError(error.message, where=error.where, hint=other) from None
 
 
 def _apart(sources: list[Source], labels: set[str | None]) -> list[Source]:

@@ -106,7 +106,7 @@ def load_bounded(name: str, data: str | None = None) -> tuple[Scenario[Any, Any,
     scenario = load(name)
     if scenario.world.kind != "aigc":
         message = f"bounds are for the AIGC system, and this scenario is of '{scenario.world.kind}'"
-        raise InputError(message, where=name, hint="use edgewright compare")
+        raise InputError(message, where=name, hint=f"use edgewright compare {name}")
     return scenario, build(scenario, data)
 
 

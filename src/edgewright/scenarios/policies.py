@@ -58,8 +58,7 @@ def baseline(name: str, problem: Problem) -> PolicyEntry:
     entry = system_of(problem.kind).policy(name, problem)
     if entry is None:
         message = f"unknown policy '{name}'"
-        hint = nearest(name, baseline_names(problem)) + "; or name the folder of a run"
-        raise InputError(message, hint=hint)
+        raise InputError(message, hint=nearest(name, baseline_names(problem)))
     return entry
 
 
