@@ -80,7 +80,7 @@ class CachingMetrics:
     upper_reward: Array  # [], for the decision of an epoch: its sum over the epoch
     lower_reward: Array  # [], for the decision of a slot
     latency_s: Array
-    hit: Array  # 1 where the chosen server holds the service
+    hit_ratio: Array  # 1 where the chosen server holds the service
     in_time: Array  # 1 where the latency is within the tolerance of the service
     transmission_s: Array
     wait_s: Array  # behind the backlog of the chosen server

@@ -47,7 +47,7 @@ SYSTEM = System(
     bound=bound,
     ranges=RANGES,
     metrics=(
-        Metric("hit", "hit ratio", "", ".3f", "max", interval=True),
+        Metric("hit_ratio", "hit ratio", "", ".3f", "max", interval=True),
         Metric("latency_s", "latency", "s", ".3f", "min", interval=True),
         Metric("latency_p95_s", "latency, 95th percentile", "s", ".3f", "min"),
         Metric("switch_cost_s", "switch cost", "s", ".1f", "min"),

@@ -194,7 +194,7 @@ class CachingWorld(CachingStructure):
             upper_reward=serving * upper / self.slots_per_epoch,
             lower_reward=serving * lower,
             latency_s=each * served.total_s,
-            hit=each * served.hit,
+            hit_ratio=each * served.hit,
             in_time=each * (served.total_s <= tolerance),
             transmission_s=each * served.transmission_s,
             wait_s=each * served.wait_s,
