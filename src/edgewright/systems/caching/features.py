@@ -21,7 +21,7 @@ from edgewright.systems.caching.structure import CachingStructure
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What the features of one step are made of."""
+    """Everything that the features of one step are computed from."""
 
     world: CachingStructure
     params: CachingParams

@@ -80,7 +80,7 @@ def _raised(root: Array, least: Array | float) -> Array:
 
 @record
 class _Loads:
-    """What each user brings to each server ``[U, M]``.
+    """Loads that each user would bring to each server ``[U, M]``.
 
     With the exact shares the latency of a slot is the sum over the servers of
     ``(sum band)^2 + (sum speed)^2`` and of ``other`` over the users.
