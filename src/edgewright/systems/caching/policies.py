@@ -56,7 +56,7 @@ PLACEMENTS: dict[str, Callable[[Problem], Any]] = {
     "lru": lambda problem: placement.LeastRecentlyUsed(),
     "popular": lambda problem: placement.Popular.of(problem.world.services),
     "spread": lambda problem: placement.Popular.of(problem.world.services, spread=True),
-    "knapsack": lambda problem: placement.known_law(problem.params, _law(problem)),
+    "knapsack": lambda problem: placement.known_law(problem.params, law_of(problem)),
 }
 """Rules for the caches, by name."""
 
@@ -138,7 +138,7 @@ def _is_known(problem: Problem) -> bool:
     return isinstance(process, ZipfRequests) and float(jnp.asarray(process.drift)) == 0.0
 
 
-def _law(problem: Problem) -> np.ndarray:
+def law_of(problem: Problem) -> np.ndarray:
     """Return the probabilities ``[K]`` of the services.
 
     Raises:

@@ -10,6 +10,7 @@ import numpy as np
 from edgewright.core.records import Array
 from edgewright.loops.evaluate import EpisodeBatch
 from edgewright.systems.caching.baselines.bound import reward_bound
+from edgewright.systems.caching.bench import measure
 from edgewright.systems.caching.build import RANGES, build
 from edgewright.systems.caching.policies import USUAL, policy, policy_names
 from edgewright.systems.caching.schema import CachingScenario, inconsistencies
@@ -55,6 +56,7 @@ SYSTEM = System(
     ),
     inconsistencies=inconsistencies,
     play=play,
+    benchmark=measure,
     termination_metrics=(),
     recordings={
         "service": {"kind": "recorded_services", "file": "requests/azure_llm_2023_conversation.csv"}
