@@ -97,6 +97,32 @@ def scaling(out: str | None, as_json: bool) -> None:
     _print_scaling(result)
 
 
+@command.command(name="planner")
+@click.option(
+    "--iterations",
+    metavar="N",
+    help="Iterations of the search; default: all 7, or 1 where 7 would take over a minute.",
+)
+@json_option
+def planner(iterations: str | None, as_json: bool) -> None:
+    """Measure a decision of the active-inference planner, of the published and the small size.
+
+    The published size is measured beside products of matrices and, where torch is installed, beside
+    the same planner in PyTorch.
+    """
+    count = whole(iterations, "--iterations", 1)
+    from edgewright.bench import planner as measurement
+    from edgewright.cli import bench_rows
+    from edgewright.cli.terminal import counting_bar
+
+    with counting_bar("planner", measurement.STAGES) as on_progress:
+        result = measurement.bench(on_progress, count)
+    if as_json:
+        print_json(result)
+        return
+    _print(bench_rows.planner(result))
+
+
 def _print_scaling(result: dict[str, Any]) -> None:
     click.echo(f"{result['servers']:,} servers, {result['reach']} in reach of a device")
     click.echo(f"{'devices':>12}{'decisions/s':>16}{'peak memory':>16}")

@@ -66,6 +66,25 @@ def of_tasks(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def planner(result: dict[str, Any]) -> Rows:
+    """Return what a decision of the planner costs."""
+    full, small = result["full"], result["small"]
+    rows = [
+        (f"published size, {full['iterations']} iterations", f"{full['seconds']:.1f} s"),
+        (f"  a decision, {full['published_iterations']} iterations", f"{full['decision_s']:.1f} s"),
+        ("  rate", f"{full['gflops']:.1f} GFLOP/s"),
+        ("  to the rate of a product of matrices", f"{full['share_of_product_rate']:.2f}"),
+        ("  memory", f"{full['memory_mb']:.0f} MB"),
+    ]
+    if full["ratio_to_torch"] is not None:
+        rows.append(("  to the same in PyTorch", f"{full['ratio_to_torch']:.2f} x"))
+    rows += [
+        ("small, one core, greedy", f"{small['greedy_ms']:.1f} ms"),
+        ("small, one core, exploring", f"{small['exploring_ms']:.1f} ms"),
+    ]
+    return rows
+
+
 def world_beside_peers(world: dict[str, Any]) -> Rows:
     """Return the rates of the world beside those of peers."""
     rows = [
