@@ -46,6 +46,36 @@ def test_the_best_numbers_are_learned() -> None:
     assert float(jnp.mean(log["reward"][-10:])) > -0.15  # with its noise; uniform actions: -3
 
 
+def test_a_training_that_stops_and_goes_on_has_the_same_weights() -> None:
+    parts = (WORLD, PARAMS, WORLD.inputs(PARAMS), TINY)
+    start = init_training(jax.random.key(3), *parts)
+    whole = advance(*parts, start, jnp.int32(6), 8)[0]
+    parted = advance(*parts, advance(*parts, start, jnp.int32(2), 8)[0], jnp.int32(4), 8)[0]
+    for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(parted), strict=True):
+        if jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
+            one, other = jax.random.key_data(one), jax.random.key_data(other)
+        np.testing.assert_array_equal(one, other)
+
+
+def test_new_networks_are_fitted_where_asked() -> None:
+    learner = dataclasses.replace(TINY, refit="reset", fit_epochs=2)
+    state = _trained(learner, 3)[0].learner
+    again = _trained(learner, 3, seed=0)[0].learner
+    for one, other in zip(
+        jax.tree.leaves(state.networks), jax.tree.leaves(again.networks), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    # 3 updates of 8 samples: the last fit took 2 epochs of 24 samples in batches of 4.
+    assert int(state.optimiser[1].count) == 2 * 24 // 4
+
+
+def test_the_preferred_reward_is_a_quantile_of_those_seen() -> None:
+    learner = dataclasses.replace(TINY, preference_quantile=1.0, preference_gain=1.5)
+    state = _trained(learner, 3)[0].learner
+    rewards = state.replay.rows.reward[: int(state.replay.filled)]
+    assert float(state.goal) == pytest.approx(1.5 * float(jnp.max(rewards)), rel=1e-6)
+
+
 def test_it_keeps_the_laws_of_a_learner() -> None:
     check_learner(TINY, WORLD, PARAMS)
 

@@ -1,4 +1,4 @@
-"""Imagination: time in its place, looking ahead, chance in common, and curiosity that pays."""
+"""Imagination: time in its place, looking ahead, chance in common, and epistemic values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ class StoreParams:
     """Parameters of the world below."""
 
     slots: Any
-    curious: Any  # 1: reward lies in a far corner; 0: reward is what was stored
 
 
 @record
@@ -59,8 +58,7 @@ class StoreWorld:
 
     The action is ``a`` in [-1, 1]: ``(a + 1) / 2`` is put into the store. Looking one step ahead,
     the best is nothing (reward 0); looking two ahead, it is everything (3 - 1 = 2 in each slot but
-    the first). With ``curious`` the reward is 0 but where both numbers of the action lie beyond
-    0.5, and there is a known small cost of moving, so that nothing leads to that corner.
+    the first).
     """
 
     def inputs(self, params: StoreParams) -> Composite:
@@ -73,14 +71,9 @@ class StoreWorld:
     def observe(self, params: StoreParams, state: StoreState, x: StoreInputs) -> Any:
         return jnp.stack([state.stored, jnp.ones(())])
 
-    def reward(self, state: StoreState, action: Any) -> Any:
-        return 3.0 * state.stored - 0.5 * (action[0] + 1.0)
-
     def step(self, params: StoreParams, state: StoreState, action: Any, x: Any) -> Outcome:
         put = 0.5 * (action[0] + 1.0)
-        corner = jnp.prod(jax.nn.relu(action - 0.5)) * 8.0
-        lazy = -0.05 * jnp.sum(jnp.square(action))
-        reward = jnp.where(params.curious > 0, corner + lazy, self.reward(state, action))
+        reward = 3.0 * state.stored - put
         slot = state.slot + 1
         return Outcome(
             state=StoreState(stored=put, slot=slot),
@@ -98,8 +91,7 @@ class StoreWorld:
 
 
 WORLD = StoreWorld()
-STORE = StoreParams(slots=jnp.float32(10), curious=jnp.float32(0))
-CORNER = StoreParams(slots=jnp.float32(10), curious=jnp.float32(1))
+STORE = StoreParams(slots=jnp.float32(10))
 
 
 def _true_step(params: StoreParams) -> Any:
@@ -190,15 +182,13 @@ def test_a_horizon_adds_nothing_where_nothing_lasts() -> None:
     target = jnp.array([0.4, -0.3])
 
     def step(key: Any, state: Any, action: Any) -> tuple[Any, Any]:
-        noise = 0.3 * jax.random.normal(key, (1, 2))  # the same for all candidates
-        return state, -jnp.sum(jnp.square(action - target - noise), axis=-1)
+        return state, -jnp.sum(jnp.square(action - target), axis=-1)
 
     settings = dataclasses.replace(
         SEARCH, num_candidates=2000, num_elites=100, iterations=40, min_std=0.0
     )
     actions = [
-        _planned(lambda k, s, a: (s, step(jax.random.key(7), s, a)[1]), lambda count: (), horizon,
-                 settings=settings)
+        _planned(step, lambda count: (), horizon, settings=settings)
         for horizon in (1, 20)
     ]  # fmt: skip
     np.testing.assert_allclose(actions[0], actions[1], atol=0.05)

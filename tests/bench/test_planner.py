@@ -50,11 +50,13 @@ def test_rates_of_a_small_decision_are_reported(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         planner, "published", lambda count: dataclasses.replace(tiny, plan_iterations=count)
     )
-    monkeypatch.setattr(planner, "_on_one_core", lambda explore: 1.0)
+    monkeypatch.setattr(planner, "_on_one_core", lambda explore: (1.0, 2.0))
     monkeypatch.setattr(planner, "SQUARE", 64)
+    monkeypatch.setattr(planner, "PRODUCTS_S", 0.05)
     stages: list[str] = []
     result = planner.bench(stages.append)
     assert len(stages) == planner.STAGES
     assert result["full"]["iterations"] == 7  # well under a minute
+    assert result["small"]["exploring_processor_ms"] == 2.0
     assert result["full"]["memory_mb"] > 0.0
     assert result["full"]["share_of_product_rate"] > 0.0
