@@ -97,11 +97,17 @@ def refuse_task(task: int | None) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class OnlineTrainer:
-    """A trainer that plays and learns in one world, with ``loops.online``."""
+    """A trainer that plays and learns in one world, with ``loops.online``.
+
+    Attributes:
+        curve_episodes: how many of the evaluation episodes the scores during a training are taken
+            over, where decisions are slow; all if None. The final score is over all of them.
+    """
 
     problem: Problem
     plan: LearnerPlan
     evaluation: Evaluation
+    curve_episodes: int | None = None
 
     @property
     def steps(self) -> int:
@@ -123,6 +129,8 @@ class OnlineTrainer:
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what plays the evaluation episodes greedily."""
         inputs = draw_inputs(self.evaluation, self.problem)
+        if self.curve_episodes is not None:
+            inputs = jax.tree.map(lambda leaf: leaf[:, : self.curve_episodes], inputs)
         missed = self.evaluation.post_termination_reward
 
         def score(training: Any) -> dict[str, float]:

@@ -193,7 +193,9 @@ def test_the_published_pmf_and_features() -> None:
     np.testing.assert_array_equal(inverted(jnp.full(3, 2.0)), 0.0)
 
 
-@pytest.mark.parametrize("name, upper, lower", [("caching-paper-es2", 52, 116), ("caching-paper-es5", 115, 185)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "upper", "lower"), [("caching-paper-es2", 52, 116), ("caching-paper-es5", 115, 185)]
+)
 def test_observations_have_the_published_sizes(name: str, upper: int, lower: int) -> None:
     problem = problem_of(name)
     scales = problem.world.time_scales

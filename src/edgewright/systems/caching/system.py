@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,6 +16,10 @@ from edgewright.systems.caching.build import RANGES, build
 from edgewright.systems.caching.policies import USUAL, policy, policy_names
 from edgewright.systems.caching.schema import CachingScenario, inconsistencies
 from edgewright.systems.system import Metric, PolicyEntry, Problem, System, evaluate_episodes
+from edgewright.systems.trainer import OnlineTrainer
+
+CURVE_EPISODES = 5
+"""Episodes of each point of a learning curve: a planner takes milliseconds for a decision."""
 
 
 def bound(problem: Problem, inputs: Any, post_termination_reward: float) -> Array:
@@ -55,6 +60,7 @@ SYSTEM = System(
         Metric("in_time", "in time", "", ".3f", "max"),
     ),
     inconsistencies=inconsistencies,
+    trainer=functools.partial(OnlineTrainer, curve_episodes=CURVE_EPISODES),
     play=play,
     benchmark=measure,
     termination_metrics=(),
