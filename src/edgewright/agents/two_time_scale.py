@@ -272,9 +272,9 @@ def _pick(observation: Array, columns: tuple[int, ...]) -> Array:
 
 
 def _only(space: Box, columns: tuple[int, ...]) -> Box:
-    """Return the space of some columns of an observation, whose features have one column each."""
+    """Return the space of some columns of an observation; a feature has one column, if any."""
     names = tuple(space.names[index] for index in columns)
-    features = tuple(space.features[index] for index in columns)
+    features = tuple(space.features[index] for index in columns) if space.features else ()
     low, high = space.bounds
     return Box(
         float(np.min(low[list(columns)])),
