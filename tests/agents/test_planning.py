@@ -12,7 +12,7 @@ import pytest
 
 from edgewright.agents.active_inference import ActiveInference
 from edgewright.agents.planning import Objective, UnitActions, imagined, model_step
-from edgewright.core.records import Outcome, record
+from edgewright.core.records import Outcome, Trajectory, record
 from edgewright.core.spaces import Box
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.unroll import init_rollout, next_rows, unroll
@@ -270,3 +270,32 @@ def test_actions_are_scaled_to_their_box_and_back() -> None:
     matrix = UnitActions.of(Box(0.0, 1.0, (2, 3)))
     assert matrix.decoded(jnp.zeros(6)).shape == (2, 3)
     assert matrix.encoded(jnp.zeros((5, 2, 3))).shape == (5, 6)
+
+
+@pytest.mark.parametrize("strategy", ["information", "disagreement"])
+def test_what_was_never_tried_has_the_greater_epistemic_value(strategy: Any) -> None:
+    """Actions were below 0 in all data; ten seeds value one of 0.9 above one of -0.5."""
+    learner = _learner(
+        hidden_sizes=(8,), strategy=strategy, learning_starts=0.0, num_envs=1, rollout_steps=100,
+        ensemble_size=5,
+    )  # fmt: skip
+    shape = (100, 1)
+
+    def values(key: Any) -> Any:
+        keys = jax.random.split(key, 4)
+        state = learner.init(keys[0], Box(-1.0, 1.0, (1,)), Box(-1.0, 1.0, (2,)))
+        action = jax.random.uniform(keys[1], (*shape, 2), minval=-1.0, maxval=0.0)
+        flag, seen = jnp.zeros(shape, bool), jax.random.normal(keys[2], (2, *shape, 1))
+        batch = Trajectory(
+            observation=seen[0], action=action, aux=(), reward=jnp.sin(3 * action[..., 0]),
+            terminated=flag, truncated=flag, next_observation=seen[1], metrics=(),
+        )  # fmt: skip
+        for _ in range(3):
+            state = learner.update(keys[3], state, batch)[0]
+        policy = learner.policy(state, explore=True)
+        tried = jnp.array([[-0.5, -0.5], [0.9, 0.9]])
+        predicted = policy.model.predict(jnp.zeros((5, 2, 1)), tried)
+        return policy.objective.epistemic(keys[3], predicted)
+
+    old, new = jax.jit(jax.vmap(values))(jax.random.split(jax.random.key(0), 10)).T
+    assert np.all(np.asarray(new) > np.asarray(old))
