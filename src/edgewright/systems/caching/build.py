@@ -7,10 +7,11 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.core.protocols import World
 from edgewright.specs.inputs import composed
 from edgewright.systems.caching import CachingParams, CachingWorld
 from edgewright.systems.caching.schema import OF_SERVERS, CachingScenario
-from edgewright.systems.system import Problem
+from edgewright.systems.system import Problem, same_game
 
 RANGES: dict[str, tuple[float, float]] = {"x_m": (0.0, 1e6), "y_m": (0.0, 1e6)}
 """The range to which an evaluation may fix each input."""
@@ -30,6 +31,20 @@ def build(scenario: CachingScenario, data: str | None) -> Problem:
         train_stream=composed(scenario, default, params, data, "train"),
         test_stream=composed(scenario, default, params, data, "test"),
     )
+
+
+def game(trained: World, problem: Problem) -> CachingWorld:
+    """Return the world a run plays in: the scenario's, with exact shares if it was trained so.
+
+    Raises:
+        InputError: the run observes or acts in another way than the scenario's world does.
+    """
+    assert isinstance(trained, CachingWorld)
+    world = dataclasses.replace(problem.world, shares=trained.shares)
+    if problem.world.shares == "square_root" and trained.shares == "action":
+        world = problem.world  # refused below: the shares are not the policy's here
+    same_game(trained, dataclasses.replace(problem, world=world))
+    return world
 
 
 def build_params(scenario: CachingScenario) -> CachingParams:

@@ -12,7 +12,7 @@ from edgewright.core.records import Array
 from edgewright.loops.evaluate import EpisodeBatch
 from edgewright.systems.caching.baselines.bound import reward_bound
 from edgewright.systems.caching.bench import measure
-from edgewright.systems.caching.build import RANGES, build
+from edgewright.systems.caching.build import RANGES, build, game
 from edgewright.systems.caching.policies import USUAL, policy, policy_names
 from edgewright.systems.caching.schema import CachingScenario, inconsistencies
 from edgewright.systems.system import Metric, PolicyEntry, Problem, System, evaluate_episodes
@@ -60,6 +60,7 @@ SYSTEM = System(
         Metric("in_time", "in time", "", ".3f", "max"),
     ),
     inconsistencies=inconsistencies,
+    transfer_world=game,
     trainer=functools.partial(OnlineTrainer, curve_episodes=CURVE_EPISODES),
     play=play,
     benchmark=measure,
