@@ -24,6 +24,7 @@ from edgewright.agents.droo import Droo
 from edgewright.agents.independent import Independent
 from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
+from edgewright.agents.two_time_scale import TwoTimeScale
 from edgewright.cli.main import COMMANDS, app
 from edgewright.loops import evaluate, online
 from edgewright.scenarios.build import PROCESS_KINDS, build, build_learner
@@ -249,7 +250,9 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
     assert f"version: {__version__}\n" in (root / "CITATION.cff").read_text()
 
 
-@pytest.mark.parametrize("kind", [PPO, DQN, DDPG, ActiveInference, Independent, Droo, Maml])
+@pytest.mark.parametrize(
+    "kind", [PPO, DQN, DDPG, ActiveInference, Independent, Droo, Maml, TwoTimeScale]
+)
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)
 
