@@ -332,6 +332,48 @@ def deployable() -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="session")
+def two_levels() -> Any:
+    """Return what makes a small caching problem and a policy of two levels with random weights."""
+    import dataclasses
+
+    import jax
+
+    from edgewright.scenarios.build import build, build_learner
+    from edgewright.scenarios.load import load
+
+    def spread(policy: Any, seed: int) -> Any:
+        rng = np.random.default_rng(seed)
+        actor = jax.tree.map(lambda leaf: leaf + 0.5 * rng.normal(size=leaf.shape), policy.actor)
+        return dataclasses.replace(policy, actor=actor)  # scores of a fresh actor are nearly zero
+
+    def make(learner: str, association: str = "logits") -> tuple[Any, Any]:
+        settings: dict[str, Any] = {
+            "world.servers": 3,
+            "world.users": 3,
+            "world.shares": "action",
+            "params.server_ghz": 2.0,
+            "params.bandwidth_mhz": 2.0,
+            "params.cache_gib": 6.0,
+            "learner.upper.hidden_sizes": [8],
+            "learner.lower.hidden_sizes": [16, 16],
+            "learner.association": association,
+        }
+        scenario = load("caching-toy", settings)
+        problem = build(scenario)
+        plan: Any = build_learner(learner, scenario, problem, 1000)
+        spaces = (
+            plan.world.observation_space(problem.params),
+            plan.world.action_space(problem.params),
+        )
+        state = plan.learner.init(jax.random.key(0), *spaces)
+        policy = plan.learner.policy(state, explore=False)
+        upper, lower = spread(policy.upper, 0), spread(policy.lower, 1)
+        return problem, dataclasses.replace(policy, upper=upper, lower=lower)
+
+    return make
+
+
 class _Bundles(dict[str, Any]):
     """Exports a policy when its file is asked for."""
 

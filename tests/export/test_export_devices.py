@@ -90,11 +90,11 @@ def test_whose_policy_must_be_said_where_there_are_several(pair, edgewright, tmp
 
 
 def test_a_shared_policy_is_no_devices_own(deployable):
-    from edgewright.deploy.export_run import _of_device
+    from edgewright.deploy.subject import of_device
 
     shared = deployable["learned"]["se-ppo"]
     with pytest.raises(InputError, match="one policy for all devices") as caught:
-        _of_device(shared, 0)
+        of_device(shared, 0)
     assert caught.value.where == "--device"
     each = EachPolicy(policies=jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), shared))
     np.testing.assert_array_equal(each.alone(1).actor.weights[0], 2 * shared.actor.weights[0])

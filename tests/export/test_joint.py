@@ -21,6 +21,7 @@ from edgewright.export.bits import BinaryVectorHead
 from edgewright.export.heads import head_for
 from edgewright.export.layers import Dense
 from edgewright.export.observation import interface_of
+from edgewright.export.policy import BundlePolicy
 from edgewright.export.write import write_graph
 from edgewright.loops import adapt
 from edgewright.rules.quantiser import nearest_neighbours, order_preserving
@@ -220,6 +221,6 @@ def test_a_joint_policy_is_pruned_and_quantised_like_any_other(made):
     assert gain.judged(small, "score_ratio")["low"] == kept_low
     assert np.isnan(small["gain_kept"])  # a network with random weights gains nothing
     with pytest.raises(InputError, match="must earn more than"):
-        gain.check_gain(bundle, setting)
+        gain.check_gain([BundlePolicy(bundle=bundle)], setting)
     last = done.candidates[-1].bundle
     assert last.engine.many(seen_rows(last, 8))["proposals"].shape == (8, DEVICES, DEVICES)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
-from edgewright.core.spaces import Box
+from edgewright.core.spaces import Bits, Box, Discrete, Record, Simplex
 from edgewright.nets.actions import (
+    certain_scores,
     from_units,
+    greedy_action,
     part_action,
     random_units,
     to_units,
@@ -63,3 +65,21 @@ def test_random_units_fill_the_bounds_or_are_normal() -> None:
 def test_half_infinite_boxes_have_no_units() -> None:
     with pytest.raises(InputError, match="finite everywhere, or nowhere"):
         to_units(Box(0.0, np.inf, (2,)), jnp.zeros(2))
+
+
+def test_certain_scores_decide_the_action_that_they_are_of() -> None:
+    space = Record(
+        (
+            ("bit", Bits((3,))),
+            ("share", Simplex((2,), at_most=True)),
+            ("power", Box((0.0, -1.0), (0.5, 2.0), (2,))),
+            ("free", Box(-np.inf, np.inf, ())),
+            ("place", Discrete(4, (2,))),
+        )
+    )
+    actions = jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 20))
+    again = greedy_action(space, certain_scores(space, actions))
+    for name, _ in space.parts:
+        np.testing.assert_allclose(again[name], actions[name], atol=1e-5)
+    lone = Discrete(3)
+    assert int(greedy_action(lone, certain_scores(lone, jnp.asarray(2)))) == 2

@@ -242,7 +242,7 @@ class TwoTimeScale:
         observations, actions = self._spaces
         parts = levels(actions, self._scales.slow)
         return [
-            (_only(observations, self._scales.columns(observations.names, stems)), unit)
+            (columns_of(observations, self._scales.columns(observations.names, stems)), unit)
             for stems, unit in zip(
                 self._stems,
                 (unit_box(part, self.association == "thresholds") for part in parts),
@@ -271,7 +271,7 @@ def _pick(observation: Array, columns: tuple[int, ...]) -> Array:
     return observation[..., np.asarray(columns, np.int32)]
 
 
-def _only(space: Box, columns: tuple[int, ...]) -> Box:
+def columns_of(space: Box, columns: tuple[int, ...]) -> Box:
     """Return the space of some columns of an observation; a feature has one column, if any."""
     names = tuple(space.names[index] for index in columns)
     features = tuple(space.features[index] for index in columns) if space.features else ()
@@ -285,4 +285,4 @@ def _only(space: Box, columns: tuple[int, ...]) -> Box:
     )
 
 
-__all__ = ["TwoLevelPolicy", "TwoTimeScale", "levels"]
+__all__ = ["TwoLevelPolicy", "TwoTimeScale", "columns_of", "levels"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgewright.cli.gain_gate import min_gain_option, share, too_little_gain
 from edgewright.cli.options import (
     data_option,
     episodes_option,
@@ -15,7 +16,6 @@ from edgewright.cli.options import (
     print_json,
     whole,
 )
-from edgewright.core.errors import CheckFailed, InputError
 from edgewright.evaluation.gap import percent
 
 COLUMNS = [
@@ -42,11 +42,7 @@ COLUMNS = [
     help="In this order: prune:SHARE, distil:WIDTHS, sparse:SHARE, int8.",
 )
 @out_option(metavar="FILE", help="The compressed bundle; BUNDLE with -small if absent.")
-@click.option(
-    "--min-gain-kept",
-    metavar="SHARE",
-    help="Refuse (exit code 1) unless at least this share of the gain over the baseline is kept.",
-)
+@min_gain_option("Refuse")
 @click.option("--seed", default="0", show_default=True, help="Of everything drawn.")
 @click.option("--figure", metavar="FOLDER", help="Draw the Pareto figure into this folder.")
 @episodes_option
@@ -60,7 +56,7 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     """
     from edgewright.compress.stages import parse_stages
 
-    wanted, least = parse_stages(stages), _share(options["min_gain_kept"])
+    wanted, least = parse_stages(stages), share(options["min_gain_kept"])
     count = whole(options["episodes"], "--episodes", 2)
     drawn = whole(options["seed"], "--seed", 0) or 0
     target = Path(out) if out else Path(bundle).with_name(f"{Path(bundle).stem}-small.edge")
@@ -69,14 +65,14 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
     from edgewright.cli.terminal import counting_bar, print_table
     from edgewright.core.compilation import keep_compilations
     from edgewright.deploy import compression
-    from edgewright.deploy.gain import check_gain, check_gain_kept, gains
+    from edgewright.deploy.gain import check_gain, check_gain_kept, gains, ways
 
     keep_compilations()
     parent = load(bundle)
     with counting_bar(f"compress {bundle}", len(wanted) + 2) as on_progress:
         setting = compression.setting_of(parent, options["data"], count)
         if least is not None:
-            check_gain(parent, setting)
+            check_gain((policy(parent) for policy in ways(parent).values()), setting)
         done = compression.compress(parent, wanted, setting, seed=drawn, on_progress=on_progress)
     gate = None if least is None else check_gain_kept(done.rows, least)
     passed = gate is None or gate["passed"]
@@ -110,29 +106,8 @@ def command(bundle: str, stages: str, out: str | None, as_json: bool, **options:
         if passed:
             click.echo(f"{target}, {target.stat().st_size:,} bytes")
     if gate is not None and not passed:
-        raise _too_little(gate)
-
-
-def _too_little(gate: dict[str, Any]) -> CheckFailed:
-    return CheckFailed(
-        f"of the parent's gain {gate['gain_kept']:.4f} is kept, at least "
-        f"{gate['gain_kept_low']:.4f} with 95 % confidence, and {gate['min_gain_kept']:g} is asked "
-        "for; nothing was written\n"
-        "hint: remove less, add a distil stage, or judge it on more episodes with --episodes"
-    )
-
-
-def _share(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0.0 <= share <= 2.0:
-        message = f"the share must be a number from 0 to 2; got '{text}'"
-        raise InputError(message, where="--min-gain-kept", hint="e.g. 0.9")
-    return share
+        remedy = "remove less, add a distil stage, or judge it on more episodes with --episodes"
+        raise too_little_gain(gate, remedy)
 
 
 def _shares(row: dict[str, Any]) -> dict[str, str | None]:

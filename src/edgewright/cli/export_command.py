@@ -7,17 +7,17 @@ from typing import Any
 
 import click
 
+from edgewright.cli.bundle_facts import bundle_facts, show_amortised, show_bundle
+from edgewright.cli.gain_gate import min_gain_option
 from edgewright.cli.options import (
     data_option,
     json_option,
     load_scenario,
     out_option,
-    parity_line,
     print_json,
     set_option,
     whole,
 )
-from edgewright.cli.usage import command_line
 from edgewright.core.errors import InputError
 
 
@@ -38,6 +38,12 @@ from edgewright.core.errors import InputError
     "(se-ppo-independent).",
 )
 @click.option(
+    "--level",
+    type=click.Choice(["upper", "lower"]),
+    help="One level of a policy of two time scales (hadrl), with its own fields and its own parts "
+    "of the action; default: both in one file.",
+)
+@click.option(
     "--rules",
     metavar="A,B,...",
     help="Rules to pack beside a learned policy, for the service to fall back on.",
@@ -47,6 +53,18 @@ from edgewright.core.errors import InputError
     is_flag=True,
     help="Add a graph for LiteRT, which answers single observations sooner (extra: lite).",
 )
+@click.option(
+    "--amortise",
+    is_flag=True,
+    help="Train a network to decide like the planner of a run (hadrl), on states that the planner "
+    "and the network get into, and export that.",
+)
+@click.option(
+    "--decisions",
+    metavar="N",
+    help="Decisions of the planner that --amortise learns from; default: 8192.",
+)
+@min_gain_option("With --amortise: refuse")
 @click.option("--scenario", help="The scenario of a rule; a run has its own.")
 @set_option
 @data_option
@@ -61,16 +79,23 @@ def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
     _check(policy, is_run, options)
     from edgewright.core.compilation import keep_compilations
     from edgewright.deploy.export_run import export_rule, export_run
+    from edgewright.deploy.subject import Part
 
     keep_compilations()
+    if options["amortise"]:
+        show_amortised(policy, out, as_json, options)
+        return
     if is_run:
         rules = options["rules"]
         made = export_run(
             Path(policy),
             Path(out),
             seed=whole(options["seed"], "--seed", 0) or 0,
-            task=whole(options["task"], "--task", 0),
-            device=whole(options["device"], "--device", 0),
+            part=Part(
+                task=whole(options["task"], "--task", 0),
+                device=whole(options["device"], "--device", 0),
+                level=options["level"],
+            ),
             rules=None if rules is None else [n.strip() for n in rules.split(",") if n.strip()],
             litert=options["litert"],
             data=options["data"],
@@ -78,23 +103,10 @@ def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
     else:
         scenario = load_scenario(options["scenario"], options["overrides"])
         made = export_rule(policy, scenario, Path(out), options["data"])
-    size = Path(out).stat().st_size
-    result = {
-        "out": out,
-        "version": made.version,
-        "name": made.name,
-        "bytes": size,
-        "graph": {k: v for k, v in made.facts["graphs"]["policy"].items() if k != "layers"},
-        "rules": made.rules,
-        "runtimes_here": made.engine.runtimes,
-        "parity": dict(made.parity),
-    }
     if as_json:
-        print_json(result)
-        return
-    click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
-    click.echo(parity_line(made.parity))
-    click.echo(f"next: {command_line('serve', out)}")
+        print_json(bundle_facts(made, out))
+    else:
+        show_bundle(made, out)
 
 
 def _check(policy: str, is_run: bool, options: dict[str, Any]) -> None:
@@ -105,8 +117,17 @@ def _check(policy: str, is_run: bool, options: dict[str, Any]) -> None:
     if not is_run and options["scenario"] is None:
         message = f"'{policy}' must be the folder of a run, or a rule with its scenario"
         raise InputError(message, where="POLICY", hint="name a run, or add --scenario NAME")
-    of_a_run = ("seed", "rules", "task", "device", "litert")
+    of_a_run = ("seed", "rules", "task", "device", "level", "litert", "amortise")
     if not is_run and any(options[name] for name in of_a_run):
-        message = "a rule has no seeds, tasks, devices or graphs"
+        message = "a rule has no seeds, tasks, devices, levels or graphs"
         names = ", ".join(f"--{name}" for name in of_a_run)
         raise InputError(message, where=names, hint="leave them out")
+    alone = [name for name in ("decisions", "min_gain_kept") if options[name] is not None]
+    if alone and not options["amortise"]:
+        option = f"--{alone[0].replace('_', '-')}"
+        message = "only --amortise learns from decisions and is judged by the gain"
+        raise InputError(message, where=option, hint=f"add --amortise, or leave {option} out")
+    beside = [name for name in ("rules", "litert") if options["amortise"] and options[name]]
+    if beside:
+        message = "must go without --amortise, which writes one network"
+        raise InputError(message, where=f"--{beside[0]}", hint="leave one of them out")

@@ -7,6 +7,7 @@ that is already close.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ import optax
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
 from edgewright.export.heads import CategoricalHead, Head
-from edgewright.export.layers import Dense, Dueling, run
+from edgewright.export.layers import Branches, Dense, Dueling, run
 from edgewright.nets.mlp import init_mlp
 
 STEPS, BATCH, RATE = 3000, 256, 2e-3
@@ -36,6 +37,8 @@ def smaller(
     Raises:
         InputError: the network has no hidden layer, whose activation and widths are taken.
     """
+    if any(isinstance(layer, Branches) for layer in layers):
+        return tuple(_smaller_branches(layer, widths, head, key) for layer in layers)
     dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]
     if len(dense) < 2:
         message = "distil must be given a network with a hidden layer; this one has none"
@@ -48,10 +51,21 @@ def smaller(
     chained = itertools.zip_longest(fresh, [activation] * len(widths))
     body: list[Any] = [layer for pair in chained for layer in pair if layer is not None]
     student = [*layers[:first], *body, *layers[last + 1 :]]
-    for index, part in _held(student, head):
-        layer = student[index]
-        student[index] = _hold(layer, jax.tree.map(jnp.ones_like, layer), part)
+    at = max(n for n, layer in enumerate(student) if isinstance(layer, Dense))
+    for part in _held(student, head):
+        layer = student[at]
+        student[at] = _hold(layer, jax.tree.map(jnp.ones_like, layer), part)
     return tuple(student)
+
+
+def _smaller_branches(layer: Any, widths: tuple[int, ...], head: Head, key: Array) -> Any:
+    """Return a layer whose chains, if it has some, have fresh dense layers of other widths."""
+    if not isinstance(layer, Branches):
+        return layer
+    keys = jax.random.split(key, len(layer.parts))
+    pairs = zip(layer.parts, keys, strict=True)
+    parts = tuple(smaller(part, widths, head, one) for part, one in pairs)
+    return dataclasses.replace(layer, parts=parts)
 
 
 def fit(
@@ -63,17 +77,27 @@ def fit(
     together without a change of the choice do not: no slope holds them, so Adam would make steps of
     its rounding, and scores far from zero leave 8 bits no room for the differences between actions.
     """
-    return _fit(tuple(student), tuple(teacher), head, rows, key)
+    return imitate(student, run(teacher, rows), head, rows, key)
 
 
-def _held(student: Sequence[Any], head: Head) -> list[tuple[int, slice]]:
-    """Return the columns of a layer, by its place, whose common move turns no choice."""
+def imitate(
+    student: Sequence[Any], wanted: Array, head: Head, rows: Array, key: Array
+) -> tuple[Any, ...]:
+    """Return the student after :data:`STEPS` steps towards scores ``wanted`` on ``rows``.
+
+    See :func:`fit`.
+    """
+    return _fit(tuple(student), wanted, head, rows, key)
+
+
+def _held(student: Sequence[Any], head: Head) -> list[slice]:
+    """Return the columns of the last dense layer whose common move turns no choice."""
     if not isinstance(head, CategoricalHead):
         return []
     last = max(n for n, layer in enumerate(student) if isinstance(layer, Dense))
     if not any(isinstance(layer, Dueling) for layer in student[last:]):
-        return [(last, slice(None))]
-    return [(last, slice(0, 1)), (last, slice(1, None))]
+        return [slice(None)]
+    return [slice(0, 1), slice(1, None)]
 
 
 def _hold(change: Dense, mask: Dense, part: slice) -> Dense:
@@ -89,19 +113,22 @@ def _hold(change: Dense, mask: Dense, part: slice) -> Dense:
 
 @functools.partial(jax.jit, static_argnames=("head",))
 def _fit(
-    student: tuple[Any, ...], teacher: tuple[Any, ...], head: Head, rows: Array, key: Array
+    student: tuple[Any, ...], wanted: Array, head: Head, rows: Array, key: Array
 ) -> tuple[Any, ...]:
-    wanted = run(teacher, rows)
-    learned = {n: layer for n, layer in enumerate(student) if isinstance(layer, Dense)}
+    parts, shape = jax.tree.flatten(student, is_leaf=lambda one: isinstance(one, Dense))
+    learned = {n: part for n, part in enumerate(parts) if isinstance(part, Dense)}
     masks = {
         n: Dense(weight=(layer.weight != 0).astype(jnp.float32), bias=jnp.ones_like(layer.bias))
         for n, layer in learned.items()
     }
+    last = max(learned)
     optimiser = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
 
+    def together(learned: dict[int, Dense]) -> tuple[Any, ...]:
+        return jax.tree.unflatten(shape, [learned.get(n, part) for n, part in enumerate(parts)])
+
     def loss(learned: dict[int, Dense], part: Array, goal: Array) -> Array:
-        layers: list[Any] = [learned.get(n, layer) for n, layer in enumerate(student)]
-        return head.distance(run(layers, part), goal)
+        return head.distance(run(together(learned), part), goal)
 
     def step(carry: Any, key: Array) -> tuple[Any, None]:
         change: Any
@@ -110,10 +137,10 @@ def _fit(
         slope = jax.grad(loss)(learned, rows[chosen], wanted[chosen])
         slope = jax.tree.map(jnp.multiply, slope, masks)
         change, state = optimiser.update(slope, state)
-        for index, part in _held(student, head):
-            change[index] = _hold(change[index], masks[index], part)
+        for part in _held(student, head):
+            change[last] = _hold(change[last], masks[last], part)
         return (optax.apply_updates(learned, change), state), None
 
     start = (learned, optimiser.init(learned))
     (learned, _), _ = jax.lax.scan(step, start, jax.random.split(key, STEPS))
-    return tuple(learned.get(n, layer) for n, layer in enumerate(student))
+    return together(learned)

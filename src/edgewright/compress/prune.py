@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
-from edgewright.export.layers import Dense
+from edgewright.export.layers import Branches, Dense
 
 
 def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
@@ -23,11 +24,13 @@ def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
     Raises:
         InputError: nothing would be left of a layer.
     """
-    result = list(layers)
+    result: list[Any] = list(layers)
     dense = [index for index, layer in enumerate(result) if isinstance(layer, Dense)]
     x = rows
     for index, layer in enumerate(result):
-        if index in dense[1:]:
+        if isinstance(layer, Branches):
+            result[index] = _pruned(layer, share, x)
+        elif index in dense[1:]:
             before = dense[dense.index(index) - 1]
             keep, bias = _kept(layer, x, share)
             first = result[before]
@@ -37,10 +40,19 @@ def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
     return tuple(result)
 
 
+def _pruned(layer: Branches, share: float, x: Array) -> Branches:
+    pairs = zip(layer.parts, layer.columns, strict=True)
+    parts = tuple(prune(part, share, x[:, list(own)]) for part, own in pairs)
+    return dataclasses.replace(layer, parts=parts)
+
+
 def sparsify(layers: Sequence[Any], share: float) -> tuple[Any, ...]:
     """Return the layers with the smallest ``share`` of every layer's weights set to zero."""
 
     def thinned(layer: Any) -> Any:
+        if isinstance(layer, Branches):
+            parts = tuple(sparsify(part, share) for part in layer.parts)
+            return dataclasses.replace(layer, parts=parts)
         if not isinstance(layer, Dense):
             return layer
         size = jnp.abs(layer.weight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 
 from edgewright.bundle import Bundle
 from edgewright.bundle.bundle import POLICY
+from edgewright.bundle.interface import Output
 from edgewright.compress import pipeline
 from edgewright.compress.stages import CompressionStage
 from edgewright.core.errors import InputError
@@ -26,7 +27,7 @@ from edgewright.evaluation.statistics import (
     normalised_score_interval,
     paired_difference,
 )
-from edgewright.export.layers import Dense
+from edgewright.export.layers import Dense, every
 from edgewright.export.policy import LayerPolicy
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.learners import world_of_learner
@@ -39,6 +40,9 @@ from edgewright.training.runs import evaluation_inputs
 
 EPSILONS = (0.0, 0.1, 0.3)
 """Shares of random actions while the parent is watched: a student must know states off its way."""
+
+NEAR = 0.01
+"""Two numbers of a decision agree if they differ by this share of their range at most."""
 
 FASTER = 0.95
 """A stage pays where the time falls below this share of the time before it."""
@@ -165,7 +169,8 @@ def _table(
     engines = {str(n): c.bundle.engine for n, c in enumerate(candidates)}
     speed = measure_engines(engines, rows)
     scores = _scores([one.bundle for one in candidates], setting)
-    decided = [c.bundle.engine.many(rows)["action"] for c in candidates]
+    decided = [c.bundle.engine.many(rows) for c in candidates]
+    outputs = candidates[0].head.outputs
     table = []
     for index, (name, one) in enumerate(zip(names, candidates, strict=True)):
         entry = one.bundle.facts["graphs"][POLICY]
@@ -179,7 +184,7 @@ def _table(
             "packed_bytes": len(zlib.compress(one.bundle.graph(), 9)),
             **speed[str(index)],
             **scores[index],
-            "agreement": _agreement(decided[index], decided[0]),
+            "agreement": _agreement(outputs, decided[index], decided[0]),
         }
         table.append(row)
     for before, row in itertools.pairwise(table):
@@ -214,16 +219,28 @@ def _score_ratio(
         raise InputError(message, where=setting.scenario.name, hint=hint) from None
 
 
-def _agreement(actions: np.ndarray, others: np.ndarray) -> float:
-    """Return the share of rows on which two policies decide the same."""
-    return float(np.mean((actions == others).reshape(len(actions), -1).all(axis=1)))
+def _agreement(
+    outputs: Sequence[Output], ours: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]
+) -> float:
+    """Return the share of rows on which two policies decide the same, numbers within :data:`NEAR`.
+
+    Args:
+        ours, others: outputs by name; ``action`` alone counts where there is one.
+    """
+    decided = [one for one in outputs if one.name == "action"] or outputs
+    same = []
+    for one in decided:
+        allowed = NEAR * one.span if one.kind == "number" else 0.0
+        distance = np.abs(ours[one.name] - others[one.name])
+        same.append((distance <= allowed).reshape(len(distance), -1).all(axis=1))
+    return float(np.mean(np.all(same, axis=0)))
 
 
 def _nonzero(candidate: pipeline.Candidate) -> int:
     """Return how many learned numbers are not exactly zero."""
     return sum(
         int(np.count_nonzero(layer.weight)) + int(np.count_nonzero(layer.bias))
-        for layer in candidate.layers
+        for layer in every(candidate.layers)
         if isinstance(layer, Dense)
     )
 

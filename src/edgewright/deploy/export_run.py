@@ -8,28 +8,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from edgewright.agents.two_time_scale import columns_of
 from edgewright.bundle import Bundle, Interface
 from edgewright.bundle.bundle import save
 from edgewright.core.errors import InputError
-from edgewright.core.protocols import PerAgentPolicy, Policy
-from edgewright.core.sealed import read_json
+from edgewright.core.protocols import Policy
 from edgewright.core.version import __version__
 from edgewright.deploy.rollouts import Mixed, watch
+from edgewright.deploy.subject import WHOLE, Part, Subject, explorer, planners, subject_of
 from edgewright.evaluation.actions import head_in
 from edgewright.export.heads import Head, head_for
 from edgewright.export.lite import required, with_lite
-from edgewright.export.networks import layers_of
+from edgewright.export.networks import layers_of, level_layers, level_space
 from edgewright.export.observation import interface_of
-from edgewright.export.write import make_bundle, write_graph
+from edgewright.export.record_head import RecordHead
+from edgewright.export.write import Graph, make_bundle, write_graph
 from edgewright.scenarios.build import Problem, build
-from edgewright.scenarios.load import resolved, training_identity
+from edgewright.scenarios.load import resolved
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
 from edgewright.testing.play import Anything
-from edgewright.training.runs import Run, load_run
-
-SCORES = ("reward", "difference", "gap_closed", "score")
-"""Keys of the result of a training that a bundle carries."""
 
 
 def export_run(
@@ -37,8 +37,7 @@ def export_run(
     out: Path,
     *,
     seed: int = 0,
-    task: int | None = None,
-    device: int | None = None,
+    part: Part = WHOLE,
     rules: Sequence[str] | None = None,
     litert: bool = False,
     data: str | None = None,
@@ -46,61 +45,61 @@ def export_run(
     """Write the greedy policy of one seed of a run as a bundle.
 
     Args:
-        task: index of the task whose network is exported, where a run learned one for each.
-        device: whose policy, where a run learned one for each device.
+        part: which policy, where the run has several.
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
         litert: whether to add a graph for LiteRT, see :mod:`edgewright.export.lite`.
 
     Raises:
-        InputError: the seed, task or device does not exist, or the policy or a rule cannot
-            be exported.
+        InputError: the policy does not exist, or it or a rule cannot be exported.
     """
     if litert:
         required("--litert")
-    run = load_run(folder, data)
-    if not 0 <= seed < run.request.seeds:
-        message = f"the run has no seed {seed}"
-        hint = f"its seeds are 0 to {run.request.seeds - 1}"
-        raise InputError(message, where=str(folder), hint=hint)
-    problem = dataclasses.replace(run.problem, world=run.plan.world)
-    deployable = run.trainer.deployable(run.trainings[seed], task)
-    policy, own = deployable.greedy, deployable.task
-    if isinstance(policy, PerAgentPolicy) or device is not None:
-        policy = _of_device(policy, device)
-    if own is not None:
-        problem = problem.only(own)
-    head = head_for(policy, head_in(problem))
-    interface = interface_in(problem, deployable.exploring, head, device)
-    result = folder / "result.json"
-    scores = read_json(result, "result") if result.exists() else {}
-    if problem.tasks is not None or device is not None:
-        scores = {}  # those are of many networks, some after they adapted
-    whose = "" if device is None else f", device {device}"
-    facts = {
-        "name": f"{run.request.learner} on {run.request.scenario.name}, seed {seed}{whose}",
-        "kind": "learned",
-        "scenario": resolved(run.request.scenario),
-        "provenance": _provenance(run, seed, task=own, device=device),
-        "scores": {key: scores[key] for key in SCORES if key in scores},
-        "lineage": [],
-    }
-    return export_policy(out, policy, problem, interface, facts, rules, litert)
+    subject = subject_of(folder, seed, part, data)
+    searching = planners(subject.policy)
+    if part.level in searching or (searching and part.level is None):
+        message = "a planner searches before every decision, so it cannot be exported as it is"
+        level = f"--level {part.level} " if part.level is not None else ""
+        hint = f"edgewright export {folder} {level}--amortise --out {out}"
+        raise InputError(message, where=str(folder), hint=f"train a network like it: {hint}")
+    head = head_for(subject.policy, head_in(subject.problem))
+    rows = rows_in(subject.problem, explorer(subject), head, part.device)
+    content, bundle = bundle_of(out, subject, rows, subject.facts(), rules, litert)
+    save(out, content)
+    return bundle
 
 
-def _of_device(policy: Any, device: int | None) -> Any:
-    """Return the policy of one device of a run that learned one for each.
+def bundle_of(
+    out: Path,
+    subject: Subject,
+    rows: np.ndarray,
+    facts: dict[str, Any],
+    rules: Sequence[str] | None = None,
+    litert: bool = False,
+) -> tuple[bytes, Bundle]:
+    """Return the file of a subject's policy, or of one level of it, and the bundle in it.
+
+    Args:
+        rows: observations ``[n, columns]`` that show the ranges of the fields.
+        rules: see :func:`export_run`.
 
     Raises:
-        InputError: none is named, or the run has one policy for all.
+        InputError: it, or a rule, cannot be exported.
     """
-    if not isinstance(policy, PerAgentPolicy):
-        message = "the run learned one policy for all devices, not one for each"
-        raise InputError(message, where="--device", hint="leave the option out")
-    if device is None:
-        message = f"the run learned a policy for each of {policy.devices} devices"
-        hint = f"add --device N, 0 to {policy.devices - 1}, to say whose"
-        raise InputError(message, where="export", hint=hint)
-    return policy.alone(device)
+    policy, problem, level = subject.policy, subject.problem, subject.part.level
+    space = problem.world.observation_space(problem.params)
+    head = head_for(policy, head_in(problem))
+    if level is None:
+        interface = interface_of(space, head, rows)
+        return _policy_file(out, policy, problem, interface, facts, rules, litert)
+    if rules:
+        message = "a rule decides the whole action, not one level of it"
+        raise InputError(message, where="--rules", hint="leave --rules or --level out")
+    own = getattr(policy, f"{level}_columns")
+    assert isinstance(head, RecordHead), "a policy of two levels decides a record"
+    head = dataclasses.replace(head, space=level_space(policy, level))
+    interface = interface_of(columns_of(space, own), head, rows[:, list(own)])
+    layers = level_layers(policy, level, problem.params, interface)
+    return _file(out, layers, head, interface, {}, facts, litert)
 
 
 def export_rule(
@@ -137,7 +136,18 @@ def interface_in(
 ) -> Interface:
     """Return the fields and outputs of policies of a world, with the range that training saw.
 
-    That is what random actions lead to, and the exploring policy at the end of training.
+    See :func:`rows_in` for the arguments.
+    """
+    space = problem.world.observation_space(problem.params)
+    return interface_of(space, head, rows_in(problem, explorer, head, device))
+
+
+def rows_in(
+    problem: Problem, explorer: Policy | None, head: Head, device: int | None = None
+) -> np.ndarray:
+    """Return observations ``[n, columns]`` like those that training saw.
+
+    Random actions lead to them, and the exploring policy at the end of training.
 
     Args:
         device: whose range, if one device's policy is meant; of all devices if absent.
@@ -149,8 +159,7 @@ def interface_in(
         player = Mixed(space=actions, policy=explorer)
     space = world.observation_space(params)
     columns = math.prod(space.shape) if head.joint else space.shape[-1]
-    rows = watch(world, problem, player, columns, 0, device)
-    return interface_of(space, head, rows)
+    return watch(world, problem, player, columns, 0, device)
 
 
 def export_policy(
@@ -170,6 +179,20 @@ def export_policy(
         rules: names of rules to pack beside it; those of :func:`usual_rules` if absent.
         litert: whether to add a graph for LiteRT.
     """
+    content, bundle = _policy_file(out, policy, problem, interface, facts, rules, litert)
+    save(out, content)
+    return bundle
+
+
+def _policy_file(
+    out: Path,
+    policy: Policy,
+    problem: Problem,
+    interface: Interface,
+    facts: dict[str, Any],
+    rules: Sequence[str] | None,
+    litert: bool,
+) -> tuple[bytes, Bundle]:
     params = problem.params
     head = head_for(policy, head_in(problem))
     beside = {}
@@ -182,23 +205,28 @@ def export_policy(
             continue  # a rule that this world's observations do not allow
         beside[name] = write_graph(rule, head, interface, name)
     layers = layers_of(policy, params, interface)
+    return _file(out, layers, head, interface, beside, facts, litert)
+
+
+def _file(
+    out: Path,
+    layers: Sequence[Any],
+    head: Head,
+    interface: Interface,
+    beside: dict[str, Graph],
+    facts: dict[str, Any],
+    litert: bool,
+) -> tuple[bytes, Bundle]:
     content, bundle = make_bundle(layers, head, interface, beside, facts, str(out))
-    if litert:
-        content, bundle = with_lite(bundle)
-    save(out, content)
-    return bundle
+    return with_lite(bundle) if litert else (content, bundle)
 
 
-def _provenance(run: Run, seed: int, **whose: int | None) -> dict[str, Any]:
-    request = run.request
-    return {
-        "version": __version__,
-        "learner": request.learner,
-        "seed": seed,
-        "steps": request.steps,
-        "training_identity": training_identity(request.scenario),
-        "recordings": request.facts()["recordings"],
-    } | {name: number for name, number in whose.items() if number is not None}
-
-
-__all__ = ["export_policy", "export_rule", "export_run", "interface_in", "usual_rules"]
+__all__ = [
+    "bundle_of",
+    "export_policy",
+    "export_rule",
+    "export_run",
+    "interface_in",
+    "rows_in",
+    "usual_rules",
+]

@@ -7,7 +7,7 @@ baseline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,18 +42,19 @@ def share_kept(reward: np.ndarray, baseline: np.ndarray, parent: np.ndarray) -> 
         return Interval(float("nan"), float("nan"), float("nan"), 0.95)
 
 
-def check_gain(bundle: Bundle, setting: Any) -> None:
-    """Check that the policy of a bundle earns more than the baseline, before it is compressed.
+def check_gain(policies: Iterable[Any], setting: Any) -> None:
+    """Check that policies earn more than the baseline, before they are compressed.
 
     Args:
+        policies: the ways in which one bundle decides, see :func:`ways`.
         setting: a :class:`~edgewright.deploy.compression.Setting`.
 
     Raises:
         InputError: there is no gain of which a share could be kept.
     """
     base = setting.baseline()
-    for policy in ways(bundle).values():
-        reward = setting.rewards(policy(bundle))
+    for policy in policies:
+        reward = setting.rewards(policy)
         if np.isnan(share_kept(reward, base, reward).low):
             name = setting.scenario.evaluation.baseline
             message = f"the policy must earn more than {name} in every resample of the episodes; "

@@ -165,6 +165,34 @@ class Dueling:
 
 
 @record
+class Branches:
+    """Chains of layers side by side, each on its own columns; their outputs in a row.
+
+    Attributes:
+        parts: the layers of every chain.
+        columns: which columns of the input every chain looks at.
+    """
+
+    parts: tuple[tuple[Any, ...], ...]
+    columns: tuple[tuple[int, ...], ...] = static()
+    kind: ClassVar[str] = "branches"
+
+    def __call__(self, x: Array) -> Array:
+        pairs = zip(self.parts, self.columns, strict=True)
+        each = [run(part, x[..., np.asarray(own, np.int32)]) for part, own in pairs]
+        return jnp.concatenate(each, axis=-1)
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        ends = []
+        for index, (part, own) in enumerate(zip(self.parts, self.columns, strict=True)):
+            end = graph.node("Gather", [x, graph.constant(own, dtype=np.int64)], axis=1)
+            for number, layer in enumerate(part):
+                end = layer.emit(graph, end, f"{name}.{index}.{number}")
+            ends.append(end)
+        return graph.node("Concat", ends, axis=1)
+
+
+@record
 class Program:
     """Any JAX function of one row, written operator by operator (see :mod:`..trace`).
 
@@ -203,41 +231,73 @@ def run(layers: Sequence[Layer], x: Array) -> Array:
 
 def describe(layers: Sequence[Layer]) -> list[dict[str, Any]]:
     """Return what a manifest says of layers: kind, and the shapes of their arrays."""
-    return [
-        {"kind": layer.kind}
-        | {f.name: list(np.shape(getattr(layer, f.name))) for f in _arrays(type(layer))}
-        for layer in layers
-    ]
+    return [_described(layer) for layer in layers]
+
+
+def _described(layer: Any) -> dict[str, Any]:
+    if isinstance(layer, Branches):
+        parts = [describe(part) for part in layer.parts]
+        return {"kind": layer.kind, "columns": [list(own) for own in layer.columns], "parts": parts}
+    shapes = {f.name: list(np.shape(getattr(layer, f.name))) for f in _arrays(type(layer))}
+    return {"kind": layer.kind} | shapes
 
 
 def read_layers(
-    described: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], where: str
+    described: Sequence[Mapping[str, Any]],
+    arrays: Mapping[str, np.ndarray],
+    where: str,
+    within: str = "",
 ) -> tuple[Any, ...]:
     """Return the layers that a manifest describes, with their arrays from the graph.
+
+    Args:
+        within: what the names of the arrays begin with, for a chain of :class:`Branches`.
 
     Raises:
         InputError: a layer is of a kind that has no weights to read, e.g. a rule's program.
     """
     layers = []
     for index, entry in enumerate(described):
+        if entry["kind"] == Branches.kind:
+            layers.append(_read_branches(entry, arrays, where, f"{within}{index}."))
+            continue
         make = KINDS.get(entry["kind"])
         if make is None:
             message = f"only a network can be compressed; got '{entry['kind']}'"
             hint = "rules are small as they are; compress the policy of a trained run"
             raise InputError(message, where=where, hint=hint)
-        fields = {f.name: jnp.asarray(arrays[f"{index}.{f.name}"]) for f in _arrays(make)}
+        fields = {f.name: jnp.asarray(arrays[f"{within}{index}.{f.name}"]) for f in _arrays(make)}
         layers.append(make(**fields))
     return tuple(layers)
 
 
+def _read_branches(
+    entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray], where: str, within: str
+) -> Branches:
+    parts = tuple(
+        read_layers(part, arrays, where, f"{within}{index}.")
+        for index, part in enumerate(entry["parts"])
+    )
+    return Branches(parts=parts, columns=tuple(tuple(map(int, own)) for own in entry["columns"]))
+
+
+def every(layers: Sequence[Any]) -> list[Any]:
+    """Return all layers, those of chains side by side too."""
+    result = []
+    for layer in layers:
+        inner = layer.parts if isinstance(layer, Branches) else ()
+        result += [one for part in inner for one in every(part)] if inner else [layer]
+    return result
+
+
 def parameters(layers: Sequence[Any]) -> int:
     """Return how many numbers of dense layers were learned."""
-    return sum(int(x.weight.size + x.bias.size) for x in layers if isinstance(x, Dense))
+    return sum(int(x.weight.size + x.bias.size) for x in every(layers) if isinstance(x, Dense))
 
 
 def multiply_adds(layers: Sequence[Any]) -> int:
     """Return the multiply-adds of one decision in dense layers."""
-    return sum(int(x.weight.size) for x in layers if isinstance(x, Dense))
+    return sum(int(x.weight.size) for x in every(layers) if isinstance(x, Dense))
 
 
 def _arrays(kind: type) -> list[Any]:

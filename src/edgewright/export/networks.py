@@ -8,20 +8,27 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import block_diag
 
 from edgewright.agents.ddpg import BoxPolicy
 from edgewright.agents.dqn import ValuePolicy
 from edgewright.agents.droo import RelaxedPolicy
+from edgewright.agents.planning import PlannerPolicy
 from edgewright.agents.ppo import ActorPolicy
+from edgewright.agents.two_time_scale import TwoLevelPolicy, levels
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
+from edgewright.core.records import Array
+from edgewright.core.spaces import Discrete, Record
 from edgewright.export.bits import BinaryVectorHead, check_quantiser
 from edgewright.export.heads import Head, head_for
 from edgewright.export.layers import (
+    Branches,
     Dense,
     Dueling,
     Gate,
@@ -32,11 +39,14 @@ from edgewright.export.layers import (
     Standardise,
     Tanh,
 )
+from edgewright.export.policy import NumbersPolicy
+from edgewright.export.record_head import RecordHead
 from edgewright.nets.actors import GaussianActor
 from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
 
+LEVELS = ("upper", "lower")
 HIDDEN = {"tanh": Tanh, "relu": Relu}
 
 
@@ -55,26 +65,92 @@ def layers_of(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ..
 @layers_of.register
 def _(policy: ActorPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
     actor = policy.actor.mean if isinstance(policy.actor, GaussianActor) else policy.actor
-    return (*_entry(policy.inputs), *_dense(actor))
+    return (*entry_layers(policy.inputs), *dense_layers(actor))
 
 
 @layers_of.register
 def _(policy: BoxPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    return (*_entry(policy.inputs), *_dense(policy.actor.network))
+    return (*entry_layers(policy.inputs), *dense_layers(policy.actor.network))
 
 
 @layers_of.register
 def _(policy: ValuePolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
     dueling = [Dueling()] if policy.dueling else []
-    return (*_entry(policy.inputs), *_dense(policy.network), *dueling)
+    return (*entry_layers(policy.inputs), *dense_layers(policy.network), *dueling)
 
 
 @layers_of.register
 def _(policy: RelaxedPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
     columns = 1 if policy.inputs is None else policy.inputs.scale.size
     gates = [_gate(interface.columns, columns)] if policy.masked else []
-    entry = () if policy.inputs is None else _entry(policy.inputs, interface.columns // columns)
-    return (*entry, *gates, *_dense(policy.network))
+    entry = (
+        () if policy.inputs is None else entry_layers(policy.inputs, interface.columns // columns)
+    )
+    return (*entry, *gates, *dense_layers(policy.network))
+
+
+@layers_of.register
+def _(policy: NumbersPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    return policy.layers
+
+
+@layers_of.register
+def _(policy: PlannerPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    message = "a planner searches before every decision, so it cannot be exported"
+    hint = "add --amortise to edgewright export: it trains a network to decide like the planner"
+    raise InputError(message, where="export", hint=hint)
+
+
+@layers_of.register
+def _(policy: TwoLevelPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    parts = tuple(level_layers(policy, level, params, interface) for level in LEVELS)
+    return (Branches(parts=parts, columns=(policy.upper_columns, policy.lower_columns)),)
+
+
+def level_layers(
+    policy: TwoLevelPolicy, level: str, params: Any, interface: Interface
+) -> tuple[Layer, ...]:
+    """Return the layers from the columns of one level to the scores of its parts."""
+    layers = layers_of(getattr(policy, level), params, interface)
+    if not policy.by_threshold:
+        return layers
+    last = layers[-1]
+    assert isinstance(last, Dense), "a policy of numbers ends in a dense layer"
+    weight, bias = _logits(level_space(policy, level))
+    return (*layers[:-1], Dense(weight=last.weight @ weight, bias=last.bias @ weight + bias))
+
+
+def level_space(policy: TwoLevelPolicy, level: str) -> Record:
+    """Return the parts of the action that one level decides."""
+    return Record(tuple(levels(policy.actions, policy.slow)[LEVELS.index(level)]))
+
+
+def _logits(space: Record) -> tuple[Array, Array]:
+    """Return weight and bias from one number for each entry to the scores of a record.
+
+    A choice lies in interval ``i`` of ``n``. It is the largest of ``i x - (e_1 + ... + e_i)``,
+    where ``e_i`` are the ends of the intervals before ``tanh``.
+    """
+    pairs = []
+    for _, part in space.parts:
+        count = math.prod(part.shape)
+        if isinstance(part, Discrete):
+            ends = np.arctanh(np.linspace(-1.0, 1.0, part.n + 1)[1:-1])
+            slope, shift = np.arange(part.n), -np.concatenate([[0.0], np.cumsum(ends)])
+        else:
+            slope, shift = np.ones(1), np.zeros(1)
+        pairs.append((np.kron(np.eye(count), slope), np.tile(shift, count)))
+    weight = block_diag(*(weight for weight, _ in pairs))
+    bias = np.concatenate([bias for _, bias in pairs])
+    return jnp.asarray(weight, jnp.float32), jnp.asarray(bias, jnp.float32)
+
+
+@head_for.register
+def _(policy: TwoLevelPolicy, usual: Head) -> Head:
+    """Return the usual head with the parts of the upper level first, as its layers give them."""
+    assert isinstance(usual, RecordHead), "a policy of two levels decides a record"
+    parts = tuple(part for level in LEVELS for part in level_space(policy, level).parts)
+    return dataclasses.replace(usual, space=Record(parts))
 
 
 @head_for.register
@@ -87,7 +163,7 @@ def _(policy: RelaxedPolicy, usual: Head) -> Head:
     return dataclasses.replace(usual, proposals=policy.num_candidates, quantiser=kind)
 
 
-def _entry(inputs: InputScaler, agents: int = 1) -> tuple[Layer, ...]:
+def entry_layers(inputs: InputScaler, agents: int = 1) -> tuple[Layer, ...]:
     """Return what comes before the network: from units to what it was trained on."""
     offset, scale = (jnp.tile(part, agents) for part in (inputs.offset, inputs.scale))
     if inputs.standardise:
@@ -114,7 +190,8 @@ def _gate(columns: int, features: int) -> Gate:
     return Gate(pick=jnp.asarray(pick, jnp.float32), base=jnp.asarray(base, jnp.float32))
 
 
-def _dense(network: MLP) -> tuple[Layer, ...]:
+def dense_layers(network: MLP) -> tuple[Layer, ...]:
+    """Return the dense layers of a network, with its activations between them."""
     dense = [Dense(weight=w, bias=b) for w, b in zip(network.weights, network.biases, strict=True)]
     between = [HIDDEN[network.activation]() for _ in dense[1:]]
     chained = itertools.zip_longest(dense, between)

@@ -15,8 +15,10 @@ import numpy as np
 from edgewright.bundle.bundle import Bundle
 from edgewright.bundle.interface import Interface
 from edgewright.core.records import Array, Decision, Memoryless, record, static
+from edgewright.core.spaces import Box
 from edgewright.export.heads import Head
 from edgewright.export.layers import run
+from edgewright.nets.actions import greedy_action
 
 
 @record
@@ -100,6 +102,20 @@ class LayerPolicy(Memoryless):
             return jnp.where(wide < self.epsilon, other, best)
 
         return carry, Decision(action=jax.tree.map(mixed, best, other), aux=())
+
+
+@record
+class NumbersPolicy(Memoryless):
+    """Decide numbers by layers whose scores become the numbers of a box, one decision maker."""
+
+    layers: tuple[Any, ...]
+    space: Box = static()
+
+    def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
+        """Return an action of the box's shape."""
+        return carry, Decision(
+            action=greedy_action(self.space, run(self.layers, observation)), aux=()
+        )
 
 
 def _wide(interface: Interface, observation: Array) -> Array:

@@ -20,6 +20,7 @@ from edgewright.bundle.manifest import interface_facts
 from edgewright.export.graph import GraphBuilder
 from edgewright.export.heads import Head
 from edgewright.export.layers import (
+    Branches,
     Layer,
     Program,
     Standardise,
@@ -136,7 +137,16 @@ def make_bundle(
 
 def how_far(layers: Sequence[Layer]) -> float:
     """Return how many typical ranges outside the range parity is tried."""
-    return FAR if any(isinstance(layer, Standardise) for layer in layers) else NEAR
+    return FAR if _clips(layers) else NEAR
+
+
+def _clips(layers: Sequence[Layer]) -> bool:
+    """Return whether every chain of layers clips its inputs."""
+    return any(
+        isinstance(layer, Standardise)
+        or (isinstance(layer, Branches) and all(map(_clips, layer.parts)))
+        for layer in layers
+    )
 
 
 def score_size(reference: Reference, interface: Interface, far: float, least: float = 1.0) -> float:

@@ -20,6 +20,9 @@ from edgewright.core.spaces import Bits, Box, Discrete, Record, Simplex, Space
 
 Array = jax.Array
 
+CERTAIN, LEAST_SHARE = 30.0, 1e-6
+"""The size of a score that leaves no doubt, and the least share that has a logarithm."""
+
 
 def parts_of(space: Space) -> tuple[tuple[str, Any], ...]:
     """Return the parts of a record, or the space itself as one part called ``action``."""
@@ -73,6 +76,36 @@ def greedy_action(space: Space, scores: Array) -> Any:
     pieces = split_scores(space, scores)
     action = {name: part_action(part, pieces[name]) for name, part in parts_of(space)}
     return action if isinstance(space, Record) else action["action"]
+
+
+def certain_scores(space: Space, action: Any) -> Array:
+    """Return scores ``[..., count]`` whose greedy action is ``action``, the same for all parts.
+
+    Choices and bits are certain: their softmax or sigmoid is 0 or 1. Numbers keep a hair's breadth
+    from their bounds, where ``tanh`` has no inverse.
+    """
+    parts = action if isinstance(space, Record) else {"action": action}
+    rows = []
+    for name, part in parts_of(space):
+        values = jnp.asarray(parts[name])
+        batch = values.shape[: values.ndim - len(part.shape)]
+        rows.append(_certain(part, values).reshape(*batch, _width(part)))
+    return jnp.concatenate(rows, axis=-1)
+
+
+def _certain(part: Any, values: Array) -> Array:
+    if isinstance(part, Discrete):
+        return CERTAIN * (2.0 * jax.nn.one_hot(values, part.n) - 1.0)
+    if isinstance(part, Bits):
+        return CERTAIN * (2.0 * values - 1.0)
+    if isinstance(part, Simplex):
+        rest = 1.0 - jnp.sum(values, axis=-1, keepdims=True)
+        shares = jnp.concatenate([values, rest], axis=-1) if part.at_most else values
+        return jnp.log(jnp.maximum(shares, LEAST_SHARE))
+    units = to_units(part, values)
+    if bounded(part):
+        units = jnp.arctanh(jnp.clip(units, -1.0 + LEAST_SHARE, 1.0 - LEAST_SHARE))
+    return units
 
 
 def from_units(part: Box, units: Array) -> Array:
@@ -139,6 +172,7 @@ def _width(part: Any) -> int:
 __all__ = [
     "bounded",
     "bounds_agree",
+    "certain_scores",
     "from_units",
     "greedy_action",
     "part_action",

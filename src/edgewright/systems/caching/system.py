@@ -65,6 +65,7 @@ SYSTEM = System(
     play=play,
     benchmark=measure,
     termination_metrics=(),
+    export="edgewright.systems.caching.export",
     recordings={
         "service": {"kind": "recorded_services", "file": "requests/azure_llm_2023_conversation.csv"}
     },
