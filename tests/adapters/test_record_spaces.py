@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import gymnasium
 import jax.numpy as jnp
@@ -181,3 +182,14 @@ def test_a_part_that_agents_share_is_refused_in_words():
     world = Shared((2,))
     with pytest.raises(InputError, match=r"'cache' must begin with the axes \(2,\)"):
         pettingzoo.WorldParallelEnv(world, None, world.inputs(None))
+
+
+def test_a_caching_scenario_passes_the_checker_and_has_no_agents():
+    env = gymnasium.make("Edgewright/caching-toy-v0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # bounds of observations are open where the world has none
+        check_env(env.unwrapped, skip_render_check=True)
+    assert set(env.action_space.spaces) == {"cache", "server"}
+    with pytest.raises(InputError, match="no axis of devices") as refused:
+        pettingzoo.make("caching-toy")
+    assert "edgewright.adapters.gymnasium" in refused.value.hint

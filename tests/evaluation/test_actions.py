@@ -118,3 +118,18 @@ def test_nothing_is_left_of_a_file_that_failed(tmp_path):
         with pytest.raises(ew.InputError, match="keeps no record of single decisions"):
             ew.compare(problem, [named], tasks=file)
     assert file.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_part_of_many_entries_is_one_column():
+    numbers = [{"entry": str(n), "mean": float(n), "min": -n, "max": 2 * n} for n in range(1, 21)]
+    bits = [{"entry": str(n), "share": n / 10} for n in range(10)]
+    parts = [
+        {"name": "cache", "kind": "numbers", "unit": "", "entries": numbers},
+        {"name": "held", "kind": "bits", "entries": bits},
+    ]
+    shown = action_table.columns([{"actions": parts}], most=12)
+    assert [heading for _, heading, _ in shown] == ["cache, mean", "held = 1"]
+    cells = action_table.cells({"actions": parts})
+    assert cells["cache: all 20"] == "10.5 (-20 to 40)"
+    assert cells["held: all 10"] == pytest.approx(45.0)
+    assert len(parts[0]["entries"]) == 20

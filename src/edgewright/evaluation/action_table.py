@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+MAX_ENTRIES = 8
+"""A part with more bits or numbers has one column, for all of them together."""
+
 Columns = list[tuple[str, str, str]]
 """(key of a row, heading, name of the part)."""
 
@@ -26,10 +29,28 @@ def columns(policies: Sequence[dict[str, Any]], most: int, derived: bool = False
         parts["action"] = entire
     shown: Columns = []
     for name, part in parts.items():
+        part = _together(part)
         own = [(f"{name}: {one['entry']}", _heading(part, one), name) for one in part["entries"]]
         if len(shown) + len(own) <= most:
             shown += own
     return shown
+
+
+def _together(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part; if it has many bits or numbers, with one entry for all of them."""
+    entries = part["entries"]
+    if part["kind"] == "choice" or len(entries) <= MAX_ENTRIES:
+        return part
+    count = len(entries)
+    if part["kind"] == "bits":
+        merged: dict[str, Any] = {"share": sum(one["share"] for one in entries) / count}
+    else:
+        merged = {
+            "mean": sum(one["mean"] for one in entries) / count,
+            "min": min(one["min"] for one in entries),
+            "max": max(one["max"] for one in entries),
+        }
+    return {**part, "entries": [{"entry": f"all {count}", **merged}]}
 
 
 def _heading(part: dict[str, Any], entry: dict[str, Any]) -> str:
@@ -47,7 +68,7 @@ def cells(row: dict[str, Any]) -> dict[str, float | str]:
             if "share" in one
             else f"{one['mean']:.3g} ({one['min']:.3g} to {one['max']:.3g})"
         )
-        for part in row.get("actions", ())
+        for part in map(_together, row.get("actions", ()))
         for one in part["entries"]
     }
 
