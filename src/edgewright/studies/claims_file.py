@@ -25,7 +25,11 @@ Measures = Mapping[str, Callable[..., Measured]]
 
 
 def claims_in(
-    package: str, measures: Measures, view: Callable[[Table, str], Any], settings: Sequence[str]
+    package: str,
+    measures: Measures,
+    view: Callable[[Table, str], Any],
+    settings: Sequence[str],
+    is_measured: Callable[[Mapping[str, Any], str], bool] = lambda args, setting: True,
 ) -> list[Claim]:
     """Return one claim for each row of ``claims.toml`` and each setting that the row names.
 
@@ -34,6 +38,8 @@ def claims_in(
         measures: measuring functions that the rows may name.
         view: makes the argument of a measuring function from the table and the setting.
         settings: all settings of the study.
+        is_measured: takes the arguments of a row and a setting, and returns whether the plan
+            measures what the claim needs; other claims are left out.
 
     Raises:
         InputError: a row names a setting that the study does not have.
@@ -63,4 +69,5 @@ def claims_in(
         )
         for row in rows
         for setting in row.get("settings", settings)
+        if is_measured(row["args"], setting)
     ]

@@ -35,7 +35,7 @@ class Study:
         notes: returns deviations, settings and sources that a reader needs beside the verdicts.
         axes: names of the axes of every group of arrays.
         table: name of the group that ``table.csv`` holds.
-        data: whether the study needs recordings.
+        data: whether the study uses recordings (``--data``).
     """
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from edgewright.papers.seppo.probes import behaviour, lifetime, speed
+from edgewright.papers.seppo.probes import behaviour, lifetime
 from edgewright.papers.seppo.view import (
     HEAVY,
     LEARNERS,
@@ -26,6 +26,7 @@ from edgewright.studies.jobs import (
     TransferJob,
 )
 from edgewright.studies.setup import Setup, episodes
+from edgewright.studies.speed import speed
 from edgewright.systems.aigc.system import fluid_bound
 
 COMPARED = ("se-ppo", "ppo", "a2c", "dqn")

@@ -1,9 +1,8 @@
-"""Measure behaviour, battery life and decision times of policies of the AIGC world."""
+"""Measure behaviour and battery life of policies of the AIGC world."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any
 
 import jax
@@ -25,7 +24,6 @@ LIFE_SLOTS = 6000
 """Most slots of a lifetime: longer than 9 kJ last where every task is served, at 1.5 J or more."""
 
 LIFE_EPISODES = 16
-CALLS = 2000
 
 
 def behaviour(
@@ -151,27 +149,3 @@ def lifetime(
             }
         )
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def speed(
-    policy_entries: list[PolicyEntry], scenario: Scenario, data: str | None
-) -> dict[str, np.ndarray]:
-    """Measure decisions per second of one observation at a time, ``speed`` [seeds, repeats]."""
-    problem = build(scenario, data)
-    policy_entry = policy_entries[0]
-    world, params = policy_entry.world, problem.params
-    rows = episode_inputs(jax.random.key(0), problem.test_stream, 2, 2, {})
-    x = jax.tree.map(lambda leaf: leaf[0, 0], rows)
-    see = policy_entry.observe_fn or world.observe
-    observation = see(params, world.reset(params, x), x)
-    policy, key = policy_entry.policy, jax.random.key(0)
-    carry = policy.init_carry(key)
-    decide = jax.jit(lambda observation: policy.act(key, carry, observation)[1].action)
-    jax.block_until_ready(decide(observation))
-    rates = []
-    for _ in range(5):
-        began = time.perf_counter()
-        for _ in range(CALLS // 5):
-            jax.block_until_ready(decide(observation))
-        rates.append(CALLS / 5 / (time.perf_counter() - began))
-    return {"speed/decisions_per_s": np.array([rates])}

@@ -1,0 +1,151 @@
+"""The jobs of the HADRL study, which are learners, rules and bounds in each of its worlds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from edgewright.papers.hadrl.view import LEARNERS, RULES
+from edgewright.papers.hadrl.worlds import (
+    MAIN,
+    PUBLISHED,
+    SERVERS,
+    SWEEPS,
+    scenario_of,
+    swept,
+)
+from edgewright.studies.job import Job, Plan
+from edgewright.studies.jobs import BoundJob, Rule, TrainingJob
+from edgewright.studies.setup import Setup, episodes
+from edgewright.studies.speed import speed
+
+LOWER = "learner.lower."
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "hadrl-horizon-20": ("hadrl", {f"{LOWER}plan_horizon": 20}),
+    "hadrl-ensemble-2": ("hadrl", {f"{LOWER}ensemble_size": 2}),
+    "hadrl-ensemble-10": ("hadrl", {f"{LOWER}ensemble_size": 10}),
+}
+"""Policies that are a shipped learner with other settings: the learner, and the settings."""
+
+STRATEGIES = ("hadrl-none", "hadrl-variance", "hadrl-disagreement", "hadrl-random", "hadrl-as-run")
+HORIZONS = ("hadrl-horizon-5", "hadrl-horizon-20")
+ENSEMBLES = ("hadrl-ensemble-2", "hadrl-ensemble-10")
+ABLATED = (*STRATEGIES, *HORIZONS, *ENSEMBLES)
+"""HADRL with one thing changed. HADRL itself has horizon 1, strategy ``information`` and an
+ensemble of five."""
+
+ABLATED_IN = {
+    "es2": (*STRATEGIES, *HORIZONS),
+    "dynamic": (*STRATEGIES, "hadrl-horizon-5", *ENSEMBLES),
+}
+ABLATED_QUICK = {"es2": ("hadrl-none", "hadrl-horizon-5"), "dynamic": ("hadrl-none",)}
+
+PLANNER = {
+    f"{LOWER}num_candidates": 64,
+    f"{LOWER}num_elites": 8,
+    f"{LOWER}plan_iterations": 3,
+    f"{LOWER}hidden_sizes": [64, 64],
+    f"{LOWER}reward_hidden_sizes": [64, 64],
+}
+"""The planner of the study, smaller than the default one; the same for all arms that plan."""
+
+SWEPT_QUICK = {"servers-2": ("ppo-ppo",), "servers-5": ("ppo-ppo",)}
+"""The one learner of the sweeps in the quick plan."""
+
+SWEPT_RULES = ("random", "lru+hit-root", "spread+hit-root", "spread+search-root")
+PUBLISHED_RULES = (
+    "none+nearest-equal",
+    "spread+nearest-root",
+    "all+nearest-equal",
+    "all+nearest-root",
+    "all+nearest-zero",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """The amounts of work of a plan.
+
+    Attributes:
+        main, sweep: steps of the main trainings, and of those in sweeps.
+        seeds, sweep_seeds: seeds of both.
+        episodes, epochs: held-out episodes of every policy, and epochs of each of them.
+        ablated: learners beside those of the figures, by world.
+    """
+
+    main: float
+    sweep: float
+    seeds: int
+    sweep_seeds: int
+    episodes: int
+    epochs: int
+    ablated: dict[str, tuple[str, ...]]
+
+
+def size_of(plan: Plan) -> Size:
+    """Return the sizes of a plan; steps are in proportion to those of the main trainings."""
+    half = plan.steps / 2
+    if plan.quick:
+        return Size(plan.steps, half, plan.seeds, plan.seeds, 4, 5, ABLATED_QUICK)
+    return Size(plan.steps, half, plan.seeds, max(2, plan.seeds // 2), 6, 10, ABLATED_IN)
+
+
+def jobs(plan: Plan) -> list[Job]:
+    """Return all jobs of a plan; those on recorded requests if a folder is named."""
+    size = size_of(plan)
+    made: list[Job] = []
+    for world in main_worlds(plan):
+        ablated = size.ablated.get(world, ())
+        made += [trained(plan, size, world, name) for name in (*LEARNERS, *ablated)]
+        made += rules(plan, size, world, RULES)
+        made.append(BoundJob(f"{world}/bound", _setup(size, world), recordings=_data(plan, world)))
+    for kind, sweep in SWEEPS.items():
+        names = dict.fromkeys(swept(kind, value) for value in sweep.chosen(plan))
+        worlds = [name for name in names if not any(job.key == f"{name}/random" for job in made)]
+        for world in worlds:
+            learners = SWEPT_QUICK.get(world, ()) if plan.quick else LEARNERS
+            made += [trained(plan, size, world, name) for name in learners]
+            made += rules(plan, size, world, SWEPT_RULES)
+    for variant in PUBLISHED:
+        for servers in SERVERS[plan.quick]:
+            made += rules(plan, size, swept(variant, servers), PUBLISHED_RULES)
+    return made
+
+
+def main_worlds(plan: Plan) -> list[str]:
+    """Return the worlds in which learners are compared."""
+    return [world for world in MAIN if world != "trace" or plan.data]
+
+
+def trained(plan: Plan, size: Size, world: str, name: str) -> TrainingJob:
+    """Return the training of a learner in a world."""
+    learner, changes = VARIANTS.get(name, (name, {}))
+    planner = PLANNER if name.startswith("hadrl") else {}
+    return TrainingJob(
+        key=f"{world}/{name}",
+        setup=_setup(size, world, {**planner, **changes}),
+        learner=learner,
+        steps=size.main if world in MAIN else size.sweep,
+        seeds=size.seeds if world in MAIN else size.sweep_seeds,
+        setting=world,
+        recordings=_data(plan, world),
+    )
+
+
+def rules(plan: Plan, size: Size, world: str, names: tuple[str, ...]) -> list[Job]:
+    """Return rules in a world."""
+    setup, recordings = _setup(size, world), _data(plan, world)
+    return [Rule(f"{world}/{name}", setup, name, 2e3, recordings) for name in names]
+
+
+def _setup(size: Size, world: str, more: dict[str, Any] | None = None) -> Setup:
+    scenario, changes = scenario_of(world)
+    changes |= {"evaluation.episodes": size.episodes, "params.epochs": size.epochs}
+    kind = world.split("-")[0]
+    timed = world in MAIN or kind == "servers"
+    return Setup(scenario, {**changes, **(more or {})}, (episodes, speed) if timed else (episodes,))
+
+
+def _data(plan: Plan, world: str) -> str | None:
+    return plan.data if world == "trace" else None

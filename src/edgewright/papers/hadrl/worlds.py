@@ -1,0 +1,106 @@
+"""Name the worlds of the HADRL study, which are compared, swept, or published."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from edgewright.studies.job import Plan
+
+USERS = 30
+"""Users in every sweep but that of users, as published for two to four servers."""
+
+MAIN = {"es2": "caching-es2", "dynamic": "caching-dynamic", "trace": "caching-trace"}
+"""The scenarios in which learners are compared."""
+
+PUBLISHED = {
+    "published": {},
+    "small-caches": {"params.cache_gib": 40.0},
+    "projected": {"params.cache_gib": 40.0, "world.capacity": "projected"},
+    "budget": {"world.zero_share": "budget"},
+    "repaired": {
+        "params.cache_gib": 40.0,
+        "world.capacity": "projected",
+        "world.zero_share": "budget",
+    },
+}
+"""The published presets with each loophole open or closed. Caches of 200 GiB hold all services, so
+the rule of capacity is compared with caches of 40 GiB."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Worlds that differ in one number.
+
+    Attributes:
+        words: the number in words, with its unit: the label of the axis.
+        values, few: its values in the full and in the quick plan.
+        same_as: the value whose world is another sweep's, and that world.
+    """
+
+    words: str
+    values: tuple[float, ...]
+    few: tuple[float, ...]
+    same_as: tuple[float, str] = (-1.0, "")
+
+    def chosen(self, plan: Plan) -> tuple[float, ...]:
+        """Return the values of a plan."""
+        return self.few if plan.quick else self.values
+
+
+SWEEPS = {
+    "servers": Sweep("servers M", (2, 3, 4, 5), (2, 5)),
+    "users": Sweep("users U", (10, 20, 30, 40, 60), (10, 30), (30, "servers-2")),
+    "cache": Sweep("cache of a server (GiB)", (20, 40, 60, 80), (20, 40, 80), (40, "servers-2")),
+    "drift": Sweep("drift of the popularity (1/slot)", (0.0, 0.05, 0.1, 0.2, 0.5), (0.0, 0.1, 0.5)),
+}
+"""Of servers, users and cache in ``caching-es2``; of drift in ``caching-dynamic``."""
+
+SERVERS = {True: (2, 5), False: (2, 3, 4, 5)}
+"""Numbers of servers of the published presets, by whether the plan is quick."""
+
+
+def swept(kind: str, value: float) -> str:
+    """Return the name of a world of a sweep; one world has one name in all sweeps."""
+    same, other = SWEEPS[kind].same_as if kind in SWEEPS else (-1.0, "")
+    return other if value == same else f"{kind}-{value:g}"
+
+
+def cells(servers: int, users: int) -> list[int]:
+    """Return the cell of every user, from 1, in groups that differ by one user at most."""
+    groups = np.array_split(np.arange(users), servers)
+    return [cell + 1 for cell, group in enumerate(groups) for _ in group]
+
+
+def scenario_of(world: str) -> tuple[str, dict[str, Any]]:
+    """Return the scenario of a world and what is changed in it."""
+    if world in MAIN:
+        return MAIN[world], {}
+    kind, _, text = world.rpartition("-")
+    value = float(text)
+    if kind in PUBLISHED:
+        return f"caching-paper-es{value:g}", dict(PUBLISHED[kind])
+    if kind == "servers":
+        size = int(value)
+        return "caching-es2", {"world.servers": size, "params.cells": cells(size, USERS)}
+    if kind == "users":
+        return "caching-es2", {"world.users": int(value)}
+    if kind == "cache":
+        return "caching-es2", {"params.cache_gib": value}
+    law = {"kind": "zipf", "exponent": 0.8, "drift": value}
+    return "caching-dynamic", {"streams.service": law}
+
+
+def worlds_in(kind: str, measured: Iterable[str]) -> list[tuple[float, str]]:
+    """Return value and name of every world of a sweep or variant that has a result, in order.
+
+    Args:
+        measured: keys of results, ``"world/policy"``.
+    """
+    present = {key.split("/")[0] for key in measured}
+    values = SWEEPS[kind].values if kind in SWEEPS else SERVERS[False]
+    named = [(float(value), swept(kind, value)) for value in values]
+    return [(value, name) for value, name in named if name in present]
