@@ -123,10 +123,11 @@ class TwoTimeScale:
             try:
                 check(*spaces)
             except InputError as error:
-                where = (error.where or "").removeprefix("learner.")
-                raise InputError(
-                    error.message, where=f"learner.{name}.{where}", hint=error.hint
-                ) from None
+                where, hint = (
+                    (text or "").replace("learner.", f"learner.{name}.")
+                    for text in (error.where, error.hint)
+                )
+                raise InputError(error.message, where=where, hint=hint) from None
 
     @property
     def rollout_steps(self) -> int:

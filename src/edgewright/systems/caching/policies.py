@@ -121,7 +121,8 @@ def _offloading(world: CachingWorld, name: str) -> Offloading:
         raise InputError(message, hint=f"write '{association}'")
     if not divided and shares not in SHARES:
         hint = f"write '{association}-root'" if not shares else nearest(shares, SHARES)
-        raise InputError(f"unknown rule for the shares '{shares}'", hint=hint)
+        message = f"unknown rule for the shares '{shares}'" if shares else "no rule for the shares"
+        raise InputError(message, where=name, hint=hint)
     return Offloading(world=world, association=association, shares="root" if divided else shares)  # pyright: ignore[reportArgumentType]
 
 

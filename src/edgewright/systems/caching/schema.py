@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
@@ -119,9 +120,9 @@ def inconsistencies(scenario: CachingScenario) -> list[Inconsistency]:
 
 def _capacity_problems(numbers: CachingNumbers) -> list[Inconsistency]:
     """Return which caches hold no service at all."""
-    smallest = min(numbers.service_mib) / 1024.0
+    smallest = math.ceil(min(numbers.service_mib) / 1024.0 * 1e3) / 1e3
     capacities = np.atleast_1d(np.asarray(numbers.cache_gib, float))
-    if float(np.min(capacities)) >= smallest:
+    if float(np.min(capacities)) * 1024.0 >= min(numbers.service_mib):
         return []
     message = f"{np.min(capacities):g} GiB is less than the smallest service of {smallest:g} GiB"
     return [("params.cache_gib", message, f"give at least {smallest:g}")]
