@@ -39,7 +39,7 @@ ABLATED_IN = {
     "es2": (*STRATEGIES, *HORIZONS),
     "dynamic": (*STRATEGIES, "hadrl-horizon-5", *ENSEMBLES),
 }
-ABLATED_QUICK = {"es2": ("hadrl-none", "hadrl-horizon-5"), "dynamic": ("hadrl-none",)}
+ABLATED_QUICK = {"es2": ("hadrl-none",), "dynamic": ("hadrl-none",)}
 
 PLANNER = {
     f"{LOWER}num_candidates": 64,
@@ -87,7 +87,7 @@ def size_of(plan: Plan) -> Size:
     """Return the sizes of a plan; steps are in proportion to those of the main trainings."""
     half = plan.steps / 2
     if plan.quick:
-        return Size(plan.steps, half, plan.seeds, plan.seeds, 4, 5, ABLATED_QUICK)
+        return Size(plan.steps, half, plan.seeds, plan.seeds, 2, 4, ABLATED_QUICK)
     return Size(plan.steps, half, plan.seeds, max(2, plan.seeds // 2), 6, 10, ABLATED_IN)
 
 

@@ -54,12 +54,12 @@ class Sweep:
 SWEEPS = {
     "servers": Sweep("servers M", (2, 3, 4, 5), (2, 5)),
     "users": Sweep("users U", (10, 20, 30, 40, 60), (10, 30), (30, "servers-2")),
-    "cache": Sweep("cache of a server (GiB)", (20, 40, 60, 80), (20, 40, 80), (40, "servers-2")),
-    "drift": Sweep("drift of the popularity (1/slot)", (0.0, 0.05, 0.1, 0.2, 0.5), (0.0, 0.1, 0.5)),
+    "cache": Sweep("cache of a server (GiB)", (20, 40, 60, 80), (20, 40), (40, "servers-2")),
+    "drift": Sweep("drift of the popularity (1/slot)", (0.0, 0.05, 0.1, 0.2, 0.5), (0.0, 0.5)),
 }
 """Of servers, users and cache in ``caching-es2``; of drift in ``caching-dynamic``."""
 
-SERVERS = {True: (2, 5), False: (2, 3, 4, 5)}
+SERVERS = {True: (2,), False: (2, 3, 4, 5)}
 """Numbers of servers of the published presets, by whether the plan is quick."""
 
 
