@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from edgewright.physics import compute, energy, harvest, preference, quality, queues, radio, sharing
+from edgewright.physics import (
+    caching,
+    compute,
+    energy,
+    harvest,
+    preference,
+    quality,
+    queues,
+    radio,
+    sharing,
+)
 
 DRAWS = 2000
 
@@ -49,6 +59,7 @@ SCALARS: dict[Callable[..., object], tuple[Callable[..., object], Sequence[Range
     radio.shannon_mbps: (lambda b, snr: b * np.log2(1 + snr), ((1e-3, 1e4), (1e-8, 1e12))),
     radio.watts: (lambda dbm: 10 ** ((dbm - 30) / 10), ((-200.0, 100.0),)),
     radio.line_of_sight_loss_db: (lambda d: 103.8 + 20.9 * np.log10(d / 1e3), ((1.0, 1e6),)),
+    radio.macro_loss_db: (lambda d: 128.1 + 37.6 * np.log10(d / 1e3), ((1.0, 1e6),)),
     radio.obstructed_loss_db: (lambda d: 145.4 + 37.5 * np.log10(d / 1e3), ((1.0, 1e6),)),
     radio.power_gain: (lambda loss: 10 ** (-loss / 10), ((-20.0, 300.0),)),
     radio.noise_w: (
@@ -62,6 +73,7 @@ SCALARS: dict[Callable[..., object], tuple[Callable[..., object], Sequence[Range
 ELSEWHERE = {
     harvest.best_rates_mbps, preference.shift_to_energy, preference.task_reward,
     queues.slot_wait_s, queues.drain, queues.arrivals_by_server, queues.same_slot_wait_gcycles,
+    caching.fit, caching.fetch_s,
 }  # fmt: skip
 """Equations with shapes, steps or a positive part: the tests below."""
 
@@ -81,7 +93,7 @@ def in_float32(function: Callable[..., object], *inputs: np.ndarray) -> np.ndarr
 
 
 def test_every_equation_of_physics_is_here() -> None:
-    modules = (compute, energy, harvest, preference, quality, queues, radio, sharing)
+    modules = (caching, compute, energy, harvest, preference, quality, queues, radio, sharing)
     public = {
         function
         for module in modules
@@ -188,3 +200,16 @@ def test_harvested_rates_hold_three_digits(decades: tuple[int, int]) -> None:
         made = in_float32(harvest.best_rates_mbps, weight, gain, away)
         assert np.sum(weight * made) == pytest.approx(np.sum(weight * exact), rel=2e-4)
         np.testing.assert_allclose(made, exact, rtol=2e-3, atol=1e-6 * exact.max())
+
+
+def test_fetching_holds_five_digits_and_a_cache_never_overflows() -> None:
+    rng = np.random.default_rng(3)
+    for scale in (1e-3, 1.0, 1e6):
+        size = rng.uniform(scale, 10 * scale, 12).astype(np.float32).astype(np.float64)
+        before, after = rng.integers(0, 2, (2, 3, 12)).astype(float)
+        exact = np.sum(after * (1 - before) @ size) / 200.0
+        ours = in_float32(caching.fetch_s, before, after, size, np.array(200.0))
+        np.testing.assert_allclose(ours, exact, rtol=1e-5)
+        capacity = 0.4 * size.sum()
+        held = in_float32(caching.fit, rng.uniform(-1, 1, 12), size, np.array(capacity))
+        assert held @ size <= capacity * (1 + 1e-6)

@@ -14,6 +14,9 @@ from edgewright.systems.simple import plain_system
 from edgewright.systems.target_probe import HIGH, LOW, TargetParams, TargetWorld
 from edgewright.testing import check_world
 
+PLANNERS = ("active-inference", "active-inference-paper")
+"""They fit as well; what they learn is tested with their class."""
+
 FITTING = ("se-ppo", "se-ppo-steady", "ppo-norm", "ppo-lr", "ppo", "a2c", "ddpg", "td3")
 SCENARIO = """
 schema = 1
@@ -75,7 +78,7 @@ def test_the_probe_is_a_world_and_its_best_numbers_earn_nothing_less_than_all():
 
 
 def test_the_learners_that_fit_are_those_with_numbers(scenario):
-    assert set(ew.list_learners(scenario)) == set(FITTING)
+    assert set(ew.list_learners(scenario)) == {*FITTING, *PLANNERS}
 
 
 @pytest.mark.parametrize("learner", FITTING)

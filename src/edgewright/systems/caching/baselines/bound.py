@@ -24,6 +24,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from edgewright.core.records import Array, record
 from edgewright.systems.caching.latency import miss_s, spectral_efficiency
@@ -31,7 +32,7 @@ from edgewright.systems.caching.records import CachingInputs, CachingParams
 from edgewright.systems.caching.world import CachingWorld
 
 ITERATIONS = 60
-PRICES = jnp.logspace(-4, 4, 97)
+PRICES = np.logspace(-4, 4, 97, dtype=np.float32)
 """Prices of bandwidth and speed among which the best is taken; each gives a valid bound."""
 
 
@@ -175,4 +176,4 @@ def _priced(need_s: Array, instead_s: Array, fallback: Array, budget: float) -> 
         cost = need_s / (share + fallback) + price * share
         return jnp.sum(jnp.minimum(instead_s, cost)) - price * budget
 
-    return jnp.max(jax.vmap(of)(PRICES))
+    return jnp.max(jax.vmap(of)(jnp.asarray(PRICES)))
