@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgewright.agents.active_inference import ActiveInference
-from edgewright.agents.planning import Objective, UnitActions, imagined, model_step
+from edgewright.agents.planning import Objective, imagined, model_step
 from edgewright.core.records import Outcome, Trajectory, record
 from edgewright.core.spaces import Box
 from edgewright.loops.online import advance, init_training
@@ -259,17 +259,6 @@ def test_equal_candidates_meet_equal_chance_where_it_is_common() -> None:
         spread[particles] = float(jnp.std(scores))
     assert spread["common"] == pytest.approx(0.0, abs=1e-5) == spread["mean"]
     assert spread["sampled"] > 1e-3
-
-
-def test_actions_are_scaled_to_their_box_and_back() -> None:
-    actions = UnitActions.of(Box((0.0, -2.0), (4.0, 3.0), (2,)))
-    np.testing.assert_allclose(actions.decoded(jnp.array([1.0, -1.0])), [4.0, -2.0])
-    drawn = jax.random.uniform(jax.random.key(0), (7, 2), minval=-1.0)
-    decoded = jax.vmap(actions.decoded)(drawn)
-    np.testing.assert_allclose(actions.encoded(decoded), drawn, atol=1e-6)
-    matrix = UnitActions.of(Box(0.0, 1.0, (2, 3)))
-    assert matrix.decoded(jnp.zeros(6)).shape == (2, 3)
-    assert matrix.encoded(jnp.zeros((5, 2, 3))).shape == (5, 6)
 
 
 @pytest.mark.parametrize("strategy", ["information", "disagreement"])

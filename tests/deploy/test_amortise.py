@@ -70,7 +70,7 @@ def test_the_upper_level_is_exported_as_it_is(run, tmp_path):
     bundle = export_run(run, tmp_path / "u.edge", part=Part(level="upper"))
     assert [output.name for output in bundle.interface.outputs] == ["cache"]
     assert {f.name.split("_")[0] for f in bundle.interface.fields} == {"cached", "demand"}
-    with pytest.raises(InputError, match="there is no planner here"):
+    with pytest.raises(InputError, match="the option is for planners"):
         export_amortised(run, tmp_path / "u.edge", part=Part(level="upper"))
 
 

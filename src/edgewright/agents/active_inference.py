@@ -24,13 +24,13 @@ from edgewright.agents.planning import (
     Particles,
     PlannerPolicy,
     Strategy,
-    UnitActions,
 )
 from edgewright.agents.world_model import Step, WorldModel, fit, standardised
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Space
+from edgewright.nets.actions import to_units
 from edgewright.nets.ensemble import Ensemble, init_ensemble
 from edgewright.rules import batches, normalise
 from edgewright.rules.cem import CEM
@@ -51,9 +51,9 @@ class ActiveInferenceState:
     inputs: InputScaler
     changes: normalise.Moments  # of states in scaled units
     rewards: normalise.Moments
-    actions: UnitActions
     goal: Array  # the preferred reward, raw
     steps: Array  # environment steps so far
+    space: Box = static()  # of the actions
 
 
 @record
@@ -170,7 +170,7 @@ class ActiveInference:
             inputs=InputScaler.of(observations, standardise=True),
             changes=normalise.no_moments((columns,)),
             rewards=normalise.no_moments(()),
-            actions=UnitActions.of(actions),
+            space=actions,
             goal=jnp.zeros(()),
             steps=jnp.zeros(()),
         )
@@ -203,7 +203,7 @@ class ActiveInference:
                 elite_memory=self.elite_memory,
                 answer=self.answer,
             ),
-            actions=state.actions,
+            space=state.space,
             noise=jnp.maximum(noise, self.final_noise),
             uniform=state.steps < self.learning_starts,
             horizon=self.plan_horizon,
@@ -237,7 +237,7 @@ class ActiveInference:
         """Return the state with a trajectory in its replay and in its statistics."""
         rows = Step(
             observation=batches.samples(batch.observation, 1),
-            action=state.actions.encoded(batches.samples(batch.action, len(state.actions.shape))),
+            action=to_units(state.space, batches.samples(batch.action, len(state.space.shape))),
             reward=batches.samples(batch.reward),
             next_observation=batches.samples(batch.next_observation, 1),
         )

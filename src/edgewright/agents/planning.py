@@ -10,16 +10,17 @@ members, steps and candidates at once.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from edgewright.agents.world_model import Prediction, WorldModel
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.core.spaces import Box
+from edgewright.nets.actions import from_units
 from edgewright.rules import cem, free_energy
 
 FreeEnergy = Literal["expected", "risk", "as-run"]
@@ -142,39 +143,6 @@ def model_step(model: WorldModel, objective: Objective, particles: Particles) ->
 
 
 @record
-class UnitActions:
-    """Actions of a box as numbers from -1 to 1, and back.
-
-    Attributes:
-        low, high: bounds ``[A]`` of the numbers.
-        shape: of an action.
-    """
-
-    low: Array
-    high: Array
-    shape: tuple[int, ...] = static()
-
-    @classmethod
-    def of(cls, space: Box) -> UnitActions:
-        """Return the actions of a box with finite bounds."""
-        low, high = (np.broadcast_to(bound, space.shape).ravel() for bound in space.bounds)
-        return cls(low=jnp.asarray(low), high=jnp.asarray(high), shape=space.shape)
-
-    def decoded(self, numbers: Array) -> Array:
-        """Return the action of numbers ``[A]``."""
-        scaled = self.low + (self.high - self.low) * 0.5 * (numbers + 1.0)
-        # Rounding may leave the box by one unit.
-        return jnp.clip(scaled, self.low, self.high).reshape(self.shape)
-
-    def encoded(self, actions: Array) -> Array:
-        """Return numbers ``[..., A]`` of actions ``[..., *shape]``."""
-        axes = actions.ndim - len(self.shape)
-        flat = actions.reshape(*actions.shape[:axes], -1)
-        span = jnp.maximum(self.high - self.low, 1e-30)
-        return 2.0 * (flat - self.low) / span - 1.0
-
-
-@record
 class PlannerPolicy:
     """A policy that searches for the plan with the least free energy in every slot.
 
@@ -187,7 +155,7 @@ class PlannerPolicy:
     model: WorldModel
     objective: Objective
     search: cem.CEM
-    actions: UnitActions
+    space: Box = static()  # of the actions
     noise: Array | float = 0.0
     uniform: Array | bool = False
     horizon: int = static(default=1)
@@ -214,7 +182,7 @@ class PlannerPolicy:
                 lambda: self._drawn(noise_key),
                 lambda: self._disturbed(noise_key, self.plan(plan_key, carry, observation)),
             )
-        action = self.actions.decoded(jnp.clip(numbers, -1.0, 1.0))
+        action = from_units(self.space, jnp.clip(numbers, -1.0, 1.0))
         return plan if self._kept else (), Decision(action=action, aux=())
 
     def plan(self, key: Array, carry: cem.Plan | tuple[()], observation: Array) -> cem.Plan:
@@ -234,22 +202,26 @@ class PlannerPolicy:
             later = cem.shifted(carry)
             mean = later.mean if self.warm_start else start.mean
             start = dataclasses.replace(later, mean=mean)
-        bound = jnp.ones_like(self.actions.low)
+        bound = jnp.ones(self._numbers)
         return cem.search(key, self.search, score, start, -bound, bound)
+
+    @property
+    def _numbers(self) -> int:
+        return math.prod(self.space.shape)
 
     @property
     def _kept(self) -> bool:
         return self.warm_start or self.search.elite_memory
 
     def _blank(self) -> cem.Plan:
-        return cem.no_plan(self.search, jnp.zeros((self.horizon, self.actions.low.size)))
+        return cem.no_plan(self.search, jnp.zeros((self.horizon, self._numbers)))
 
     def _drawn(self, key: Array) -> tuple[Array, cem.Plan]:
-        drawn = jax.random.uniform(key, self.actions.low.shape, minval=-1.0, maxval=1.0)
+        drawn = jax.random.uniform(key, (self._numbers,), minval=-1.0, maxval=1.0)
         return drawn, self._blank()
 
     def _disturbed(self, key: Array, plan: cem.Plan) -> tuple[Array, cem.Plan]:
-        noise = self.noise * jax.random.normal(key, self.actions.low.shape)
+        noise = self.noise * jax.random.normal(key, (self._numbers,))
         return cem.answer(self.search, plan) + noise, plan
 
 
@@ -260,7 +232,6 @@ __all__ = [
     "Particles",
     "PlannerPolicy",
     "Strategy",
-    "UnitActions",
     "imagined",
     "model_step",
 ]

@@ -193,16 +193,10 @@ def replaced(policy: Any, nets: Mapping[str, tuple[Any, ...]]) -> Any:
 def _pupil(policy: Any, name: str, problem: Problem) -> Pupil:
     if not isinstance(policy, TwoLevelPolicy):
         columns = problem.world.observation_space(problem.params).shape[-1]
-        return Pupil(policy, _box_of(policy), tuple(range(columns)), None)
+        return Pupil(policy, policy.space, tuple(range(columns)), None)
     columns = getattr(policy, f"{name}_columns")
     phase = (policy.phase, name == "upper")
     return Pupil(getattr(policy, name), level_space(policy, name), columns, phase)
-
-
-def _box_of(policy: PlannerPolicy) -> Box:
-    actions = policy.actions
-    low, high = (tuple(np.asarray(end).tolist()) for end in (actions.low, actions.high))
-    return Box(low, high, actions.shape) if actions.shape else Box(low[0], high[0], ())
 
 
 def _untrained(pupil: Pupil, widths: tuple[int, ...], key: Array) -> tuple[Any, ...]:

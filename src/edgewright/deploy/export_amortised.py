@@ -71,7 +71,7 @@ def export_amortised(
     subject = subject_of(folder, seed, part, data)
     searching = planners(subject.policy)
     if not searching or (part.level is not None and part.level not in searching):
-        message = "there is no planner here: its networks are exported as they are"
+        message = "the option is for planners, and this run has networks, which export as they are"
         raise InputError(message, where="--amortise", hint="leave the option out")
     setting = setting_for(subject)
     if min_gain_kept is not None:

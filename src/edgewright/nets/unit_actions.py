@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.spaces import Bits, Box, Discrete
-from edgewright.nets.actions import bounded
+from edgewright.nets.actions import bounded, from_units
 
 Array = jax.Array
 Parts = Sequence[tuple[str, Any]]
@@ -67,8 +67,7 @@ def _value(part: Any, numbers: Array, by_threshold: bool) -> Array:
             return jnp.argmax(numbers, axis=-1).astype(jnp.int32)
         ends = jnp.linspace(-1.0, 1.0, part.n + 1)[1:-1]
         return jnp.sum(numbers[..., None] >= ends, axis=-1, dtype=jnp.int32)
-    low, high = part.bounds
-    return jnp.clip(low + (high - low) * 0.5 * (numbers + 1.0), low, high)
+    return from_units(part, numbers.reshape(-1))
 
 
 __all__ = ["from_unit", "misfit_of", "unit_box"]

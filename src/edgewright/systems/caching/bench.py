@@ -17,7 +17,7 @@ from edgewright.systems.caching.baselines.offloading import Offloading
 from edgewright.systems.caching.baselines.placement import Fixed
 from edgewright.systems.caching.baselines.two_level import TwoRules
 from edgewright.systems.caching.plain import play
-from edgewright.systems.caching.policies import law_of
+from edgewright.systems.caching.requests import fixed_law
 from edgewright.systems.problem import Problem
 from edgewright.systems.system import BenchContext
 
@@ -77,7 +77,11 @@ def _world(problem: Problem, rate: Any) -> dict[str, Any]:
         "drawn": slots * rate(lambda: drawn(envs, carry)),
     }
     numbers = {f.name: np.asarray(getattr(params, f.name)) for f in dataclasses.fields(params)}
-    switches, law = dataclasses.asdict(world), np.asarray(law_of(problem), np.float64)
+    switches, law = dataclasses.asdict(world), fixed_law(problem)
+    if law is None:
+        message = "the loop draws requests of one law, and here it changes or is recorded"
+        raise InputError(message, where="bench speed", hint="name caching-es2")
+    law = law.astype(np.float64)
     random = np.random.default_rng(0)
     started = time.perf_counter()
     play(numbers, switches, law / law.sum(), PLAIN_SLOTS, random)

@@ -20,10 +20,10 @@ from edgewright.core.records import Array, Decision, Memoryless, record, static
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.physics.caching import fetch_s
 from edgewright.streams.compose import Composite
-from edgewright.streams.popularity import ZipfRequests, zipf
-from edgewright.streams.processes import Categorical, Constant
+from edgewright.streams.processes import Constant
 from edgewright.systems.caching.latency import latency, task
 from edgewright.systems.caching.records import CachingInputs, CachingParams
+from edgewright.systems.caching.requests import fixed_law
 from edgewright.systems.caching.world import CachingWorld
 from edgewright.systems.problem import Problem
 
@@ -97,13 +97,12 @@ def optimum(problem: Problem) -> TablePolicy:
 def expected_latency_s(problem: Problem, caches: Array, choices: np.ndarray) -> Array:
     """Return the expected mean latency ``[caches]`` [s] of a slot under the best servers."""
     world, params = problem.world, problem.params
-    stream = problem.train_stream
-    assert isinstance(stream, Composite)
+    stream, law = problem.train_stream, fixed_law(problem)
+    assert law is not None
     _, rows = stream.next_rows(stream.init_carry(jax.random.key(0)), 1)
     row = jax.tree.map(lambda leaf: leaf[0], rows)
     vectors = _vectors(world.services, world.users)
-    law = np.asarray(_law(stream), np.float64)
-    chance = jnp.asarray(np.prod(law[vectors], axis=1), jnp.float32)
+    chance = jnp.asarray(np.prod(law.astype(np.float64)[vectors], axis=1), jnp.float32)
 
     def of_cache(cached: Array) -> Array:
         state = world.reset(params, row)
@@ -147,15 +146,8 @@ def _caches(world: CachingWorld, params: CachingParams) -> Array:
     return jnp.asarray([np.stack(rows) for rows in itertools.product(*fitting)])
 
 
-def _law(stream: Composite) -> Array:
-    process: Any = stream.fields["service"]
-    if isinstance(process, ZipfRequests):
-        return zipf(process.exponent, process.services)
-    return process.probabilities
-
-
 def _obstacle(problem: Problem) -> str:
-    """Return why there is no exact optimum; empty if there is one."""
+    """Return what keeps the exact optimum from being computed; empty if nothing does."""
     world, stream = problem.world, problem.train_stream
     if world.shares != "square_root" or world.objective != "latency" or world.queues:
         return "it needs shares = 'square_root', objective = 'latency' and no queues"
@@ -165,9 +157,7 @@ def _obstacle(problem: Problem) -> str:
     combinations *= float(world.services * world.servers) ** world.users
     if combinations > MAX_COMBINATIONS:
         return f"{combinations:.0f} combinations are more than {MAX_COMBINATIONS}"
-    service: Any = stream.fields["service"]
-    drifts = isinstance(service, ZipfRequests) and float(jnp.asarray(service.drift)) > 0
-    if drifts or not isinstance(service, ZipfRequests | Categorical):
+    if fixed_law(problem) is None:
         return "the law of the requests changes"
     varying = [
         n for n, p in stream.fields.items() if n != "service" and not isinstance(p, Constant)

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import full_information
-from edgewright.streams.compose import Composite
-from edgewright.streams.popularity import ZipfRequests, zipf
-from edgewright.streams.processes import Categorical
 from edgewright.systems.caching.baselines import placement
 from edgewright.systems.caching.baselines.offloading import Offloading
 from edgewright.systems.caching.baselines.two_level import TwoRules
 from edgewright.systems.caching.optimum import optimum, solvable
+from edgewright.systems.caching.requests import fixed_law
 from edgewright.systems.caching.world import CachingWorld
 from edgewright.systems.system import PolicyEntry, Problem
 
@@ -56,7 +53,7 @@ PLACEMENTS: dict[str, Callable[[Problem], Any]] = {
     "lru": lambda problem: placement.LeastRecentlyUsed(),
     "popular": lambda problem: placement.Popular.of(problem.world.services),
     "spread": lambda problem: placement.Popular.of(problem.world.services, spread=True),
-    "knapsack": lambda problem: placement.known_law(problem.params, law_of(problem)),
+    "knapsack": lambda problem: placement.known_law(problem.params, _law(problem)),
 }
 """Rules for the caches, by name."""
 
@@ -65,7 +62,7 @@ def policy_names(problem: Problem) -> list[str]:
     """Return the names of the policies that need no training, in the order of tables."""
     world: CachingWorld = problem.world
     names = [_without_shares(name, world) for name in USUAL]
-    known = ["knapsack+search-root"] if _is_known(problem) else []
+    known = ["knapsack+search-root"] if fixed_law(problem) is not None else []
     loophole = ["all+nearest-zero"] if world.zero_share == "fallback" else []
     exact = ["optimum"] if solvable(problem) else []
     extra = [_without_shares(name, world) for name in known + loophole]
@@ -126,29 +123,14 @@ def _offloading(world: CachingWorld, name: str) -> Offloading:
     return Offloading(world=world, association=association, shares="root" if divided else shares)  # pyright: ignore[reportArgumentType]
 
 
-def _requests(problem: Problem) -> Any:
-    stream = problem.train_stream
-    return stream.fields["service"] if isinstance(stream, Composite) else None
-
-
-def _is_known(problem: Problem) -> bool:
-    """Return whether requests have one law, the same in every slot."""
-    process = _requests(problem)
-    if isinstance(process, Categorical):
-        return np.ndim(process.probabilities) == 1
-    return isinstance(process, ZipfRequests) and float(jnp.asarray(process.drift)) == 0.0
-
-
-def law_of(problem: Problem) -> np.ndarray:
+def _law(problem: Problem) -> np.ndarray:
     """Return the probabilities ``[K]`` of the services.
 
     Raises:
         InputError: they change, or are recorded.
     """
-    if not _is_known(problem):
+    law = fixed_law(problem)
+    if law is None:
         message = "the law of the requests changes, or is recorded"
         raise InputError(message, where="knapsack", hint="use spread, which goes by averages")
-    process = _requests(problem)
-    if isinstance(process, ZipfRequests):
-        return np.asarray(jax.device_get(zipf(process.exponent, process.services)))
-    return np.asarray(process.probabilities)
+    return law
