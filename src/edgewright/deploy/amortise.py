@@ -181,7 +181,7 @@ def replaced(policy: Any, nets: Mapping[str, tuple[Any, ...]]) -> Any:
     In a policy of two levels a choice is then always the largest of its numbers.
     """
     if not isinstance(policy, TwoLevelPolicy):
-        return NumbersPolicy(layers=nets["all"], space=_box_of(policy))
+        return NumbersPolicy(layers=nets["all"], space=policy.space)
     levels = {}
     for level in LEVELS:
         layers = nets[level] if level in nets else level_layers(policy, level, None, NO_FIELDS)
