@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,21 @@ MAX_REMEDIES = 3
 SMALL = "--set params.horizon_slots=5 --set evaluation.episodes=2"
 LEARN = f"--steps 64 --set learner.num_envs=4 --set learner.rollout_steps=16 {SMALL}"
 PLAY = f"--policies random --episodes 2 {SMALL}"
-CALM = "def Calm(problem):\n    return problem.policy('random')\n"
+CALM = """
+import jax.numpy as jnp
+
+from edgewright.core.records import Decision, Memoryless, record, static
+from edgewright.systems.aigc import AigcWorld
+
+
+@record
+class Calm(Memoryless):
+    world: AigcWorld = static()
+
+    def act(self, key, carry, observation):
+        location = jnp.zeros(self.world.devices, jnp.int32)
+        return carry, Decision(action=self.world.encode(location, location), aux=())
+"""
 
 
 class Refused:
@@ -81,7 +96,8 @@ def filled(words: list[str]) -> list[str]:
 def followed(said: Refused) -> list[str]:
     """Return the command that the hint of a refused one tells to give."""
     hint = said.hint
-    if hint.startswith(("name a folder written by edgewright train", "name a run, or")):
+    names_run = hint.startswith(("name a folder written by edgewright train", "name a run, or"))
+    if names_run and "nothing" in said.words:
         return ["a" if word == "nothing" else word for word in said.words]
     if match := re.search(r"did you mean '(.+?)'", hint):
         return said.replaced(match[1])
@@ -112,7 +128,8 @@ def followed(said: Refused) -> list[str]:
     if match := re.search(r"give (\d+) or (?:more|less|fewer)", hint):
         return said.with_value(*said.options, match[1])
     if match := re.search(r"choose another (--\S+)", hint):
-        return said.with_value(match[1], "0" if match[1].endswith("port") else "another")
+        value = "0" if match[1].endswith("port") else Path(tempfile.mkdtemp(dir=".")).name + "/new"
+        return said.with_value(match[1], value)
     if match := re.search(r"(?:add|give|with) (--[a-z-]+) ([A-Z]+)", hint):
         return said.with_value(match[1], *filled([match[2]]))
     raise AssertionError(f"the hint cannot be followed: {hint}")
