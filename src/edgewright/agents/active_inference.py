@@ -223,7 +223,7 @@ class ActiveInference:
         """
         stored = self._stored(state, batch)
         (networks, optimiser), log = jax.lax.cond(
-            stored.steps > self.learning_starts,
+            stored.steps >= self.learning_starts,
             lambda: self._fitted(key, stored),
             lambda: (
                 (stored.networks, stored.optimiser),

@@ -169,7 +169,7 @@ class DDPG:
         )
         nothing = dict.fromkeys(("critic_loss", "actor_loss", "mean_q"), jnp.zeros(()))
         learned, log = jax.lax.cond(
-            steps > self.learning_starts,
+            steps >= self.learning_starts,
             lambda: self._steps()(learn_key, state.learned, part),
             lambda: (state.learned, nothing),
         )

@@ -128,6 +128,7 @@ def _zipf(spec: specs.ZipfSpec, context: Context) -> Process:
     return popularity.ZipfRequests(
         services=context.params.service_mib.shape[0],
         shape=context.shape,
+        random_start=spec.random_start,
         **_numbers(spec, "exponent", "drift"),
     )
 

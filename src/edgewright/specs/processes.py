@@ -52,11 +52,12 @@ class CategoricalSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ZipfSpec:
-    """Requests by Zipf's law over the services, whose ranking may drift."""
+    """Requests by Zipf's law over the services; the ranking may drift, or begin anywhere."""
 
     kind: Literal["zipf"]
     exponent: NonNegative
     drift: Share = 0.0
+    random_start: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

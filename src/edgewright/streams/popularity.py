@@ -27,23 +27,28 @@ class ZipfRequests:
     """Independent requests of every element of a row, by Zipf's law over ``services``.
 
     Service 0 is the most popular at first. In each row the ranking moves by one place, up or down,
-    with probability ``drift``: then service ``k`` has the rank ``(k - shift) mod K``. With drift
-    the shift begins anywhere, and all elements of a row share it.
+    with probability ``drift``: then service ``k`` has the rank ``(k - shift) mod K``. With drift,
+    or with ``random_start``, the shift begins anywhere; all elements of a row share it.
 
     Attributes:
         exponent: of the law; 0 makes all services equally popular.
         drift: probability of a move in each row.
+        random_start: whether the first ranking is drawn where nothing drifts, too.
     """
 
     exponent: Number
     drift: Number = 0.0
     services: int = static()
     shape: tuple[int, ...] = static(default=())
+    random_start: bool = static(default=False)
     words: int = static(default=2)
 
     def init_carry(self, key: Array) -> Array:
         shift = jax.random.randint(key, (), 0, self.services)
-        return jnp.where(jnp.asarray(self.drift) > 0, shift, 0).astype(jnp.int32)
+        return jnp.where(self._is_shifted(), shift, 0).astype(jnp.int32)
+
+    def _is_shifted(self) -> Array:
+        return (jnp.asarray(self.drift) > 0) | self.random_start
 
     def next_rows(self, memory: Array, bits: Array) -> tuple[Array, Array]:
         length = bits.shape[1]
@@ -65,7 +70,7 @@ class ZipfRequests:
             jnp.arange(self.services)
         )
         likeliest = jnp.argmax(likelihood).astype(jnp.int32)
-        return jnp.where(jnp.asarray(self.drift) > 0, likeliest, 0)
+        return jnp.where(self._is_shifted(), likeliest, 0)
 
 
 def service_of(tokens: np.ndarray, services: int) -> np.ndarray:

@@ -139,11 +139,11 @@ def test_caches_never_hold_more_than_fits_and_keep_the_highest_priority(seed: in
     priority = jax.random.uniform(jax.random.key(seed), (2, 10), minval=-1.0)
     cached = np.asarray(world.placed(params, jnp.zeros((2, 10)), priority))
     size = np.asarray(params.service_mib)
-    assert np.all(cached @ size <= 40 * 1024)
+    assert np.all(cached @ size <= 20 * 1024)
     for server in range(2):  # slow reference
         used, wanted = 0.0, []
         for service in sorted(range(10), key=lambda k: -float(priority[server, k])):
-            if priority[server, service] > 0 and used + size[service] <= 40 * 1024:
+            if priority[server, service] > 0 and used + size[service] <= 20 * 1024:
                 used += size[service]
                 wanted.append(service)
         np.testing.assert_array_equal(np.flatnonzero(cached[server]), sorted(wanted))

@@ -27,7 +27,7 @@ def claims(plan: Plan) -> list[Claim]:
             [world for _, world in worlds_in(args["over"], keys)] if "over" in args else [setting]
         )
         wanted = {f"{world}/{name}" for world in worlds for name in named if name != BEST_RULE}
-        return wanted.issubset(keys)
+        return bool(worlds) and wanted.issubset(keys)
 
     return claims_in(__name__, MEASURES, View, SETTINGS, is_measured)
 

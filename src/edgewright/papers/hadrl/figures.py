@@ -9,9 +9,9 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import joint_mean
 from edgewright.evaluation.statistics import Interval
-from edgewright.papers.hadrl.jobs import ABLATED, PUBLISHED_RULES, SWEPT_RULES
+from edgewright.papers.hadrl.jobs import ABLATED, LONG, PUBLISHED_RULES, SWEPT_RULES
 from edgewright.papers.hadrl.measures import difference, ratio
-from edgewright.papers.hadrl.view import LEARNERS, METRICS, RULES, TITLES, View
+from edgewright.papers.hadrl.view import LEARNERS, METRICS, RULES, RULES_IN, TITLES, View
 from edgewright.papers.hadrl.worlds import SWEEPS, worlds_in
 from edgewright.reporting import figures
 from edgewright.reporting.panels import Sweep, curve_grid, dot_grid, sweep_grid
@@ -36,8 +36,9 @@ VARIANT_TITLES = {
 
 def drawings(table: Table) -> dict[str, Drawn]:
     """Return caption and drawing of every figure by name."""
-    views = main_views(table)
-    drawn = {"policies": _policies(views), "curves": _curves(views), "ablations": _ablations(views)}
+    views, ablated = main_views(table), ablated_views(table)
+    drawn = {"policies": _policies(views), "curves": _curves(views)}
+    drawn["ablations"] = _ablations(ablated)
     drawn |= {f"reward-{world}": _reward(view) for world, view in views.items()}
     drawn |= {kind: _sweep(table, kind) for kind in SWEEPS}
     drawn |= {"loopholes": _loopholes(table), "decision-time": _speed(views)}
@@ -47,12 +48,21 @@ def drawings(table: Table) -> dict[str, Drawn]:
 def main_views(table: Table) -> dict[str, View]:
     """Return the views of the worlds in which learners were compared."""
     views = {world: View(table, world) for world in TITLES}
-    return {world: view for world, view in views.items() if view.has("hadrl")}
+    return {world: view for world, view in views.items() if view.has("ppo-ppo")}
+
+
+def ablated_views(table: Table) -> dict[str, View]:
+    """Return the views of the worlds in which variants of HADRL were compared."""
+    views = {world: View(table, world) for world in TITLES}
+    return {world: view for world, view in views.items() if view.has("hadrl-none")}
 
 
 def _ranked(view: View) -> list[tuple[str, str]]:
     """Return name and group of learners and rules, the best first."""
-    named = [(name, "learned") for name in LEARNERS] + [(name, "rule") for name in RULES]
+    named = [(name, "learned") for name in (*LEARNERS, LONG)] + [
+        (name, "rule") for name in RULES_IN.get(view.setting, RULES)
+    ]
+    named = [one for one in named if view.has(one[0])]
     return sorted(named, key=lambda one: -float(view.get(one[0], "reward").mean()))
 
 
@@ -100,10 +110,8 @@ def _ablations(views: dict[str, View]) -> Drawn:
         "reward": "reward per slot less that of HADRL",
         "latency": "mean latency against HADRL (%)",
     }
-    shown = [world for world, view in views.items() if view.has("hadrl-none")]
     cells = {}
-    for world in shown:
-        view = views[world]
+    for world, view in views.items():
         names = [name for name in ABLATED if view.has(name)]
         cells |= {
             (TITLES[world], columns["reward"]): [
@@ -117,7 +125,7 @@ def _ablations(views: dict[str, View]) -> Drawn:
         "HADRL with one thing changed, against HADRL itself (horizon 1, information gain, an "
         "ensemble of five) on the same episodes. At zero the change makes no difference."
     )
-    figure = dot_grid([TITLES[world] for world in shown], list(columns.values()), cells)
+    figure = dot_grid([TITLES[world] for world in views], list(columns.values()), cells)
     for axes in figure.axes:
         axes.axvline(0.0, color="#808080", lw=0.8, zorder=0.5)
     return caption, figure

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from edgewright.papers.hadrl.view import LEARNERS, RULES
+from edgewright.papers.hadrl.tuning import searches, selected
+from edgewright.papers.hadrl.view import LEARNERS, RULES, RULES_IN
 from edgewright.papers.hadrl.worlds import (
     MAIN,
     PUBLISHED,
     SERVERS,
+    SMALL,
     SWEEPS,
     scenario_of,
     swept,
@@ -25,21 +27,27 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "hadrl-horizon-20": ("hadrl", {f"{LOWER}plan_horizon": 20}),
     "hadrl-ensemble-2": ("hadrl", {f"{LOWER}ensemble_size": 2}),
     "hadrl-ensemble-10": ("hadrl", {f"{LOWER}ensemble_size": 10}),
+    "hadrl-weight-1": ("hadrl", {f"{LOWER}epistemic_weight": 1.0}),
+    "ppo-ppo-long": ("ppo-ppo", {}),
 }
 """Policies that are a shipped learner with other settings: the learner, and the settings."""
 
+LONG, LONGER = "ppo-ppo-long", 20
+"""PPO with more steps, and how many times more: a step of it costs far less than one of HADRL."""
+
 STRATEGIES = ("hadrl-none", "hadrl-variance", "hadrl-disagreement", "hadrl-random", "hadrl-as-run")
+WEIGHTS = ("hadrl-weight-1",)
 HORIZONS = ("hadrl-horizon-5", "hadrl-horizon-20")
 ENSEMBLES = ("hadrl-ensemble-2", "hadrl-ensemble-10")
-ABLATED = (*STRATEGIES, *HORIZONS, *ENSEMBLES)
+ABLATED = (*STRATEGIES, *WEIGHTS, *HORIZONS, *ENSEMBLES)
 """HADRL with one thing changed. HADRL itself has horizon 1, strategy ``information`` and an
 ensemble of five."""
 
 ABLATED_IN = {
-    "es2": (*STRATEGIES, *HORIZONS),
-    "dynamic": (*STRATEGIES, "hadrl-horizon-5", *ENSEMBLES),
+    "es2-third": (*STRATEGIES, *HORIZONS),
+    "dynamic-third": (*STRATEGIES, *WEIGHTS, "hadrl-horizon-5", *ENSEMBLES),
 }
-ABLATED_QUICK = {"es2": ("hadrl-none",), "dynamic": ("hadrl-none",)}
+ABLATED_QUICK = {"es2-third": ("hadrl-none",), "dynamic-third": ("hadrl-none",)}
 
 PLANNER = {
     f"{LOWER}num_candidates": 64,
@@ -53,6 +61,7 @@ PLANNER = {
 SWEPT_QUICK = {"servers-2": ("ppo-ppo",), "servers-5": ("ppo-ppo",)}
 """The one learner of the sweeps in the quick plan."""
 
+SWEPT_LEARNERS = ("hadrl", "ppo-ppo")
 SWEPT_RULES = ("random", "lru+hit-root", "spread+hit-root", "spread+search-root")
 PUBLISHED_RULES = (
     "none+nearest-equal",
@@ -88,23 +97,26 @@ def size_of(plan: Plan) -> Size:
     half = plan.steps / 2
     if plan.quick:
         return Size(plan.steps, half, plan.seeds, plan.seeds, 2, 4, ABLATED_QUICK)
-    return Size(plan.steps, half, plan.seeds, max(2, plan.seeds // 2), 6, 10, ABLATED_IN)
+    return Size(plan.steps, half, plan.seeds, max(2, plan.seeds // 3), 6, 10, ABLATED_IN)
 
 
 def jobs(plan: Plan) -> list[Job]:
     """Return all jobs of a plan; those on recorded requests if a folder is named."""
     size = size_of(plan)
     made: list[Job] = []
+    if not plan.quick:
+        made += searches(_setup(size, "es2"), size.main, 2)
     for world in main_worlds(plan):
-        ablated = size.ablated.get(world, ())
-        made += [trained(plan, size, world, name) for name in (*LEARNERS, *ablated)]
-        made += rules(plan, size, world, RULES)
+        made += [trained(plan, size, world, name) for name in (*LEARNERS, LONG)]
+        made += rules(plan, size, world, RULES_IN.get(world, RULES))
         made.append(BoundJob(f"{world}/bound", _setup(size, world), recordings=_data(plan, world)))
+    for world, names in size.ablated.items():
+        made += [trained(plan, size, world, name) for name in ("hadrl", *names)]
     for kind, sweep in SWEEPS.items():
         names = dict.fromkeys(swept(kind, value) for value in sweep.chosen(plan))
         worlds = [name for name in names if not any(job.key == f"{name}/random" for job in made)]
         for world in worlds:
-            learners = SWEPT_QUICK.get(world, ()) if plan.quick else LEARNERS
+            learners = SWEPT_QUICK.get(world, ()) if plan.quick else SWEPT_LEARNERS
             made += [trained(plan, size, world, name) for name in learners]
             made += rules(plan, size, world, SWEPT_RULES)
     for variant in PUBLISHED:
@@ -121,14 +133,18 @@ def main_worlds(plan: Plan) -> list[str]:
 def trained(plan: Plan, size: Size, world: str, name: str) -> TrainingJob:
     """Return the training of a learner in a world."""
     learner, changes = VARIANTS.get(name, (name, {}))
-    planner = PLANNER if name.startswith("hadrl") else {}
+    family = "hadrl" if name.startswith("hadrl") else learner
+    planner = PLANNER if family == "hadrl" else {}
+    is_main = world in MAIN or world in SMALL
+    steps = size.main if is_main else size.sweep
     return TrainingJob(
         key=f"{world}/{name}",
         setup=_setup(size, world, {**planner, **changes}),
         learner=learner,
-        steps=size.main if world in MAIN else size.sweep,
-        seeds=size.seeds if world in MAIN else size.sweep_seeds,
+        steps=LONGER * steps if name == LONG else steps,
+        seeds=size.seeds if is_main else size.sweep_seeds,
         setting=world,
+        rates_from="" if plan.quick else selected(family),
         recordings=_data(plan, world),
     )
 
@@ -143,7 +159,7 @@ def _setup(size: Size, world: str, more: dict[str, Any] | None = None) -> Setup:
     scenario, changes = scenario_of(world)
     changes |= {"evaluation.episodes": size.episodes, "params.epochs": size.epochs}
     kind = world.split("-")[0]
-    timed = world in MAIN or kind == "servers"
+    timed = world in (*MAIN, *SMALL) or kind == "servers"
     return Setup(scenario, {**changes, **(more or {})}, (episodes, speed) if timed else (episodes,))
 
 

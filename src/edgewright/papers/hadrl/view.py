@@ -8,15 +8,18 @@ import numpy as np
 
 from edgewright.studies.table import Table
 
-SETTINGS = ("es2", "dynamic", "trace", "loopholes", "sweeps")
-"""Two synthetic worlds, recorded requests, the published world with its loopholes, and sweeps."""
+SETTINGS = ("es2", "dynamic", "trace", "es2-third", "dynamic-third", "loopholes", "sweeps")
+"""Two synthetic worlds, recorded requests, a third of the two for ablations, the published world
+with its loopholes, and sweeps."""
 
 TITLES = {
     "es2": "es2: 2 servers, every slot drawn anew",
     "dynamic": "dynamic: 3 servers, drift, moving users, queues",
     "trace": "trace: 3 servers, recorded requests",
+    "es2-third": "es2 with a third of the users",
+    "dynamic-third": "dynamic with a third of the users",
 }
-"""The worlds in which learners are compared, as figures name them."""
+"""The worlds in which learners are trained, as figures name them."""
 
 LEARNERS = ("hadrl", "ddpg-ddpg", "ppo-ppo")
 
@@ -31,6 +34,10 @@ RULES = (
     "spread+search-root",
 )
 """Rules that every main world has. Each knows the state and the present requests."""
+
+RULES_IN = {"es2": (*RULES, "knapsack+search-root")}
+"""The rules of a main world where they are more: with the law of the requests, which is fixed in
+``es2``, the best caches are known before the first request."""
 
 BEST_RULE = "best rule"
 """Stands for the rule with the highest mean reward in the world at hand."""
@@ -90,7 +97,8 @@ class View:
     def best_rule(self, world: str = "") -> str:
         """Return the rule with the highest mean reward."""
         world = world or self.setting
-        measured = [name for name in RULES if f"{world}/{name}" in self.table.results]
+        known = RULES_IN.get(world, RULES)
+        measured = [name for name in known if f"{world}/{name}" in self.table.results]
         return max(measured, key=lambda name: float(self.get(name, "reward", world).mean()))
 
     def named(self, name: str, world: str = "") -> str:

@@ -20,7 +20,9 @@ def fixed_law(problem: Problem) -> np.ndarray | None:
     """
     stream: Any = problem.train_stream
     process = stream.fields["service"] if isinstance(stream, Composite) else None
-    if isinstance(process, ZipfRequests) and float(jnp.asarray(process.drift)) == 0.0:
+    if isinstance(process, ZipfRequests):
+        if float(jnp.asarray(process.drift)) > 0.0 or process.random_start:
+            return None
         return np.asarray(zipf(process.exponent, process.services))
     if isinstance(process, Categorical) and np.ndim(process.probabilities) == 1:
         return np.asarray(process.probabilities)

@@ -59,11 +59,14 @@ class CachingWorld(CachingStructure):
         )
 
     def reset(self, params: CachingParams, x: CachingInputs) -> CachingState:
-        """Return empty caches and queues, and no memory of requests."""
+        """Return empty caches and queues, and averages that know of no service more than of others.
+
+        Nobody has asked for anything yet.
+        """
         table = (self.servers, self.services)
         return CachingState(
             cached=jnp.zeros(table),
-            demand=jnp.zeros(table),
+            demand=jnp.full(table, self.users / (self.servers * self.services)),
             last_request=jnp.full(table, 1.0) * params.horizon_slots,
             backlog_gcycles=jnp.zeros(self.servers),
             switch_cost_s=jnp.zeros(()),

@@ -22,6 +22,8 @@ from edgewright.systems.caching.records import CachingParams as Params
 MAX_ENUMERATED = 14
 """Services whose subsets are enumerated; beyond, a knapsack is filled by value per size."""
 
+_TIES_SEED = 1
+
 
 @record
 class Fixed:
@@ -31,7 +33,7 @@ class Fixed:
 
     def place(self, key: Array, known: PrivilegedObservation) -> Array:
         """Return the priorities."""
-        return self.priority
+        return without_ties(self.priority)
 
 
 @record
@@ -45,11 +47,14 @@ class RandomCache:
 
 @record
 class LeastFrequentlyUsed:
-    """Keep what a server's cell asked for most often, by the running averages."""
+    """Keep what a server's cell asked for most often, by the running averages.
+
+    They begin equal for all services.
+    """
 
     def place(self, key: Array, known: PrivilegedObservation) -> Array:
         """Return the demand, in [0, 1)."""
-        return known.state.demand / (1.0 + known.state.demand)
+        return without_ties(known.state.demand / (1.0 + known.state.demand))
 
 
 @record
@@ -59,7 +64,17 @@ class LeastRecentlyUsed:
     def place(self, key: Array, known: PrivilegedObservation) -> Array:
         """Return ``1 / (1 + steps since the last request)``; -1 for what nobody asked for yet."""
         age = known.state.last_request
-        return jnp.where(age < known.params.horizon_slots, 1.0 / (1.0 + age), -1.0)
+        return jnp.where(age < known.params.horizon_slots, without_ties(1.0 / (1.0 + age)), -1.0)
+
+
+def without_ties(priority: Array) -> Array:
+    """Return priorities ``[M, K]``, each lowered by up to 0.01 %, by fixed numbers drawn once.
+
+    Of equal ones the first counts more, and services are numbered by popularity and size: a rule
+    would know the law of the requests from their order.
+    """
+    drawn = jax.random.uniform(jax.random.key(_TIES_SEED), priority.shape)
+    return priority * (1.0 - 1e-4 * drawn)
 
 
 @record
