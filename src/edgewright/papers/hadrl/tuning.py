@@ -16,14 +16,14 @@ EPISODES_SEED = 20262
 
 RATES = {
     "hadrl": {
-        "upper.actor_learning_rate": 1e-3,
-        "upper.critic_learning_rate": 2e-3,
+        "upper.actor_learning_rate": 1e-4,
+        "upper.critic_learning_rate": 1e-3,
         "lower.learning_rate": 1e-3,
     },
     "ddpg-ddpg": {
-        "upper.actor_learning_rate": 1e-3,
-        "upper.critic_learning_rate": 2e-3,
-        "lower.actor_learning_rate": 1e-4,
+        "upper.actor_learning_rate": 1e-4,
+        "upper.critic_learning_rate": 1e-3,
+        "lower.actor_learning_rate": 1e-5,
         "lower.critic_learning_rate": 1e-3,
     },
     "ppo-ppo": {
