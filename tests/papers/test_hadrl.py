@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 
 from edgewright.papers import study_named
-from edgewright.papers.hadrl import measures
+from edgewright.papers.hadrl import measures, tuning
 from edgewright.papers.hadrl.jobs import LONG, jobs, main_worlds
 from edgewright.papers.hadrl.view import BEST_RULE, METRICS, RULES, SPEED, View
 from edgewright.papers.hadrl.worlds import PUBLISHED, SWEEPS, cells, scenario_of, swept
+from edgewright.scenarios.build import build
+from edgewright.scenarios.learners import build_learner
 from edgewright.scenarios.load import load
 from edgewright.studies.claim import STATUSES
 from edgewright.studies.job import JobResult, Plan
-from edgewright.studies.jobs import TrainingJob
+from edgewright.studies.jobs import HyperparameterSelection, TrainingJob
 from edgewright.studies.study_output import occasion, write_outcome
 from edgewright.studies.table import Table
 
@@ -152,6 +155,28 @@ def test_a_claim_is_judged_where_its_policies_are_measured() -> None:
     assert listed["quick"] < listed["full"] < listed["recorded"]
     assert {setting for _, setting in listed["recorded"] - listed["full"]} == {"trace"}
     assert ("horizon-20-iid", "es2-third") in listed["full"] - listed["quick"]
+
+
+def test_all_learners_get_the_same_number_of_trials_around_their_own_rates() -> None:
+    made = {job.key: job for job in jobs(HADRL.full)}
+    scenario = load("caching-es2")
+    tried = set()
+    for learner, rates in tuning.RATES.items():
+        built = build_learner(learner, scenario, build(scenario), 1e4).learner
+        for name, value in rates.items():
+            assert float(attrgetter(name)(built)) == pytest.approx(value), (learner, name)
+        choice = made[tuning.selected(learner)]
+        assert isinstance(choice, HyperparameterSelection)
+        trials = [made[key] for key in choice.needs]
+        assert [c[1] for c in choice.candidates][1] == rates
+        tried.add((len(trials), *{(t.steps, t.seeds, t.first_seed) for t in trials}))
+        for trial in trials:
+            assert trial.setup.load().evaluation.seed == tuning.EPISODES_SEED
+    assert len(tried) == 1
+    for job in made.values():
+        if isinstance(job, TrainingJob) and not job.key.startswith("tuning/"):
+            assert job.learner.startswith(job.rates_from.removeprefix("tuning/")), job.key
+            assert job.first_seed + job.seeds <= tuning.FIRST_SEED
 
 
 # ------------------------------------------------------------------ the page

@@ -57,6 +57,19 @@ def test_blocks_join_without_a_seam_and_a_future_continues_the_present() -> None
     assert int(still.resume(jax.random.key(0), whole[20])) == 0
 
 
+@pytest.mark.parametrize(("random_start", "firsts"), [(False, {0}), (True, set(range(5)))])
+def test_a_ranking_that_does_not_drift_may_begin_anywhere(
+    random_start: bool, firsts: set[int]
+) -> None:
+    process = ZipfRequests(exponent=40.0, services=5, shape=(2,), random_start=random_start)
+    starts = [process.init_carry(jax.random.key(seed)) for seed in range(60)]
+    assert {int(start) for start in starts} == firsts
+    bits = jax.random.bits(jax.random.key(1), (2, 30, 2))
+    for start in starts[:5]:
+        after, drawn = process.next_rows(start, bits)
+        assert int(after) == int(start) and np.all(np.asarray(drawn) == int(start))
+
+
 def test_services_are_bins_of_the_length_of_prompts() -> None:
     tokens = np.expm1(np.linspace(0.0, 10.0, 1001))
     service = service_of(tokens, 5)

@@ -18,7 +18,7 @@ from edgewright.scenarios.load import load
 from edgewright.systems.caching.baselines import bound, offloading, placement
 from edgewright.systems.caching.latency import latency, miss_s, task
 from edgewright.systems.caching.optimum import expected_latency_s, optimum
-from edgewright.systems.caching.policies import policy
+from edgewright.systems.caching.policies import PLACEMENTS, policy
 from edgewright.systems.system import evaluate_episodes
 
 
@@ -239,3 +239,30 @@ def test_the_optimum_earns_what_its_recursion_says_and_no_rule_earns_more() -> N
         cost[n] * 6 + 0.05 * float(np.sum(caches[n] @ size)) / rate for n in range(len(caches))
     )
     assert -value <= everything + 1e-4
+
+
+@pytest.mark.parametrize("name", ["lfu", "all"])
+def test_equal_priorities_are_not_settled_by_the_order_of_popularity(name: str) -> None:
+    problem = problem_of("caching-es5")
+    known = known_of(problem, 0)
+    world, params = problem.world, problem.params
+    reset = world.reset(params, known.x)
+    assert float(jnp.ptp(reset.demand)) == 0.0  # nobody has asked yet
+    rule = PLACEMENTS[name](problem)
+    wanted = rule.place(jax.random.key(0), dataclasses.replace(known, state=reset))
+    cached = np.asarray(world.placed(params, reset.cached, wanted))
+    assert np.all(cached @ np.asarray(params.service_mib) <= 20 * 1024)
+    assert len({tuple(row) for row in cached}) > 1  # all alike if the first services went first
+    assert not np.all(cached[:, 0])
+
+
+def test_recency_leaves_out_what_nobody_asked_for() -> None:
+    problem = problem_of("caching-es2")
+    known = known_of(problem, 0)
+    age = np.full((2, 10), float(problem.params.horizon_slots))
+    age[0, 3], age[0, 1], age[1, 2] = 0.0, 4.0, 2.0
+    state = dataclasses.replace(known.state, last_request=jnp.asarray(age))
+    rule = placement.LeastRecentlyUsed()
+    wanted = np.asarray(rule.place(jax.random.key(0), dataclasses.replace(known, state=state)))
+    assert np.argsort(-wanted[0])[:2].tolist() == [3, 1]
+    assert (wanted > 0).sum() == 3
