@@ -16,7 +16,6 @@ from edgewright.evaluation.score_run import finish
 from edgewright.scenarios.load import load
 from edgewright.training import checkpoint, store
 from edgewright.training.runs import Request, load_run, train
-from edgewright.training.seed import EVALUATIONS
 
 SMALL = {
     "evaluation.episodes": 6,
@@ -86,10 +85,20 @@ def test_logs_hold_what_they_should(run):
     assert rows[-1]["steps"] == STEPS
     assert {"policy_loss", "value_loss", "entropy", "reward"} <= set(rows[0])
     judged = checkpoint.read_log(out / "seed-0", "evaluation")
-    assert len(judged) == EVALUATIONS
+    assert len(judged) == 20
     assert {"reward", "delay_s", "energy_j", "quality", "episode_length"} <= set(judged[0])
     assert timing["steps_per_s"] > 0
     assert timing["env_steps"] == 2 * STEPS
+
+
+def test_a_scenario_says_how_often_a_training_is_scored(tmp_path):
+    scenario = load("aigc-toy", {"training.evaluations": 3, "evaluation.episodes": 2})
+    train(Request(scenario, "dqn", 900.0, 1, None, 0), tmp_path / "run")
+    rows = checkpoint.read_log(tmp_path / "run" / "seed-0", "evaluation")
+    assert len(rows) == 3
+    assert rows[-1]["steps"] >= 900
+    with pytest.raises(InputError, match="evaluations"):
+        load("aigc-toy", {"training.evaluations": 0})
 
 
 def test_the_last_judgement_is_what_the_run_is_scored_with(run):

@@ -73,10 +73,17 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """The defaults of ``edgewright train``."""
+    """The defaults of ``edgewright train``.
+
+    Attributes:
+        learner: name of the learner.
+        steps: environment steps of each seed.
+        evaluations: how often the greedy policy is scored on the way, at equal shares of the steps.
+    """
 
     learner: str
     steps: Annotated[float, Field(ge=1, le=1e15, allow_inf_nan=False)]
+    evaluations: Annotated[int, Field(ge=1, le=1000)] = 20
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,9 +120,13 @@ def _train(request: Request, out: Path, trainer: Trainer, progress: Progress) ->
     judge(example)  # compiles
     belongs = request_digest(request.facts())
 
+    evaluations = request.scenario.training.evaluations
+
     def one(seed: int) -> None:
         folder = out / f"seed-{seed}"
-        training = SeedTraining(seed, folder, belongs, request.steps, trainer, program, judge)
+        training = SeedTraining(
+            seed, folder, belongs, request.steps, trainer, program, judge, evaluations
+        )
         training.run(example, progress)
 
     started = time.perf_counter()

@@ -22,9 +22,6 @@ from edgewright.loops.repeat import Program
 from edgewright.systems.trainer import Trainer
 from edgewright.training import checkpoint
 
-EVALUATIONS = 20
-"""Number of evaluations during a training, at equal shares of its iterations."""
-
 CHUNK = 64
 """Most iterations between two looks at the clock; the compiled program runs any number up to it."""
 
@@ -80,6 +77,7 @@ class SeedTraining:
         trainer: trains the learner.
         program: trains any number of iterations up to :data:`CHUNK`; shared by all seeds.
         judge: scores a training on the evaluation episodes; shared by all seeds.
+        evaluations: how often it does, at equal shares of the iterations.
     """
 
     seed: int
@@ -89,6 +87,7 @@ class SeedTraining:
     trainer: Trainer
     program: Program
     judge: Callable[[Any], dict[str, float]]
+    evaluations: int
 
     def run(self, example: Any, progress: Progress) -> None:
         """Train, or resume from the checkpoint, until all steps are done or ``progress.stop``.
@@ -103,7 +102,8 @@ class SeedTraining:
         needed, size = iterations(self.trainer, self.steps), self.trainer.steps
         training, done = self._resume(example)
         progress.add(self.seed, done * size, fresh=False)
-        due = sorted({math.ceil(needed * n / EVALUATIONS) for n in range(EVALUATIONS + 1)})
+        parts = self.evaluations
+        due = sorted({math.ceil(needed * n / parts) for n in range(parts + 1)})
         saved = time.perf_counter()
         chunk = 1
         while done < needed and not progress.stop.is_set():

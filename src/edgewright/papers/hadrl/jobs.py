@@ -35,6 +35,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 LONG, LONGER = "ppo-ppo-long", 20
 """PPO with more steps, and how many times more: a step of it costs far less than one of HADRL."""
 
+EVALUATIONS = 4
+"""Points of a learning curve; the planner decides in evaluations as slowly as in training."""
+
 STRATEGIES = ("hadrl-none", "hadrl-variance", "hadrl-disagreement", "hadrl-random", "hadrl-as-run")
 WEIGHTS = ("hadrl-weight-1",)
 HORIZONS = ("hadrl-horizon-5", "hadrl-horizon-20")
@@ -158,6 +161,7 @@ def rules(plan: Plan, size: Size, world: str, names: tuple[str, ...]) -> list[Jo
 def _setup(size: Size, world: str, more: dict[str, Any] | None = None) -> Setup:
     scenario, changes = scenario_of(world)
     changes |= {"evaluation.episodes": size.episodes, "params.epochs": size.epochs}
+    changes["training.evaluations"] = EVALUATIONS
     kind = world.split("-")[0]
     timed = world in (*MAIN, *SMALL) or kind == "servers"
     return Setup(scenario, {**changes, **(more or {})}, (episodes, speed) if timed else (episodes,))
