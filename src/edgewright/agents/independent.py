@@ -77,6 +77,11 @@ class Independent:
             check(*_of_one(observations, actions))
 
     @property
+    def all_actions(self) -> bool:
+        """Whether the inner learner is given the outcomes of all actions."""
+        return getattr(self.inner, "all_actions", False)
+
+    @property
     def num_envs(self) -> int:
         """Number of copies of the world played side by side between two updates."""
         return self.inner.num_envs

@@ -17,11 +17,17 @@ from jax.flatten_util import ravel_pytree
 from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Discrete, Space
+from edgewright.loops import alternatives
 from edgewright.nets.actors import Actor, box_misfit, distribution_of, init_actor
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
 from edgewright.rules.minibatch import affine_order
-from edgewright.rules.policy_gradient import clipped_share, clipped_surrogate
+from edgewright.rules.policy_gradient import (
+    all_action_advantages,
+    all_action_surrogate,
+    clipped_share,
+    clipped_surrogate,
+)
 from edgewright.rules.returns import generalised_advantages
 from edgewright.rules.scaling import InputScaler, RewardScaler
 
@@ -62,8 +68,8 @@ class Samples:
 
     observation: Array
     drawn: Array  # the action, or its numbers before their bounds
-    log_probability: Array
-    advantage: Array
+    log_probability: Array  # of what was drawn, or [samples, actions] of all actions
+    advantage: Array  # in the shape of log_probability
     target: Array
 
 
@@ -73,6 +79,10 @@ class PPO:
 
     Numbers are leaves: another value does not recompile. The defaults are SE-PPO's: (S) from the
     paper, (R) where it is silent, from the conventions of cleanrl and Stable-Baselines3.
+
+    Attributes:
+        all_actions: whether an update is given the outcomes of all actions and needs no sampled
+            advantage; the critic learns from the actions that were taken, as without.
     """
 
     actor_learning_rate: Array | float = 5e-4  # (S)
@@ -89,6 +99,7 @@ class PPO:
     warmup: bool = static(default=True)
     decay: bool = static(default=True)
     normalize_advantages: bool = static(default=True)
+    all_actions: bool = static(default=False)
     hidden_sizes: tuple[int, ...] = static(default=(64, 64))
     num_envs: int = static(default=16)
     rollout_steps: int = static(default=128)
@@ -97,6 +108,8 @@ class PPO:
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why PPO cannot learn with these spaces; empty if it can."""
+        if self.all_actions:
+            return alternatives.misfit(actions)
         if isinstance(actions, Discrete):
             return ""
         if isinstance(actions, Box):
@@ -205,26 +218,47 @@ class PPO:
         )  # fmt: skip
         law = distribution_of(state.networks[0])
         drawn, log_p = law.recorded(batch)
+        targets = batches.samples(advantages + values)
+        if self.all_actions:
+            log_p = jax.nn.log_softmax(state.networks[0](observation))
+            advantages = self._all_advantages(state, rewards, log_p, batch.alternatives)
         samples = Samples(
             observation=batches.samples(observation, 1),
             drawn=batches.samples(drawn, law.axes),
-            log_probability=batches.samples(log_p),
-            advantage=batches.samples(advantages),
-            target=batches.samples(advantages + values),
+            log_probability=batches.samples(log_p, int(self.all_actions)),
+            advantage=batches.samples(advantages, int(self.all_actions)),
+            target=targets,
         )
         return samples, rewards
+
+    def _all_advantages(
+        self, state: PPOState, rewards: RewardScaler, log_p: Array, others: Any
+    ) -> Array:
+        """Return ``A(a)`` ``[T, N, *agents, actions]`` from ``Q(a) = r(a) + gamma V(s'(a))``."""
+        following = state.networks[1](state.inputs(others.next_observation))[..., 0]
+        future = jnp.where(others.ended, 0.0, following)
+        values = rewards(others.reward) + self.gamma * future
+        return all_action_advantages(values, jnp.exp(log_p))
+
+    def _surrogate(self, log_p: Array, part: Samples, advantage: Array) -> Array:
+        """Return the mean of the clipped surrogate, sampled or over all actions."""
+        surrogate = all_action_surrogate if self.all_actions else clipped_surrogate
+        return jnp.mean(surrogate(log_p, part.log_probability, advantage, self.clip_eps))
 
     def _loss(self, networks: tuple[Actor, MLP], part: Samples) -> tuple[Array, dict[str, Array]]:
         """Return ``-L_CLIP + L_critic - c2 S`` of a minibatch. (30), with one critic."""
         actor, critic = networks
         advantage = part.advantage
         if self.normalize_advantages:
-            advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
+            # Those of all actions have the mean 0 in each state, under the policy.
+            mean = 0.0 if self.all_actions else jnp.mean(advantage)
+            advantage = (advantage - mean) / (jnp.std(advantage) + 1e-8)
         scores, law = actor(part.observation), distribution_of(actor)
-        log_p = law.log_probability(scores, part.drawn)
-        surrogate = jnp.mean(
-            clipped_surrogate(log_p, part.log_probability, advantage, self.clip_eps)
-        )
+        if self.all_actions:
+            log_p = jax.nn.log_softmax(scores)
+        else:
+            log_p = law.log_probability(scores, part.drawn)
+        surrogate = self._surrogate(log_p, part, advantage)
         entropy = jnp.mean(law.entropy(scores))
         value_loss = jnp.mean(jnp.square(critic(part.observation)[..., 0] - part.target))
         log = {

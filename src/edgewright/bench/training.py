@@ -104,7 +104,7 @@ def compile_training(scenario: str) -> dict[str, float]:
     chosen = load(scenario)
     problem = build(chosen)
     plan = _plan(chosen, problem, chosen.training.learner)
-    arguments = (problem.params, problem.train_stream, plan.learner)
+    arguments = (plan.params_of(problem), problem.train_stream, plan.learner)
     started = time.perf_counter()
     training = init_training(jax.random.key(0), plan.train_world, *arguments)
     lowered = advance.lower(plan.train_world, *arguments, training, jnp.int32(1), CHUNK)
@@ -182,7 +182,7 @@ def measure_training(scenario: str) -> dict[str, Any]:
     problem = build(chosen)
     plan = _plan(chosen, problem, chosen.training.learner)
     learner, world = plan.learner, plan.train_world
-    arguments = (problem.params, problem.train_stream, learner)
+    arguments = (plan.params_of(problem), problem.train_stream, learner)
     start = [init_training(jax.random.key(seed), world, *arguments) for seed in range(cores())]
     go = compile_rounds(advance, world, arguments, start[0], CHUNK)
 
@@ -192,7 +192,7 @@ def measure_training(scenario: str) -> dict[str, Any]:
             games, stream = carry
             stream, rows = next_rows(problem.train_stream, stream, learner.rollout_steps)
             policy = learner.policy(training.learner, explore=True)
-            games, _ = unroll(training.key, world, problem.params, policy, games, rows)
+            games, _ = unroll(training.key, world, arguments[0], policy, games, rows)
             return games, stream
 
         return jax.lax.fori_loop(0, CHUNK, once, (training.envs, training.stream))

@@ -97,7 +97,8 @@ class Trajectory:
     """The result of an unroll. Every leaf is time-major ``[T, N, ...]``.
 
     ``next_observation[t]`` is what the policy would have seen after step ``t`` *before* any reset,
-    so the target of a truncated step can bootstrap from the state it was cut in.
+    so the target of a truncated step can bootstrap from the state it was cut in. ``alternatives``
+    holds the outcomes of all actions where they were asked for, see ``loops.alternatives``.
     """
 
     observation: Any
@@ -108,6 +109,7 @@ class Trajectory:
     truncated: Array
     next_observation: Any
     metrics: Any
+    alternatives: Any = ()
 
     @property
     def done(self) -> Array:

@@ -29,6 +29,7 @@ from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import resolved
 from edgewright.scenarios.policies import baseline, baseline_names
 from edgewright.specs.schema import Scenario
+from edgewright.systems.horizon import without_phase
 from edgewright.testing.play import Anything
 
 
@@ -196,9 +197,10 @@ def _policy_file(
     params = problem.params
     head = head_for(policy, head_in(problem))
     beside = {}
-    for name in usual_rules(problem) if rules is None else rules:
+    plain = dataclasses.replace(problem, world=without_phase(problem.world))
+    for name in usual_rules(plain) if rules is None else rules:
         try:
-            rule = layers_of(baseline(name, problem).policy, params, interface)
+            rule = layers_of(baseline(name, plain).policy, params, interface)
         except InputError:
             if rules is not None:
                 raise

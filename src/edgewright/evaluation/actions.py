@@ -17,6 +17,7 @@ from edgewright.export.heads import CategoricalHead, Head
 from edgewright.export.observation import head_of
 from edgewright.nets.actions import parts_of
 from edgewright.scenarios.build import Problem
+from edgewright.systems.horizon import without_phase
 from edgewright.systems.registry import system_of
 
 Part = dict[str, Any]
@@ -28,7 +29,7 @@ def head_in(problem: Problem, world: World | None = None) -> Head:
     module = system_of(problem.kind).export
     if module:
         importlib.import_module(module)
-    return head_of(problem.world if world is None else world, problem.params)
+    return head_of(without_phase(problem.world if world is None else world), problem.params)
 
 
 def decisions(actions: Any, alive: Any) -> Any:

@@ -10,6 +10,7 @@ from edgewright.evaluation.actions import head_in
 from edgewright.scenarios.build import Problem
 from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.policies import PolicyEntry
+from edgewright.systems.horizon import WithPhase
 from edgewright.systems.registry import system_of
 from edgewright.training.runs import Run
 
@@ -29,7 +30,7 @@ def bundled(file: str, problem: Problem) -> PolicyEntry:
     world, same = problem.world, isinstance(trained, dict) and trained.get("kind") == problem.kind
     if same and "learner" in facts:
         played = world_of_learner(facts["learner"], problem)
-        world = system_of(problem.kind).transfer_world(played, problem)
+        world = transferred(played, problem)
     asked = [field.name for field in bundle.interface.fields]
     given = field_names(world.observation_space(problem.params), bundle.interface.joint)
     if asked != given:
@@ -43,6 +44,17 @@ def bundled(file: str, problem: Problem) -> PolicyEntry:
         raise InputError(message, where=file, hint="compare it on a scenario of the same actions")
     group = "learned" if bundle.facts["kind"] == "learned" else "rule"
     return PolicyEntry(file, group, whole_policy(bundle), None, world)
+
+
+def transferred(trained: World, problem: Problem) -> World:
+    """Return the world that a policy of the world ``trained`` plays in.
+
+    Raises:
+        InputError: the policy observes or acts in another way than the scenario's world does.
+    """
+    if isinstance(trained, WithPhase):
+        return WithPhase(transferred(trained.world, problem), problem.horizon)
+    return system_of(problem.kind).transfer_world(trained, problem)
 
 
 def _action_output(world: World, problem: Problem) -> tuple[Any, ...]:
@@ -62,7 +74,7 @@ def seeds_of(run: Run, problem: Problem) -> list[PolicyEntry]:
         hint = "evaluate it on a scenario of its own kind"
         raise InputError(message, where=run.request.learner, hint=hint)
     try:
-        world = system_of(problem.kind).transfer_world(run.plan.world, problem)
+        world = transferred(run.plan.world, problem)
     except InputError as error:
         raise InputError(error.message, where=run.request.learner, hint=error.hint) from None
     policies = [run.trainer.policy_entry(training)[0] for training in run.trainings]

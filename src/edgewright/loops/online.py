@@ -65,7 +65,10 @@ def advance(
         play_key, learn_key, key = jax.random.split(training.key, 3)
         carry, inputs = next_rows(stream, training.stream, learner.rollout_steps)
         policy = learner.policy(training.learner, explore=True)
-        envs, batch = unroll(play_key, world, params, policy, training.envs, inputs)
+        envs, batch = unroll(
+            play_key, world, params, policy, training.envs, inputs,
+            all_actions=getattr(learner, "all_actions", False),
+        )  # fmt: skip
         state, log = learner.update(learn_key, training.learner, batch)
         ended = jnp.sum(batch.done)
         log = {

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, Outcome, Trajectory, record
+from edgewright.loops.alternatives import alternatives
 
 ObserveFn = Callable[[Any, Any, Any], Any]
 
@@ -65,6 +66,7 @@ def unroll(
     inputs: Any,
     *,
     observe_fn: ObserveFn | None = None,
+    all_actions: bool = False,
 ) -> tuple[RolloutState, Trajectory]:
     """Play ``N`` games for ``T`` steps.
 
@@ -76,6 +78,8 @@ def unroll(
         inputs: the rows that *follow* the current one, leaves ``[T, N, ...]``.
         observe_fn: ``(params, state, x) -> observation``; ``world.observe`` if absent. An oracle
             gets more information *here*, where a reader sees it.
+        all_actions: whether the outcomes of all actions are recorded, too; see
+            :func:`edgewright.loops.alternatives.alternatives`.
 
     Returns:
         where the games stand afterwards, and the trajectory ``[T, N, ...]``.
@@ -83,6 +87,11 @@ def unroll(
     see = observe_fn or world.observe
     steps, count = jax.tree.leaves(inputs)[0].shape[:2]
     keys = jax.random.split(key, (steps, count, 2))
+
+    def others(game: RolloutState, action: Any, x_next: Any) -> Any:
+        if not all_actions:
+            return ()
+        return alternatives(world, params, game.state, action, game.x, x_next)
 
     def play(game: RolloutState, x_next: Any, pair: Array) -> tuple[RolloutState, Trajectory]:
         observation = see(params, game.state, game.x)
@@ -97,6 +106,7 @@ def unroll(
             truncated=outcome.truncated,
             next_observation=see(params, outcome.state, x_next),
             metrics=outcome.metrics,
+            alternatives=others(game, decision.action, x_next),
         )
         memory = select(line.done, policy.init_carry(pair[1]), memory)
         return RolloutState(state=state, memory=memory, x=x_next), line

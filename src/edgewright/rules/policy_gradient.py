@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Batch = Float[Array, "*batch"]
+Values = Float[Array, "*batch actions"]
 Number = Float[Array, ""] | float
 
 
@@ -19,6 +20,23 @@ def clipped_surrogate(
     """
     ratio = jnp.exp(log_probability - old_log_probability)
     return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage)
+
+
+def all_action_advantages(values: Values, probabilities: Values) -> Values:
+    """Return ``A(a) = Q(a) - sum_b pi(b) Q(b)`` from the values ``Q`` of all actions."""
+    return values - jnp.sum(probabilities * values, axis=-1, keepdims=True)
+
+
+def all_action_surrogate(
+    log_probabilities: Values, old_log_probabilities: Values, advantages: Values, clip: Number
+) -> Batch:
+    """Return ``sum_a pi_old(a) min(rho_a A_a, clip(rho_a, 1 - c, 1 + c) A_a)``.
+
+    The expectation of the clipped surrogate over the actions that could have been sampled: the
+    all-action policy gradient (Ciosek and Whiteson, AAAI 2018) under the clip of PPO.
+    """
+    surrogate = clipped_surrogate(log_probabilities, old_log_probabilities, advantages, clip)
+    return jnp.sum(jnp.exp(old_log_probabilities) * surrogate, axis=-1)
 
 
 def clipped_share(log_probability: Batch, old_log_probability: Batch, clip: Number) -> Batch:

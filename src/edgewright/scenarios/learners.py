@@ -20,11 +20,15 @@ from edgewright.core.protocols import World
 from edgewright.core.text import parse_toml, read_text
 from edgewright.scenarios.learner_design import Design, slot_of
 from edgewright.specs.schema import Scenario
+from edgewright.systems.horizon import HorizonParams, HorizonWorld, with_phase, without_phase
 from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.registry import system_of, systems
 
-_OF_TABLE = ("learner", "extends", "around", "world", "train")
+_OF_TABLE = ("learner", "extends", "around", "world", "train", "objective")
 """Keys of an entry that are not settings of the learner."""
+
+HORIZON = "horizon"
+"""The objective that is scored, see ``systems.horizon``; without it rewards are discounted only."""
 
 _registered: dict[str, dict[str, Any]] = {}
 
@@ -63,7 +67,7 @@ def build_learner(
         InputError: no learner has that name (the nearest is offered), it cannot learn the problem,
             or a setting is unknown or does not fit the others.
     """
-    world = world_of_learner(name, problem)
+    world: Any = world_of_learner(name, problem)
     entry = _entry(name, problem.kind)
     defaults = system_of(problem.kind).learner_defaults(problem.world)
     design = _design(name, problem.kind).with_defaults(defaults)
@@ -73,8 +77,17 @@ def build_learner(
     check_sizes = getattr(learner, "check_sizes", None)
     if check_sizes is not None:
         check_sizes(world.observation_space(problem.params), world.action_space(problem.params))
+    if entry.get("objective") != HORIZON:
+        return LearnerPlan(name, learner, _changed(world, entry.get("train")), world)
+    missed = float(scenario.evaluation.post_termination_reward)
+    trained = _changed(without_phase(world), entry.get("train"))
+    trained = with_phase(trained, problem.params, problem.horizon)
     return LearnerPlan(
-        name=name, learner=learner, train_world=_changed(world, entry.get("train")), world=world
+        name,
+        learner,
+        world=world,
+        train_world=HorizonWorld(trained, problem.horizon),
+        train_params=HorizonParams(inner=problem.params, gamma=learner.gamma, missed=missed),
     )
 
 
@@ -109,13 +122,13 @@ def world_of_learner(name: str, problem: Problem) -> World:
     if reason:
         hint = f"learners that fit: {', '.join(learner_names(problem))}"
         raise InputError(f"'{name}' cannot learn here: {reason}", where="learner", hint=hint)
-    return _changed(problem.world, _entry(name, problem.kind).get("world"))
+    return _played(name, problem)
 
 
 def learner_settings(name: str, kind: str) -> dict[str, Any]:
     """Return what a learner of a system sets otherwise than its class, and changes in its world."""
     entry = _entry(name, kind)
-    changes = {key: entry[key] for key in ("world", "train") if key in entry}
+    changes = {key: entry[key] for key in ("world", "train", "objective") if key in entry}
     return _design(name, kind).all_settings() | changes
 
 
@@ -221,12 +234,28 @@ def _misfit(name: str, problem: Problem) -> str:
     changed = {*entry.get("world", {}), *entry.get("train", {})}
     if not changed <= known:
         return f"its world has no {sorted(changed - known)[0]}"
-    world, params = _changed(problem.world, entry.get("world")), problem.params
+    world, params = _played(name, problem), problem.params
     learner = _fitted(_design(name, problem.kind).made(), world, params)
     misfit = getattr(learner, "misfit", None)
     if misfit is None:
         return ""
     return misfit(world.observation_space(params), world.action_space(params))
+
+
+def _played(name: str, problem: Problem) -> Any:
+    """Return the world of a problem as a learner that fits plays in it.
+
+    Raises:
+        InputError: its entry names an objective that does not exist.
+    """
+    entry = _entry(name, problem.kind)
+    world, objective = _changed(problem.world, entry.get("world")), entry.get("objective")
+    if objective is None:
+        return world
+    if objective != HORIZON:
+        message = f"objective must be '{HORIZON}', or left out; got {objective!r}"
+        raise InputError(message, where=f"learners of '{problem.kind}': {name}")
+    return with_phase(world, problem.params, problem.horizon)
 
 
 def _changed(world: Any, changes: dict[str, Any] | None) -> World:

@@ -88,6 +88,11 @@ class LearnerPlan:
     learner: Any
     train_world: Any  # the system's own class, as ``world``
     world: Any
+    train_params: Any = None  # None for those of the problem
+
+    def params_of(self, problem: Problem) -> Any:
+        """Return the numbers that ``train_world`` takes."""
+        return problem.params if self.train_params is None else self.train_params
 
 
 __all__ = ["LearnerPlan", "Problem", "TaskSet", "TaskSplit"]

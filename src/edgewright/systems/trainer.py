@@ -163,7 +163,8 @@ class OnlineTrainer:
 
     @property
     def _arguments(self) -> tuple[Any, Any, Any]:
-        return self.problem.params, self.problem.train_stream, self.plan.learner
+        params = self.plan.params_of(self.problem)
+        return params, self.problem.train_stream, self.plan.learner
 
 
 def draw_inputs(plan: Evaluation, problem: Problem) -> Any:

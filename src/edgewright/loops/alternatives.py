@@ -1,0 +1,81 @@
+"""Evaluate every action of a step on the same inputs: what each would have led to.
+
+A world rolls no dice, so the outcome of an action that was not taken is known exactly once the
+inputs are. A learner that is given all outcomes needs no estimate of the advantage from sampled
+actions. Differences between actions are free of the chance in the inputs, which meets all of them
+(input-driven processes: Mao et al., ICLR 2019; all-action policy gradients: Ciosek and Whiteson,
+AAAI 2018; exogenous inputs in hindsight: Sinclair et al., ICML 2023).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.protocols import World
+from edgewright.core.records import Array, record
+from edgewright.core.spaces import Discrete, Space
+
+MAX_ACTIONS = 256
+"""Most actions of one agent; every sample costs as many steps of the world."""
+
+
+@record
+class Alternatives:
+    """The outcomes of every action ``a`` of each agent, while all others do what they did.
+
+    Attributes:
+        reward: ``[*agents, actions]``, the agent's own.
+        ended: ``[*agents, actions]`` bool, whether the world would have terminated.
+        next_observation: ``[*agents, actions, features]``, the agent's own.
+    """
+
+    reward: Array
+    ended: Array
+    next_observation: Array
+
+
+def misfit(actions: Space) -> str:
+    """Return why not every action can be evaluated; empty if it can."""
+    if not isinstance(actions, Discrete):
+        return "it evaluates every action, so its actions must be Discrete"
+    if actions.n > MAX_ACTIONS:
+        return f"it evaluates every action, so there must be at most {MAX_ACTIONS}; got {actions.n}"
+    return ""
+
+
+def alternatives(
+    world: World, params: Any, state: Any, action: Array, x: Any, x_next: Any
+) -> Alternatives:
+    """Return the outcomes of every action in the place of the one that was taken.
+
+    Memory and time are those of ``M n`` steps of the world for ``M`` agents with ``n`` actions.
+
+    Args:
+        state, x: what the action was taken in.
+        action: ``[*agents]``, the actions that were taken.
+        x_next: the inputs of the next step, which observations show.
+    """
+    space = world.action_space(params)
+    assert isinstance(space, Discrete), "see misfit"
+    agents, count = space.shape, math.prod(space.shape)
+
+    def of(agent: Array, choice: Array) -> Alternatives:
+        changed = action.reshape(-1).at[agent].set(choice).reshape(agents)
+        outcome = world.step(params, state, changed, x)
+        following = world.observe(params, outcome.state, x_next)
+        return Alternatives(
+            reward=outcome.reward.reshape(-1)[agent],
+            ended=outcome.terminated,
+            next_observation=following.reshape(count, -1)[agent],
+        )
+
+    choices = jnp.arange(space.n, dtype=jnp.int32)
+    each = jax.vmap(jax.vmap(of, (None, 0)), (0, None))(jnp.arange(count), choices)
+    return jax.tree.map(lambda leaf: leaf.reshape(*agents, *leaf.shape[1:]), each)
+
+
+__all__ = ["MAX_ACTIONS", "Alternatives", "alternatives", "misfit"]

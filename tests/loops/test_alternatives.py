@@ -1,0 +1,86 @@
+"""The outcomes of all actions against a slow reference that plays them one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from edgewright.core.spaces import Bits, Box, Discrete
+from edgewright.loops.alternatives import MAX_ACTIONS, alternatives, misfit
+from edgewright.loops.unroll import init_rollout, next_rows, unroll
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load
+from edgewright.scenarios.policies import baseline
+
+
+def moment(problem: Any, steps: int) -> tuple[Any, Any, Any]:
+    """Return a state after some random steps, its inputs and the next ones."""
+    world, params, stream = problem.world, problem.params, problem.train_stream
+    _, rows = stream.next_rows(stream.init_carry(jax.random.key(3)), steps + 2)
+    row = [jax.tree.map(lambda leaf, n=n: leaf[n], rows) for n in range(steps + 2)]
+    state, space = world.reset(params, row[0]), world.action_space(params)
+    for n in range(steps):
+        state = world.step(params, state, space.sample(jax.random.key(n)), row[n]).state
+    return state, row[steps], row[steps + 1]
+
+
+@pytest.mark.parametrize("scenario", ["aigc-heavy", "aigc-fleet"])
+def test_every_action_is_what_the_world_would_have_answered(scenario: str) -> None:
+    problem = build(load(scenario))
+    world, params = problem.world, problem.params
+    state, x, x_next = moment(problem, 4)
+    space = world.action_space(params)
+    taken = space.sample(jax.random.key(9))
+    found = jax.jit(lambda: alternatives(world, params, state, taken, x, x_next))()
+    step = jax.jit(lambda action: world.step(params, state, action, x))
+    (agents,) = space.shape
+    assert found.reward.shape == (agents, space.n)
+    for agent in {0, agents - 1}:
+        for choice in range(space.n):
+            outcome = step(taken.at[agent].set(choice))
+            seen = world.observe(params, outcome.state, x_next)
+            np.testing.assert_allclose(
+                found.reward[agent, choice], outcome.reward[agent], rtol=1e-5
+            )
+            np.testing.assert_allclose(
+                found.next_observation[agent, choice], seen[agent], rtol=1e-5
+            )
+            assert bool(found.ended[agent, choice]) == bool(outcome.terminated)
+
+
+def test_the_action_that_was_taken_is_among_them() -> None:
+    problem = build(load("aigc-heavy"))
+    world, params, stream = problem.world, problem.params, problem.train_stream
+    policy = baseline("random", problem).policy
+    carry = jax.vmap(stream.init_carry)(jax.random.split(jax.random.key(0), 3))
+    _, rows = next_rows(stream, carry, 21)
+    first, rest = (jax.tree.map(lambda leaf, p=p: leaf[p], rows) for p in (0, slice(1, None)))
+    envs = init_rollout(jax.random.key(1), world, params, policy, first)
+    _, plain = unroll(jax.random.key(2), world, params, policy, envs, rest)
+    _, batch = unroll(jax.random.key(2), world, params, policy, envs, rest, all_actions=True)
+    assert plain.alternatives == ()
+    others = batch.alternatives
+
+    def of_taken(leaf: Any) -> np.ndarray:
+        index = np.asarray(batch.action)[..., None]
+        extra = (1,) * (leaf.ndim - index.ndim)
+        return np.take_along_axis(np.asarray(leaf), index.reshape(*index.shape, *extra), 3)[
+            :, :, :, 0
+        ]
+
+    np.testing.assert_array_equal(batch.action, plain.action)
+    np.testing.assert_allclose(of_taken(others.reward), batch.reward, rtol=1e-5)
+    np.testing.assert_allclose(of_taken(others.next_observation), batch.next_observation, rtol=1e-5)
+    assert np.array_equal(of_taken(others.ended)[..., 0], np.asarray(batch.terminated))
+    # Actions differ: some alternative is better than what a random policy did.
+    assert jnp.any(jnp.max(others.reward, axis=-1) > batch.reward + 1e-3)
+
+
+@pytest.mark.parametrize("space", [Box(0.0, 1.0, (2,)), Bits((3,)), Discrete(MAX_ACTIONS + 1)])
+def test_what_cannot_be_evaluated_is_said(space: Any) -> None:
+    assert "every action" in misfit(space)
+    assert misfit(Discrete(MAX_ACTIONS, (4,))) == ""
