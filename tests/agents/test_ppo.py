@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 from edgewright.agents.ppo import PPO
+from edgewright.core.spaces import Box
+from edgewright.loops.online import init_training
+from edgewright.loops.unroll import next_rows, unroll
+from edgewright.systems.probes import ProbeWorld, probe
 
 SMALL = PPO(
     hidden_sizes=(8,),
@@ -156,3 +160,25 @@ def test_learning_rates_warm_up_and_decay():
     rates = [float(SMALL._rates(jnp.float32(step))[0]) / 5e-4 for step in steps]
     np.testing.assert_allclose(rates, [0.1, 0.6, 1.0, 0.5, 0.0], atol=1e-6)
     assert float(SMALL._rates(jnp.float32(320))[1]) == pytest.approx(1.5e-3)
+
+
+def test_with_all_actions_the_advantage_is_that_of_the_world() -> None:
+    """In a world of one slot a critic of any weights leaves the exact advantage."""
+    numbers = probe("match")
+    learner = PPO(
+        all_actions=True, normalize_rewards=False, hidden_sizes=(8,), num_envs=4, rollout_steps=8
+    )
+    stream = ProbeWorld().inputs(numbers)
+    training = init_training(jax.random.key(0), ProbeWorld(), numbers, stream, learner)
+    carry, rows = next_rows(stream, training.stream, 8)
+    policy = learner.policy(training.learner, explore=True)
+    _, batch = unroll(
+        jax.random.key(1), ProbeWorld(), numbers, policy, training.envs, rows, all_actions=True
+    )
+    samples, _ = learner._samples(training.learner, batch)
+    cue = np.asarray(batch.observation)[..., 0].reshape(-1)
+    law = np.exp(np.asarray(samples.log_probability))
+    values = np.stack([-cue, cue], axis=-1)  # of action 0 and 1
+    expected = values - (law * values).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(samples.advantage, expected, atol=1e-5)
+    assert learner.misfit(Box(-1.0, 1.0, (2,)), Box(0.0, 1.0, (2,)))

@@ -6,6 +6,7 @@ that the critic's values are the world's.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -25,22 +26,22 @@ GAMMA = 0.8
 MARGIN = 0.1
 """Largest error of a learned value, as a share of the largest exact value of the probe."""
 
+SMALL_PPO = PPO(
+    gamma=GAMMA,
+    actor_learning_rate=3e-3,
+    critic_learning_rate=3e-3,
+    total_steps=150.0 * 128,
+    normalize_rewards=False,
+    hidden_sizes=(16,),
+    num_envs=8,
+    rollout_steps=16,
+    epochs=4,
+    batch_size=32,
+)
+
 LEARNERS: dict[str, tuple[Any, int]] = {  # with the updates each is given
-    "ppo": (
-        PPO(
-            gamma=GAMMA,
-            actor_learning_rate=3e-3,
-            critic_learning_rate=3e-3,
-            total_steps=150.0 * 128,
-            normalize_rewards=False,
-            hidden_sizes=(16,),
-            num_envs=8,
-            rollout_steps=16,
-            epochs=4,
-            batch_size=32,
-        ),
-        150,
-    ),
+    "ppo": (SMALL_PPO, 150),
+    "all-actions": (dataclasses.replace(SMALL_PPO, all_actions=True), 150),
     "a2c": (
         PPO(
             gamma=GAMMA,
