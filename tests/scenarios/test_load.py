@@ -172,7 +172,8 @@ def test_every_shipped_learner_builds_and_starts(name):
     plan = build_learner(name, scenario, build(scenario), 1e5)
     assert plan.learner.num_envs >= 1
     world = plan.train_world
-    spaces = world.observation_space(None), world.action_space(None)
+    params = plan.params_of(build(scenario))
+    spaces = world.observation_space(params), world.action_space(params)
     state = jax.eval_shape(lambda key: plan.learner.init(key, *spaces), jax.random.key(0))
     assert jax.tree.leaves(state)
 

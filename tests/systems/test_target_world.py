@@ -17,7 +17,18 @@ from edgewright.testing import check_world
 PLANNERS = ("active-inference", "active-inference-paper")
 """They fit as well; what they learn is tested with their class."""
 
-FITTING = ("se-ppo", "se-ppo-steady", "ppo-norm", "ppo-lr", "ppo", "a2c", "ddpg", "td3")
+FITTING = (
+    "se-ppo",
+    "se-ppo-steady",
+    "ppo-norm",
+    "ppo-lr",
+    "ppo",
+    "a2c",
+    "ppo-horizon",
+    "a2c-horizon",
+    "ddpg",
+    "td3",
+)
 SCENARIO = """
 schema = 1
 name = "target"

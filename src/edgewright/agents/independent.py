@@ -78,7 +78,7 @@ class Independent:
 
     @property
     def all_actions(self) -> bool:
-        """Whether the inner learner is given the outcomes of all actions."""
+        """Return whether the inner learner is given the outcomes of all actions."""
         return getattr(self.inner, "all_actions", False)
 
     @property

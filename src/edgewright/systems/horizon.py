@@ -1,4 +1,4 @@
-"""Train for the objective that is scored: the sum of rewards up to a fixed horizon.
+"""Train for the objective that is scored, the sum of rewards up to a fixed horizon.
 
 An episode is scored over all its slots: one that ends early is paid
 ``evaluation.post_termination_reward`` for each slot that is left, and after the last slot nothing
@@ -58,9 +58,10 @@ class WithPhase:
 
     def observe(self, params: Any, state: PhasedState, x: Any) -> Array:
         """Return the observation ``[*agents, features + 1]``, the phase last."""
-        seen = self.world.observe(params, state.inner, x)
+        observation = self.world.observe(params, state.inner, x)
         phase = state.slot.astype(jnp.float32) / self.horizon
-        return jnp.concatenate([seen, jnp.broadcast_to(phase, (*seen.shape[:-1], 1))], axis=-1)
+        column = jnp.broadcast_to(phase, (*observation.shape[:-1], 1))
+        return jnp.concatenate([observation, column], axis=-1)
 
     def step(self, params: Any, state: PhasedState, action: Any, x: Any) -> Outcome:
         """Return the outcome of the world."""
