@@ -17,7 +17,7 @@ from edgewright.specs import processes as specs
 from edgewright.specs import recordings
 from edgewright.specs.placement import RecordedPlacementSpec, recorded_folder
 from edgewright.specs.schema import Scenario
-from edgewright.streams import arrivals, channel, popularity, processes, recorded
+from edgewright.streams import arrivals, channel, markets, popularity, processes, recorded
 from edgewright.streams.compose import Composite
 from edgewright.streams.summary import Summary
 from edgewright.streams.traces import Part, check_is_file
@@ -61,6 +61,25 @@ def _numbers(spec: Any, *names: str) -> dict[str, Any]:
 def _plain(make: Callable[..., Process], *names: str) -> Callable[[Any, Context], Process]:
     """Return a builder for a process that takes its numbers as they stand."""
     return lambda spec, context: make(shape=context.shape, **_numbers(spec, *names))
+
+
+def _table(
+    axes: int, make: Callable[..., Process], numbers: tuple[str, ...], *sizes: str
+) -> Callable[[Any, Context], Process]:
+    """Return a builder for a process whose rows are lists (one axis) or square tables (two)."""
+
+    def build(spec: Any, context: Context) -> Process:
+        shape = context.shape
+        if len(shape) != axes or len(set(shape)) != 1:
+            what = "a list of numbers" if axes == 1 else "a square table"
+            message = f"kind = '{spec.kind}' gives {what}, and this input has the shape {shape}"
+            raise InputError(
+                message, where=f"streams.{context.name}", hint="choose another kind"
+            )
+        fixed = {name: getattr(spec, name) for name in sizes}
+        return make(shape=shape, **_numbers(spec, *numbers), **fixed)
+
+    return build
 
 
 def _slot(spec: specs.SlotSpec, context: Context) -> Process:
@@ -183,6 +202,11 @@ PROCESS_KINDS: dict[str, Callable[[Any, Context], Process]] = {
     "recorded_services": _recorded_services,
     "fading": _fading,
     "recorded_gains": _recorded_gains,
+    "dirichlet": _table(1, markets.Dirichlet, (), "concentration"),
+    "increasing": _table(1, markets.Increasing, ("low", "high", "gap_low", "gap_high")),
+    "persistent_types": _table(2, markets.PersistentTypes, ("low", "high"), "concentration"),
+    "share_walk": _table(1, markets.ShareWalk, ("spread", "step_std")),
+    "persistence_walk": _table(2, markets.PersistenceWalk, ("low", "high", "step_std", "law")),
 }
 
 

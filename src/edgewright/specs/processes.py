@@ -120,6 +120,55 @@ class CompoundPoissonSpec:
     most_jobs: Annotated[int, Field(ge=1, le=64)] = 12
 
 
+@dataclass(frozen=True, kw_only=True)
+class DirichletSpec:
+    """Independent shares by the Dirichlet law, the same whole concentration for all."""
+
+    kind: Literal["dirichlet"]
+    concentration: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncreasingSpec:
+    """Numbers that rise: a uniform first one, and uniform gaps."""
+
+    kind: Literal["increasing"]
+    low: NonNegative
+    high: NonNegative
+    gap_low: NonNegative
+    gap_high: NonNegative
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersistentTypesSpec:
+    """Independent Markov matrices of types that stay, or are drawn anew; uniform persistence."""
+
+    kind: Literal["persistent_types"]
+    low: Share
+    high: Share
+    concentration: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareWalkSpec:
+    """Shares whose logarithms are a reflected walk."""
+
+    kind: Literal["share_walk"]
+    spread: Positive
+    step_std: Positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersistenceWalkSpec:
+    """Markov matrices with one law of new types, and a persistence that is a reflected walk."""
+
+    kind: Literal["persistence_walk"]
+    low: Share
+    high: Share
+    step_std: Positive
+    law: Shares
+
+
 RateUnit: TypeAlias = Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "B/s", "kB/s", "MB/s"]
 TimeUnit: TypeAlias = Literal["ns", "us", "ms", "s", "min", "h"]
 
@@ -210,7 +259,12 @@ ProcessSpec: TypeAlias = Annotated[
     | RecordedLoadSpec
     | RecordedServicesSpec
     | FadingSpec
-    | RecordedGainsSpec,
+    | RecordedGainsSpec
+    | DirichletSpec
+    | IncreasingSpec
+    | PersistentTypesSpec
+    | ShareWalkSpec
+    | PersistenceWalkSpec,
     Field(discriminator="kind"),
 ]
 
@@ -226,6 +280,12 @@ def process_problems(name: str, spec: ProcessSpec) -> list[Inconsistency]:
     if isinstance(spec, CompoundPoissonSpec) and spec.job_low >= spec.job_high:
         message = f"job_low = {spec.job_low:g} is not below job_high = {spec.job_high:g}"
         result.append((f"{key}.job_low", message, "swap them"))
+    if isinstance(spec, IncreasingSpec) and spec.gap_low >= spec.gap_high:
+        message = f"gap_low = {spec.gap_low:g} is not below gap_high = {spec.gap_high:g}"
+        result.append((f"{key}.gap_low", message, "swap them"))
+    if isinstance(spec, PersistenceWalkSpec) and abs(sum(spec.law) - 1) > WEIGHT_TOLERANCE:
+        message = f"the probabilities sum to {sum(spec.law):g}, not 1"
+        result.append((f"{key}.law", message, "divide each by the sum"))
     if isinstance(spec, CategoricalSpec):
         for row in laws(spec):
             if abs(sum(row) - 1) > WEIGHT_TOLERANCE:

@@ -1,0 +1,193 @@
+"""Compute the least expected payments for given amounts of work, with a certificate (B.10).
+
+For ``exit`` the canonical payments of :mod:`edgewright.physics.screening` are the least ones. For
+``per_period`` they follow from a small linear program in ``K^2`` unknowns, none negative: the gains
+``t_i = u1_i(i)`` of period 1, and how much the rents of period 2 rise faster than they must,
+``d_hl`` in ``w_h,l+1 - w_hl = D_l (x2_hl + d_hl)``:
+
+    minimise   sum_i p_i (t_i + delta sum_j P_ij w_ij)
+    subject to t_i + delta sum_j P_ij w_ij >= t_h - (c_i - c_h) x1_h + delta sum_j P_ij w_hj
+               d_hl <= x2_h,l+1 - x2_hl
+
+``w_h1 = 0`` is no loss: to raise a whole row by ``e`` costs as much as to raise ``t_h`` by
+``delta e``, and does the same. All costs are positive, so the origin is a dual feasible basis, and
+the dual simplex method (Lemke, Naval Research Logistics Quarterly 1954) goes from there to the
+optimum in a few exchanges, or to a row that proves that no payments exist.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from edgewright.core.records import record
+from edgewright.physics.contract import Market, Menu, Regime, survivor, unit_cost
+from edgewright.physics.screening import (
+    canonical_menu,
+    canonical_rents,
+    cost_steps,
+    implementable,
+)
+
+PIVOTS_PER_ROW = 3
+"""Exchanges after which the simplex method gives up, for each constraint."""
+
+ROW_TOLERANCE = 3e-6
+"""Part of the largest number of the program by which a constraint may be missed (B.10)."""
+
+SMALLEST_PIVOT = 1e-4
+"""A smaller number of a row, of which none is above 1, is taken for a rounding of 0."""
+
+
+@record
+class Program:
+    """``minimise cost v`` subject to ``rows v >= least`` and ``v >= 0``, with ``cost >= 0``."""
+
+    cost: Array  # [n]
+    rows: Array  # [m, n]
+    least: Array  # [m]
+
+
+def least_payments(
+    market: Market, x1: Float[Array, " K"], x2: Float[Array, "K K"], regime: Regime
+) -> tuple[Menu, Bool[Array, ""]]:
+    """Return the menu of the least expected payments, and whether it meets all constraints (B.10).
+
+    Args:
+        x2: each row must rise with the type; see :func:`repaired`.
+
+    Returns:
+        Where the second part is false, no payments exist for these amounts (``per_period``), or
+        the canonical ones are not known to meet all constraints (``lifetime``, ``exit``).
+    """
+    if regime != "per_period":
+        return canonical_menu(market, x1, x2), implementable(market, x1, x2)
+    count, cost, step = x1.shape[0], unit_cost(market), cost_steps(market)
+    best, solved = solve(payment_program(market, x1, x2))
+    gain = best[:count]
+    faster = step[:-1] * best[count:].reshape(count, count - 1) / _unit(market)
+    rents = canonical_rents(market, x2).at[:, 1:].add(jnp.cumsum(faster, axis=1))
+    return Menu(x1=x1, r1=gain + cost * x1, x2=x2, r2=rents + cost * x2), solved
+
+
+def _unit(market: Market) -> Float[Array, " l"]:
+    """Return ``delta D_l max_i S_i(l+1)``, what an increment is worth to whom it is worth most."""
+    step = market.discount * cost_steps(market)[:-1]
+    return step * jnp.maximum(jnp.max(survivor(market.transition)[:, 1:], axis=0), 1e-6)
+
+
+def payment_program(market: Market, x1: Float[Array, " K"], x2: Float[Array, "K K"]) -> Program:
+    """Return the linear program of the least payments of ``per_period`` (B.10).
+
+    Its unknowns are ``t_i`` and ``d_hl delta D_l max_i S_i(l+1)``: no number of a row is above 1.
+    """
+    count = x1.shape[0]
+    cost, unit = unit_cost(market), _unit(market)
+    # What an increment of row h is worth to type i of period 1, delta D_l S_i(l+1), in units.
+    step = market.discount * cost_steps(market)[:-1]
+    worth = step * survivor(market.transition)[:, 1:] / unit  # (i, l)
+    least = market.discount * market.transition @ canonical_rents(market, x2).T  # (i, h)
+    own, rows = jnp.eye(count), []
+    for i in range(count):
+        for h in range(count):
+            if i == h:
+                continue
+            extra = jnp.zeros((count, count - 1)).at[i].set(worth[i]).at[h].set(-worth[i])
+            enough = (cost[h] - cost[i]) * x1[h] + least[i, h] - least[i, i]
+            rows.append((jnp.concatenate([own[i] - own[h], extra.ravel()]), enough))
+    size = count * (count - 1)
+    limits = jnp.concatenate([jnp.zeros((size, count)), -jnp.eye(size)], axis=1)
+    price = market.prior[:, None] * worth
+    return Program(
+        cost=jnp.concatenate([market.prior, price.ravel()]),
+        rows=jnp.concatenate([jnp.stack([row for row, _ in rows]), limits]),
+        least=jnp.concatenate([jnp.stack([one for _, one in rows]), -(unit * jnp.diff(x2)).ravel()]),
+    )
+
+
+@record
+class _Dictionary:
+    """The program solved for its basis: ``basic = table[:-1] (1, others)``, cost ``table[-1]``."""
+
+    table: Array  # [m + 1, 1 + n]
+    basic: Array  # [m] int32, number of the variable of each row; those of ``v`` come first
+    others: Array  # [n] int32
+    pivots: Array  # [] int32
+
+
+def solve(program: Program) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
+    """Return the best ``v`` and whether it was reached, by the dual simplex method (B.10).
+
+    The row that is missed most leaves the basis; what enters is the variable whose cost stays
+    positive (the first of equals). Exact but for rounding; no random choice, and a limited number
+    of exchanges.
+    """
+    count, size = program.rows.shape
+    scale = jnp.maximum(1.0, jnp.max(jnp.abs(program.least)))
+    limit = -ROW_TOLERANCE * scale
+    table = jnp.concatenate([-program.least[:, None], program.rows], axis=1)
+    objective = jnp.concatenate([jnp.zeros(1, table.dtype), program.cost])
+    start = _Dictionary(
+        table=jnp.concatenate([table, objective[None]]),
+        basic=jnp.arange(size, size + count, dtype=jnp.int32),
+        others=jnp.arange(size, dtype=jnp.int32),
+        pivots=jnp.zeros((), jnp.int32),
+    )
+
+    def unfinished(now: _Dictionary) -> Array:
+        values = now.table[:-1, 0]
+        helps = jnp.max(now.table[jnp.argmin(values), 1:]) > SMALLEST_PIVOT
+        return (jnp.min(values) < limit) & helps & (now.pivots < PIVOTS_PER_ROW * count)
+
+    end = jax.lax.while_loop(unfinished, _exchange, start)
+    values = end.table[:-1, 0]
+    found = jnp.zeros(size + count).at[end.basic].set(jnp.maximum(values, 0.0))
+    return found[:size], jnp.min(values) >= limit
+
+
+def _exchange(now: _Dictionary) -> _Dictionary:
+    """Exchange the variable of the row that is missed most for one that mends it."""
+    leaving = jnp.argmin(now.table[:-1, 0])
+    row = now.table[leaving, 1:]
+    usable = row > SMALLEST_PIVOT
+    ratio = jnp.maximum(now.table[-1, 1:], 0.0) / jnp.where(usable, row, 1.0)
+    entering = jnp.argmin(jnp.where(usable, ratio, jnp.inf))
+    basic, others = _swapped(now.basic, now.others, leaving, entering)
+    table = _pivoted(now.table, leaving, entering + 1)
+    return _Dictionary(table=table, basic=basic, others=others, pivots=now.pivots + 1)
+
+
+def _swapped(
+    basic: Int[Array, " m"], others: Int[Array, " n"], row: Array, column: Array
+) -> tuple[Array, Array]:
+    return basic.at[row].set(others[column]), others.at[column].set(basic[row])
+
+
+def _pivoted(table: Float[Array, "r c"], row: Array, column: Array) -> Float[Array, "r c"]:
+    """Return the table solved for the variable of ``column`` instead of that of ``row``."""
+    pivot = table[row, column]
+    mended = (-table[row] / pivot).at[column].set(1.0 / pivot)
+    factor = table[:, column]
+    after = (table.at[:, column].set(0.0)) + factor[:, None] * mended[None, :]
+    return after.at[row].set(mended)
+
+
+def repaired(market: Market, menu: Menu, regime: Regime) -> tuple[Menu, Bool[Array, ""]]:
+    """Return a menu near ``menu`` that meets all constraints, and whether there is one (B.10).
+
+    Amounts are sorted upwards along types, those of period 2 in both, and paid as little as can be.
+    """
+    x2 = jnp.sort(jnp.sort(menu.x2, axis=1), axis=0)
+    return least_payments(market, jnp.sort(menu.x1), x2, regime)
+
+
+__all__ = [
+    "PIVOTS_PER_ROW",
+    "ROW_TOLERANCE",
+    "Program",
+    "least_payments",
+    "payment_program",
+    "repaired",
+    "solve",
+]
