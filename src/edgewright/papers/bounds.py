@@ -1,4 +1,4 @@
-"""Bound the optimum of AIGC scenarios from both sides, on identical inputs.
+"""Bound the optimum of scenarios from both sides, on identical inputs.
 
 Feasible policies and plans made in hindsight bound the optimum with perfect information from below,
 relaxations bound it from above.
@@ -22,6 +22,7 @@ from edgewright.specs.schema import Scenario
 from edgewright.systems.aigc.baselines import fluid, no_self_congestion
 from edgewright.systems.aigc.baselines.rollout import MAX_DEVICES
 from edgewright.systems.aigc.optimum import solvable
+from edgewright.systems.registry import system_of
 from edgewright.training.runs import evaluation_inputs
 
 FEASIBLE = ("greedy", "battery-price", "shadow-price", "rollout-12")
@@ -94,7 +95,7 @@ def measure_bounds(
 
 
 def load_bounded(name: str, data: str | None = None) -> tuple[Scenario[Any, Any, Any], Problem]:
-    """Return an AIGC scenario and its problem.
+    """Return a scenario whose optimum can be bounded, and its problem.
 
     Args:
         name: name of a preset, or a file.
@@ -104,10 +105,40 @@ def load_bounded(name: str, data: str | None = None) -> tuple[Scenario[Any, Any,
         InputError: the scenario is unknown or of another system, or its recordings are missing.
     """
     scenario = load(name)
-    if scenario.world.kind != "aigc":
-        message = f"bounds are for the AIGC system, and this scenario is of '{scenario.world.kind}'"
+    kind = scenario.world.kind
+    if kind != "aigc" and not system_of(kind).bounded:
+        message = f"bounds are for the AIGC system and contracts, and this scenario is of '{kind}'"
         raise InputError(message, where=name, hint=f"use edgewright compare {name}")
     return scenario, build(scenario, data)
+
+
+def entry_count(problem: Problem) -> int:
+    """Return the number of entries of a scenario, for progress."""
+    return ENTRIES if problem.kind == "aigc" else len(system_of(problem.kind).bounded) + 1
+
+
+def _system_bounds(
+    problem: Problem,
+    inputs: Any,
+    post_termination_reward: float,
+    on_progress: Callable[[str], None] | None,
+) -> dict[str, Entry]:
+    """Return the entries of the policies and of the bound that a system names."""
+    system = system_of(problem.kind)
+    assert system.bound is not None
+    entries: dict[str, Entry] = {}
+    for name in system.bounded:
+        if on_progress:
+            on_progress(name)
+        played, _ = system.play(
+            baseline(name, problem), problem, inputs, 0, post_termination_reward
+        )
+        entries[name] = entry(name, "feasible", played["reward"])
+    if on_progress:
+        on_progress("optimum")
+    values = system.bound(problem, inputs, post_termination_reward)
+    entries["optimum"] = entry("optimum", "bound", values)
+    return entries
 
 
 def scenario_bounds(
@@ -120,6 +151,8 @@ def scenario_bounds(
     """Return the bounds of a scenario on its own evaluation episodes."""
     inputs = evaluation_inputs(scenario, problem, episodes)
     reward = scenario.evaluation.post_termination_reward
+    if problem.kind != "aigc":
+        return ScenarioBounds(scenario.name, _system_bounds(problem, inputs, reward, on_progress))
     return ScenarioBounds(
         scenario.name, measure_bounds(problem, inputs, reward, on_progress=on_progress)
     )

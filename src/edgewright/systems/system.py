@@ -88,6 +88,26 @@ class Metric:
     interval: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredReference:
+    """A file of exact values that the package keeps, computed again.
+
+    Attributes:
+        file, content: its name and bytes.
+        made_by: hash of the program and of what it was computed for.
+        entries: how many values it holds.
+        difference: largest difference from the values that are kept; None if there are none.
+        same_maker: whether what is kept has the same hash.
+    """
+
+    file: str
+    content: bytes
+    made_by: str
+    entries: int
+    difference: float | None
+    same_maker: bool
+
+
 def _no_problems(scenario: Scenario[Any, Any, Any]) -> list[Inconsistency]:
     return []
 
@@ -166,6 +186,10 @@ class System:
         learner_defaults: (world) to settings that follow from its sizes, for learners that have
             them; a scenario's ``[learner]`` table goes on top.
         benchmark: what ``bench speed`` measures instead of compiling, the world and a training.
+        bounded: policies that ``edgewright bounds`` plays below the bound.
+        remake: (scenario, problem, worker processes, progress) to the exact values that the package
+            keeps for the scenario, computed again; None where it keeps none.
+        remake_count: how many of them there are for a scenario.
         termination_metrics: metrics of how episodes ended, shown beside the reward and the system's
             own.
         trains: learners that a comparison trains itself when no policies are named.
@@ -201,6 +225,9 @@ class System:
     learners: str | None = None
     learner_defaults: Callable[[Any], dict[str, Any]] = _no_settings
     benchmark: Callable[[BenchContext], dict[str, Any]] | None = None
+    bounded: tuple[str, ...] = ()
+    remake: Callable[..., StoredReference] | None = None
+    remake_count: int = 0
     termination_metrics: tuple[str, ...] = ("episode_length", "terminated")
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
@@ -216,6 +243,7 @@ __all__ = [
     "Metric",
     "PolicyEntry",
     "Problem",
+    "StoredReference",
     "System",
     "same_game",
 ]

@@ -13,6 +13,7 @@ from edgewright.systems.contract.build import build, game
 from edgewright.systems.contract.features import RANGES
 from edgewright.systems.contract.optima import bound, optimum
 from edgewright.systems.contract.policies import USUAL, policy, policy_names
+from edgewright.systems.contract.remake import COUNT, remake
 from edgewright.systems.contract.schema import ContractScenario, inconsistencies
 from edgewright.systems.system import Metric, PolicyEntry, Problem, System, evaluate_episodes
 
@@ -58,5 +59,8 @@ SYSTEM = System(
     inconsistencies=inconsistencies,
     transfer_world=game,
     play=play,
+    bounded=USUAL,
+    remake=remake,
+    remake_count=COUNT,
     termination_metrics=(),
 )

@@ -8,6 +8,7 @@ the root. It needs the extra ``exact``.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import warnings
 from typing import Any
 
@@ -90,6 +91,11 @@ def refusal(market: Market, regime: Regime, status: str) -> InputError:
                       hint=hint)  # fmt: skip
 
 
+def program_text() -> str:
+    """Return the source of the program: what a stored optimum was computed by."""
+    return "".join(inspect.getsource(part) for part in (_profit, _value, _constraints))
+
+
 def _profit(cp: Any, market: Market, unknown: _Unknowns) -> Any:
     """Return ``Pi`` (B.3) as an expression; work outside of the prior counts for nothing."""
     reach = market.discount * market.prior[:, None] * market.transition
@@ -145,4 +151,4 @@ def _cvxpy() -> Any:
     return cvxpy
 
 
-__all__ = ["Solution", "refusal", "solve"]
+__all__ = ["Solution", "program_text", "refusal", "solve"]
