@@ -72,6 +72,30 @@ def participation(market: Market, menu: Menu, regime: Regime) -> Float[Array, ""
     return 0.5 * jnp.sum(market.prior * (joined + later))
 
 
+def played(
+    market: Market, menu: Menu, regime: Regime, types: Int[Array, "N 2"]
+) -> tuple[Menu, Float[Array, " N"]]:
+    """Return what servers of known types do, and what the cloud earns from each (B.9).
+
+    Args:
+        types: of every server in both periods, counted from 0; drawn by the caller.
+
+    Returns:
+        work and payments of each server, a menu of ``[N]`` with 0 for those who stay away, and the
+        realised profit ``[N]``. Its mean over types that are drawn from prior and transition is
+        :func:`best_response_profit`.
+    """
+    chosen = best_response(market, menu, regime)
+    first = chosen.first[types[:, 0]]
+    row = jnp.minimum(first, menu.x1.shape[0] - 1)
+    second = jnp.where(first < menu.x1.shape[0], chosen.second[row, types[:, 1]], menu.x1.shape[0])
+    x1, r1 = (jnp.append(part, 0.0)[first] for part in (menu.x1, menu.r1))
+    x2, r2 = (jnp.pad(part, ((0, 0), (0, 1)))[row, second] for part in (menu.x2, menu.r2))
+    later = value(market, x2, 1) - r2
+    earned = value(market, x1, 0) - r1 + market.discount * later
+    return Menu(x1=x1, r1=r1, x2=x2, r2=r2), earned
+
+
 def _favourite(
     payoff: Float[Array, "*s n"], gain: Float[Array, "*s n"]
 ) -> tuple[Int[Array, "*s"], Float[Array, "*s"], Float[Array, "*s"]]:
@@ -86,4 +110,11 @@ def _favourite(
     return index, of(payoff), of(gain)
 
 
-__all__ = ["TIE_TOLERANCE", "Response", "best_response", "best_response_profit", "participation"]
+__all__ = [
+    "TIE_TOLERANCE",
+    "Response",
+    "best_response",
+    "best_response_profit",
+    "participation",
+    "played",
+]

@@ -19,16 +19,23 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from edgewright.core.records import record
-from edgewright.physics.contract import Market, Menu, Regime, survivor, unit_cost
-from edgewright.physics.screening import (
-    canonical_menu,
-    canonical_rents,
-    cost_steps,
-    implementable,
+from edgewright.physics.contract import (
+    Market,
+    Menu,
+    Regime,
+    incentive_violation,
+    participation_violation,
+    survivor,
+    unit_cost,
 )
+from edgewright.physics.screening import canonical_menu, canonical_rents, cost_steps
+
+CANONICAL_TOLERANCE = 1e-5
+"""Part of the largest amount by which canonical payments may miss constraints by rounding."""
 
 PIVOTS_PER_ROW = 3
 """Exchanges after which the simplex method gives up, for each constraint."""
@@ -59,16 +66,40 @@ def least_payments(
 
     Returns:
         Where the second part is false, no payments exist for these amounts (``per_period``), or
-        the canonical ones are not known to meet all constraints (``lifetime``, ``exit``).
+        the canonical ones miss a constraint (``lifetime``, ``exit``).
     """
     if regime != "per_period":
-        return canonical_menu(market, x1, x2), implementable(market, x1, x2)
+        menu = canonical_menu(market, x1, x2)
+        missed = incentive_violation(market, menu) + participation_violation(market, menu, regime)
+        return menu, missed <= CANONICAL_TOLERANCE * jnp.maximum(1.0, jnp.max(x2))
     count, cost, step = x1.shape[0], unit_cost(market), cost_steps(market)
-    best, solved = solve(payment_program(market, x1, x2))
-    gain = best[:count]
+    program = payment_program(market, x1, x2)
+    best, solved = solve(program)
+    gain, settled = _least_gains(program, best, count)
     faster = step[:-1] * best[count:].reshape(count, count - 1) / _unit(market)
     rents = canonical_rents(market, x2).at[:, 1:].add(jnp.cumsum(faster, axis=1))
-    return Menu(x1=x1, r1=gain + cost * x1, x2=x2, r2=rents + cost * x2), solved
+    return Menu(x1=x1, r1=gain + cost * x1, x2=x2, r2=rents + cost * x2), solved & settled
+
+
+def _least_gains(
+    program: Program, best: Float[Array, " n"], count: int
+) -> tuple[Float[Array, " K"], Bool[Array, ""]]:
+    """Return the least gains ``t [K]`` for the increments of a solution, and whether they exist.
+
+    For fixed increments the constraints are ``t_i - t_h >= least_ih``: longest paths, reached in
+    ``K`` rounds (Bellman 1958). So payments meet the constraints to the last digits, whatever the
+    simplex method lost to rounding.
+    """
+    pairs = count * (count - 1)
+    least = program.least[:pairs] - program.rows[:pairs, count:] @ best[count:]
+    apart = jnp.zeros((count, count)).at[~np.eye(count, dtype=bool)].set(least)
+
+    def improve(gain: Array, _: None) -> tuple[Array, None]:
+        return jnp.maximum(jnp.max(gain[None, :] + apart, axis=1), gain), None
+
+    gain, _ = jax.lax.scan(improve, jnp.zeros(count), None, length=count)
+    scale = jnp.maximum(1.0, jnp.max(jnp.abs(program.least)))
+    return gain, jnp.max(improve(gain, None)[0] - gain) <= CANONICAL_TOLERANCE * scale
 
 
 def _unit(market: Market) -> Float[Array, " l"]:
@@ -102,7 +133,9 @@ def payment_program(market: Market, x1: Float[Array, " K"], x2: Float[Array, "K 
     return Program(
         cost=jnp.concatenate([market.prior, price.ravel()]),
         rows=jnp.concatenate([jnp.stack([row for row, _ in rows]), limits]),
-        least=jnp.concatenate([jnp.stack([one for _, one in rows]), -(unit * jnp.diff(x2)).ravel()]),
+        least=jnp.concatenate(
+            [jnp.stack([one for _, one in rows]), -(unit * jnp.diff(x2)).ravel()]
+        ),
     )
 
 
@@ -147,7 +180,7 @@ def solve(program: Program) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
 
 
 def _exchange(now: _Dictionary) -> _Dictionary:
-    """Exchange the variable of the row that is missed most for one that mends it."""
+    """Exchange the variable of the row that is missed most for one that corrects it."""
     leaving = jnp.argmin(now.table[:-1, 0])
     row = now.table[leaving, 1:]
     usable = row > SMALLEST_PIVOT
@@ -167,10 +200,10 @@ def _swapped(
 def _pivoted(table: Float[Array, "r c"], row: Array, column: Array) -> Float[Array, "r c"]:
     """Return the table solved for the variable of ``column`` instead of that of ``row``."""
     pivot = table[row, column]
-    mended = (-table[row] / pivot).at[column].set(1.0 / pivot)
+    solved_row = (-table[row] / pivot).at[column].set(1.0 / pivot)
     factor = table[:, column]
-    after = (table.at[:, column].set(0.0)) + factor[:, None] * mended[None, :]
-    return after.at[row].set(mended)
+    after = (table.at[:, column].set(0.0)) + factor[:, None] * solved_row[None, :]
+    return after.at[row].set(solved_row)
 
 
 def repaired(market: Market, menu: Menu, regime: Regime) -> tuple[Menu, Bool[Array, ""]]:

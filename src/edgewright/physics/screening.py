@@ -32,9 +32,9 @@ def impulse_response(market: Market) -> Float[Array, "K K"]:
 def virtual_costs(market: Market) -> tuple[Float[Array, " K"], Float[Array, "K K"]]:
     """Return the costs of work to the cloud, rents included: ``nu1 [K]`` and ``nu2 [K, K]`` (B.6).
 
-    ``nu1_m = c_m + D_m H_m`` and ``nu2_ml = c_l + D_l H_m (S_m+1(l+1) - S_m(l+1)) / P_ml``, with the
-    inverse hazard ``H_m = sum of p_i over i > m, by p_m``. What cannot be reached (``P_ml = 0``) has
-    no rent: see :func:`relaxed_allocation`.
+    ``nu1_m = c_m + D_m H_m`` and ``nu2_ml = c_l + D_l H_m (S_m+1(l+1) - S_m(l+1)) / P_ml``, with
+    the inverse hazard ``H_m = sum of p_i over i > m, by p_m``. What cannot be reached
+    (``P_ml = 0``) has no rent: see :func:`relaxed_allocation`.
     """
     cost, step = unit_cost(market), cost_steps(market)
     above = jnp.cumsum(market.prior[::-1])[::-1] - market.prior

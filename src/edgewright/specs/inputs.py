@@ -73,9 +73,7 @@ def _table(
         if len(shape) != axes or len(set(shape)) != 1:
             what = "a list of numbers" if axes == 1 else "a square table"
             message = f"kind = '{spec.kind}' gives {what}, and this input has the shape {shape}"
-            raise InputError(
-                message, where=f"streams.{context.name}", hint="choose another kind"
-            )
+            raise InputError(message, where=f"streams.{context.name}", hint="choose another kind")
         fixed = {name: getattr(spec, name) for name in sizes}
         return make(shape=shape, **_numbers(spec, *numbers), **fixed)
 

@@ -68,9 +68,7 @@ def as_menu(numbers: Array, count: int) -> Menu:
     def second(part: Array) -> Array:
         return part[..., count:].reshape(*part.shape[:-1], count, count)
 
-    return Menu(
-        x1=first(amounts), r1=first(payments), x2=second(amounts), r2=second(payments)
-    )
+    return Menu(x1=first(amounts), r1=first(payments), x2=second(amounts), r2=second(payments))
 
 
 def as_numbers(menu: Menu) -> Array:

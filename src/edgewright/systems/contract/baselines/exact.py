@@ -86,7 +86,9 @@ def refusal(market: Market, regime: Regime, status: str) -> InputError:
         for f in dataclasses.fields(market)  # pyright: ignore[reportArgumentType]
     ).replace("\n", "")
     word = status.replace("_", " ")
-    hint = REMEDIES.get(status, "scale the market: amounts and values between 0.01 and 100 are safe")
+    hint = REMEDIES.get(
+        status, "scale the market: amounts and values between 0.01 and 100 are safe"
+    )
     return InputError(f"the best contract is not known: {word}, for {numbers}", where=regime,
                       hint=hint)  # fmt: skip
 
@@ -116,7 +118,7 @@ def _constraints(cp: Any, market: Market, unknown: _Unknowns, regime: Regime) ->
     x1, r1, x2, r2 = unknown.x1, unknown.r1, unknown.x2, unknown.r2
     own = r2 - cp.multiply(np.tile(cost, (count, 1)), x2)
     top = float(market.linear * market.q_max + market.quadratic * market.q_max**2 / 2)
-    limits = [x1 <= top, x2 <= top]
+    limits = [x1 <= top, x2 <= top] if np.isfinite(top) else []
     types = range(count)
     utility = [
         [r1[h] - cost[i] * x1[h] + market.discount * (market.transition[i] @ own[h]) for i in types]

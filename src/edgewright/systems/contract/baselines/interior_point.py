@@ -24,11 +24,11 @@ ITERATIONS, GAP, ERROR = 80, 1e-8, 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Concave:
-    """Maximise ``sum of weight V(z)`` over the first ``n`` unknowns ``- price z``, ``rows z <= most``.
+    """Maximise ``sum weight V(z) - price z`` subject to ``rows z <= most``.
 
     Attributes:
         market: batch ``[B]``.
-        weight, sigma: ``[B, n]`` of the values ``sigma ln(1 + eta q(z))``.
+        weight, sigma: ``[B, n]`` of the values ``sigma ln(1 + eta q(z))`` of the first unknowns.
         price: ``[B, N]``.
         rows, most: ``[B, M, N]`` and ``[B, M]``; the first ``2 n`` keep ``0 <= z <= top``.
     """

@@ -82,9 +82,7 @@ def static_menu(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndar
     return x, np.cumsum(cost * np.diff(x, prepend=0))
 
 
-def _single_item(
-    market: Market, prior: np.ndarray, period: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _single_item(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     cost = 1 / market.theta
     accept = np.cumsum(prior[::-1])[::-1]
     x = float64.efficient(market, cost, period)
