@@ -72,7 +72,7 @@ def test_types_stay_with_the_drawn_persistence(name) -> None:
     # Rows i and k differ only by the persistence, on the diagonal: P_ii - P_ki = rho.
     stay = values[:, 0, 0] - values[:, 1, 0]
     np.testing.assert_allclose(values[:, 1, 1] - values[:, 2, 1], stay, atol=1e-6)
-    assert 0 <= stay.min()
+    assert stay.min() >= 0
     assert stay.max() <= 0.9 + 1e-6
     if name == "persistent":
         np.testing.assert_allclose(stay.mean(), 0.45, atol=0.02)

@@ -111,7 +111,8 @@ def test_structured_menus_meet_all_constraints_and_stay_below_the_optimum(
     assert float(jnp.max(missed)) < 1e-3
     best = optima.optimum(problem, inputs)[0]
     assert np.all(np.asarray(metrics.best_response_profit) <= best + 1e-3)
-    np.testing.assert_allclose(metrics.best_response_profit, metrics.paper_profit, atol=1e-2)
+    # Among equal items servers do as the cloud likes, so these can only earn more.
+    assert np.all(np.asarray(metrics.best_response_profit - metrics.paper_profit) > -1e-2)
 
 
 def test_rising_tables_reach_every_table_that_rises_in_both_directions() -> None:
@@ -143,12 +144,12 @@ def test_the_penalty_is_exact_at_the_optimum_and_random_menus_cost_what_was_meas
     assert float(outcome.metrics.best_response_profit) == pytest.approx(value, abs=1e-3)
     # No menu near it earns more: lambda = 2 is above every dual price.
     noise = 0.05 * jax.random.normal(jax.random.key(0), (2000, *best.shape))
-    near = jax.jit(jax.vmap(lambda a: stepped(problem, a, actions="menu").metrics.training_reward))
+    near = jax.jit(jax.vmap(lambda a: stepped(problem, a, actions="menu").metrics.objective))
     assert float(jnp.max(near(best + noise))) < value + 1e-3
     # Uniform raw menus: about -234 (D2) and -448 (D3).
     size = best.shape
     raw = jax.random.uniform(jax.random.key(1), (4000, *size), minval=-1.0, maxval=1.0)
-    drawn = jax.jit(jax.vmap(lambda a: stepped(problem, a).metrics.training_reward))(raw)
+    drawn = jax.jit(jax.vmap(lambda a: stepped(problem, a).metrics.objective))(raw)
     given = {"contract-d2": -234, "contract-d3": -448}[name]
     assert float(jnp.mean(drawn)) == pytest.approx(given, rel=0.03)
 
@@ -156,9 +157,7 @@ def test_the_penalty_is_exact_at_the_optimum_and_random_menus_cost_what_was_meas
 def test_the_three_objectives_and_the_floor() -> None:
     problem = problem_of("contract-d2")
     rough = jnp.ones(12) * 0.5
-    made = {
-        name: stepped(problem, rough, objective=name) for name in ("penalised", "br", "hard")
-    }
+    made = {name: stepped(problem, rough, objective=name) for name in ("penalised", "br", "hard")}
     metrics = made["penalised"].metrics
     missed = float(metrics.ic_violation + metrics.ir_violation)
     penalised = max(float(metrics.paper_profit) - 2 * missed, -50.0)
@@ -228,9 +227,7 @@ def test_mechanisms_follow_a_market_that_drifts() -> None:
 
 def test_bounds_of_contracts_lie_above_all_policies(tmp_path) -> None:
     file = tmp_path / "short.toml"
-    file.write_text(
-        'schema = 1\nextends = "contract-d2"\nname = "short"\ntitle = "Short"\n'
-    )
+    file.write_text('schema = 1\nextends = "contract-d2"\nname = "short"\ntitle = "Short"\n')
     arguments = [str(file), "--episodes", "2", "--json"]
     done = CliRunner(catch_exceptions=False).invoke(bounds_command, arguments)
     (row,) = json.loads(done.stdout)["scenarios"]

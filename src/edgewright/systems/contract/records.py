@@ -59,7 +59,7 @@ class ContractState:
 class ContractMetrics:
     """What a menu is judged by, for each server; profits of the cloud, utilities in its units."""
 
-    reward: Array  # the profit from rational servers: no penalty, scale or floor
+    reward: Array  # what a learner maximises: the objective times its scale
     paper_profit: Array  # if all took their own items, whether or not they would
     best_response_profit: Array  # from rational servers (B.9)
     ic_violation: Array  # gains from lying, one for each type and history (B.4)
@@ -68,4 +68,4 @@ class ContractMetrics:
     server_utility: Array  # what a rational server expects
     total_profit: Array  # of the cloud, from all rational servers
     feasible: Array  # 1 where no constraint is missed by more than 1e-3
-    training_reward: Array  # what a learner maximises, before its scale
+    objective: Array  # before its scale: penalised, from rational servers, or hard

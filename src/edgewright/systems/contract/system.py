@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from edgewright.systems.contract.policies import USUAL, policy, policy_names
 from edgewright.systems.contract.remake import COUNT, remake
 from edgewright.systems.contract.schema import ContractScenario, inconsistencies
 from edgewright.systems.system import Metric, PolicyEntry, Problem, System, evaluate_episodes
+from edgewright.systems.trainer import OnlineTrainer
 
 
 def play(
@@ -27,15 +30,36 @@ def play(
 ) -> tuple[dict[str, Array], EpisodeBatch | None]:
     """Return the metrics ``[E]``, the share of the optimum among them, and the play.
 
-    ``optimum_ratio`` is the profit from rational servers over the exact optimum of the same markets
+    ``reward`` is the profit from rational servers, as in learning curves; what the learner
+    maximised is ``training_reward``. ``optimum_ratio`` is the profit from rational servers over the exact optimum of the same markets
     in the scenario's regime of participation; ``optimum_ratio_p05`` its 5 % quantile over episodes.
     """
     result, played = evaluate_episodes(policy_entry, problem, inputs, seed, post_termination_reward)
     best = optimum(problem, inputs).mean(axis=0)
     ratio = np.asarray(result["best_response_profit"]) / best
+    result["training_reward"], result["reward"] = result["reward"], result["best_response_profit"]
     result["optimum_ratio"] = jnp.asarray(ratio)
     result["optimum_ratio_p05"] = jnp.full_like(result["optimum_ratio"], np.quantile(ratio, 0.05))
     return result, played
+
+
+@dataclasses.dataclass(frozen=True)
+class ContractTrainer(OnlineTrainer):
+    """A trainer that scores learners by the profit from rational servers."""
+
+    def judge(self) -> Callable[[Any], dict[str, float]]:
+        """Return what plays the evaluation; the key ``training_reward`` is the learner's own."""
+        inner = super().judge()
+
+        def score(training: Any) -> dict[str, float]:
+            result = inner(training)
+            return {
+                **result,
+                "training_reward": result["reward"],
+                "reward": result["best_response_profit"],
+            }
+
+        return score
 
 
 SYSTEM = System(
@@ -59,6 +83,7 @@ SYSTEM = System(
     inconsistencies=inconsistencies,
     transfer_world=game,
     play=play,
+    trainer=ContractTrainer,
     bounded=USUAL,
     remake=remake,
     remake_count=COUNT,

@@ -105,7 +105,7 @@ class ContractWorld:
         slot = state.slot + 1
         return Outcome(
             state=ContractState(slot=slot),
-            reward=params.reward_scale * metrics.training_reward,
+            reward=metrics.reward,
             terminated=slot >= params.horizon_slots,
             truncated=jnp.zeros((), bool),
             metrics=metrics,
@@ -128,7 +128,7 @@ class ContractWorld:
             "hard": jnp.where(feasible > 0, paper, floor),
         }[self.objective]
         return ContractMetrics(
-            reward=earned,
+            reward=params.reward_scale * objective,
             paper_profit=paper,
             best_response_profit=earned,
             ic_violation=lying,
@@ -137,7 +137,7 @@ class ContractWorld:
             server_utility=jnp.sum(market.prior * response.utility),
             total_profit=jnp.round(x.servers) * earned,
             feasible=feasible,
-            training_reward=objective,
+            objective=objective,
         )
 
     def observation_space(self, params: ContractParams) -> Box:
