@@ -35,6 +35,7 @@ from edgewright.systems.aigc import AigcMetrics
 from edgewright.systems.aigc import schema as aigc
 from edgewright.systems.aigc.policies import BASELINE_NAMES
 from edgewright.systems.binary import schema as binary
+from edgewright.systems.contract import schema as contract
 from edgewright.systems.registry import system_of
 from edgewright.systems.target_probe import TargetParams, TargetWorld
 from edgewright.training.runs import evaluation_inputs
@@ -48,6 +49,9 @@ TABLES = {
     "[world] of binary": binary.BinaryStructure,
     "[params] of binary": binary.BinaryNumbers,
     "[streams] of binary": binary.BinaryStreams,
+    "[world] of contract": contract.ContractTable,
+    "[params] of contract": contract.ContractNumbers,
+    "[streams] of contract": contract.ContractStreams,
     "[evaluation]": schema.Evaluation,
     "[training]": schema.TrainingPlan,
 }
@@ -97,6 +101,7 @@ def test_every_switch_value_is_named() -> None:
     for title, table in (
         ("[world]", aigc.AigcTable),
         ("[world] of binary", binary.BinaryStructure),
+        ("[world] of contract", contract.ContractTable),
     ):
         found = rows(section("scenarios.md", title))
         for key, hint in typing.get_type_hints(table).items():
@@ -231,6 +236,13 @@ def test_policies_and_metrics_of_binary_have_rows() -> None:
     assert set(rows(section("cli.md", "Policies of binary"))) == set(system.default_policies)
     found = set(rows(section("metrics.md", "Metrics of binary")))
     assert found == {metric.name for metric in system.metrics}
+
+
+def test_policies_and_metrics_of_contracts_have_rows() -> None:
+    system = system_of("contract")
+    assert set(rows(section("cli.md", "Policies of contract"))) == set(system.default_policies)
+    listed = set(rows(section("metrics.md", "Metrics of contract")))
+    assert listed == {metric.name for metric in system.metrics} | {"training_reward"}
 
 
 def test_every_learner_has_a_row() -> None:

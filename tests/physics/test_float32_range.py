@@ -18,12 +18,16 @@ from scipy.optimize import brentq
 from edgewright.physics import (
     caching,
     compute,
+    contract,
+    contract_response,
     energy,
     harvest,
+    payments,
     preference,
     quality,
     queues,
     radio,
+    screening,
     sharing,
 )
 
@@ -74,8 +78,15 @@ ELSEWHERE = {
     harvest.best_rates_mbps, preference.shift_to_energy, preference.task_reward,
     queues.slot_wait_s, queues.drain, queues.arrivals_by_server, queues.same_slot_wait_gcycles,
     caching.fit, caching.fetch_s,
+    *(
+        function
+        for module in (contract, contract_response, screening, payments)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    ),
 }  # fmt: skip
-"""Equations with shapes, steps or a positive part: the tests below."""
+"""Equations with shapes, steps or a positive part: the tests below, and those of contracts in
+``test_contract.py``, which holds them against loops in float64."""
 
 
 def draw(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
@@ -94,6 +105,7 @@ def in_float32(function: Callable[..., object], *inputs: np.ndarray) -> np.ndarr
 
 def test_every_equation_of_physics_is_here() -> None:
     modules = (caching, compute, energy, harvest, preference, quality, queues, radio, sharing)
+    modules += (contract, contract_response, payments, screening)
     public = {
         function
         for module in modules

@@ -179,14 +179,15 @@ def test_every_shipped_learner_builds_and_starts(name):
 
 
 def test_every_shipped_learner_belongs_to_a_system():
-    aigc, binary, caching = (
-        build(load(name)) for name in ("aigc-heavy", "binary-hard", "caching-toy")
+    aigc, binary, caching, contract = (
+        build(load(name)) for name in ("aigc-heavy", "binary-hard", "caching-toy", "contract-d2")
     )
     of_binary = learner_names(binary)
     of_numbers = {"ddpg", "td3", "active-inference", "active-inference-paper"}
     of_systems = {*learner_names(aigc), *of_binary, *learner_names(caching)}
-    assert not of_numbers & of_systems  # no shipped world has numbers at one level
-    assert of_numbers | of_systems == set(learner_names())
+    assert not of_numbers & of_systems  # only contracts are numbers at one level
+    assert of_numbers <= set(learner_names(contract))
+    assert {*of_systems, *learner_names(contract)} == set(learner_names())
     for name in of_binary:
         assert build_learner(name, load("binary-hard"), binary, 1e4).name == name
     with pytest.raises(InputError, match="unknown learner 'maml' for the system 'aigc'"):

@@ -1,7 +1,7 @@
 """Compute the closed form of the two-period screening contract, of its relaxed problem (B.6).
 
 Only the constraints against the lie of the next lower type are kept. Baron and Besanko (1984);
-Battaglini (2005); Pavan, Segal and Toikka (Econometrica 2014, doi 10.3982/ECTA11269), who name
+Battaglini (2005); Pavan, Segal and Toikka (Econometrica 2014, doi 10.3982/ECTA10269), who name
 ``S_m+1 - S_m`` the impulse response of the types.
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.physics.contract import Market
+from edgewright.systems.contract.baselines import float64
 from edgewright.systems.contract.features import INPUTS
 from edgewright.systems.problem import Problem
 
@@ -14,7 +14,7 @@ UNSEEN = ("servers",)
 """Inputs that the profit of one server does not depend on."""
 
 
-def market_rows(problem: Problem, inputs: Any) -> tuple[np.ndarray, Market]:
+def market_rows(problem: Problem, inputs: Any) -> tuple[np.ndarray, float64.Markets]:
     """Return the markets of episodes, as a table ``[T E, columns]`` and as a float64 batch.
 
     Args:
@@ -27,7 +27,7 @@ def market_rows(problem: Problem, inputs: Any) -> tuple[np.ndarray, Market]:
     columns = [flat[name].reshape(count, -1) for name in INPUTS if name not in UNSEEN]
     columns.append(np.full((count, 1), np.asarray(problem.params.q_max)))
     exact = {name: value.astype(np.float64) for name, value in flat.items()}
-    market = Market(
+    market = float64.as_market(
         theta=exact["theta"],
         prior=_normalised(exact["prior"]),
         transition=_normalised(exact["transition"]),
@@ -37,7 +37,7 @@ def market_rows(problem: Problem, inputs: Any) -> tuple[np.ndarray, Market]:
         quadratic=exact["quadratic_effort"],
         discount=exact["discount"],
         q_max=np.full(count, float(problem.params.q_max)),
-    )  # pyright: ignore[reportArgumentType]
+    )
     return np.concatenate(columns, axis=1).astype(np.float32), market
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.physics.contract import Market, Regime
+from edgewright.physics.contract import Regime
 from edgewright.specs.schema import Scenario
 from edgewright.systems.contract import optima
 from edgewright.systems.contract.baselines import exact, float64
@@ -47,7 +47,9 @@ def remake(
     rows, market = optima.frozen_rows(problem)
     values: dict[Regime, np.ndarray] = {}
     for regime in optima.REGIMES:
-        tasks = [(float64.one(market, index), regime) for index in range(len(rows))]
+        tasks: list[tuple[float64.Markets, Regime]] = [
+            (float64.one(market, index), regime) for index in range(len(rows))
+        ]
         solved = []
         for profit in _solved(tasks, processes):
             solved.append(profit)
@@ -68,7 +70,7 @@ def remake(
     )
 
 
-def _solved(tasks: list[tuple[Market, Regime]], processes: int) -> Any:
+def _solved(tasks: list[tuple[float64.Markets, Regime]], processes: int) -> Any:
     """Yield the best profit of each market in order."""
     if processes == 0:
         yield from map(_profit, tasks)
@@ -78,6 +80,6 @@ def _solved(tasks: list[tuple[Market, Regime]], processes: int) -> Any:
         yield from pool.map(_profit, tasks, chunksize=AT_ONCE)
 
 
-def _profit(task: tuple[Market, Regime]) -> float:
+def _profit(task: tuple[float64.Markets, Regime]) -> float:
     market, regime = task
     return exact.solve(market, regime).profit

@@ -31,8 +31,9 @@ def play(
     """Return the metrics ``[E]``, the share of the optimum among them, and the play.
 
     ``reward`` is the profit from rational servers, as in learning curves; what the learner
-    maximised is ``training_reward``. ``optimum_ratio`` is the profit from rational servers over the exact optimum of the same markets
-    in the scenario's regime of participation; ``optimum_ratio_p05`` its 5 % quantile over episodes.
+    maximised is ``training_reward``. ``optimum_ratio`` is that profit over the exact optimum of
+    the same markets in the scenario's regime of participation; ``optimum_ratio_p05`` its 5 %
+    quantile over episodes.
     """
     result, played = evaluate_episodes(policy_entry, problem, inputs, seed, post_termination_reward)
     best = optimum(problem, inputs).mean(axis=0)

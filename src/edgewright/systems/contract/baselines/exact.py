@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.physics.contract import Market, Menu, Regime
+from edgewright.physics.contract import Regime
+from edgewright.systems.contract.baselines import float64
+from edgewright.systems.contract.baselines.float64 import Markets, Menus
 
 REMEDIES = {
     "infeasible": "no menu meets all constraints: check qmax, and what payments may be",
@@ -27,7 +29,7 @@ REMEDIES = {
 class Solution:
     """The best menu of one market, what it earns, and how the solver ended."""
 
-    menu: Menu
+    menu: Menus
     profit: float
     status: str
 
@@ -42,7 +44,7 @@ class _Unknowns:
     r2: Any
 
 
-def solve(market: Market, regime: Regime, extra: Any = None) -> Solution:
+def solve(market: Markets, regime: Regime, extra: Any = None) -> Solution:
     """Return the best contract of one market (B.5).
 
     Args:
@@ -70,7 +72,7 @@ def solve(market: Market, regime: Regime, extra: Any = None) -> Solution:
         status = "numerical failure"
     if status != "optimal":
         raise refusal(market, regime, status)
-    menu = Menu(
+    menu = float64.as_menu(
         x1=np.maximum(unknown.x1.value, 0.0),
         r1=np.asarray(unknown.r1.value),
         x2=np.maximum(x2.value, 0.0),
@@ -79,7 +81,7 @@ def solve(market: Market, regime: Regime, extra: Any = None) -> Solution:
     return Solution(menu, float(problem.value), status)
 
 
-def refusal(market: Market, regime: Regime, status: str) -> InputError:
+def refusal(market: Markets, regime: Regime, status: str) -> InputError:
     """Return the error of a program that was not solved, with the market that caused it."""
     numbers = "; ".join(
         f"{f.name} = {np.array2string(np.asarray(getattr(market, f.name)), precision=6)}"
@@ -98,21 +100,21 @@ def program_text() -> str:
     return "".join(inspect.getsource(part) for part in (_profit, _value, _constraints))
 
 
-def _profit(cp: Any, market: Market, unknown: _Unknowns) -> Any:
+def _profit(cp: Any, market: Markets, unknown: _Unknowns) -> Any:
     """Return ``Pi`` (B.3) as an expression; work outside of the prior counts for nothing."""
     reach = market.discount * market.prior[:, None] * market.transition
     first = market.prior @ (_value(cp, market, unknown.x1, 0) - unknown.r1)
     return first + cp.sum(cp.multiply(reach, _value(cp, market, unknown.x2, 1) - unknown.r2))
 
 
-def _value(cp: Any, market: Market, x: Any, period: int) -> Any:
+def _value(cp: Any, market: Markets, x: Any, period: int) -> Any:
     """Return ``sigma ln(1 + eta q(x))`` by the rules of disciplined convex programming."""
     a, b = float(market.linear), float(market.quadratic)
     q = x / a if b == 0 else (cp.sqrt(a * a + 2 * b * x) - a) / b
     return float(market.sigma[period]) * cp.log(1 + float(market.eta) * q)
 
 
-def _constraints(cp: Any, market: Market, unknown: _Unknowns, regime: Regime) -> list[Any]:
+def _constraints(cp: Any, market: Markets, unknown: _Unknowns, regime: Regime) -> list[Any]:
     """Return IC1, IC2, the participation of the regime, and the largest work (B.4)."""
     count, cost = len(market.theta), 1 / market.theta
     x1, r1, x2, r2 = unknown.x1, unknown.r1, unknown.x2, unknown.r2

@@ -6,14 +6,27 @@ The same equations as ``physics.contract``, of NumPy: batches ``[..., K]`` of ma
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from edgewright.physics.contract import Market, Menu
 
-Numbers = np.ndarray
-Amounts = tuple[Numbers, Numbers]
+Numbers: TypeAlias = np.ndarray
+Markets: TypeAlias = Any
+"""A :class:`Market` of NumPy arrays of float64, one or a batch."""
+Menus: TypeAlias = Any
+"""A :class:`Menu` of NumPy arrays of float64, one or a batch."""
+
+
+def as_market(**numbers: Numbers) -> Markets:
+    """Return a market of NumPy arrays."""
+    return Market(**numbers)  # pyright: ignore[reportArgumentType]
+
+
+def as_menu(x1: Numbers, r1: Numbers, x2: Numbers, r2: Numbers) -> Menus:
+    """Return a menu of NumPy arrays."""
+    return Menu(x1=x1, r1=r1, x2=x2, r2=r2)  # pyright: ignore[reportArgumentType]
 
 
 def as_float64(record: Any) -> Any:
@@ -42,32 +55,32 @@ def _fields(record: Any) -> tuple[Any, ...]:
     return dataclasses.fields(record)
 
 
-def tail(market: Market, number: Numbers, axes: int) -> Numbers:
+def tail(market: Markets, number: Numbers, axes: int) -> Numbers:
     """Return a number of each market with ``axes`` further axes of size 1."""
     return number.reshape(*number.shape, *[1] * axes)
 
 
-def effort(market: Market, q: Numbers) -> Numbers:
+def effort(market: Markets, q: Numbers) -> Numbers:
     """Return ``psi(q)`` (B.1); ``q`` has axes behind those of the batch."""
     axes = q.ndim - market.linear.ndim
     return tail(market, market.linear, axes) * q + tail(market, market.quadratic, axes) * q * q / 2
 
 
-def contribution(market: Market, x: Numbers) -> Numbers:
+def contribution(market: Markets, x: Numbers) -> Numbers:
     """Return ``q(x)`` (B.1)."""
     axes = x.ndim - market.linear.ndim
     a, b = tail(market, market.linear, axes), tail(market, market.quadratic, axes)
     return 2 * x / (np.sqrt(a * a + 2 * b * x) + a)
 
 
-def value(market: Market, x: Numbers, period: int) -> Numbers:
+def value(market: Markets, x: Numbers, period: int) -> Numbers:
     """Return ``V_t`` (B.1)."""
     axes = x.ndim - market.linear.ndim
     sigma, eta = tail(market, market.sigma[..., period], axes), tail(market, market.eta, axes)
     return sigma * np.log1p(eta * contribution(market, x))
 
 
-def efficient(market: Market, cost: Numbers, period: int) -> Numbers:
+def efficient(market: Markets, cost: Numbers, period: int) -> Numbers:
     """Return the work that maximises ``V_t(x) - cost x`` (B.6), for one market."""
     eta, a, b = market.eta, market.linear, market.quadratic
     with np.errstate(divide="ignore"):
@@ -77,7 +90,7 @@ def efficient(market: Market, cost: Numbers, period: int) -> Numbers:
     return effort(market, np.clip(q, 0, market.q_max))
 
 
-def profit(market: Market, menu: Menu) -> Numbers:
+def profit(market: Markets, menu: Menus) -> Numbers:
     """Return ``Pi`` (B.3) of each market."""
     first = value(market, menu.x1, 0) - menu.r1
     second = value(market, menu.x2, 1) - menu.r2
@@ -86,7 +99,11 @@ def profit(market: Market, menu: Menu) -> Numbers:
 
 
 __all__ = [
+    "Markets",
+    "Menus",
     "as_float64",
+    "as_market",
+    "as_menu",
     "contribution",
     "efficient",
     "effort",

@@ -14,9 +14,10 @@ import dataclasses
 
 import numpy as np
 
-from edgewright.physics.contract import Market, Menu, Regime
+from edgewright.physics.contract import Regime
 from edgewright.systems.contract.baselines import float64
 from edgewright.systems.contract.baselines.exact import refusal
+from edgewright.systems.contract.baselines.float64 import Markets, Menus
 
 ITERATIONS, GAP, ERROR = 80, 1e-8, 1e-6
 """Steps after which a market counts as failed; complementarity and residual of a solved one."""
@@ -33,7 +34,7 @@ class Concave:
         rows, most: ``[B, M, N]`` and ``[B, M]``; the first ``2 n`` keep ``0 <= z <= top``.
     """
 
-    market: Market
+    market: Markets
     weight: np.ndarray
     sigma: np.ndarray
     price: np.ndarray
@@ -54,7 +55,7 @@ class Concave:
         return gradient, curve
 
 
-def best_menus(market: Market, regime: Regime) -> Menu:
+def best_menus(market: Markets, regime: Regime) -> Menus:
     """Return the best contract of every market of a batch (B.5).
 
     Raises:
@@ -143,7 +144,7 @@ def _length(value: np.ndarray, change: np.ndarray) -> np.ndarray:
     return np.minimum(1.0, ratio.min(axis=1, keepdims=True))
 
 
-def _start(market: Market) -> np.ndarray:
+def _start(market: Markets) -> np.ndarray:
     """Return where to begin: work that rises evenly, and rents between their bounds."""
     batch, count = market.theta.shape
     top = float64.effort(market, market.q_max)[:, None]
@@ -156,7 +157,7 @@ def _start(market: Market) -> np.ndarray:
     )
 
 
-def _program(market: Market, regime: Regime) -> Concave:
+def _program(market: Markets, regime: Regime) -> Concave:
     """Return the program of the best contract."""
     batch, count = market.theta.shape
     size, steps = count + count * count, count - 1
@@ -219,7 +220,7 @@ class _Columns:
 
 
 def _bounded(
-    market: Market, rows: list[np.ndarray], size: int, names: _Columns
+    market: Markets, rows: list[np.ndarray], size: int, names: _Columns
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return all rows and their limits, those of work and gains among them."""
     batch = len(market.theta)
@@ -234,7 +235,7 @@ def _bounded(
     return np.concatenate([fixed, np.stack(rows, axis=1)], axis=1), most
 
 
-def _menu(market: Market, z: np.ndarray, regime: Regime) -> Menu:
+def _menu(market: Markets, z: np.ndarray, regime: Regime) -> Menus:
     """Return the menus of the unknowns."""
     batch, count = market.theta.shape
     names, cost = _Columns(count), 1 / market.theta
@@ -246,7 +247,7 @@ def _menu(market: Market, z: np.ndarray, regime: Regime) -> Menu:
     if regime != "per_period":
         gain = gain - market.discount[:, None] * np.sum(market.transition * rents, axis=2)
     r2 = rents + cost[:, None, :] * x2
-    return Menu(x1=x1, r1=gain + cost * x1, x2=x2, r2=r2)
+    return float64.as_menu(x1=x1, r1=gain + cost * x1, x2=x2, r2=r2)
 
 
 __all__ = ["Concave", "best_menus", "maximise"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgewright.physics.contract import Market, Menu, Regime
+from edgewright.physics.contract import Regime
 from edgewright.systems.contract.baselines import float64
 from edgewright.systems.contract.baselines.exact import refusal
+from edgewright.systems.contract.baselines.float64 import Markets, Menus
 from edgewright.systems.contract.baselines.interior_point import Concave, best_menus, maximise
 from edgewright.systems.contract.baselines.static_menus import MENUS, static_menu
 
@@ -30,7 +31,7 @@ MECHANISMS = (
 """The eight mechanisms of B.7; ``lifetime`` and ``exit`` are worth the same."""
 
 
-def menus(name: str, market: Market) -> Menu:
+def menus(name: str, market: Markets) -> Menus:
     """Return the menus ``[B, ...]`` of one mechanism for a batch ``[B]`` of markets.
 
     Raises:
@@ -45,7 +46,7 @@ def menus(name: str, market: Market) -> Menu:
     return float64.stacked(each)
 
 
-def spot(market: Market) -> Menu:
+def spot(market: Markets) -> Menus:
     """Return the menus of a cloud that cannot commit and learns from period 1 (B.7).
 
     Row ``i`` of period 2 is the best static menu for those who were ``i``; period 1 must pay a
@@ -64,10 +65,12 @@ def spot(market: Market) -> Menu:
     rents = r2 - x2 / market.theta[:, None, :]
     later = market.discount[:, None, None] * np.einsum("bij,bhj->bih", market.transition, rents)
     z = _first_period(market, later)
-    return Menu(x1=z[:, :count], r1=z[:, count:] + z[:, :count] / market.theta, x2=x2, r2=r2)
+    return float64.as_menu(
+        x1=z[:, :count], r1=z[:, count:] + z[:, :count] / market.theta, x2=x2, r2=r2
+    )
 
 
-def _first_period(market: Market, later: np.ndarray) -> np.ndarray:
+def _first_period(market: Markets, later: np.ndarray) -> np.ndarray:
     """Return work and gains ``[B, 2 K]`` of the best period 1, where item ``h`` brings ``later``.
 
     Args:

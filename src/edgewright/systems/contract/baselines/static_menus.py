@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgewright.physics.contract import Market, Menu
 from edgewright.systems.contract.baselines import float64
+from edgewright.systems.contract.baselines.float64 import Markets, Menus
 
 GRID, ZOOMS = 1001, 4
 """Prices that are tried, and how often again between the neighbours of the best one."""
 
 
-def complete_information(market: Market) -> Menu:
+def complete_information(market: Markets) -> Menus:
     """Return what the cloud would offer if it saw all types: no rents (B.7).
 
     It is a bound on every contract; offered to types that are not seen, all lie.
@@ -26,25 +26,25 @@ def complete_information(market: Market) -> Menu:
     return repeated(x1, cost * x1, x2, cost * x2)
 
 
-def static(market: Market) -> Menu:
+def static(market: Markets) -> Menus:
     """Return the best menu of each period by itself, whatever was chosen before (B.7)."""
     first = static_menu(market, market.prior, 0)
     return repeated(*first, *static_menu(market, market.prior @ market.transition, 1))
 
 
-def frozen(market: Market) -> Menu:
+def frozen(market: Markets) -> Menus:
     """Return the best menu of period 1, offered in both periods (B.7)."""
     first = static_menu(market, market.prior, 0)
     return repeated(*first, *first)
 
 
-def uniform(market: Market) -> Menu:
+def uniform(market: Markets) -> Menus:
     """Return the best single item of each period, for all types from the best cut-off on (B.7)."""
     first = _single_item(market, market.prior, 0)
     return repeated(*first, *_single_item(market, market.prior @ market.transition, 1))
 
 
-def linear(market: Market) -> Menu:
+def linear(market: Markets) -> Menus:
     """Return the contributions under the best price of each period, a unit of ``q`` (B.7).
 
     A Stackelberg game under asymmetric information: a server answers ``q = (price theta - a) / b``.
@@ -53,13 +53,13 @@ def linear(market: Market) -> Menu:
     return repeated(*first, *_best_price(market, market.prior @ market.transition, 1))
 
 
-def repeated(x1: np.ndarray, r1: np.ndarray, x2: np.ndarray, r2: np.ndarray) -> Menu:
+def repeated(x1: np.ndarray, r1: np.ndarray, x2: np.ndarray, r2: np.ndarray) -> Menus:
     """Return a menu whose period 2 ``[K]`` is the same after every item of period 1."""
     count = len(x1)
-    return Menu(x1=x1, r1=r1, x2=np.tile(x2, (count, 1)), r2=np.tile(r2, (count, 1)))
+    return float64.as_menu(x1=x1, r1=r1, x2=np.tile(x2, (count, 1)), r2=np.tile(r2, (count, 1)))
 
 
-def static_menu(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
+def static_menu(market: Markets, prior: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     """Return work and payments ``[K]`` of the best menu of one period (B.7).
 
     ``nu_k = c_k + D_k H_k``; where the amounts would fall with the type, neighbours are pooled at
@@ -82,7 +82,7 @@ def static_menu(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndar
     return x, np.cumsum(cost * np.diff(x, prepend=0))
 
 
-def _single_item(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
+def _single_item(market: Markets, prior: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     cost = 1 / market.theta
     accept = np.cumsum(prior[::-1])[::-1]
     x = float64.efficient(market, cost, period)
@@ -92,7 +92,7 @@ def _single_item(market: Market, prior: np.ndarray, period: int) -> tuple[np.nda
     return np.where(joined, x[best], 0.0), np.where(joined, cost[best] * x[best], 0.0)
 
 
-def _best_price(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
+def _best_price(market: Markets, prior: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray]:
     a, b, top = market.linear, market.quadratic, market.q_max
 
     def answers(price: np.ndarray) -> np.ndarray:
@@ -108,6 +108,7 @@ def _best_price(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndar
 
     low, high = float(a / market.theta[-1]), float((a + b * top) / market.theta[0])
     high = max(high, low * (1 + 1e-9))
+    best, prices = 0, np.array([low])
     for _ in range(ZOOMS):
         prices = np.linspace(low, high, GRID)
         best = int(np.argmax(earned(prices)))
@@ -116,7 +117,7 @@ def _best_price(market: Market, prior: np.ndarray, period: int) -> tuple[np.ndar
     return float64.effort(market, q), prices[best] * q
 
 
-MENUS: dict[str, Callable[[Market], Menu]] = {
+MENUS: dict[str, Callable[[Markets], Menus]] = {
     "complete-information": complete_information,
     "static": static,
     "frozen": frozen,
