@@ -24,7 +24,7 @@ Regime = Literal["lifetime", "exit", "per_period"]
 
 @record
 class Market:
-    """One market: the types of edge servers, how they change, and what their work is worth."""
+    """A market with types of edge servers, how they change, and what their work is worth."""
 
     theta: Array  # [K] willingness, increasing; the unit cost of work is c_k = 1 / theta_k
     prior: Array  # [K] p_i, of the types in period 1
@@ -39,7 +39,7 @@ class Market:
 
 @record
 class Menu:
-    """The items of a contract: amounts of work and payments, for both periods."""
+    """The items of a contract, amounts of work and payments for both periods."""
 
     x1: Array  # [K] work of period 1
     r1: Array  # [K] payment
@@ -102,7 +102,7 @@ def first_payoff(market: Market, menu: Menu) -> Float[Array, "K K"]:
 def reported_utility(market: Market, menu: Menu) -> Float[Array, "K K"]:
     """Return ``U_h(i) = u1_h(i) + delta sum_j P_ij w_hj``, axes ``(h, i)`` (B.3).
 
-    Type ``i`` chooses item ``h`` and tells the truth in period 2; its diagonal is ``U_i``.
+    Type ``i`` chooses item ``h`` and takes its own item in period 2; its diagonal is ``U_i``.
     """
     later = honest_second(market, menu) @ market.transition.T
     return first_payoff(market, menu) + market.discount * later

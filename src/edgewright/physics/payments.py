@@ -9,7 +9,7 @@ For ``exit`` the canonical payments of :mod:`edgewright.physics.screening` are t
     subject to t_i + delta sum_j P_ij w_ij >= t_h - (c_i - c_h) x1_h + delta sum_j P_ij w_hj
                d_hl <= x2_h,l+1 - x2_hl
 
-``w_h1 = 0`` is no loss: to raise a whole row by ``e`` costs as much as to raise ``t_h`` by
+``w_h1 = 0`` loses nothing: to raise a whole row by ``e`` costs as much as to raise ``t_h`` by
 ``delta e``, and does the same. All costs are positive, so the origin is a dual feasible basis, and
 the dual simplex method (Lemke, Naval Research Logistics Quarterly 1954) goes from there to the
 optimum in a few exchanges, or to a row that proves that no payments exist.
@@ -141,7 +141,7 @@ def payment_program(market: Market, x1: Float[Array, " K"], x2: Float[Array, "K 
 
 @record
 class _Dictionary:
-    """The program solved for its basis: ``basic = table[:-1] (1, others)``, cost ``table[-1]``."""
+    """The program solved for its basis, ``basic = table[:-1] (1, others)``, cost ``table[-1]``."""
 
     table: Array  # [m + 1, 1 + n]
     basic: Array  # [m] int32, number of the variable of each row; those of ``v`` come first
@@ -175,8 +175,8 @@ def solve(program: Program) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
 
     end = jax.lax.while_loop(unfinished, _exchange, start)
     values = end.table[:-1, 0]
-    found = jnp.zeros(size + count).at[end.basic].set(jnp.maximum(values, 0.0))
-    return found[:size], jnp.min(values) >= limit
+    solution = jnp.zeros(size + count).at[end.basic].set(jnp.maximum(values, 0.0))
+    return solution[:size], jnp.min(values) >= limit
 
 
 def _exchange(now: _Dictionary) -> _Dictionary:

@@ -130,7 +130,7 @@ class DirichletSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class IncreasingSpec:
-    """Numbers that rise: a uniform first one, and uniform gaps."""
+    """Numbers that rise, with a uniform first one and uniform gaps."""
 
     kind: Literal["increasing"]
     low: NonNegative

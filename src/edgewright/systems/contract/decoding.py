@@ -1,4 +1,4 @@
-"""Read an action as a menu: the three decodings of learners, and menus as they are.
+"""Read an action as a menu, by the three decodings of learners or as it is.
 
 With ``A`` the action in ``[-1, 1]`` and shares ``s = (A + 1) / 2``:
 

@@ -1,4 +1,4 @@
-"""The feature table of the contract world: the market, scaled to [-1, 1] over its usual range."""
+"""The feature table of the contract world, a market scaled to [-1, 1] over its usual range."""
 
 from __future__ import annotations
 

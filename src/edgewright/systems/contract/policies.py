@@ -46,7 +46,7 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     structured menus. Mechanisms are computed for every market and post their menus as they are.
 
     Raises:
-        InputError: ``M`` is no whole number from 1 to 100,000.
+        InputError: ``M`` is not a whole number from 1 to 100,000.
     """
     world: ContractWorld = problem.world
     if name in (*MECHANISMS, *BEST):

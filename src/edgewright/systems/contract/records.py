@@ -12,7 +12,7 @@ from edgewright.core.records import Array, record
 
 @record
 class ContractParams:
-    """Every number of the world: a nominal market, the scale of actions, and the reward."""
+    """Every number of the world, of a nominal market, the scale of actions, and the reward."""
 
     horizon_slots: Array  # (R) rounds of an episode, a whole contract in each
     theta: Array  # [K] (R) willingness of the types, increasing; unit cost 1 / theta
@@ -57,7 +57,7 @@ class ContractState:
 
 @record
 class ContractMetrics:
-    """What a menu is judged by, for each server; profits of the cloud, utilities in its units."""
+    """The criteria of a menu, for each server; profits of the cloud, utilities in its units."""
 
     reward: Array  # what a learner maximises: the objective times its scale
     paper_profit: Array  # if all took their own items, whether or not they would

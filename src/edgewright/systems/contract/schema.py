@@ -1,4 +1,4 @@
-"""Define the tables of a contract scenario: types and decoding, the nominal market, its inputs."""
+"""Define the tables of a contract scenario, with decoding, nominal market and inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The world of EDMSAC: a cloud offers edge servers a contract over two periods.
+"""The world of EDMSAC, in which a cloud offers edge servers a contract over two periods.
 
 Each round a market arrives and the cloud posts a whole menu. Servers have private types, work and
 are paid, their types move, and they choose again. One round is one example: what a menu earns is an

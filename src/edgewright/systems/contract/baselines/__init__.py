@@ -1,1 +1,1 @@
-"""Mechanisms that need no training: the exact optimum, simpler contracts, and random menus."""
+"""Mechanisms that need no training, from the exact optimum to random menus."""

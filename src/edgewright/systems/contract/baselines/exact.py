@@ -71,7 +71,7 @@ def solve(market: Markets, regime: Regime, extra: Any = None) -> Solution:
     except cp.error.SolverError:
         status = "numerical failure"
     if status != "optimal":
-        raise refusal(market, regime, status)
+        raise unsolved(market, regime, status)
     menu = float64.as_menu(
         x1=np.maximum(unknown.x1.value, 0.0),
         r1=np.asarray(unknown.r1.value),
@@ -81,7 +81,7 @@ def solve(market: Markets, regime: Regime, extra: Any = None) -> Solution:
     return Solution(menu, float(problem.value), status)
 
 
-def refusal(market: Markets, regime: Regime, status: str) -> InputError:
+def unsolved(market: Markets, regime: Regime, status: str) -> InputError:
     """Return the error of a program that was not solved, with the market that caused it."""
     numbers = "; ".join(
         f"{f.name} = {np.array2string(np.asarray(getattr(market, f.name)), precision=6)}"
@@ -155,4 +155,4 @@ def _cvxpy() -> Any:
     return cvxpy
 
 
-__all__ = ["Solution", "program_text", "refusal", "solve"]
+__all__ = ["Solution", "program_text", "solve", "unsolved"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgewright.physics.contract import Regime
 from edgewright.systems.contract.baselines import float64
-from edgewright.systems.contract.baselines.exact import refusal
+from edgewright.systems.contract.baselines.exact import unsolved
 from edgewright.systems.contract.baselines.float64 import Markets, Menus
 
 ITERATIONS, GAP, ERROR = 80, 1e-8, 1e-6
@@ -65,7 +65,7 @@ def best_menus(market: Markets, regime: Regime) -> Menus:
     z, solved = maximise(program, _start(market))
     if not np.all(solved):
         worst = int(np.argmin(solved))
-        raise refusal(float64.one(market, worst), regime, "numerical failure")
+        raise unsolved(float64.one(market, worst), regime, "numerical failure")
     return _menu(market, z, regime)
 
 
@@ -200,7 +200,7 @@ def _program(market: Markets, regime: Regime) -> Concave:
 
 @dataclasses.dataclass(frozen=True)
 class _Columns:
-    """Where the unknowns of ``count`` types stand: ``x1``, ``x2``, ``t``, ``g``."""
+    """Columns of the unknowns ``x1``, ``x2``, ``t``, ``g`` of ``count`` types."""
 
     count: int
 

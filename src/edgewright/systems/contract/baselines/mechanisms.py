@@ -6,7 +6,7 @@ import numpy as np
 
 from edgewright.physics.contract import Regime
 from edgewright.systems.contract.baselines import float64
-from edgewright.systems.contract.baselines.exact import refusal
+from edgewright.systems.contract.baselines.exact import unsolved
 from edgewright.systems.contract.baselines.float64 import Markets, Menus
 from edgewright.systems.contract.baselines.interior_point import Concave, best_menus, maximise
 from edgewright.systems.contract.baselines.static_menus import MENUS, static_menu
@@ -101,7 +101,7 @@ def _first_period(market: Markets, later: np.ndarray) -> np.ndarray:
     start = np.concatenate([work, np.cumsum(np.ones((batch, count)), axis=1) * top[:, None]], 1)
     z, solved = maximise(program, start)
     if not np.all(solved):
-        raise refusal(float64.one(market, int(np.argmin(solved))), "per_period", "infeasible")
+        raise unsolved(float64.one(market, int(np.argmin(solved))), "per_period", "infeasible")
     return z
 
 
