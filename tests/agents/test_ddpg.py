@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from edgewright.agents.ddpg import DDPG
-from edgewright.agents.ddpg_steps import action_values
 from edgewright.core.errors import InputError
 from edgewright.core.spaces import Bits, Box, Discrete
 from edgewright.loops.online import Training, advance, init_training
+from edgewright.nets.critics import action_values
 from edgewright.systems.target_probe import HIGH, LOW, TargetParams, TargetWorld
 from edgewright.testing import check_learner
 from edgewright.training import store

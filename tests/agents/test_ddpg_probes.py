@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from edgewright.agents.ddpg import DDPG
-from edgewright.agents.ddpg_steps import action_values
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Box
 from edgewright.loops.online import advance, init_training
+from edgewright.nets.critics import action_values
 from edgewright.systems.probes import ProbeParams, ProbeState, ProbeWorld, probe
 from edgewright.systems.target_probe import TargetParams, TargetWorld
 

@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 
 from edgewright.agents.dqn import DQN, action_values
-from edgewright.core.records import Trajectory
 from edgewright.rules import normalise
-from edgewright.systems.probes import ProbeMetrics
 
 SMALL = DQN(
     hidden_sizes=(8,),
@@ -169,28 +167,6 @@ def test_observations_are_stored_raw_and_normalised_when_used(begin, play, updat
     seen = jnp.array([1.0, 2.0])
     values = state.network(normalise.standardise(state.inputs.moments, seen))
     assert int(policy.act(jax.random.key(0), (), seen)[1].action) == int(jnp.argmax(values))
-
-
-def test_every_agent_of_a_step_is_a_sample_of_its_own():
-    learner = dataclasses.replace(SMALL, num_envs=2, rollout_steps=3, buffer_size=40)
-    shape = (3, 2, 5)  # five agents
-    observation = jnp.arange(60.0).reshape(*shape, 2)
-    reward = jnp.arange(30.0).reshape(shape)
-    ended = jnp.zeros((3, 2), bool).at[1, 0].set(True)
-    batch = Trajectory(
-        observation=observation,
-        action=jnp.ones(shape, jnp.int32),
-        aux=(),
-        reward=reward,
-        terminated=ended,
-        truncated=jnp.zeros((3, 2), bool),
-        next_observation=observation + 1,
-        metrics=ProbeMetrics(reward=reward, matched=reward),
-    )
-    rows = learner._transitions(batch)
-    assert rows.observation.shape == (30, 2)
-    np.testing.assert_array_equal(rows.reward, np.arange(30))
-    np.testing.assert_array_equal(np.flatnonzero(rows.terminated), np.arange(10, 15))
 
 
 def test_dueling_values_come_from_one_more_output(begin):

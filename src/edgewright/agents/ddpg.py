@@ -13,17 +13,18 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from edgewright.agents.ddpg_steps import ActorCriticSteps, Learned, Transition
+from edgewright.agents.ddpg_steps import ActorCriticSteps, Learned
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Space
 from edgewright.nets.actions import from_units, random_units, to_units
 from edgewright.nets.actors import BoxActor, box_misfit, init_box_actor
-from edgewright.nets.mlp import init_mlp
+from edgewright.nets.critics import init_critics
 from edgewright.rules import batches, schedule
 from edgewright.rules.replay import Replay, add, draw, empty
 from edgewright.rules.scaling import InputScaler, RewardScaler
+from edgewright.rules.transitions import blank, normalised, transitions
 
 
 @record
@@ -116,18 +117,9 @@ class DDPG:
         *agents, features = observations.shape
         actor_key, *critic_keys = jax.random.split(key, 3 if self.twin else 2)
         actor = init_box_actor(actor_key, observations, actions, self.hidden_sizes)
-        # With a last layer of gain 1 the first values are noise as large as a return, and learning
-        # begins by forgetting it.
-        sizes = (features + actor.network.biases[-1].size, *self.hidden_sizes, 1)
-        critics = tuple(init_mlp(one, sizes, last_gain=0.01) for one in critic_keys)
-        blank = jnp.zeros(features)
-        example = Transition(
-            observation=blank,
-            action=jnp.zeros(actor.space.shape),
-            reward=jnp.zeros(()),
-            terminated=jnp.zeros((), bool),
-            next_observation=blank,
-        )
+        inputs = features + actor.network.biases[-1].size
+        critics = init_critics(critic_keys, inputs, self.hidden_sizes)
+        example = blank(features, jnp.zeros(actor.space.shape))
         return DDPGState(
             learned=self._steps().init(actor, critics),
             replay=empty(example, self.buffer_size),
@@ -153,19 +145,15 @@ class DDPG:
         played = batch.terminated.size
         steps = state.steps + played
         space = state.learned.networks[0].space
-        replay = add(state.replay, _transitions(batch, space))
+        replay = add(state.replay, transitions(batch, len(space.shape)))
         done = batches.over_agents(batch.done, batch.reward)
         inputs = state.inputs.merged(batch.observation)
         rewards = state.rewards.merged(batch.reward, done, self.gamma)
 
         draw_key, learn_key = jax.random.split(key)
         raw = draw(draw_key, replay, (max(1, played // self.train_freq), self.batch_size))
-        part = Transition(
-            observation=inputs(raw.observation),
-            action=to_units(space, raw.action),
-            reward=rewards(raw.reward),
-            terminated=raw.terminated,
-            next_observation=inputs(raw.next_observation),
+        part = dataclasses.replace(
+            normalised(raw, inputs, rewards), action=to_units(space, raw.action)
         )
         nothing = dict.fromkeys(("critic_loss", "actor_loss", "mean_q"), jnp.zeros(()))
         learned, log = jax.lax.cond(
@@ -187,17 +175,6 @@ class DDPG:
         decay = {"linear": schedule.linear, "exponential": schedule.exponential}[self.noise_decay]
         span = self.exploration_fraction * self.total_steps
         return decay(steps, self.exploration_noise, self.final_noise, span)
-
-
-def _transitions(batch: Trajectory, space: Box) -> Transition:
-    """Return a trajectory as raw samples."""
-    return Transition(
-        observation=batches.samples(batch.observation, 1),
-        action=batches.samples(batch.action, len(space.shape)),
-        reward=batches.samples(batch.reward),
-        terminated=batches.samples(batches.over_agents(batch.terminated, batch.reward)),
-        next_observation=batches.samples(batch.next_observation, 1),
-    )
 
 
 __all__ = ["DDPG", "BoxPolicy", "DDPGState"]

@@ -14,21 +14,10 @@ from jax.flatten_util import ravel_pytree
 from edgewright.core.records import Array, Number, record, static
 from edgewright.nets.actions import unit_bound
 from edgewright.nets.actors import BoxActor
-from edgewright.nets.mlp import MLP
+from edgewright.nets.critics import Critics, action_values
 from edgewright.rules.actor_critic import least_target, polyak, smoothed_action
-
-Critics = tuple[MLP, ...]
-
-
-@record
-class Transition:
-    """Samples, leaves ``[samples, ...]``: raw in the replay, as networks see them in a step."""
-
-    observation: Array
-    action: Array
-    reward: Array
-    terminated: Array
-    next_observation: Array
+from edgewright.rules.optimiser import clipped_adam, mean_of_numbers
+from edgewright.rules.transitions import Transition
 
 
 @record
@@ -39,12 +28,6 @@ class Learned:
     targets: tuple[Any, Any]
     optimisers: tuple[Any, Any]
     gradient_steps: Array
-
-
-def action_values(critics: Critics, observation: Array, units: Array) -> Array:
-    """Return ``Q_i(s, a)`` ``[..., critics]`` of an action ``[..., numbers]`` in units."""
-    both = jnp.concatenate([observation, units], axis=-1)
-    return jnp.concatenate([critic(both) for critic in critics], axis=-1)
 
 
 @record
@@ -108,7 +91,7 @@ class ActorCriticSteps:
         after = dataclasses.replace(
             end, networks=unflatten(end.networks), targets=unflatten(end.targets)
         )
-        return after, {name: _mean_of_numbers(leaf) for name, leaf in logs.items()}
+        return after, {name: mean_of_numbers(leaf) for name, leaf in logs.items()}
 
     def _critics_step(
         self, now: Learned, part: Transition, noise: Array, unflatten: Callable[[Any], Any]
@@ -164,16 +147,7 @@ class ActorCriticSteps:
         return after, cost
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(
-            optax.clip_by_global_norm(self.max_grad_norm),  # pyright: ignore[reportArgumentType]
-            optax.scale_by_adam(),
-        )
+        return clipped_adam(self.max_grad_norm)
 
 
-def _mean_of_numbers(values: Array) -> Array:
-    """Return the mean of what is not NaN; 0 if all are."""
-    known = ~jnp.isnan(values)
-    return jnp.sum(jnp.where(known, values, 0.0)) / jnp.maximum(jnp.sum(known), 1)
-
-
-__all__ = ["ActorCriticSteps", "Learned", "Transition", "action_values"]
+__all__ = ["ActorCriticSteps", "Learned"]

@@ -20,8 +20,10 @@ from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.heads import dueling_values
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
+from edgewright.rules.optimiser import clipped_adam
 from edgewright.rules.replay import Replay, add, draw, empty
 from edgewright.rules.scaling import InputScaler, RewardScaler
+from edgewright.rules.transitions import Transition, blank, normalised, transitions
 from edgewright.rules.value import double_target, huber, plain_target, value_of
 
 
@@ -51,28 +53,6 @@ class ValuePolicy(Memoryless):
             choice = jax.random.randint(choice_key, action.shape, 0, values.shape[-1])
             action = jnp.where(chance < self.epsilon, choice, action)
         return carry, Decision(action=action, aux=())
-
-
-@record
-class Transition:
-    """The samples of the replay, leaves ``[samples, ...]``; observations and rewards are raw."""
-
-    observation: Array
-    action: Array
-    reward: Array
-    terminated: Array
-    next_observation: Array
-
-
-def _normalised(part: Transition, inputs: InputScaler, rewards: RewardScaler) -> Transition:
-    """Return samples as the network sees them. (21), (22)."""
-    return Transition(
-        observation=inputs(part.observation),
-        action=part.action,
-        reward=rewards(part.reward),
-        terminated=part.terminated,
-        next_observation=inputs(part.next_observation),
-    )
 
 
 @record
@@ -135,14 +115,7 @@ class DQN:
         network = init_mlp(
             key, (features, *self.hidden_sizes, actions.n + self.dueling), last_gain=0.01
         )
-        blank = jnp.zeros(features)
-        example = Transition(
-            observation=blank,
-            action=jnp.zeros((), jnp.int32),
-            reward=jnp.zeros(()),
-            terminated=jnp.zeros((), bool),
-            next_observation=blank,
-        )
+        example = blank(features, jnp.zeros((), jnp.int32))
         return DQNState(
             network=network,
             target=network,
@@ -172,15 +145,15 @@ class DQN:
         """
         played = batch.terminated.size
         steps = state.steps + played
-        replay = add(state.replay, self._transitions(batch))
+        replay = add(state.replay, transitions(batch))
         done = batches.over_agents(batch.done, batch.reward)
         rewards = state.rewards.merged(batch.reward, done, self.gamma)
 
         shape = (max(1, played // self.train_freq), self.batch_size)
-        part = _normalised(draw(key, replay, shape), state.inputs, rewards)
+        part = normalised(draw(key, replay, shape), state.inputs, rewards)
         learn = (state.network, state.optimiser)
         (network, optimiser), log = jax.lax.cond(
-            steps > self.learning_starts,
+            steps >= self.learning_starts,
             lambda: self._learn(learn, state.target, part),
             lambda: (learn, {"loss": jnp.zeros(()), "mean_q": jnp.zeros(())}),
         )
@@ -199,25 +172,12 @@ class DQN:
         return after, {**log, "epsilon": self._epsilon(state.steps)}
 
     def _optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(
-            optax.clip_by_global_norm(self.max_grad_norm),  # pyright: ignore[reportArgumentType]
-            optax.scale_by_adam(),
-        )
+        return clipped_adam(self.max_grad_norm)
 
     def _epsilon(self, steps: Array) -> Array:
         """Return the share of random actions at this step."""
         span = self.exploration_fraction * self.total_steps
         return schedule.linear(steps, 1.0, self.final_epsilon, span)
-
-    def _transitions(self, batch: Trajectory) -> Transition:
-        """Return the trajectory as raw samples."""
-        return Transition(
-            observation=batches.samples(batch.observation, 1),
-            action=batches.samples(batch.action),
-            reward=batches.samples(batch.reward),
-            terminated=batches.samples(batches.over_agents(batch.terminated, batch.reward)),
-            next_observation=batches.samples(batch.next_observation, 1),
-        )
 
     def _learn(
         self, learn: tuple[MLP, Any], target: MLP, parts: Transition

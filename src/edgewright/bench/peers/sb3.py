@@ -115,20 +115,27 @@ def _model(
             },
             **shared,
         )
-    played = settings["num_envs"] * settings["rollout_steps"]
     return DQN(
         "MlpPolicy",
         copies,
-        buffer_size=settings["buffer_size"],
-        learning_starts=settings["learning_starts"],
-        train_freq=settings["rollout_steps"],
-        gradient_steps=played // settings["train_freq"],
+        **_replay(settings),
         target_update_interval=settings["target_update_interval"],
         exploration_fraction=settings["exploration_fraction"],
         exploration_final_eps=settings["final_epsilon"],
         policy_kwargs={"net_arch": hidden, "activation_fn": torch.nn.Tanh},
         **shared,
     )
+
+
+def _replay(settings: Settings) -> Settings:
+    """Return how a learner with a replay fills it and how often it learns from it."""
+    played = settings["num_envs"] * settings["rollout_steps"]
+    return {
+        "buffer_size": settings["buffer_size"],
+        "learning_starts": settings["learning_starts"],
+        "train_freq": settings["rollout_steps"],
+        "gradient_steps": played // settings["train_freq"],
+    }
 
 
 def _td3(copies: Any, settings: Settings, shared: Settings) -> Any:
@@ -138,14 +145,10 @@ def _td3(copies: Any, settings: Settings, shared: Settings) -> Any:
     from stable_baselines3.common.noise import NormalActionNoise
 
     numbers = copies.action_space.shape
-    played = settings["num_envs"] * settings["rollout_steps"]
     return TD3(
         "MlpPolicy",
         copies,
-        buffer_size=settings["buffer_size"],
-        learning_starts=settings["learning_starts"],
-        train_freq=settings["rollout_steps"],
-        gradient_steps=played // settings["train_freq"],
+        **_replay(settings),
         tau=settings["tau"],
         policy_delay=settings["policy_delay"],
         target_policy_noise=settings["target_noise"],
