@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 from edgewright.core.records import Trajectory
+from edgewright.loops.online import advance, init_training
 from edgewright.loops.unroll import init_rollout, next_rows, unroll
 from edgewright.systems.probes import ProbeParams, ProbeWorld, probe
 
@@ -80,3 +81,21 @@ def update() -> Any:
 
     updated.traces = traces  # pyright: ignore[reportFunctionMemberAccess]
     return updated
+
+
+@pytest.fixture(scope="session")
+def train_seeds() -> Any:
+    """Return ``(world, params, learner, updates, seeds) -> states [seeds, ...]``."""
+
+    def trained(world: Any, params: Any, learner: Any, updates: int, seeds: int) -> Any:
+        stream = world.inputs(params)
+
+        @jax.jit
+        @functools.partial(jax.vmap, in_axes=(0, None, None))
+        def train(key: Any, params: Any, learner: Any) -> Any:
+            start = init_training(key, world, params, stream, learner)
+            return advance(world, params, stream, learner, start, jnp.int32(updates), updates)[0]
+
+        return train(jax.random.split(jax.random.key(0), seeds), params, learner).learner
+
+    return trained

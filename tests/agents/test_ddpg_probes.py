@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from edgewright.agents.ddpg import DDPG
-from edgewright.core.records import Array, Outcome
-from edgewright.core.spaces import Box
+from edgewright.core.records import Array
 from edgewright.loops.online import advance, init_training
 from edgewright.nets.critics import action_values
-from edgewright.systems.probes import ProbeParams, ProbeState, ProbeWorld, probe
-from edgewright.systems.target_probe import TargetParams, TargetWorld
+from edgewright.systems.probes import ProbeParams, ProbeState, probe
+from edgewright.systems.target_probe import NumberProbe, TargetParams, TargetWorld
 
 GAMMA, SEEDS = 0.8, 10
 MARGIN = 0.1
@@ -32,37 +31,11 @@ TD3: dict[str, Any] = {"twin": True, "policy_delay": 2, "target_noise": 0.2}
 
 
 @dataclasses.dataclass(frozen=True)
-class NumberProbe(ProbeWorld):
-    """The probes with a number from -1 to 1 in the place of two choices: same best values."""
-
-    def step(self, params: ProbeParams, state: ProbeState, action: Array, x: Any) -> Outcome:
-        outcome = super().step(params, state, jnp.ones((), jnp.int32), x)
-        gain = params.reward_action + params.reward_match * state.cue
-        return dataclasses.replace(outcome, reward=outcome.reward + gain * (action - 1.0))
-
-    def action_space(self, params: ProbeParams) -> Any:
-        return Box(-1.0, 1.0, ())
-
-
-@dataclasses.dataclass(frozen=True)
 class WideWorld(TargetWorld):
     """The target probe observed in a unit a thousand times too small, off its zero."""
 
     def observe(self, params: Any, state: Any, x: Any) -> Array:
         return 1000.0 * super().observe(params, state, x) + 3000.0
-
-
-def trained(world: Any, params: Any, learner: DDPG, updates: int, seeds: int) -> Any:
-    """Return the states ``[seeds, ...]`` of trainings side by side."""
-    stream = world.inputs(params)
-
-    @jax.jit
-    @functools.partial(jax.vmap, in_axes=(0, None, None))
-    def train(key: Array, params: Any, learner: DDPG) -> Any:
-        start = init_training(key, world, params, stream, learner)
-        return advance(world, params, stream, learner, start, jnp.int32(updates), updates)[0]
-
-    return train(jax.random.split(jax.random.key(0), seeds), params, learner).learner
 
 
 def misses(world: TargetWorld, learner: DDPG, states: Any) -> Array:
@@ -89,10 +62,12 @@ class _State:
     [(TargetWorld(), {}), (TargetWorld(3), {}), (WideWorld(), TD3)],
     ids=["ddpg", "ddpg, three agents", "td3, wide inputs"],
 )
-def test_every_seed_finds_the_best_numbers(world: TargetWorld, switches: dict[str, Any]) -> None:
+def test_every_seed_finds_the_best_numbers(
+    train_seeds: Any, world: TargetWorld, switches: dict[str, Any]
+) -> None:
     learner = dataclasses.replace(TARGET, **switches)
     params = TargetParams(horizon_slots=jnp.float32(8))
-    states = trained(world, params, learner, 60, SEEDS)
+    states = train_seeds(world, params, learner, 60, SEEDS)
     np.testing.assert_array_less(misses(world, learner, states), 0.35)
 
 

@@ -12,7 +12,23 @@ import jax.numpy as jnp
 import numpy as np
 
 Array = jax.Array
-Activation = Literal["tanh", "relu"]
+Activation = Literal["tanh", "relu", "mish"]
+
+MISH_LINEAR = 20.0
+"""Above this, mish is the identity in 32 bits; the exponential is cut there."""
+
+
+def mish(x: Array) -> Array:
+    """Return ``x tanh(ln(1 + exp(x)))`` elementwise (Misra, BMVC 2020, equation 1).
+
+    With ``e = exp(x)`` the tangent is ``(e^2 + 2 e) / (e^2 + 2 e + 2)``: one exponential.
+    """
+    grown = jnp.exp(jnp.minimum(x, MISH_LINEAR))
+    ratio = grown * (grown + 2.0)
+    return x * (ratio / (ratio + 2.0))
+
+
+ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "mish": mish}
 
 
 class MLP(eqx.Module):
@@ -28,11 +44,27 @@ class MLP(eqx.Module):
     biases: tuple[Array, ...]
     activation: Activation = eqx.field(static=True)
 
-    def __call__(self, x: Array) -> Array:
-        act = {"tanh": jnp.tanh, "relu": jax.nn.relu}[self.activation]
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+    def __call__(self, x: Array, gates: Sequence[Array] = ()) -> Array:
+        """Return the outputs ``[..., out]`` for inputs ``[..., in]``; see :meth:`hidden`."""
+        hidden = self.hidden(x, gates)
+        return (hidden[-1] if hidden else x) @ self.weights[-1] + self.biases[-1]
+
+    def hidden(self, x: Array, gates: Sequence[Array] = ()) -> tuple[Array, ...]:
+        """Return what every hidden layer hands on, ``[..., width]``.
+
+        Args:
+            gates: a factor ``[..., width]`` for each hidden layer, after its activation: a unit
+                with the factor 0 is not there, whatever its bias. None if empty.
+        """
+        act, result = ACTIVATIONS[self.activation], []
+        for index, (weight, bias) in enumerate(
+            zip(self.weights[:-1], self.biases[:-1], strict=True)
+        ):
             x = act(x @ weight + bias)
-        return x @ self.weights[-1] + self.biases[-1]
+            if gates:
+                x = x * gates[index]
+            result.append(x)
+        return tuple(result)
 
 
 def orthogonal(key: Array, size: int) -> Array:
