@@ -95,17 +95,26 @@ def problem_of(tmp_path: Path, monkeypatch, learners: str) -> Problem:
 def test_a_learner_that_does_not_fit_is_refused_with_those_that_do(tmp_path, monkeypatch):
     mine = '[mine]\nlearner = "edgewright.agents.droo:Droo"\n'
     problem = problem_of(tmp_path, monkeypatch, mine)
-    fitting = [
-        "se-ppo",
-        "se-ppo-steady",
-        "ppo-norm",
-        "ppo-lr",
-        "ppo",
-        "a2c",
-        "ppo-horizon",
-        "a2c-horizon",
+    fitting = ["se-ppo", "se-ppo-steady", "ppo-norm", "ppo-lr", "ppo", "a2c"]
+    fitting += ["ppo-horizon", "a2c-horizon"]
+    fitting += [
+        "ddpg",
+        "td3",
+        "sac",
+        "dmsac",
+        "dmsac-eps",
+        "dmsac-paper",
+        "dmsac-small",
+        "edmsac",
+        "edmsac-rate",
+        "edmsac-group",
+        "dmsac-group",
+        "dmsac-random",
+        "dmsac-one-shot",
+        "active-inference",
+        "active-inference-paper",
+        "mine",
     ]
-    fitting += ["ddpg", "td3", "active-inference", "active-inference-paper", "mine"]
     assert learner_names(problem) == fitting
     with pytest.raises(InputError, match="'dqn' cannot learn here: its actions must be Disc"):
         world_of_learner("dqn", problem)

@@ -183,7 +183,23 @@ def test_every_shipped_learner_belongs_to_a_system():
         build(load(name)) for name in ("aigc-heavy", "binary-hard", "caching-toy", "contract-d2")
     )
     of_binary = learner_names(binary)
-    of_numbers = {"ddpg", "td3", "active-inference", "active-inference-paper"}
+    of_numbers = {
+        "ddpg",
+        "td3",
+        "sac",
+        "dmsac",
+        "dmsac-eps",
+        "dmsac-paper",
+        "dmsac-small",
+        "edmsac",
+        "edmsac-rate",
+        "edmsac-group",
+        "dmsac-group",
+        "dmsac-random",
+        "dmsac-one-shot",
+        "active-inference",
+        "active-inference-paper",
+    }
     of_systems = {*learner_names(aigc), *of_binary, *learner_names(caching)}
     assert not of_numbers & of_systems  # only contracts are numbers at one level
     assert of_numbers <= set(learner_names(contract))

@@ -28,6 +28,17 @@ FITTING = (
     "a2c-horizon",
     "ddpg",
     "td3",
+    "sac",
+    "dmsac",
+    "dmsac-eps",
+    "dmsac-paper",
+    "dmsac-small",
+    "edmsac",
+    "edmsac-rate",
+    "edmsac-group",
+    "dmsac-group",
+    "dmsac-random",
+    "dmsac-one-shot",
 )
 SCENARIO = """
 schema = 1

@@ -86,12 +86,14 @@ class SACSteps:
         parts: Transition,
         restrict: Restrict = unrestricted,
         penalty: Callable[[Any], Array] | None = None,
+        live: Array | float = 1.0,
     ) -> tuple[Learned, dict[str, Array]]:
         """Take one step for each of ``parts`` ``[steps, minibatch, ...]``. Consumes ``key``.
 
         Args:
             restrict: how the learned actor becomes the one that is judged.
             penalty: of the actor as it plays, added to its loss.
+            live: 1 for the actor's parameters that decay, as one vector; 0 for others.
 
         Returns:
             what was learned, and means over the steps of the losses, values and the entropy.
@@ -111,10 +113,13 @@ class SACSteps:
         def step(now: Learned, row: tuple[Transition, Array]) -> tuple[Learned, dict[str, Array]]:
             part, key = row
             next_key, own_key = jax.random.split(key)
+            before = now.actor
             goal = self._goal(next_key, now, part, play, restore_critics)
             now, log = self._critics_step(now, part, goal, restore_critics)
             judge = restore_critics(now.critics)
             now, more = self._actor_step(own_key, now, part, play, judge, penalty)
+            decay = self.actor_learning_rate * self.weight_decay * live * before
+            now = dataclasses.replace(now, actor=now.actor - decay)
             return now, log | more
 
         keys = jax.random.split(key, parts.reward.shape[0])
@@ -194,10 +199,9 @@ class SACSteps:
 
         (cost, log_density), grad = jax.value_and_grad(loss, has_aux=True)(now.actor)
         change, optimiser = self._optimiser().update(grad, now.optimisers[0])
-        decayed = jnp.asarray(change) + self.weight_decay * now.actor
         now = dataclasses.replace(
             now,
-            actor=now.actor - self.actor_learning_rate * decayed,
+            actor=now.actor - self.actor_learning_rate * jnp.asarray(change),
             optimisers=(optimiser, *now.optimisers[1:]),
         )
         log = {"actor_loss": cost, "entropy": -jnp.mean(log_density), "temperature": temperature}
