@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 import edgewright as ew
+from edgewright.core.errors import InputError
 from edgewright.core.records import Decision, Memoryless, record
 from edgewright.core.spaces import Box
+from edgewright.deploy.subject import WHOLE, subject_of
+from edgewright.export.drawing import deployed
+from edgewright.nets.actions import from_units
 from edgewright.systems import registry
 from edgewright.systems.simple import plain_system
 from edgewright.systems.target_probe import HIGH, LOW, TargetParams, TargetWorld
@@ -30,16 +34,20 @@ FITTING = (
     "td3",
     "sac",
     "dmsac",
+    "edmsac",
+)
+
+VARIANTS = (
     "dmsac-eps",
     "dmsac-paper",
     "dmsac-small",
-    "edmsac",
     "edmsac-rate",
     "edmsac-group",
     "dmsac-group",
     "dmsac-random",
     "dmsac-one-shot",
 )
+"""Settings of those above, which are tested one by one with their class."""
 SCENARIO = """
 schema = 1
 name = "target"
@@ -100,7 +108,7 @@ def test_the_probe_is_a_world_and_its_best_numbers_earn_nothing_less_than_all():
 
 
 def test_the_learners_that_fit_are_those_with_numbers(scenario):
-    assert set(ew.list_learners(scenario)) == {*FITTING, *PLANNERS}
+    assert set(ew.list_learners(scenario)) == {*FITTING, *VARIANTS, *PLANNERS}
 
 
 @pytest.mark.parametrize("learner", FITTING)
@@ -122,3 +130,39 @@ def test_it_is_exported_and_decides_as_the_run_does(scenario, tmp_path):
     rows = {row["policy"]: row for row in ew.compare(scenario, [run, bundle.path]).rows}
     (name,) = set(rows) - {"ppo", "random", "middle"}
     assert rows[name]["reward"] == pytest.approx(rows["ppo"]["reward"], abs=1e-5)
+
+
+@pytest.mark.parametrize("learner", ["sac", "dmsac", "edmsac"])
+def test_what_is_left_to_chance_comes_from_a_seed_in_the_request(scenario, tmp_path, learner):
+    settings = {"hidden_sizes": [16, 16], "critic_hidden_sizes": [16], "total_steps": 2560.0}
+    settings |= {"num_candidates": 3} if learner == "dmsac" else {}
+    problem = ew.make(scenario, {f"learner.{name}": value for name, value in settings.items()})
+    run = ew.train(problem, learner, steps=2560, out=str(tmp_path / "run"))
+    bundle = run.export(tmp_path / "numbers.edge")  # reading it back compares the parity rows
+    names = [field.name for field in bundle.interface.fields]
+    if learner == "sac":
+        assert names == ["cue"]  # a Gaussian answers with its mean
+        return
+    assert names == ["cue", "seed"]
+    draws = 5 * 2 * (3 if learner == "dmsac" else 1)
+    assert bundle.interface.columns == 1 + draws
+    ask = [bundle.decide({"cue": 0.3, "seed": seed})["action"] for seed in (7, 7, 8)]
+    np.testing.assert_array_equal(ask[0], ask[1])
+    assert not np.allclose(ask[0], ask[2], atol=1e-7)
+    with pytest.raises(InputError, match="seed: the field is missing"):
+        bundle.decide({"cue": 0.3})
+    for wrong in (-1, 0.5, 2**32, "one"):
+        with pytest.raises(InputError, match="is no seed"):
+            bundle.decide({"cue": 0.3, "seed": wrong})
+    policy = deployed(subject_of(tmp_path / "run", 0, WHOLE).policy)
+    widths = [bias.size for bias in policy.actor.network.biases[:-1]]
+    assert widths == ([8, 8] if learner == "edmsac" else [16, 16])
+    rows = bundle.interface.rows([{"cue": cue, "seed": 3} for cue in np.linspace(-1, 1, 256)])
+    shape = (policy.candidates, 256, 5, 2)
+    noise = jnp.moveaxis(jnp.asarray(rows[:, 1:]).reshape(256, shape[0], 5, 2), 0, 1)
+    units = policy.best_of(policy.inputs(jnp.asarray(rows[:, :1])), noise)
+    found = bundle.engine.many(rows)["action"]
+    near = np.abs(found - from_units(policy.actor.space, units)).max(axis=1) < 1e-4
+    assert near.mean() > (0.95 if policy.candidates > 1 else 0.999)  # two may be as good
+    facts = bundle.facts["graphs"]["policy"]
+    assert facts["multiply_adds"] > 5 * policy.actor.network.weights[1].size

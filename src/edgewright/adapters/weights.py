@@ -91,13 +91,16 @@ def policy_of(arrays: Arrays, activation: str, observations: Statistics | None) 
 def numbers_policy_of(
     arrays: Arrays, activation: Literal["tanh", "relu"], observations: Statistics, space: Box
 ) -> BoxPolicy:
-    """Return the greedy policy of the ``state_dict`` of a DDPG or TD3 (``actor.mu``).
+    """Return the greedy policy of the ``state_dict`` of a DDPG, TD3 (``actor.mu``) or SAC.
 
     Args:
         arrays, activation, observations: as for :func:`policy_of`.
         space: of the actions, with finite bounds.
     """
-    network = _mlp(arrays, _layers(arrays, "actor.mu."), activation)
+    layers = _layers(arrays, "actor.mu.")
+    if not layers:  # SAC: a body, and one layer for the means
+        layers = [*_layers(arrays, "actor.latent_pi."), "actor.mu"]
+    network = _mlp(arrays, layers, activation)
     return BoxPolicy(
         actor=BoxActor(network=network, space=space),
         inputs=_inputs(observations),

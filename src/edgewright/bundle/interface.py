@@ -24,6 +24,10 @@ MAX_ERRORS = 100
 INPUT, SCORES = "observation", "scores"
 """Names in the graph: what goes in, and the values that the decision is made from."""
 
+MAX_SEED = 2**32 - 1
+LARGEST_NORMAL = 3.0
+"""Beyond this a normal number is rare: one in 370 is."""
+
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 """A row is 32 bits wide: a number without a bound may be this large."""
 
@@ -68,6 +72,7 @@ class Field:
         encoding: how it becomes columns of a row.
         trained: the least and the greatest value that training met; None for a choice. It refuses
             nothing.
+        draws: how many normal numbers a seed becomes in a row: the same seed, the same numbers.
     """
 
     name: str
@@ -76,17 +81,20 @@ class Field:
     low: float | None
     high: float | None
     choices: tuple[str, ...] = ()
-    encoding: Literal["number", "one-hot", "index"] = "number"
+    encoding: Literal["number", "one-hot", "index", "seed"] = "number"
     trained: tuple[float, float] | None = None
+    draws: int = 0
 
     @property
     def columns(self) -> int:
         """Return how many columns of a row it fills."""
-        return len(self.choices) if self.encoding == "one-hot" else 1
+        return {"one-hot": len(self.choices), "seed": self.draws}.get(self.encoding, 1)
 
     @property
     def allowed(self) -> str:
         """Return a text of the values that it may have."""
+        if self.draws:
+            return f"a whole number from 0 to {MAX_SEED}"
         if self.choices:
             return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)
         if self.low is not None and self.high is not None:
@@ -152,6 +160,11 @@ class Interface:
         return sum(field.columns for field in self.fields)
 
     @functools.cached_property
+    def draws(self) -> int:
+        """Return how many columns of a row come from a seed; they are the last ones."""
+        return sum(field.draws for field in self.fields)
+
+    @functools.cached_property
     def _plan(self) -> list[tuple[str, float, float, dict[str, list[float]] | None, Field]]:
         """Return what encoding looks at, field by field: this is in the way of every decision."""
         return [(f.name, *_ends(f), _codes(f), f) for f in self.fields]
@@ -171,6 +184,11 @@ class Interface:
             value: Any = observation.get(name)
             kind = type(value)
             if codes is None and (kind is float or kind is int):
+                if field.draws:
+                    if not _is_seed(value):
+                        raise self._all_bad(observation, out_of_range)
+                    row += normal_numbers(int(value), field.draws)
+                    continue
                 if low <= value <= high:
                     row.append(value)
                     continue
@@ -203,7 +221,9 @@ class Interface:
         for field in self.fields:
             part = [float(value) for value in row[column : column + field.columns]]
             column += field.columns
-            if field.encoding == "number":
+            if field.draws:  # a seed is not known by its numbers
+                result[field.name] = 0
+            elif field.encoding == "number":
                 result[field.name] = part[0]
             else:
                 index = int(np.argmax(part)) if field.encoding == "one-hot" else int(part[0])
@@ -215,7 +235,10 @@ class Interface:
         ends: list[tuple[float, float]] = []
         for field in self.fields:
             index_end = (0.0, max(1.0, len(field.choices) - 1.0))
-            kinds = {"number": field.typical, "one-hot": (0.0, 1.0), "index": index_end}
+            kinds = {
+                "number": field.typical, "one-hot": (0.0, 1.0), "index": index_end,
+                "seed": (-LARGEST_NORMAL, LARGEST_NORMAL),
+            }  # fmt: skip
             ends += [kinds[field.encoding]] * field.columns
         low, high = np.array(ends, np.float32).T
         return low, high
@@ -224,7 +247,7 @@ class Interface:
         """Return whether callers of one can be answered by the other: all but the ranges agree."""
 
         def contract(one: Interface) -> Any:
-            fields = [(f.name, f.unit, f.choices, f.encoding) for f in one.fields]
+            fields = [(f.name, f.unit, f.choices, f.encoding, f.draws) for f in one.fields]
             outputs = [(o.name, o.labels, o.shape, o.kind, o.unit) for o in one.outputs]
             return fields, outputs, one.joint
 
@@ -235,7 +258,9 @@ class Interface:
         errors: list[BadField] = []
         for name, low, high, codes, field in self._plan:
             value = _plain(observation.get(name))
-            if codes is None and type(value) in (float, int):
+            if field.draws:
+                errors += [] if _is_seed(value) else [_wrong(field, value, name in observation)]
+            elif codes is None and type(value) in (float, int):
                 inside = value if low <= value <= high else _beyond(field, value, out_of_range)
                 errors += [inside] if isinstance(inside, BadField) else []
             elif codes is None or type(value) is not str or value not in codes:
@@ -250,6 +275,16 @@ class Interface:
                 break
         first, *others = errors
         return BadField(first.field, first.alone, first.value, first.allowed, others)
+
+
+def normal_numbers(seed: int, count: int) -> list[float]:
+    """Return the normal numbers of a seed: those of NumPy's PCG64, in 32 bits."""
+    return np.random.default_rng(seed).standard_normal(count, np.float32).tolist()
+
+
+def _is_seed(value: Any) -> bool:
+    """Return whether a value is a whole number that a generator can start from."""
+    return type(value) in (float, int) and 0 <= value <= MAX_SEED and value == int(value)
 
 
 def _beyond(field: Field, value: Any, out_of_range: OutOfRange) -> float | BadField:
@@ -276,6 +311,7 @@ def _wrong(field: Field, value: Any, there: bool) -> BadField:
     if not there:
         return BadField(field.name, "the field is missing", None, field.allowed)
     what = "is none of the choices" if field.choices else "is not a number"
+    what = "is no seed" if field.draws else what
     return BadField(field.name, f"{_shown(value)} {what}", value, field.allowed)
 
 

@@ -34,7 +34,10 @@ POLICY = "policy"
 PARITY_MEMBER = "parity.npz"
 
 KINDS = ("learned", "rule")
-ENCODINGS = ("number", "one-hot", "index")
+MAX_DRAWS = 2**20
+"""Normal numbers of one seed that a manifest may ask for."""
+
+ENCODINGS = ("number", "one-hot", "index", "seed")
 OUTPUT_KINDS = ("integer", "number")
 
 MAX_ENTRIES = 2**20
@@ -115,7 +118,11 @@ def _finite(text: str) -> float:
 
 def interface_facts(interface: Interface) -> dict[str, Any]:
     """Return an interface as plain data."""
-    return dataclasses.asdict(interface)
+    content = dataclasses.asdict(interface)
+    for field in content["fields"]:
+        if not field["draws"]:
+            del field["draws"]
+    return content
 
 
 def read_interface(facts: Mapping[str, Any], where: str) -> Interface:
@@ -148,10 +155,13 @@ def _field(facts: Facts) -> Field:
         facts.refuse("trained", f"{list(trained)} are not a least and a greatest value")
     if trained is None and (low is None or high is None):
         facts.refuse("trained", "a field without both bounds must say what training met")
-    if (encoding != "number") != bool(choices) or len(set(choices)) < len(choices):
+    draws = int(facts.number("draws")) if "draws" in facts.content else 0
+    if (encoding == "seed") != (1 <= draws <= MAX_DRAWS):
+        facts.refuse("draws", f"{draws} of them do not go with encoding '{encoding}'")
+    if (encoding in ("one-hot", "index")) != bool(choices) or len(set(choices)) < len(choices):
         facts.refuse("choices", f"{len(choices)} of them do not go with encoding '{encoding}'")
     texts = facts.name("name"), facts.text("unit"), facts.text("meaning")
-    return Field(*texts, low, high, choices, encoding, trained and (trained[0], trained[1]))
+    return Field(*texts, low, high, choices, encoding, trained and (trained[0], trained[1]), draws)
 
 
 def _end(facts: Facts, key: str) -> float | None:

@@ -108,7 +108,7 @@ def world_beside_peers(world: dict[str, Any]) -> Rows:
 def learners_beside_peers(result: dict[str, Any]) -> Rows:
     """Return speeds and scores of PPO, DQN and TD3 beside those of peers."""
     rows = []
-    for kind in ("ppo", "dqn", "td3"):
+    for kind in ("ppo", "dqn", "td3", "sac"):
         speed, score = result[kind]["speed"], result[kind]["score"]
         name = kind.upper()
         rows.append((f"{name}, ours", f"{speed['ours_steps_per_s']:,} steps/s"))

@@ -89,7 +89,7 @@ def apply(stage: CompressionStage, before: Candidate, rows: np.ndarray, seed: in
     """
     observations, layers, key = jnp.asarray(rows), before.layers, jax.random.key(seed)
     if stage.kind == "prune":
-        layers = prune(layers, stage.share, observations)
+        layers = prune(layers, stage.share, observations, stage.importance)
     elif stage.kind == "sparse":
         layers = sparsify(layers, stage.share)
     elif stage.kind == "distil":

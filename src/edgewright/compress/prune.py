@@ -12,14 +12,18 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
 from edgewright.export.layers import Branches, Dense
+from edgewright.rules.importance import Score, score_units
 
 
-def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
+def prune(
+    layers: Sequence[Any], share: float, rows: Array, importance: Score = "spread"
+) -> tuple[Any, ...]:
     """Return the layers without the least important ``share`` of every hidden layer's neurons.
 
-    Importance is the spread of a neuron's activation over ``rows`` times the norm of its outgoing
-    weights. The mean activation of a removed neuron goes into the next bias, so that removing a
-    constant neuron loses nothing (mean replacement, Evci et al., AAAI 2018).
+    Importance is a score of :mod:`edgewright.rules.importance` over ``rows``, as in a pruned
+    training; by ``"spread"``, the default, a constant neuron has none. The mean activation of a
+    removed neuron goes into the next bias, so that removing a constant neuron loses nothing (mean
+    replacement, Evci et al., AAAI 2018).
 
     Raises:
         InputError: nothing would be left of a layer.
@@ -29,20 +33,21 @@ def prune(layers: Sequence[Any], share: float, rows: Array) -> tuple[Any, ...]:
     x = rows
     for index, layer in enumerate(result):
         if isinstance(layer, Branches):
-            result[index] = _pruned(layer, share, x)
+            result[index] = _pruned(layer, share, x, importance)
         elif index in dense[1:]:
             before = dense[dense.index(index) - 1]
-            keep, bias = _kept(layer, x, share)
             first = result[before]
+            score = score_units(importance, first.weight, layer.weight, x)
+            keep, bias = _kept(layer, x, score, share)
             result[before] = Dense(weight=first.weight[:, keep], bias=first.bias[keep])
             result[index] = Dense(weight=layer.weight[keep], bias=bias)
         x = layer(x)
     return tuple(result)
 
 
-def _pruned(layer: Branches, share: float, x: Array) -> Branches:
+def _pruned(layer: Branches, share: float, x: Array, importance: Score) -> Branches:
     pairs = zip(layer.parts, layer.columns, strict=True)
-    parts = tuple(prune(part, share, x[:, list(own)]) for part, own in pairs)
+    parts = tuple(prune(part, share, x[:, list(own)], importance) for part, own in pairs)
     return dataclasses.replace(layer, parts=parts)
 
 
@@ -63,15 +68,14 @@ def sparsify(layers: Sequence[Any], share: float) -> tuple[Any, ...]:
     return tuple(thinned(layer) for layer in layers)
 
 
-def _kept(layer: Dense, activation: Array, share: float) -> tuple[np.ndarray, Array]:
+def _kept(layer: Dense, activation: Array, score: Array, share: float) -> tuple[np.ndarray, Array]:
     """Return which inputs of a layer to keep, and its bias with the mean of the others in it."""
     width = layer.weight.shape[0]
     count = width - round(share * width)
     if count < 1:
         message = f"of {width} neurons none would be left"
         raise InputError(message, where="--stages", hint="remove a smaller share")
-    importance = jnp.std(activation, axis=0) * jnp.linalg.norm(layer.weight, axis=1)
-    order = np.argsort(-np.asarray(importance), kind="stable")
+    order = np.argsort(-np.asarray(score), kind="stable")
     keep, drop = np.sort(order[:count]), order[count:]
     mean = jnp.mean(activation, axis=0)[drop]
     return keep, layer.bias + mean @ layer.weight[drop]

@@ -1,12 +1,16 @@
-"""Stages of compression, as a user writes them: ``prune:0.5,distil:32x32,int8``."""
+"""Stages of compression, as a user writes them: ``prune:0.5,distil:32x32,int8``.
+
+A share of neurons may be followed by the score that ranks them: ``prune:0.5:act``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from edgewright.core.errors import InputError, nearest
+from edgewright.rules.importance import Score
 
 Kind = Literal["prune", "distil", "sparse", "int8"]
 
@@ -21,12 +25,14 @@ class CompressionStage:
         text: as the user wrote it.
         share: of the neurons (``prune``) or weights (``sparse``) to be removed.
         widths: of the hidden layers of the network to distil into.
+        importance: the score by which neurons are removed (``prune``).
     """
 
     kind: Kind
     text: str
     share: float = 0.0
     widths: tuple[int, ...] = ()
+    importance: Score = "spread"
 
 
 def parse_stages(text: str) -> list[CompressionStage]:
@@ -52,8 +58,14 @@ def _parse(text: str) -> CompressionStage:
         return CompressionStage("int8", text)
     if name == "distil":
         return CompressionStage("distil", text, widths=_widths(text, value))
-    share = _share(text, value)
-    return CompressionStage("prune" if name == "prune" else "sparse", text, share=share)
+    if name == "sparse":
+        return CompressionStage("sparse", text, share=_share(text, value))
+    value, _, score = value.partition(":")
+    if score and score not in get_args(Score):
+        hint = nearest(score, get_args(Score))
+        raise InputError(f"'{text}': unknown importance '{score}'", where="--stages", hint=hint)
+    importance = cast("Score", score or "spread")
+    return CompressionStage("prune", text, share=_share(text, value), importance=importance)
 
 
 def _widths(text: str, value: str) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from edgewright.core.version import __version__
 from edgewright.deploy.rollouts import Mixed, watch
 from edgewright.deploy.subject import WHOLE, Part, Subject, explorer, planners, subject_of
 from edgewright.evaluation.actions import head_in
+from edgewright.export.drawing import draws_of
 from edgewright.export.heads import Head, head_for
 from edgewright.export.lite import required, with_lite
 from edgewright.export.networks import layers_of, level_layers, level_space
@@ -90,7 +91,7 @@ def bundle_of(
     space = problem.world.observation_space(problem.params)
     head = head_for(policy, head_in(problem))
     if level is None:
-        interface = interface_of(space, head, rows)
+        interface = interface_of(space, head, rows, draws_of(policy))
         return _policy_file(out, policy, problem, interface, facts, rules, litert)
     if rules:
         message = "a rule decides the whole action, not one level of it"
@@ -196,13 +197,15 @@ def _policy_file(
 ) -> tuple[bytes, Bundle]:
     params = problem.params
     head = head_for(policy, head_in(problem))
-    beside = {}
+    beside, named = {}, rules is not None
     plain = dataclasses.replace(problem, world=without_phase(problem.world))
-    for name in usual_rules(plain) if rules is None else rules:
+    if rules is None and not interface.draws:  # rules take no numbers of a seed
+        rules = usual_rules(plain)
+    for name in rules or ():
         try:
             rule = layers_of(baseline(name, plain).policy, params, interface)
         except InputError:
-            if rules is not None:
+            if named:
                 raise
             continue  # a rule that this world's observations do not allow
         beside[name] = write_graph(rule, head, interface, name)

@@ -198,11 +198,15 @@ class Program:
 
     Attributes:
         decides: whether it gives the action itself, as a rule does, or the scores of a head.
+        learned: numbers in it that were learned.
+        products: multiply-adds of one decision in dense layers in it.
     """
 
     function: Callable[[Array], Array] = static()
     columns: int = static()
     decides: bool = static(default=True)
+    learned: int = static(default=0)
+    products: int = static(default=0)
     kind: ClassVar[str] = "program"
 
     def __call__(self, x: Array) -> Array:
@@ -291,13 +295,15 @@ def every(layers: Sequence[Any]) -> list[Any]:
 
 
 def parameters(layers: Sequence[Any]) -> int:
-    """Return how many numbers of dense layers were learned."""
-    return sum(int(x.weight.size + x.bias.size) for x in every(layers) if isinstance(x, Dense))
+    """Return how many numbers of dense layers, and of programs, were learned."""
+    dense = sum(int(x.weight.size + x.bias.size) for x in every(layers) if isinstance(x, Dense))
+    return dense + sum(x.learned for x in every(layers) if isinstance(x, Program))
 
 
 def multiply_adds(layers: Sequence[Any]) -> int:
-    """Return the multiply-adds of one decision in dense layers."""
-    return sum(int(x.weight.size) for x in every(layers) if isinstance(x, Dense))
+    """Return the multiply-adds of one decision in dense layers, and in programs."""
+    dense = sum(int(x.weight.size) for x in every(layers) if isinstance(x, Dense))
+    return dense + sum(x.products for x in every(layers) if isinstance(x, Program))
 
 
 def _arrays(kind: type) -> list[Any]:

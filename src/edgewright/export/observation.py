@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.bundle.interface import Field, Interface, Output
+from edgewright.bundle.interface import MAX_SEED, Field, Interface, Output
 from edgewright.core.errors import InputError
 from edgewright.core.features import Feature
 from edgewright.core.spaces import Box, Discrete, Record
@@ -65,13 +65,14 @@ def _of_one(part: Any, agents: tuple[int, ...], name: str) -> Any:
     return dataclasses.replace(part, shape=shape)
 
 
-def interface_of(space: Box, head: Head, rows: np.ndarray) -> Interface:
+def interface_of(space: Box, head: Head, rows: np.ndarray, draws: int = 0) -> Interface:
     """Return the contract of a policy that was trained on observations like ``rows``.
 
     Args:
         space: of the world; where the head decides for all agents at once, a row holds them all.
         rows: ``[n, columns]`` in physical units. What training met is their range, rounded
             outwards; the bounds of a field are those of its feature.
+        draws: normal numbers that the policy takes beside them, from a field ``seed``.
     """
     fields, column = [], 0
     for feature in _fields(space, head.joint):
@@ -86,6 +87,9 @@ def interface_of(space: Box, head: Head, rows: np.ndarray) -> Interface:
             trained = _rounded(values.min(), values.max())
             fields.append(Field(*texts, low, high, trained=trained))
         column += len(feature.columns)
+    if draws:
+        about = "seed of what the policy leaves to chance: the same seed, the same answer"
+        fields.append(Field("seed", "", about, 0.0, float(MAX_SEED), encoding="seed", draws=draws))
     return Interface(tuple(fields), head.outputs, head.joint)
 
 

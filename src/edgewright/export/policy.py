@@ -30,12 +30,18 @@ class BundlePolicy(Memoryless):
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``: the output ``action``, or a record of all outputs."""
         names = tuple(output.name for output in self.bundle.interface.outputs)
+        if draws := self.bundle.interface.draws:
+            noise = jax.random.normal(key, (*observation.shape[:-1], draws))
+            observation = jnp.concatenate([observation, noise], axis=-1)
         if "action" in names:
             return carry, Decision(action=self.ask(("action",), observation)["action"], aux=())
         return carry, Decision(action=self.ask(names, observation), aux=())
 
     def ask(self, names: tuple[str, ...], observation: Array) -> dict[str, Array]:
-        """Return outputs of the graph by name for one observation ``[*agents, features]``."""
+        """Return outputs of the graph by name for one observation ``[*agents, features]``.
+
+        The normal numbers of a policy that draws come after the features.
+        """
         interface, engine = self.bundle.interface, self.bundle.engine
         rows = _wide(interface, observation)
         kinds = {"integer": jnp.int32, "number": jnp.float32}

@@ -20,6 +20,9 @@ NUDGE = 1e-5
 """Relative size of the changes that must not turn a settled decision of a rule."""
 
 NUDGES = 8
+JUMP = 1e-3
+"""Share of its range by which a number that jumps moves: one of two equally good ones was taken."""
+
 FAR, NEAR = 1e6, 1.0
 """How many typical ranges outside the range some rows lie: far where a network clips its inputs. A
 rule or a network that does not would lose the difference of two actions in rounding."""
@@ -147,7 +150,9 @@ def _steady(
         other = reference((rows * (1 + NUDGE * signs)).astype(np.float32))
         for index, output in enumerate(interface.outputs):
             same = other[output.name] == result[output.name]
-            if output.kind == "number":  # compared within a tolerance, never turned
-                same = np.ones_like(same)
+            if (
+                output.kind == "number"
+            ):  # compared within a tolerance; a jump is a choice that turns
+                same = np.abs(other[output.name] - result[output.name]) <= JUMP * output.span
             steady[:, index] &= same.reshape(len(rows), -1).all(axis=1)
     return steady

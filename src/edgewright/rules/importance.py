@@ -14,6 +14,9 @@ import jax.numpy as jnp
 from edgewright.core.records import Array
 
 Importance = Literal["mag", "act", "spread", "taylor", "random"]
+Score = Literal["mag", "act", "spread"]
+"""Those that need a network and its activations only."""
+
 LEAST_NORM = 1e-12
 
 
@@ -77,9 +80,7 @@ def gate_slope(slopes: Array) -> Array:
     return jnp.mean(jnp.abs(slopes), axis=0)
 
 
-def score_units(
-    kind: Literal["mag", "act", "spread"], incoming: Array, outgoing: Array, activations: Array
-) -> Array:
+def score_units(kind: Score, incoming: Array, outgoing: Array, activations: Array) -> Array:
     """Return a score ``[width]`` of every unit of a layer by name."""
     if kind == "mag":
         return magnitude(incoming, outgoing)
@@ -88,7 +89,7 @@ def score_units(
 
 
 def score_network(
-    kind: Literal["mag", "act", "spread"], network: Prunable, activations: tuple[Array, ...]
+    kind: Score, network: Prunable, activations: tuple[Array, ...]
 ) -> tuple[Array, ...]:
     """Return the scores ``[width]`` of every hidden layer, each divided by the layer's mean.
 
@@ -113,6 +114,7 @@ def over_mean(scores: Array) -> Array:
 __all__ = [
     "Importance",
     "Prunable",
+    "Score",
     "activation_spread",
     "gate_slope",
     "magnitude",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgewright.bundle.interface import Field, Interface, OutOfRange, Output
+from edgewright.bundle.interface import MAX_SEED, Field, Interface, OutOfRange, Output
 from edgewright.core.version import __version__
 from edgewright.serve.settings import Settings
 
@@ -132,6 +132,9 @@ _ERROR: dict[str, Any] = {
 
 
 def _field(field: Field, out_of_range: OutOfRange) -> dict[str, Any]:
+    if field.draws:
+        text = f"{field.meaning}; {field.allowed}"
+        return {"type": "integer", "minimum": 0, "maximum": MAX_SEED, "description": text}
     if field.choices:
         return {"enum": list(field.choices), "description": field.meaning}
     ends = {"minimum": field.low, "maximum": field.high} if out_of_range == "refuse" else {}

@@ -44,6 +44,7 @@ def test_options_of_one_measurement_are_refused_by_another() -> None:
 
 def test_both_sides_get_the_same_settings() -> None:
     ppo, dqn, td3 = settings.ppo(1e5), settings.dqn(1e5), settings.td3(1e5)
+    sac = settings.sac(1e5)
     assert (ppo.warmup, ppo.decay, ppo.normalize_observations, ppo.normalize_rewards) == (
         False,
         False,
@@ -57,11 +58,13 @@ def test_both_sides_get_the_same_settings() -> None:
     )
     assert (dqn.double, dqn.dueling) == (False, False)
     assert td3.actor_learning_rate == td3.critic_learning_rate
+    assert sac.actor_learning_rate == sac.critic_learning_rate == sac.temperature_learning_rate
     assert td3.exploration_noise == td3.final_noise  # their noise is constant
     for learner, shared in (
         (ppo, settings.ppo_settings(ppo)),
         (dqn, settings.dqn_settings(dqn)),
         (td3, settings.td3_settings(td3)),
+        (sac, settings.sac_settings(sac)),
     ):
         assert settings.settings_of(learner) == shared
         assert (shared["num_envs"], shared["rollout_steps"]) == (
@@ -82,12 +85,12 @@ def test_every_policy_of_ours_is_scored_on_the_scenarios_episodes() -> None:
     assert not (scores[0] == scores[1]).all()
 
 
-@pytest.mark.parametrize("kind", ["ppo", "dqn", "td3"])
+@pytest.mark.parametrize("kind", ["ppo", "dqn", "td3", "sac"])
 def test_scores_of_both_sides(kind: Any) -> None:
     pytest.importorskip("stable_baselines3", reason="the extra `peers` is not installed")
     scenario = load("aigc-heavy", {"evaluation.episodes": 4})
     learner = getattr(settings, kind)(2048)
-    arena = target_arena() if kind == "td3" else arena_of(scenario, build(scenario))
+    arena = target_arena() if kind in ("td3", "sac") else arena_of(scenario, build(scenario))
     found = bench.compare_scores(kind, arena, learner, 2048, 2)
     assert found["steps"] == 2048
     assert len(found["ours"]["seeds"]) == len(found["stable_baselines3"]["seeds"]) == 2

@@ -38,8 +38,8 @@ MARGIN = 0.02
 """Rewards per slot that differ by less are taken as equal: a fifth of what lies between greedy and
 the bound on aigc-heavy. Without a margin, fewer seeds would agree more easily."""
 
-KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn", "td3")
-STAGES = 7
+KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn", "td3", "sac")
+STAGES = 9
 
 
 def bench(
@@ -69,6 +69,7 @@ def bench(
         "ppo": (arena, settings.ppo(steps)),
         "dqn": (arena, settings.dqn(steps)),
         "td3": (target_arena(), settings.td3(steps)),
+        "sac": (target_arena(), settings.sac(steps)),
     }
     for kind in KINDS:
         on_progress(f"speed of {kind}")
@@ -216,7 +217,7 @@ def _ours(arena: Arena, learner: Learner, steps: int, seeds: int) -> list[Policy
 def _policy_of(kind: sb3.Kind, arena: Arena, trained: dict[str, Any]) -> Policy:
     """Return what the other side trained as a policy of ours."""
     observations = weights.Statistics(*trained["observations"])
-    if kind != "td3":
+    if kind not in ("td3", "sac"):
         return weights.policy_of(trained["arrays"], trained["activation"], observations)
     space = arena.world.action_space(arena.params)
     assert isinstance(space, Box)

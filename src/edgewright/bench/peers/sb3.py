@@ -14,7 +14,7 @@ from edgewright.bench.peers import target
 from edgewright.bench.peers.transcription import TranscribedEnv
 from edgewright.scenarios.load import load
 
-Kind = Literal["ppo", "dqn", "td3"]
+Kind = Literal["ppo", "dqn", "td3", "sac"]
 Place = Literal["transcription", "adapter"]
 Settings = dict[str, Any]
 
@@ -34,7 +34,7 @@ def train(kind: Kind, scenario: str, settings: Settings, steps: int, seed: int) 
     moments = normaliser.obs_rms
     return {
         "arrays": {n: leaf.detach().numpy() for n, leaf in model.policy.state_dict().items()},
-        "activation": "tanh",
+        "activation": settings.get("activation", "tanh"),
         "observations": (
             moments.mean,
             moments.var,
@@ -97,8 +97,8 @@ def _model(
         "seed": seed,
         "device": "cpu",
     }
-    if kind == "td3":
-        return _td3(copies, settings, shared)
+    if kind in ("td3", "sac"):
+        return (_td3 if kind == "td3" else _sac)(copies, settings, shared)
     shared["max_grad_norm"] = settings["max_grad_norm"]
     if kind == "ppo":
         return PPO(
@@ -160,5 +160,22 @@ def _td3(copies: Any, settings: Settings, shared: Settings) -> Any:
             "net_arch": list(settings["hidden_sizes"]),
             "activation_fn": torch.nn.Tanh,
         },
+        **shared,
+    )
+
+
+def _sac(copies: Any, settings: Settings, shared: Settings) -> Any:
+    import torch
+    from stable_baselines3 import SAC
+
+    hidden = {"pi": list(settings["hidden_sizes"]), "qf": list(settings["critic_hidden_sizes"])}
+    return SAC(
+        "MlpPolicy",
+        copies,
+        **_replay(settings),
+        tau=settings["tau"],
+        ent_coef=f"auto_{settings['initial_temperature']}",
+        target_entropy=-settings["target_entropy_scale"] * copies.action_space.shape[0],
+        policy_kwargs={"net_arch": hidden, "activation_fn": torch.nn.ReLU},
         **shared,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from edgewright.agents.ddpg import DDPG
 from edgewright.agents.dqn import DQN
 from edgewright.agents.ppo import PPO
+from edgewright.agents.sac import SAC
 
 RATE = 5e-4
 """One learning rate for actor and critic, the actor's of SE-PPO: Stable-Baselines3 has one."""
@@ -41,8 +42,16 @@ def td3(steps: float) -> DDPG:
     )
 
 
-def settings_of(learner: PPO | DQN | DDPG) -> dict[str, Any]:
+def sac(steps: float) -> SAC:
+    """Return SAC with what both sides know: one rate, both temperatures learned, no clipping."""
+    rates = ("actor_learning_rate", "critic_learning_rate", "temperature_learning_rate")
+    return SAC(**dict.fromkeys(rates, 1e-3), max_grad_norm=1e9, total_steps=float(steps))
+
+
+def settings_of(learner: PPO | DQN | DDPG | SAC) -> dict[str, Any]:
     """Return the settings of a learner as plain values."""
+    if isinstance(learner, SAC):
+        return sac_settings(learner)
     if isinstance(learner, PPO):
         return ppo_settings(learner)
     return dqn_settings(learner) if isinstance(learner, DQN) else td3_settings(learner)
@@ -96,6 +105,26 @@ def td3_settings(learner: DDPG) -> dict[str, Any]:
         "policy_delay": learner.policy_delay,
         "learning_starts": int(learner.learning_starts),
         "hidden_sizes": learner.hidden_sizes,
+        "num_envs": learner.num_envs,
+        "rollout_steps": learner.rollout_steps,
+        "buffer_size": learner.buffer_size,
+        "train_freq": learner.train_freq,
+        "batch_size": learner.batch_size,
+    }
+
+
+def sac_settings(learner: SAC) -> dict[str, Any]:
+    """Return the settings of a SAC as plain values."""
+    return {
+        "learning_rate": float(learner.actor_learning_rate),
+        "gamma": float(learner.gamma),
+        "tau": float(learner.tau),
+        "initial_temperature": float(learner.initial_temperature),
+        "target_entropy_scale": float(learner.target_entropy_scale),
+        "learning_starts": int(learner.learning_starts),
+        "activation": learner.activation,
+        "hidden_sizes": learner.hidden_sizes,
+        "critic_hidden_sizes": learner.critic_hidden_sizes,
         "num_envs": learner.num_envs,
         "rollout_steps": learner.rollout_steps,
         "buffer_size": learner.buffer_size,
