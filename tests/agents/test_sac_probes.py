@@ -15,8 +15,8 @@ from edgewright.agents.sac import SAC
 from edgewright.core.records import Array
 from edgewright.loops.online import advance, init_training
 from edgewright.nets.critics import action_values
-from edgewright.systems.probes import ProbeParams, ProbeState, probe
-from edgewright.systems.target_probe import NumberProbe, TargetParams, TargetState, TargetWorld
+from edgewright.systems.probes import NumberProbe, ProbeParams, ProbeState, probe
+from edgewright.systems.target_probe import TargetParams, TargetState, TargetWorld
 
 GAMMA, SEEDS = 0.8, 6
 MARGIN = 0.1

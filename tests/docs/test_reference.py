@@ -24,6 +24,8 @@ from edgewright.agents.droo import Droo
 from edgewright.agents.independent import Independent
 from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
+from edgewright.agents.pruned_sac import PrunedSAC
+from edgewright.agents.sac import SAC
 from edgewright.agents.two_time_scale import TwoTimeScale
 from edgewright.cli.main import COMMANDS, app
 from edgewright.loops import evaluate, online
@@ -168,9 +170,10 @@ def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind
     )
 
 
-def test_every_log_of_ddpg_has_a_row_and_no_row_is_stale() -> None:
+@pytest.mark.parametrize("kind", [DDPG, SAC, PrunedSAC])
+def test_every_log_of_a_learner_of_numbers_has_a_row_and_no_row_is_stale(kind: Any) -> None:
     world, params = TargetWorld(), TargetParams(horizon_slots=jnp.float32(8))
-    assert described_logs("DDPG") == logs_of(world, params, world.inputs(params), DDPG())
+    assert described_logs(kind.__name__) == logs_of(world, params, world.inputs(params), kind())
 
 
 def described_logs(kind: str) -> set[str]:
@@ -263,10 +266,15 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
 
 
 @pytest.mark.parametrize(
-    "kind", [PPO, DQN, DDPG, ActiveInference, Independent, Droo, Maml, TwoTimeScale]
+    "kind", [PPO, DQN, DDPG, SAC, ActiveInference, Independent, Droo, Maml, TwoTimeScale]
 )
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)
+
+
+def test_every_setting_that_pruning_adds_has_a_row() -> None:
+    added = names(PrunedSAC) - names(SAC)
+    assert set(rows(section("learners.md", "Settings of PrunedSAC"))) == added
 
 
 def test_every_public_name_is_in_the_api_reference() -> None:

@@ -112,23 +112,23 @@ class Perfect(MLP):
     """A network that knows the action ``[numbers]`` and answers the noise that hides it."""
 
     def __call__(self, x: Any, gates: Any = ()) -> Any:
-        goal, kept = self.weights[0], self.biases[0]
+        goal, signal = self.weights[0], self.biases[0]
         noisy, told = x[..., :NUMBERS], x[..., NUMBERS]
-        share = kept[jnp.round(told).astype(jnp.int32)][..., None]
+        share = signal[jnp.round(told).astype(jnp.int32)][..., None]
         return (noisy - jnp.sqrt(share) * goal) / jnp.sqrt(1 - share)
 
 
 @pytest.mark.parametrize("schedule", ["vp", "cosine"])
 def test_a_perfect_network_denoises_to_its_action(schedule: Any) -> None:
     goal, steps = jnp.array([0.4, -0.9]), 5
-    kept = jnp.asarray(noise_schedule(schedule, steps).kept)
+    signal = jnp.asarray(noise_schedule(schedule, steps).signal)
 
     class Count(MLP):
         def __call__(self, x: Any, gates: Any = ()) -> Any:  # tells which step it is
             return jnp.broadcast_to(jnp.arange(steps)[:, None], (steps, 16)).astype(jnp.float32)
 
     actor = DiffusionActor(
-        network=Perfect(weights=(goal,), biases=(kept,), activation="mish"),
+        network=Perfect(weights=(goal,), biases=(signal,), activation="mish"),
         time=Count(weights=(), biases=(), activation="mish"),
         space=SPACE,
         steps=steps,
@@ -149,9 +149,9 @@ def test_a_bounded_noise_cannot_take_the_tails_off() -> None:
     goal = rng.uniform(-1, 1, 40_000)
     noisy = rng.standard_normal(40_000)
     for t in range(4, -1, -1):
-        wanted = (noisy - np.sqrt(s.kept[t]) * goal) / np.sqrt(1 - s.kept[t])
+        wanted = (noisy - np.sqrt(s.signal[t]) * goal) / np.sqrt(1 - s.signal[t])
         noise = np.clip(wanted, -1, 1)
-        mean = (noisy - s.beta[t] * noise / np.sqrt(1 - s.kept[t])) / np.sqrt(s.alpha[t])
+        mean = (noisy - s.beta[t] * noise / np.sqrt(1 - s.signal[t])) / np.sqrt(s.alpha[t])
         noisy = mean + s.deviation[t] * rng.standard_normal(40_000)
     assert 0.25 < np.mean(np.abs(noisy) > 1) < 0.4
 

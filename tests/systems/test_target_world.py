@@ -152,7 +152,7 @@ def test_what_is_left_to_chance_comes_from_a_seed_in_the_request(scenario, tmp_p
     with pytest.raises(InputError, match="seed: the field is missing"):
         bundle.decide({"cue": 0.3})
     for wrong in (-1, 0.5, 2**32, "one"):
-        with pytest.raises(InputError, match="is no seed"):
+        with pytest.raises(InputError, match="cannot be a seed"):
             bundle.decide({"cue": 0.3, "seed": wrong})
     policy = deployed(subject_of(tmp_path / "run", 0, WHOLE).policy)
     widths = [bias.size for bias in policy.actor.network.biases[:-1]]

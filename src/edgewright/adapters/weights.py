@@ -97,9 +97,10 @@ def numbers_policy_of(
         arrays, activation, observations: as for :func:`policy_of`.
         space: of the actions, with finite bounds.
     """
-    layers = _layers(arrays, "actor.mu.")
-    if not layers:  # SAC: a body, and one layer for the means
+    if "actor.mu.weight" in arrays:  # SAC: a body, and one layer for the means
         layers = [*_layers(arrays, "actor.latent_pi."), "actor.mu"]
+    else:
+        layers = _layers(arrays, "actor.mu.")
     network = _mlp(arrays, layers, activation)
     return BoxPolicy(
         actor=BoxActor(network=network, space=space),

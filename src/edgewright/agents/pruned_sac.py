@@ -204,13 +204,13 @@ class PrunedSAC(SAC):
         if self.importance == "random":
             return importance.random_scores(key, importance.widths_of(network))
         rows = draw(state_key, state.sac.replay, (self.importance_samples,))
-        seen = state.sac.inputs(rows.observation)
-        shape = (*seen.shape[:-1], actor.draws, rows.action.size // seen.shape[0])
+        observed = state.sac.inputs(rows.observation)
+        shape = (*observed.shape[:-1], actor.draws, rows.action.size // observed.shape[0])
         noise = jax.random.normal(noise_key, shape)
         if self.importance == "taylor":
-            return _gate_slopes(learned, state.pruning.masks, seen, noise)
+            return _gate_slopes(learned, state.pruning.masks, observed, noise)
         plays = _restricted(actor, state.pruning.masks)
-        activations = plays.network.hidden(plays.network_inputs(seen, noise))
+        activations = plays.network.hidden(plays.network_inputs(observed, noise))
         return importance.score_network(self.importance, network, activations)
 
     def _small(self, learned: Learned, masks: PruningState) -> SmallActor | None:
@@ -219,12 +219,12 @@ class PrunedSAC(SAC):
         widths = self._pruning().final_widths(importance.widths_of(actor.network))
         if widths is None or not self._masks_units():
             return None
-        kept = pruning.kept_units(masks.masks, widths)
+        remaining = pruning.kept_units(masks.masks, widths)
         restore = ravel_pytree(actor)[1]
         size = ravel_pytree(actor)[0].shape
 
         def gathered(tree: Any) -> Any:
-            return with_network(tree, pruning.gathered(tree.network, kept))
+            return with_network(tree, pruning.gathered(tree.network, remaining))
 
         def moments(leaf: Array) -> Array:
             return ravel_pytree(gathered(restore(leaf)))[0] if leaf.shape == size else leaf
@@ -263,18 +263,18 @@ def _with_learned(state: PrunedSACState, learned: Learned) -> PrunedSACState:
 
 
 def _gate_slopes(
-    learned: Learned, masks: pruning.Masks, seen: Array, noise: Array
+    learned: Learned, masks: pruning.Masks, observed: Array, noise: Array
 ) -> tuple[Array, ...]:
     """Return ``E|h_j dJ/dh_j|`` of every layer, divided by its mean; J is the actor's loss."""
     actor, temperature = learned.actor, jnp.exp(learned.log_temperature)
 
     def loss(gates: pruning.Masks) -> Array:
         gated = with_network(actor, Gated(inner=actor.network, gates=gates))
-        units, log_density = gated.sample(seen, noise)
-        least = jnp.min(action_values(learned.critics, seen, units), axis=-1)
+        units, log_density = gated.sample(observed, noise)
+        least = jnp.min(action_values(learned.critics, observed, units), axis=-1)
         return jnp.sum(temperature * log_density - least)
 
-    gates = tuple(jnp.broadcast_to(mask, (seen.shape[0], mask.size)) for mask in masks)
+    gates = tuple(jnp.broadcast_to(mask, (observed.shape[0], mask.size)) for mask in masks)
     slopes = jax.grad(loss)(gates)
     return tuple(importance.over_mean(importance.gate_slope(slope)) for slope in slopes)
 

@@ -54,34 +54,34 @@ class DrawingPolicy(Memoryless):
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents, ...]``; agents draw independently."""
-        seen, space = self.inputs(observation), self.actor.space
-        units = self._explored(key, seen) if self.explore else self._greedy(key, seen)
+        observed, space = self.inputs(observation), self.actor.space
+        units = self._explored(key, observed) if self.explore else self._greedy(key, observed)
         return carry, Decision(action=from_units(space, units), aux=())
 
-    def _explored(self, key: Array, seen: Array) -> Array:
+    def _explored(self, key: Array, observed: Array) -> Array:
         own_key, noise_key, random_key = jax.random.split(key, 3)
         numbers = math.prod(self.actor.space.shape)
-        shape = (*seen.shape[:-1], self.actor.draws, numbers)
-        units, _ = self.actor.sample(seen, jax.random.normal(own_key, shape))
+        shape = (*observed.shape[:-1], self.actor.draws, numbers)
+        units, _ = self.actor.sample(observed, jax.random.normal(own_key, shape))
         units = units + self.noise * jax.random.normal(noise_key, units.shape)
         anything = random_units(random_key, self.actor.space, units.shape)
         return jnp.where(self.at_random, anything, units)
 
-    def _greedy(self, key: Array, seen: Array) -> Array:
+    def _greedy(self, key: Array, observed: Array) -> Array:
         shape = (self.actor.greedy_draws, math.prod(self.actor.space.shape))
-        shape = (self.candidates, *seen.shape[:-1], *shape)
-        return self.best_of(seen, jax.random.normal(key, shape))
+        shape = (self.candidates, *observed.shape[:-1], *shape)
+        return self.best_of(observed, jax.random.normal(key, shape))
 
-    def best_of(self, seen: Array, noise: Array) -> Array:
+    def best_of(self, observed: Array, noise: Array) -> Array:
         """Return the greedy units ``[..., numbers]`` that the least critic likes most.
 
         Args:
-            seen: normalised observation ``[..., F]``.
+            observed: normalised observation ``[..., F]``.
             noise: ``[candidates, ..., greedy_draws, numbers]``.
         """
         if self.candidates == 1:
-            return self.actor.greedy(seen, noise[0])
-        repeated = jnp.broadcast_to(seen, (self.candidates, *seen.shape))
+            return self.actor.greedy(observed, noise[0])
+        repeated = jnp.broadcast_to(observed, (self.candidates, *observed.shape))
         units = self.actor.greedy(repeated, noise)
         least = jnp.min(action_values(self.critics, repeated, units), axis=-1)
         chosen = jnp.argmax(least, axis=0) == jnp.arange(self.candidates).reshape(

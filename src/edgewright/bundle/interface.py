@@ -311,7 +311,7 @@ def _wrong(field: Field, value: Any, there: bool) -> BadField:
     if not there:
         return BadField(field.name, "the field is missing", None, field.allowed)
     what = "is none of the choices" if field.choices else "is not a number"
-    what = "is no seed" if field.draws else what
+    what = "cannot be a seed" if field.draws else what
     return BadField(field.name, f"{_shown(value)} {what}", value, field.allowed)
 
 

@@ -1,4 +1,4 @@
-"""Turn an actor that draws into layers: its denoising loop unrolled, its noise from columns."""
+"""Turn an actor that draws into layers, with its denoising loop unrolled."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def _(policy: DrawingPolicy, params: Any, interface: Interface) -> tuple[Layer, 
     actor, network = small.actor, small.actor.network
     if isinstance(actor, TanhGaussianActor) and network.activation in HIDDEN:
         *hidden, last = dense_layers(network)
+        assert isinstance(last, Dense)
         numbers = math.prod(actor.space.shape)
         mean = Dense(weight=last.weight[:, :numbers], bias=last.bias[:numbers])
         return (*entry_layers(small.inputs), *hidden, mean)
@@ -54,8 +55,8 @@ def _program(policy: DrawingPolicy, columns: int) -> Program:
     features = columns - math.prod(shape)
 
     def act(row: Array) -> Array:
-        seen = policy.inputs(row[:features])
-        units = policy.best_of(seen, row[features:].reshape(shape))
+        observed = policy.inputs(row[:features])
+        units = policy.best_of(observed, row[features:].reshape(shape))
         return from_units(actor.space, units)
 
     learned = jax.tree.leaves((actor, policy.critics))

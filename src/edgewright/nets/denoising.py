@@ -1,4 +1,4 @@
-"""The equations of a denoising diffusion: schedules, the forward law and one reverse step.
+"""Compute the schedules, the forward law and the reverse step of a denoising diffusion.
 
 Ho, Jain and Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020 (arXiv:2006.11239).
 Step ``t`` goes from 1, the last denoising step, to ``T``, the first; arrays hold it at ``t - 1``.
@@ -30,7 +30,7 @@ class NoiseSchedule:
     Attributes:
         beta: variance that the forward step adds.
         alpha: ``1 - beta``.
-        kept: ``abar_t``, the product of ``alpha`` up to ``t``: share of the variance of ``a_0``.
+        signal: ``abar_t``, the product of ``alpha`` up to ``t``: share of the variance of ``a_0``.
         from_clean: ``k1_t``, weight of the estimate of ``a_0`` in the mean of the reverse step.
         from_noisy: ``k2_t``, weight of ``a_t`` in it.
         deviation: of the noise that the reverse step adds; 0 for ``t = 1``.
@@ -38,7 +38,7 @@ class NoiseSchedule:
 
     beta: np.ndarray
     alpha: np.ndarray
-    kept: np.ndarray
+    signal: np.ndarray
     from_clean: np.ndarray
     from_noisy: np.ndarray
     deviation: np.ndarray
@@ -59,15 +59,15 @@ def noise_schedule(name: ScheduleName, steps: int) -> NoiseSchedule:
     """
     beta = _betas(name, steps)
     alpha = 1.0 - beta
-    kept = np.cumprod(alpha)
-    before = np.concatenate([[1.0], kept[:-1]])
+    signal = np.cumprod(alpha)
+    before = np.concatenate([[1.0], signal[:-1]])
     values = (
         beta,
         alpha,
-        kept,
-        beta * np.sqrt(before) / (1.0 - kept),
-        (1.0 - before) * np.sqrt(alpha) / (1.0 - kept),
-        np.sqrt(beta * (1.0 - before) / (1.0 - kept)),
+        signal,
+        beta * np.sqrt(before) / (1.0 - signal),
+        (1.0 - before) * np.sqrt(alpha) / (1.0 - signal),
+        np.sqrt(beta * (1.0 - before) / (1.0 - signal)),
     )
     return NoiseSchedule(*(value.astype(np.float32) for value in values))
 
@@ -84,19 +84,21 @@ def _betas(name: ScheduleName, steps: int) -> np.ndarray:
     return 1.0 - np.exp(-VP_LOW / steps - slope)
 
 
-def noised(clean: Array, noise: Array, kept: Number) -> Array:
+def noised(clean: Array, noise: Array, signal: Number) -> Array:
     """Return ``a_t = sqrt(abar_t) a_0 + sqrt(1 - abar_t) eps`` (Ho et al. 2020, equation 4)."""
-    return jnp.sqrt(kept) * clean + jnp.sqrt(1.0 - kept) * noise
+    return jnp.sqrt(signal) * clean + jnp.sqrt(1.0 - signal) * noise
 
 
-def estimated_clean(noisy: Array, noise: Array, kept: Number) -> Array:
+def estimated_clean(noisy: Array, noise: Array, signal: Number) -> Array:
     """Return ``a_0 = (a_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)``: :func:`noised` inverted."""
-    return (noisy - jnp.sqrt(1.0 - kept) * noise) / jnp.sqrt(kept)
+    return (noisy - jnp.sqrt(1.0 - signal) * noise) / jnp.sqrt(signal)
 
 
-def mean_from_noise(noisy: Array, noise: Array, beta: Number, alpha: Number, kept: Number) -> Array:
-    """Return ``(a_t - beta_t eps / sqrt(1 - abar_t)) / sqrt(alpha_t)`` (Ho et al., equation 11)."""
-    return (noisy - beta * noise / jnp.sqrt(1.0 - kept)) / jnp.sqrt(alpha)
+def mean_from_noise(
+    noisy: Array, noise: Array, beta: Number, alpha: Number, signal: Number
+) -> Array:
+    """Return ``(a_t - beta_t eps / sqrt(1 - abar_t)) / sqrt(alpha_t)`` (Ho et al., 11)."""
+    return (noisy - beta * noise / jnp.sqrt(1.0 - signal)) / jnp.sqrt(alpha)
 
 
 def mean_from_clean(clean: Array, noisy: Array, from_clean: Number, from_noisy: Number) -> Array:

@@ -1,4 +1,4 @@
-"""Draw actions by denoising: the diffusion actor, with three readings of its network's output.
+"""Draw actions by denoising, with three readings of the output of the network.
 
 Wang, Hunt and Zhou, "Diffusion policies as an expressive policy class for offline reinforcement
 learning", ICLR 2023 (arXiv:2208.06193); as a part of SAC: Du et al., IEEE TMC 2024
@@ -45,7 +45,7 @@ class DiffusionActor:
     Attributes:
         network: ``[a_t, time, observation]`` to the output, and with ``density`` the logarithms of
             the deviations of the last step.
-        time: features of ``t`` to what the network is told of it.
+        time: features of ``t`` to the embedding that the network takes.
         parameterisation: what the output is. ``"x0"``: ``tanh`` of it is the estimate of ``a_0``;
             ``"eps_clip"``: it is the noise, and the estimate is clipped; ``"tanh_eps"``: ``tanh``
             of it is the noise, and only the last mean is clipped.
@@ -106,48 +106,48 @@ class DiffusionActor:
         chance = jax.scipy.special.ndtr(noise[..., -1, 0])
         step = jnp.minimum((chance * self.steps).astype(jnp.int32), self.steps - 1)
         added = noise[..., 0, :]
-        noisy = noised(units, added, jnp.asarray(constants.kept)[step][..., None])
+        noisy = noised(units, added, jnp.asarray(constants.signal)[step][..., None])
         output = self.network(self._given(noisy, times[step], observation))[..., : self.numbers]
         goal = units if self.parameterisation == "x0" else added
         guess = output if self.parameterisation == "eps_clip" else jnp.tanh(output)
         return jnp.mean(jnp.square(guess - goal), axis=-1)
 
     def _times(self) -> Array:
-        """Return what the network is told of every step ``[T, 16]``."""
+        """Return the embedding of every step ``[T, 16]``."""
         return self.time(jnp.asarray(time_features(self.steps, TIME_SIZE)))
 
     def _given(self, noisy: Array, time: Array, observation: Array) -> Array:
-        told = jnp.broadcast_to(time, (*noisy.shape[:-1], TIME_SIZE))
-        return jnp.concatenate([noisy, told, observation], axis=-1)
+        embedded = jnp.broadcast_to(time, (*noisy.shape[:-1], TIME_SIZE))
+        return jnp.concatenate([noisy, embedded, observation], axis=-1)
 
     def _chain(self, observation: Array, noise: Array) -> tuple[Array, Array]:
         """Return ``a_1`` ``[..., numbers]``, and the inputs of the network on the way to it."""
         constants = noise_schedule(self.schedule, self.steps)
         added = jnp.moveaxis(noise[..., 1 : self.steps, :], -2, 0)
         numbers = (
-            constants.beta, constants.alpha, constants.kept, constants.from_clean,
+            constants.beta, constants.alpha, constants.signal, constants.from_clean,
             constants.from_noisy, constants.deviation,
         )  # fmt: skip
         rows = (added, self._times()[:0:-1], *(jnp.asarray(one[:0:-1]) for one in numbers))
 
         def step(noisy: Array, row: tuple[Array, ...]) -> tuple[Array, Array]:
-            fresh, time, beta, alpha, kept, from_clean, from_noisy, deviation = row
+            fresh, time, beta, alpha, signal, from_clean, from_noisy, deviation = row
             given = self._given(noisy, time, observation)
             output = self.network(given)[..., : self.numbers]
             if self.parameterisation == "tanh_eps":
-                mean = mean_from_noise(noisy, jnp.tanh(output), beta, alpha, kept)
+                mean = mean_from_noise(noisy, jnp.tanh(output), beta, alpha, signal)
             else:
-                clean = self._clean(noisy, output, kept)
+                clean = self._clean(noisy, output, signal)
                 mean = mean_from_clean(clean, noisy, from_clean, from_noisy)
             return mean + deviation * fresh, given
 
         return jax.lax.scan(step, noise[..., 0, :], rows, unroll=True)
 
-    def _clean(self, noisy: Array, output: Array, kept: Array) -> Array:
+    def _clean(self, noisy: Array, output: Array, signal: Array) -> Array:
         """Return the estimate of ``a_0`` within -1 and 1."""
         if self.parameterisation == "x0":
             return jnp.tanh(output)
-        return straight_through_clip(estimated_clean(noisy, output, kept))
+        return straight_through_clip(estimated_clean(noisy, output, signal))
 
     def _last(self, observation: Array, noisy: Array) -> tuple[Array, Array]:
         """Return ``mu_1`` before its bounds and the logarithm of its deviation."""
@@ -159,7 +159,7 @@ class DiffusionActor:
         if self.parameterisation == "x0":
             return output, log_deviation
         noise = jnp.tanh(output) if self.parameterisation == "tanh_eps" else output
-        mean = estimated_clean(noisy, noise, constants.kept[0].item())
+        mean = estimated_clean(noisy, noise, constants.signal[0].item())
         bound = LARGEST_MEAN if self.density else 1.0
         return bound * straight_through_clip(mean / bound), log_deviation
 

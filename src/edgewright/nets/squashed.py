@@ -1,4 +1,4 @@
-"""Draw actions of real numbers with a slope: the tanh-Gaussian actor of SAC.
+"""Draw actions of real numbers with the tanh-Gaussian actor of SAC.
 
 An actor that draws takes its normal numbers as an input ``[..., draws, numbers]``, so that the same
 numbers give the same action, in a training, in a test and in a deployed graph.

@@ -1,4 +1,4 @@
-"""Score the hidden units of a network: how much would be lost if one were removed.
+"""Score the hidden units of a network by what would be lost if one were removed.
 
 The same scores serve pruning during a training (:mod:`.pruning`) and compression of a bundle. A
 unit ``j`` has incoming weights ``W(:, j)``, outgoing weights ``V(j, :)`` and activations ``h_j``.

@@ -194,10 +194,10 @@ def kept_units(masks: Masks, widths: tuple[int, ...]) -> tuple[Array, ...]:
     return tuple(jnp.nonzero(mask, size=width)[0] for mask, width in pairs)
 
 
-def gathered(network: Any, kept: tuple[Array, ...]) -> Any:
-    """Return the smaller network of the units ``kept`` of every hidden layer: the same function."""
+def gathered(network: Any, remaining: tuple[Array, ...]) -> Any:
+    """Return the smaller network of the ``remaining`` units ``[width]`` of every hidden layer."""
     weights, biases = list(network.weights), list(network.biases)
-    for layer, own in enumerate(kept):
+    for layer, own in enumerate(remaining):
         weights[layer], biases[layer] = weights[layer][:, own], biases[layer][own]
         weights[layer + 1] = weights[layer + 1][own]
     return dataclasses.replace(network, weights=tuple(weights), biases=tuple(biases))
@@ -208,11 +208,11 @@ def compacted(network: Any) -> Any:
 
     At least one unit of every layer stays.
     """
-    kept = []
+    remaining = []
     for weight in network.weights[1:]:
         used = np.flatnonzero(np.any(np.asarray(weight) != 0, axis=1))
-        kept.append(used if used.size else np.zeros(1, np.int64))
-    return gathered(network, tuple(kept))
+        remaining.append(used if used.size else np.zeros(1, np.int64))
+    return gathered(network, tuple(remaining))
 
 
 def group_sparsity(network: Any, scores: tuple[Array, ...], masks: Masks) -> Array:

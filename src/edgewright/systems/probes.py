@@ -17,6 +17,7 @@ truncation from termination. One world, one set of numbers per probe: a learner 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -141,6 +142,23 @@ class ProbeWorld:
     def _fixed_reward(self, params: ProbeParams, cue: Array, last: Array) -> Array:
         """Return the part of the reward that no action changes."""
         return params.reward_base + params.reward_last * last + params.reward_cue * cue
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberProbe(ProbeWorld):
+    """The probes with a number from -1 to 1 in the place of two choices: same best values."""
+
+    def step(
+        self, params: ProbeParams, state: ProbeState, action: Array, x: ProbeInputs
+    ) -> Outcome:
+        """Pay for the number as for the better choice at 1, and linearly less below."""
+        outcome = super().step(params, state, jnp.ones((), jnp.int32), x)
+        gain = params.reward_action + params.reward_match * state.cue
+        return dataclasses.replace(outcome, reward=outcome.reward + gain * (action - 1.0))
+
+    def action_space(self, params: ProbeParams) -> Any:
+        """Return one number."""
+        return Box(-1.0, 1.0, ())
 
 
 _NUMBERS = {

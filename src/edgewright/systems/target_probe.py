@@ -7,7 +7,6 @@ them (see :mod:`edgewright.systems.probes` for choices).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax.numpy as jnp
 
@@ -15,7 +14,6 @@ from edgewright.core.records import Array, Outcome, record
 from edgewright.core.spaces import Box
 from edgewright.streams.compose import Composite
 from edgewright.streams.processes import Uniform
-from edgewright.systems.probes import ProbeInputs, ProbeParams, ProbeState, ProbeWorld
 
 SLOPE, OFFSET = (0.5, -1.0), (2.0, 1.5)
 LOW, HIGH = (0.0, 0.0), (4.0, 3.0)
@@ -107,21 +105,4 @@ class TargetWorld:
         return jnp.asarray(SLOPE) * cue[..., None] + jnp.asarray(OFFSET)
 
 
-@dataclasses.dataclass(frozen=True)
-class NumberProbe(ProbeWorld):
-    """The probes with a number from -1 to 1 in the place of two choices: same best values."""
-
-    def step(
-        self, params: ProbeParams, state: ProbeState, action: Array, x: ProbeInputs
-    ) -> Outcome:
-        """Pay for the number as for the better choice at 1, and linearly less below."""
-        outcome = super().step(params, state, jnp.ones((), jnp.int32), x)
-        gain = params.reward_action + params.reward_match * state.cue
-        return dataclasses.replace(outcome, reward=outcome.reward + gain * (action - 1.0))
-
-    def action_space(self, params: ProbeParams) -> Any:
-        """Return one number."""
-        return Box(-1.0, 1.0, ())
-
-
-__all__ = ["NumberProbe", "TargetMetrics", "TargetParams", "TargetWorld"]
+__all__ = ["TargetMetrics", "TargetParams", "TargetWorld"]
