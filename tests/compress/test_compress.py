@@ -229,3 +229,31 @@ def test_the_figure_draws_scores_where_the_parent_gains_nothing():
     axes = pareto(rows).axes[0]
     assert axes.get_ylabel() == "score ratio (parent = 1)"
     assert [bar.lines[0].get_ydata()[0] for bar in axes.containers] == [1.0, 0.9]
+    assert [bar.lines[0].get_ydata()[0] for bar in axes.containers] == [1.0, 0.9]
+
+
+@pytest.mark.parametrize("score", ["spread", "act", "mag"])
+def test_neurons_are_ranked_by_the_score_of_the_stage(score):
+    """A constant neuron, from its bias alone, has a mean activation but no spread and no norm."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(3, 4)), 0.5 * np.ones((4, 2))
+    first[:, 1], second[1] = 0.0, 50.0
+    bias = jnp.zeros(4).at[1].set(1.0)
+    weights = [jnp.asarray(one, jnp.float32) for one in (first, second)]
+    layers = (
+        Dense(weight=weights[0], bias=bias),
+        Tanh(),
+        Dense(weight=weights[1], bias=jnp.zeros(2)),
+    )
+    (stage,) = parse_stages(f"prune:0.25:{score}")
+    assert (stage.share, stage.importance) == (0.25, score)
+    rows = jnp.asarray(rng.normal(size=(64, 3)), jnp.float32)
+    smaller = prune(layers, stage.share, rows, stage.importance)
+    assert smaller[0].bias.shape == (3,)
+    constant_stays = bool(np.any(smaller[0].bias == 1.0))
+    assert constant_stays == (score == "act")
+
+
+def test_an_unknown_score_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="unknown importance 'sprad'"):
+        parse_stages("prune:0.5:sprad")
