@@ -10,9 +10,10 @@ import numpy as np
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import full_information
-from edgewright.systems.caching.baselines import placement
+from edgewright.systems.caching.baselines import placement, true_model
 from edgewright.systems.caching.baselines.offloading import Offloading
-from edgewright.systems.caching.baselines.two_level import TwoRules
+from edgewright.systems.caching.baselines.true_model import TrueModelPlanner
+from edgewright.systems.caching.baselines.two_level import SlotRule, TwoRules
 from edgewright.systems.caching.optimum import optimum, solvable
 from edgewright.systems.caching.requests import fixed_law
 from edgewright.systems.caching.world import CachingWorld
@@ -33,8 +34,9 @@ USUAL = (
 )
 """Policies that need no training, in the order of tables."""
 
-ASSOCIATIONS = ("nearest", "hit", "search", "random")
+ASSOCIATIONS = ("nearest", "hit", "search", "random", "cem")
 SHARES = ("equal", "root", "random", "zero")
+PLANNED_SHARES = ("equal", "root")
 
 
 def _fixed(value: float) -> Callable[[Problem], placement.Fixed]:
@@ -63,6 +65,7 @@ def policy_names(problem: Problem) -> list[str]:
     world: CachingWorld = problem.world
     names = [_without_shares(name, world) for name in USUAL]
     known = ["knapsack+search-root"] if fixed_law(problem) is not None else []
+    known.append("spread+cem-root")
     loophole = ["all+nearest-zero"] if world.zero_share == "fallback" else []
     exact = ["optimum"] if solvable(problem) else []
     extra = [_without_shares(name, world) for name in known + loophole]
@@ -73,8 +76,9 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     """Return a policy by name, ``PLACEMENT+ASSOCIATION-SHARES``, e.g. ``lfu+hit-root``.
 
     Without the shares where the world divides its resources itself. ``random`` draws everything;
-    ``optimum`` is exact, where the world is small and its requests are independent. All know the
-    state and the present requests, but not the future.
+    ``optimum`` is exact, where the world is small and its requests are independent; ``cem`` plans
+    on the world itself, ``cem-root`` for the servers alone. All know the state and the present
+    requests, but not the future; oracles also know the law of the inputs.
 
     Raises:
         InputError: a part of the name is unknown, or the law of the requests is not known.
@@ -84,7 +88,7 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
         return PolicyEntry(name, "oracle", optimum(problem), full_information, world)
     if name == "random":
         rest = "random" if world.shares == "square_root" else "random-random"
-        made = TwoRules(placement=placement.RandomCache(), offloading=_offloading(world, rest))
+        made = TwoRules(placement=placement.RandomCache(), offloading=_offloading(problem, rest))
         return PolicyEntry(name, "rule", made, full_information, world)
     upper, plus, lower = name.partition("+")
     if not plus:
@@ -92,8 +96,9 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     if upper not in PLACEMENTS:
         hint = nearest(upper, PLACEMENTS)
         raise InputError(f"unknown rule for the caches '{upper}'", where=name, hint=hint)
-    made = TwoRules(placement=PLACEMENTS[upper](problem), offloading=_offloading(world, lower))
-    group = "oracle" if upper == "knapsack" else "rule"
+    made = TwoRules(placement=PLACEMENTS[upper](problem), offloading=_offloading(problem, lower))
+    informed = upper == "knapsack" or lower.startswith("cem")
+    group = "oracle" if informed else "rule"
     return PolicyEntry(name, group, made, full_information, world)
 
 
@@ -102,12 +107,13 @@ def _without_shares(name: str, world: CachingWorld) -> str:
     return name.rpartition("-")[0] if world.shares == "square_root" and "-" in name else name
 
 
-def _offloading(world: CachingWorld, name: str) -> Offloading:
+def _offloading(problem: Problem, name: str) -> SlotRule:
     """Return the rule for a slot of that name.
 
     Raises:
         InputError: there is none.
     """
+    world: CachingWorld = problem.world
     association, _, shares = name.partition("-")
     divided = world.shares == "square_root"
     if association not in ASSOCIATIONS:
@@ -116,11 +122,28 @@ def _offloading(world: CachingWorld, name: str) -> Offloading:
     if divided and shares:
         message = f"the world divides its resources itself, so '{shares}' changes nothing"
         raise InputError(message, hint=f"write '{association}'")
-    if not divided and shares not in SHARES:
-        hint = f"write '{association}-root'" if not shares else nearest(shares, SHARES)
+    if association == "cem" and shares in ("", *PLANNED_SHARES):
+        return _planner(problem, shares)
+    known = PLANNED_SHARES if association == "cem" else SHARES
+    if not divided and shares not in known:
+        hint = f"write '{association}-root'" if not shares else nearest(shares, known)
         message = f"unknown rule for the shares '{shares}'" if shares else "no rule for the shares"
         raise InputError(message, where=name, hint=hint)
     return Offloading(world=world, association=association, shares="root" if divided else shares)  # pyright: ignore[reportArgumentType]
+
+
+def _planner(problem: Problem, shares: str) -> TrueModelPlanner:
+    """Return the planner that knows the world; without shares it searches for them too."""
+    base = Offloading(world=problem.world, association="search", shares=shares or "root")  # pyright: ignore[reportArgumentType]
+    carries = problem.world.queues
+    return TrueModelPlanner(
+        base=base,
+        stream=problem.train_stream,
+        search=true_model.SEARCH,
+        weights=not shares,
+        horizon=true_model.HORIZON if carries else 1,
+        futures=true_model.FUTURES if carries else 1,
+    )
 
 
 def _law(problem: Problem) -> np.ndarray:

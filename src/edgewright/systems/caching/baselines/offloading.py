@@ -39,7 +39,16 @@ class Offloading:
         """Return ``server``, ``bandwidth`` and ``speed`` ``[U]`` each. Consumes ``key``."""
         params, state = known.params, known.state
         asked = task(self.world, params, state, known.x)
-        server = self._server(key, known, asked)
+        return self._shared(key, known, asked, self._server(key, known, asked))
+
+    def at(self, server: Array, known: PrivilegedObservation) -> dict[str, Array]:
+        """Return the same for given servers ``[U]``, with shares that are not drawn."""
+        asked = task(self.world, known.params, known.state, known.x)
+        return self._shared(jax.random.key(0), known, asked, server)
+
+    def _shared(
+        self, key: Array, known: PrivilegedObservation, asked: Task, server: Array
+    ) -> dict[str, Array]:
         if self.world.shares != "action":
             return {"server": server}
         bandwidth, speed = self._weights(key, known, asked, server)
