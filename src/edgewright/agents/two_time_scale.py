@@ -1,25 +1,31 @@
 """Train one learner for what is decided in epochs and one for what is decided in slots.
 
 Both are learners of numbers (``Box`` actions) that know nothing of each other: for each, the other
-one is part of its world. So HADRL puts DDPG above an active-inference planner.
+one is part of its world. So HADRL puts DDPG above an active-inference planner. A rule may take the
+place of one of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.agents.rule_level import RuleLevel, RulePolicy
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Decision, Trajectory, record, static
 from edgewright.core.spaces import Box, Record, Space
 from edgewright.core.time_scales import TimeScales
+from edgewright.loops.evaluate import Informed, plain_observation
 from edgewright.loops.unroll import select
 from edgewright.nets.unit_actions import from_unit, misfit_of, unit_box
+
+LEVELS = ("upper", "lower")
 
 
 @record
@@ -38,26 +44,57 @@ class TwoLevelPolicy:
     phase: int = static()
     by_threshold: bool = static(default=False)
 
+    @property
+    def needs_state(self) -> bool:
+        """Return whether a level is a rule, which must be shown the state of the world."""
+        return any(isinstance(level, RulePolicy) for level in (self.upper, self.lower))
+
     def init_carry(self, key: Array) -> tuple[Any, Any]:
         """Return the memories of both. Consumes ``key``."""
         upper_key, lower_key = jax.random.split(key)
         return self.upper.init_carry(upper_key), self.lower.init_carry(lower_key)
 
-    def act(self, key: Array, carry: Any, observation: Array) -> tuple[Any, Decision]:
-        """Return the action as a record; ``aux`` is the decision of each level."""
-        upper_key, lower_key = jax.random.split(key)
-        looked_at = _pick(observation, self.upper_columns), _pick(observation, self.lower_columns)
-        upper_carry, upper = self.upper.act(upper_key, carry[0], looked_at[0])
-        lower_carry, lower = self.lower.act(lower_key, carry[1], looked_at[1])
-        placing = observation[..., self.phase] > 0.5
+    def act(self, key: Array, carry: Any, observation: Array | Informed) -> tuple[Any, Decision]:
+        """Return the action as a record; ``aux`` is the decision of each level.
+
+        Args:
+            observation: of the world; with its state beside it where a level is a rule.
+
+        Raises:
+            InputError: a level is a rule, and the state is not shown.
+        """
+        keys, row = jax.random.split(key), plain_observation(observation)
+        upper_carry, upper = self.upper.act(
+            keys[0], carry[0], self._looked_at(self.upper, observation, self.upper_columns)
+        )
+        lower_carry, lower = self.lower.act(
+            keys[1], carry[1], self._looked_at(self.lower, observation, self.lower_columns)
+        )
+        placing = row[..., self.phase] > 0.5
         memory = (
             select(placing, upper_carry, carry[0]),
             select(placing, carry[1], lower_carry),
         )
         slow, fast = levels(self.actions, self.slow)
-        action = from_unit(slow, upper.action, self.by_threshold)
-        action |= from_unit(fast, lower.action, self.by_threshold)
+        action = self._parts(slow, upper.action) | self._parts(fast, lower.action)
         return memory, Decision(action=action, aux=(upper, lower))
+
+    def _looked_at(
+        self, level: Policy, observation: Array | Informed, columns: tuple[int, ...]
+    ) -> Any:
+        if not isinstance(level, RulePolicy):
+            return _pick(plain_observation(observation), columns)
+        if not isinstance(observation, Informed):
+            message = "a level of this policy is a rule, which must be shown the world's state"
+            hint = "pass observe_fn = loops.evaluate.observe_fn_of(policy, world)"
+            raise InputError(message, where="policy", hint=hint)
+        return observation.known
+
+    def _parts(self, parts: list[Any], decided: Any) -> dict[str, Array]:
+        """Return parts by name: a rule decides them, a learner numbers."""
+        if isinstance(decided, dict):
+            return decided
+        return from_unit(parts, decided, self.by_threshold)
 
 
 @record
@@ -70,7 +107,8 @@ class TwoTimeScale:
 
     Attributes:
         upper, lower: learners of ``Box`` actions; their ``num_envs`` and ``rollout_steps`` are set
-            here, and their ``total_steps`` are counted in their own steps.
+            here, and their ``total_steps`` are counted in their own steps. One of them may be a
+            :class:`~edgewright.agents.rule_level.RuleLevel`, which only decides.
         epochs_per_update: epochs of each copy between two updates.
         association: whether a choice is the largest of ``n`` numbers (``logits``), or one number
             between thresholds of equal width, as in HADRL.
@@ -101,6 +139,8 @@ class TwoTimeScale:
         """Return why it cannot learn with these spaces; empty if it can."""
         if self.scales is None or not isinstance(actions, Record):
             return "its world must have two time scales"
+        if isinstance(self.upper, RuleLevel) and isinstance(self.lower, RuleLevel):
+            return "both of its levels are rules, so that nothing is learned"
         slow, fast = levels(actions, self.scales.slow)
         reason = misfit_of(slow) or misfit_of(fast)
         for learner, spaces in zip((self.upper, self.lower), self._level_spaces(), strict=True):
@@ -108,15 +148,29 @@ class TwoTimeScale:
             reason = reason or (misfit(*spaces) if misfit else "")
         return reason
 
+    def with_rules(self, rule_of: Callable[[str, str], Policy]) -> TwoTimeScale:
+        """Return the learner with the rules that its levels name.
+
+        Args:
+            rule_of: (``"upper"`` or ``"lower"``, name) to the rule.
+        """
+        actions = self._spaces[1]
+        made = {}
+        for level, parts in zip(LEVELS, levels(actions, self._scales.slow), strict=True):
+            learner = getattr(self, level)
+            if isinstance(learner, RuleLevel):
+                names = tuple(name for name, _ in parts)
+                rule = rule_of(level, learner.name)
+                made[level] = dataclasses.replace(learner, rule=rule, parts=names)
+        return dataclasses.replace(self, **made)
+
     def check_sizes(self, observations: Box, actions: Space) -> None:
         """Check the sizes of both learners.
 
         Raises:
             InputError: they do not fit each other; it names the level.
         """
-        for name, learner, spaces in zip(
-            ("upper", "lower"), self._levels(), self._level_spaces(), strict=True
-        ):
+        for name, learner, spaces in zip(LEVELS, self._levels(), self._level_spaces(), strict=True):
             check = getattr(learner, "check_sizes", None)
             if check is None:
                 continue
@@ -161,6 +215,11 @@ class TwoTimeScale:
     ) -> tuple[tuple[Any, Any], dict[str, Array]]:
         """Let both learn from one trajectory ``[T, N, ...]`` of whole epochs."""
         keys = jax.random.split(key)
+        batch = dataclasses.replace(
+            batch,
+            observation=plain_observation(batch.observation),
+            next_observation=plain_observation(batch.next_observation),
+        )
         epochs = jax.tree.map(
             lambda leaf: leaf.reshape(-1, self._scales.period, *leaf.shape[1:]), batch
         )
@@ -176,7 +235,7 @@ class TwoTimeScale:
         ]
         logs = {
             f"{level}_{name}": value
-            for level, (_, log) in zip(("upper", "lower"), results, strict=True)
+            for level, (_, log) in zip(LEVELS, results, strict=True)
             for name, value in log.items()
         }
         return (results[0][0], results[1][0]), logs

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.agents.planning import PlannerPolicy
+from edgewright.agents.rule_level import RulePolicy
 from edgewright.agents.two_time_scale import TwoLevelPolicy
 from edgewright.bundle import Interface
 from edgewright.compress.distil import imitate
@@ -37,6 +38,7 @@ from edgewright.export.networks import (
 )
 from edgewright.export.policy import NumbersPolicy
 from edgewright.export.record_head import RecordHead
+from edgewright.loops.evaluate import observe_fn_of, plain_observation
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
 from edgewright.nets.actions import certain_scores, score_count
 from edgewright.nets.mlp import init_mlp
@@ -98,6 +100,11 @@ class Shadowed:
     planner: Policy
     student: Policy
     by_student: Array  # bool, who acts
+
+    @property
+    def needs_state(self) -> bool:
+        """Return whether the planner does."""
+        return bool(getattr(self.planner, "needs_state", False))
 
     def init_carry(self, key: Array) -> tuple[Any, Any]:
         """Return the memories of both. Consumes ``key``."""
@@ -184,6 +191,8 @@ def replaced(policy: Any, nets: Mapping[str, tuple[Any, ...]]) -> Any:
         return NumbersPolicy(layers=nets["all"], space=policy.space)
     levels = {}
     for level in LEVELS:
+        if isinstance(getattr(policy, level), RulePolicy):
+            continue  # stays as it is
         layers = nets[level] if level in nets else level_layers(policy, level, None, NO_FIELDS)
         space = Box(-1.0, 1.0, (score_count(level_space(policy, level)),))
         levels[level] = NumbersPolicy(layers=layers, space=space)
@@ -210,7 +219,8 @@ def _untrained(pupil: Pupil, widths: tuple[int, ...], key: Array) -> tuple[Any, 
 def _play(
     key: Array, world: World, params: Any, policy: Shadowed, rollout: RolloutState, inputs: Any
 ) -> tuple[RolloutState, Trajectory]:
-    return unroll(key, world, params, policy, rollout, inputs)
+    see = observe_fn_of(policy, world)
+    return unroll(key, world, params, policy, rollout, inputs, observe_fn=see)
 
 
 def _flat(played: Trajectory) -> tuple[np.ndarray, Any]:
@@ -219,7 +229,7 @@ def _flat(played: Trajectory) -> tuple[np.ndarray, Any]:
     def flat(leaf: Array) -> np.ndarray:
         return np.asarray(leaf).reshape(-1, *leaf.shape[2:])
 
-    return flat(played.observation), jax.tree.map(flat, played.aux)
+    return flat(plain_observation(played.observation)), jax.tree.map(flat, played.aux)
 
 
 def _lesson(pupil: Pupil, rows: np.ndarray, actions: Any) -> tuple[Array, Array]:

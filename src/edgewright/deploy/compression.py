@@ -74,7 +74,7 @@ class Setting:
 
     def rewards(self, policy: Any) -> np.ndarray:
         """Return the reward ``[episodes]`` of a policy, by the scenario's own account."""
-        return self._played(PolicyEntry("", "learned", policy, None, self.world))
+        return self._played(PolicyEntry.learned("", policy, self.world))
 
     def _played(self, entry: PolicyEntry) -> np.ndarray:
         missed = self.scenario.evaluation.post_termination_reward

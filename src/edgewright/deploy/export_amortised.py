@@ -91,7 +91,7 @@ def export_amortised(
     content, bundle = bundle_of(out, student, rows, facts)
     if gate is None or gate["passed"]:
         save(out, content)
-    entry = PolicyEntry("", "learned", subject.policy, None, subject.problem.world)
+    entry = PolicyEntry.learned("", subject.policy, subject.problem.world)
     times = {
         "decision_ms": decision_of(bundle),
         "planner_decision_ms": decision_ms(entry, subject.problem),

@@ -12,6 +12,7 @@ import numpy as np
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, Decision, record, static
 from edgewright.core.spaces import Space
+from edgewright.loops.evaluate import observe_fn_of, plain_observation
 from edgewright.loops.unroll import init_rollout, next_rows, unroll
 from edgewright.scenarios.build import Problem
 
@@ -28,6 +29,11 @@ class Mixed:
 
     policy: Policy
     space: Space = static()
+
+    @property
+    def needs_state(self) -> bool:
+        """Return whether the policy does."""
+        return bool(getattr(self.policy, "needs_state", False))
 
     def init_carry(self, key: Array) -> tuple[Any, Array]:
         """Return the memory of the policy, and whether this episode is random."""
@@ -84,4 +90,6 @@ def _play(
     _, rows = next_rows(stream, carry, STEPS + 1)
     first, rest = jax.tree.map(lambda a: a[0], rows), jax.tree.map(lambda a: a[1:], rows)
     rollout = init_rollout(rollout_key, world, params, policy, first)
-    return unroll(play_key, world, params, policy, rollout, rest)[1].observation
+    see = observe_fn_of(policy, world)
+    played = unroll(play_key, world, params, policy, rollout, rest, observe_fn=see)[1]
+    return plain_observation(played.observation)

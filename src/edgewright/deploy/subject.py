@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.agents.planning import PlannerPolicy
-from edgewright.agents.two_time_scale import TwoLevelPolicy
+from edgewright.agents.rule_level import RulePolicy
+from edgewright.agents.two_time_scale import LEVELS, TwoLevelPolicy
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import PerAgentPolicy, Policy
 from edgewright.core.sealed import read_json
 from edgewright.core.version import __version__
-from edgewright.export.networks import LEVELS
 from edgewright.scenarios.build import Problem
 from edgewright.scenarios.load import resolved, training_identity
 from edgewright.training.runs import Run, load_run
@@ -100,9 +100,25 @@ def subject_of(folder: Path, seed: int, part: Part, data: str | None = None) -> 
     if part.level is not None and not isinstance(policy, TwoLevelPolicy):
         message = "the run learned one policy, not one for each of two time scales"
         raise InputError(message, where="--level", hint="leave the option out")
+    _refuse_rules(policy, part)
     if own is not None:
         problem = problem.only(own)
     return Subject(run, folder, seed, part, problem, policy, deployable.exploring, own)
+
+
+def _refuse_rules(policy: Any, part: Part) -> None:
+    """Refuse to export a level that is a rule.
+
+    Raises:
+        InputError: it is, or it is one of both that are asked for.
+    """
+    if not isinstance(policy, TwoLevelPolicy):
+        return
+    learned = [one for one in LEVELS if not isinstance(getattr(policy, one), RulePolicy)]
+    if len(learned) < len(LEVELS) and part.level not in learned:
+        message = "one level of the run is a rule, which looks at the state of the world"
+        hint = f"export the level that was learned: add --level {learned[0]}"
+        raise InputError(message, where="--level", hint=hint)
 
 
 def explorer(subject: Subject) -> Policy | None:

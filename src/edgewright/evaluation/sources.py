@@ -119,7 +119,7 @@ def _source(
         return Source(label or run.request.learner, seeds_of(run, problem), folder=Path(named))
     if named in learner_names(problem) and system_of(problem.kind).trains:
         made = train_here(named, scenario, problem)
-        entries = [PolicyEntry(named, "learned", p, None, world) for p, world in made]
+        entries = [PolicyEntry.learned(named, p, world) for p, world in made]
         return Source(label or named, entries)
     foreign = is_registered(named, problem.kind)
     try:

@@ -84,7 +84,7 @@ def seeds_of(run: Run, problem: Problem) -> list[PolicyEntry]:
             message = f"the run holds a policy for each of {policy.devices} devices; the scenario"
             hint = "one policy for all devices, as of se-ppo, fits any number of them"
             raise InputError(f"{message} has {agents[0]}", where=run.request.learner, hint=hint)
-    return [PolicyEntry(run.request.learner, "learned", p, None, world) for p in policies]
+    return [PolicyEntry.learned(run.request.learner, p, world) for p in policies]
 
 
 __all__ = ["bundled", "seeds_of"]

@@ -20,7 +20,8 @@ from edgewright.agents.dqn import ValuePolicy
 from edgewright.agents.droo import RelaxedPolicy
 from edgewright.agents.planning import PlannerPolicy
 from edgewright.agents.ppo import ActorPolicy
-from edgewright.agents.two_time_scale import TwoLevelPolicy, levels
+from edgewright.agents.rule_level import RulePolicy
+from edgewright.agents.two_time_scale import LEVELS, TwoLevelPolicy, levels
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
@@ -46,7 +47,6 @@ from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
 
-LEVELS = ("upper", "lower")
 HIDDEN = {"tanh": Tanh, "relu": Relu}
 
 
@@ -99,6 +99,12 @@ def _(policy: PlannerPolicy, params: Any, interface: Interface) -> tuple[Layer, 
     message = "a planner searches before every decision, so it cannot be exported"
     hint = "add --amortise to edgewright export: it trains a network to decide like the planner"
     raise InputError(message, where="export", hint=hint)
+
+
+@layers_of.register
+def _(policy: RulePolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    message = "a rule of one level looks at the state of the world, so it cannot be exported"
+    raise InputError(message, where="export", hint="add --level with the name of the other level")
 
 
 @layers_of.register

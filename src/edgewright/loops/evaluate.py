@@ -38,6 +38,39 @@ def full_information(params: Any, state: Any, x: Any) -> PrivilegedObservation:
     return PrivilegedObservation(params=params, state=state, x=x)
 
 
+@record
+class Informed:
+    """An observation as learners get it, and beside it what an oracle may use."""
+
+    observation: Any
+    known: PrivilegedObservation
+
+
+@dataclasses.dataclass(frozen=True)
+class InformedObserve:
+    """An ``observe_fn`` for policies of which one part learned and another is a rule."""
+
+    world: World
+
+    def __call__(self, params: Any, state: Any, x: Any) -> Informed:
+        """Return both."""
+        observation = self.world.observe(params, state, x)
+        return Informed(observation=observation, known=full_information(params, state, x))
+
+
+def observe_fn_of(policy: Any, world: World) -> ObserveFn | None:
+    """Return what shows a learner's policy the world: None for the world's own ``observe``.
+
+    A policy that says ``needs_state`` (a learned level beside a rule) gets :class:`Informed`.
+    """
+    return InformedObserve(world) if getattr(policy, "needs_state", False) else None
+
+
+def plain_observation(observation: Any) -> Any:
+    """Return what the world's own ``observe`` gave."""
+    return observation.observation if isinstance(observation, Informed) else observation
+
+
 def episode_inputs(
     key: Array, stream: Stream[Any], episodes: int, horizon: int, fixed_inputs: dict[str, Any]
 ) -> Any:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from edgewright.core.protocols import Learner, Stream, World
 from edgewright.core.records import Array, record
+from edgewright.loops.evaluate import observe_fn_of
 from edgewright.loops.repeat import repeated
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
 
@@ -67,6 +68,7 @@ def advance(
         policy = learner.policy(training.learner, explore=True)
         envs, batch = unroll(
             play_key, world, params, policy, training.envs, inputs,
+            observe_fn=observe_fn_of(policy, world),
             all_actions=getattr(learner, "all_actions", False),
         )  # fmt: skip
         state, log = learner.update(learn_key, training.learner, batch)

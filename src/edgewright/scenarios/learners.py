@@ -10,11 +10,13 @@ import dataclasses
 import functools
 import importlib
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from edgewright.agents.rule_level import RuleLevel
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import World
 from edgewright.core.text import parse_toml, read_text
@@ -29,6 +31,9 @@ _OF_TABLE = ("learner", "extends", "around", "world", "train", "objective")
 
 HORIZON = "horizon"
 """The objective that is scored, see ``systems.horizon``; without it rewards are discounted only."""
+
+RULE = "rule"
+"""What takes the place of a learner at a level where a rule decides."""
 
 _registered: dict[str, dict[str, Any]] = {}
 
@@ -70,10 +75,14 @@ def build_learner(
     world: Any = world_of_learner(name, problem)
     entry = _entry(name, problem.kind)
     defaults = system_of(problem.kind).learner_defaults(problem.world)
-    design = _design(name, problem.kind).with_defaults(defaults)
-    design = _with_total_steps(design, total_steps).with_settings(scenario.learner)
+    kinds, settings = _kinds(scenario.learner)
+    design = _design(name, problem.kind, kinds).with_defaults(defaults)
+    design = _with_total_steps(design, total_steps).with_settings(settings)
     design.check(name)
     learner = _fitted(design.made(), world, problem.params)
+    if kinds:
+        _check_fit(name, learner, world, problem.params)
+    learner = _with_rules(learner, dataclasses.replace(problem, world=world))
     check_sizes = getattr(learner, "check_sizes", None)
     if check_sizes is not None:
         check_sizes(world.observation_space(problem.params), world.action_space(problem.params))
@@ -104,6 +113,52 @@ def _fitted(learner: Any, world: World, params: Any) -> Any:
     """Return a learner of two time scales with those of its world; any other as it is."""
     for_world = getattr(learner, "for_world", None)
     return learner if for_world is None else for_world(world, params)
+
+
+def _kinds(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the learners that tables name as their ``kind``, by table, and all other settings."""
+    tables = {key: one for key, one in settings.items() if isinstance(one, dict) and "kind" in one}
+    rest = {
+        key: {k: v for k, v in value.items() if k != "kind"} if key in tables else value
+        for key, value in settings.items()
+    }
+    return {key: table["kind"] for key, table in tables.items()}, rest
+
+
+def _check_fit(name: str, learner: Any, world: World, params: Any) -> None:
+    """Check a learner whose parts the scenario chose.
+
+    Raises:
+        InputError: it cannot learn with these spaces.
+    """
+    misfit = getattr(learner, "misfit", None)
+    reason = misfit(world.observation_space(params), world.action_space(params)) if misfit else ""
+    if reason:
+        message, hint = f"'{name}' cannot learn here: {reason}", "change the kind of a level"
+        raise InputError(message, where="learner", hint=hint)
+
+
+def _with_rules(learner: Any, problem: Problem) -> Any:
+    """Return a learner of two levels with the rules that it names; any other as it is.
+
+    Raises:
+        InputError: the system has no rule of that name.
+    """
+    with_rules = getattr(learner, "with_rules", None)
+    if with_rules is None:
+        return learner
+
+    def rule_of(level: str, name: str) -> Any:
+        make, where = system_of(problem.kind).level_rule, f"learner.{level}.name"
+        if make is None:
+            message = f"the system '{problem.kind}' has no rules for one level"
+            raise InputError(message, where=where, hint="give the level another kind")
+        try:
+            return make(level, name, problem)
+        except InputError as error:
+            raise InputError(error.message, where=where, hint=error.hint) from None
+
+    return with_rules(rule_of)
 
 
 def world_of_learner(name: str, problem: Problem) -> World:
@@ -180,14 +235,26 @@ def _entry(name: str, kind: str) -> dict[str, Any]:
     return {key: value for one in reversed(chain) for key, value in entries[one].items()}
 
 
-def _design(name: str, kind: str) -> Design:
-    """Return the class of a learner, those of inner ones, and the settings of its entries."""
+def _design(name: str, kind: str, kinds: Mapping[str, Any] = {}) -> Design:
+    """Return the class of a learner, those of inner ones, and the settings of its entries.
+
+    Args:
+        kinds: other learners for parts of it, by field; the entry's settings of those parts go.
+
+    Raises:
+        InputError: a class cannot be imported, or a learner or a part does not exist.
+    """
     entry = _entry(name, kind)
     make, around = _class(name, entry, kind), entry.get("around", {})
     nested = isinstance(around, dict)
     named = around if nested else {slot_of(make): around}
-    inner = {field: _inner(name, one, kind) for field, one in named.items()}
-    settings = {key: value for key, value in entry.items() if key not in _OF_TABLE}
+    for field in kinds:
+        if not nested or field not in named:
+            message, parts = f"'{name}' has no part '{field}'", sorted(named if nested else ())
+            hint = nearest(field, parts) if parts else "leave kind out"
+            raise InputError(message, where=f"learner.{field}.kind", hint=hint)
+    inner = {field: _inner(name, one, kind) for field, one in {**named, **kinds}.items()}
+    settings = {key: value for key, value in entry.items() if key not in (*_OF_TABLE, *kinds)}
     return Design(make, inner, nested).with_settings(settings)
 
 
@@ -219,6 +286,8 @@ def _inner(name: str, inner: object, kind: str) -> Design:
     Raises:
         InputError: there is none of that name, or it is put around another one itself.
     """
+    if inner == RULE:
+        return Design(RuleLevel)
     entries = _entries(kind)
     if not isinstance(inner, str) or inner not in entries or "around" in _entry(inner, kind):
         message = f"'{name}' must be around a plain learner; got '{inner}'"

@@ -18,7 +18,13 @@ from edgewright.core.errors import InputError
 from edgewright.core.protocols import Policy, World
 from edgewright.core.records import Array
 from edgewright.core.spaces import Record
-from edgewright.loops.evaluate import EpisodeBatch, play, run_episodes_each, summarise
+from edgewright.loops.evaluate import (
+    EpisodeBatch,
+    observe_fn_of,
+    play,
+    run_episodes_each,
+    summarise,
+)
 from edgewright.loops.unroll import ObserveFn
 from edgewright.specs.schema import Evaluation, Inconsistency, Scenario
 from edgewright.systems.problem import LearnerPlan, Problem
@@ -63,6 +69,11 @@ class PolicyEntry:
     observe_fn: ObserveFn | None
     world: World
     hindsight_policy: Callable[[Any], Policy] | None = None
+
+    @classmethod
+    def learned(cls, name: str, policy: Any, world: World) -> PolicyEntry:
+        """Return the entry of what a learner learned, with the state where it has rules in it."""
+        return cls(name, "learned", policy, observe_fn_of(policy, world), world)
 
     def play(self, key: Array, params: Any, inputs: Any) -> EpisodeBatch:
         """Play every episode of ``inputs`` once. Consumes ``key``."""
@@ -192,6 +203,9 @@ class System:
         remake_count: how many of them there are for a scenario.
         termination_metrics: metrics of how episodes ended, shown beside the reward and the system's
             own.
+        level_rule: (``"upper"`` or ``"lower"``, name, problem) to a rule for one level of a learner
+            of two time scales, whose action has at least the parts of that level; None where there
+            are none.
         trains: learners that a comparison trains itself when no policies are named.
         recordings: inputs that ``train --data FOLDER`` plays back instead of drawing them, as
             entries of the ``[streams]`` table, in scenarios that have no recordings themselves.
@@ -229,6 +243,7 @@ class System:
     remake: Callable[..., StoredReference] | None = None
     remake_count: int = 0
     termination_metrics: tuple[str, ...] = ("episode_length", "terminated")
+    level_rule: Callable[[str, str, Problem], Policy] | None = None
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     extra_results: Callable[[Any, str | None], dict[str, Any]] = _nothing

@@ -18,7 +18,7 @@ import numpy as np
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
 from edgewright.core.records import Array
-from edgewright.loops.evaluate import episode_inputs, evaluate
+from edgewright.loops.evaluate import episode_inputs, evaluate, observe_fn_of
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.repeat import Program, compile_rounds
 from edgewright.specs.schema import Evaluation
@@ -135,9 +135,14 @@ class OnlineTrainer:
 
         def score(training: Any) -> dict[str, float]:
             policy, world = self.policy_entry(training)
-            key = jax.random.key(0)  # a greedy policy does not use it
             result = evaluate(
-                key, world, self.problem.params, policy, inputs, post_termination_reward=missed
+                jax.random.key(0),  # a greedy policy does not use it
+                world,
+                self.problem.params,
+                policy,
+                inputs,
+                post_termination_reward=missed,
+                observe_fn=observe_fn_of(policy, world),
             )
             return {name: float(np.mean(values)) for name, values in result.items()}
 

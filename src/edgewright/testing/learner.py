@@ -11,6 +11,7 @@ import numpy as np
 
 from edgewright.core.process import check_process
 from edgewright.core.records import Array
+from edgewright.loops.evaluate import observe_fn_of
 from edgewright.testing.policy import check_policy
 from edgewright.testing.updates import check_update, traced_alike
 from edgewright.testing.verdicts import attempt, demand, nan_leaf, plain, same, trace
@@ -49,7 +50,8 @@ def check_learner(learner: Any, world: Any, params: Any, *, key: Array | None = 
     for explore in (True, False):
         policy = attempt(lambda e=explore: learner.policy(state, explore=e), f"{name}.policy",
                       "takes (state, explore)")  # fmt: skip
-        check_policy(policy, world, params, key=play_key)
+        see = observe_fn_of(policy, world)
+        check_policy(policy, world, params, key=play_key, observe_fn=see)
     demand(
         same(before, plain(state)), name, "acting does not change the state",
         "the state differs after act", "let the policy hold a copy of what it needs",

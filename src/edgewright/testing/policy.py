@@ -66,11 +66,12 @@ def check_policy(
     keys = jnp.stack([act_key, *jax.random.split(start_key, 31)])
     decided = attempt(lambda: decide(policy, keys, carry, observation)[1].action, name,
                    "works under jit and vmap, and is a pytree")  # fmt: skip
-    for action in decided:
+    each = [jax.tree.map(lambda leaf, at=at: leaf[at], decided) for at in range(len(keys))]
+    for action in each:
         check_action(name, space, action)
     demand(
-        close(decided[0], decision.action), name, "compiled decisions equal plain ones",
-        f"{decided[0]} and {decision.action}", "branch with jnp.where, not with if",
+        close(each[0], decision.action), name, "compiled decisions equal plain ones",
+        f"{each[0]} and {decision.action}", "branch with jnp.where, not with if",
     )  # fmt: skip
     _check_extremes(policy, world, shortened(params) or params, start_key, observe_fn)
 

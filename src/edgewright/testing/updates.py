@@ -8,9 +8,19 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array
+from edgewright.loops.evaluate import observe_fn_of
 from edgewright.testing.extremes import shortened
 from edgewright.testing.play import natural_rows, play_rows
-from edgewright.testing.verdicts import attempt, demand, difference, nan_leaf, same, shapes, trace
+from edgewright.testing.verdicts import (
+    attempt,
+    demand,
+    difference,
+    nan_leaf,
+    real,
+    same,
+    shapes,
+    trace,
+)
 
 _UPDATES = 4
 """Updates after which a learner must still hold numbers."""
@@ -31,7 +41,9 @@ def check_update(learner: Any, world: Any, params: Any, state: Any, keys: Array)
         rows_key, play_key = jax.random.split(keys[0])
         sizes = (learner.rollout_steps, learner.num_envs)
         rows = natural_rows(world, params, rows_key, sizes)
-        return learner.update(keys[1], state, play_rows(world, params, policy, play_key, rows))
+        see = observe_fn_of(policy, world)
+        batch = play_rows(world, params, policy, play_key, rows, see)
+        return learner.update(keys[1], state, batch)
 
     learn = jax.jit(plain_learn)
     law = "takes (key, state, batch) and works under jit"
@@ -57,7 +69,7 @@ def check_update(learner: Any, world: Any, params: Any, state: Any, keys: Array)
         "another key gives another state", "two keys gave the same",
         "explore, or draw minibatches, with the key",
     )  # fmt: skip
-    nudged = jax.tree.map(lambda leaf: leaf * 0.9375, (learner, params))
+    nudged = jax.tree.map(lambda leaf: leaf * 0.9375 if real(leaf) else leaf, (learner, params))
     count = len(traces)
     learn(*nudged, state, keys)
     demand(

@@ -93,13 +93,39 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     upper, plus, lower = name.partition("+")
     if not plus:
         return None
-    if upper not in PLACEMENTS:
-        hint = nearest(upper, PLACEMENTS)
-        raise InputError(f"unknown rule for the caches '{upper}'", where=name, hint=hint)
-    made = TwoRules(placement=PLACEMENTS[upper](problem), offloading=_offloading(problem, lower))
+    made = TwoRules(placement=_placement(upper, problem), offloading=_offloading(problem, lower))
     informed = upper == "knapsack" or lower.startswith("cem")
     group = "oracle" if informed else "rule"
     return PolicyEntry(name, group, made, full_information, world)
+
+
+def level_rule(level: str, name: str, problem: Problem) -> TwoRules:
+    """Return a rule for one level of a learner of two: the half of a policy's name.
+
+    Args:
+        level: ``"upper"``, e.g. with the name ``lfu``, or ``"lower"``, e.g. with ``search-root``.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if level == "upper":
+        made = _placement(name, problem)
+        rest = _without_shares("random-random", problem.world)
+        return TwoRules(placement=made, offloading=_offloading(problem, rest))
+    lower = _offloading(problem, _without_shares(name, problem.world))
+    return TwoRules(placement=PLACEMENTS["none"](problem), offloading=lower)
+
+
+def _placement(name: str, problem: Problem) -> Any:
+    """Return the rule for the caches of that name.
+
+    Raises:
+        InputError: there is none, or it needs a law of the requests that is not known.
+    """
+    if name not in PLACEMENTS:
+        hint = nearest(name, PLACEMENTS)
+        raise InputError(f"unknown rule for the caches '{name}'", where=name, hint=hint)
+    return PLACEMENTS[name](problem)
 
 
 def _without_shares(name: str, world: CachingWorld) -> str:

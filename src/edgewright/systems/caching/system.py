@@ -13,7 +13,7 @@ from edgewright.loops.evaluate import EpisodeBatch
 from edgewright.systems.caching.baselines.bound import reward_bound
 from edgewright.systems.caching.bench import measure
 from edgewright.systems.caching.build import RANGES, build, game
-from edgewright.systems.caching.policies import USUAL, policy, policy_names
+from edgewright.systems.caching.policies import USUAL, level_rule, policy, policy_names
 from edgewright.systems.caching.schema import CachingScenario, inconsistencies
 from edgewright.systems.system import Metric, PolicyEntry, Problem, System, evaluate_episodes
 from edgewright.systems.trainer import OnlineTrainer
@@ -61,6 +61,7 @@ SYSTEM = System(
     ),
     inconsistencies=inconsistencies,
     transfer_world=game,
+    level_rule=level_rule,
     trainer=functools.partial(OnlineTrainer, curve_episodes=CURVE_EPISODES),
     play=play,
     benchmark=measure,
