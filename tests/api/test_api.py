@@ -72,6 +72,28 @@ def test_a_run_has_a_history_a_figure_and_a_bundle(run, tmp_path):
     assert bundle.rules == ["greedy"]
 
 
+def test_one_level_or_an_amortised_planner_is_exported(tmp_path):
+    settings = {
+        "upper": {"hidden_sizes": [8], "learning_starts": 5},
+        "lower": {"hidden_sizes": [8], "reward_hidden_sizes": [8], "num_candidates": 16,
+                  "num_elites": 4, "plan_iterations": 2, "ensemble_size": 2,
+                  "learning_starts": 50},
+    }  # fmt: skip
+    sets = {"evaluation.episodes": 4, "params.epochs": 2, "evaluation.reference": "spread+hit"}
+    flat = {f"{level}.{key}": v for level, table in settings.items() for key, v in table.items()}
+    run = ew.train(ew.make("caching-toy", sets), "hadrl", steps=200, settings=flat)
+    upper = run.export(tmp_path / "u.edge", level="upper")
+    assert [output.name for output in upper.interface.outputs] == ["cache"]
+    with pytest.raises(ew.InputError, match="a planner searches"):
+        run.export(tmp_path / "p.edge")
+    whole = run.export(tmp_path / "p.edge", amortise=True)
+    assert [output.name for output in whole.interface.outputs] == ["cache", "server"]
+    with pytest.raises(ew.InputError, match="`level` must be one of upper, lower; got 'lover'"):
+        run.export(tmp_path / "p.edge", level="lover")
+    with pytest.raises(ew.InputError, match="beside an amortised planner"):
+        run.export(tmp_path / "p.edge", amortise=True, rules=["random"])
+
+
 def test_a_run_is_kept_where_it_is_asked_for(problem, tmp_path):
     kept = ew.train(problem, "dqn", steps=128, settings={"buffer_size": 256}, out=tmp_path / "r")
     again = ew.train(problem, "dqn", steps=128, settings={"buffer_size": 256}, out=tmp_path / "r")

@@ -88,7 +88,9 @@ def test_the_bundle_names_the_ratio_of_scores_and_times(written):
 def test_the_planner_is_asked_in_states_of_both(written):
     rounds = written[1].facts["rounds"]
     assert [one["played_by"] for one in rounds] == ["planner", *["student"] * 3]
-    assert [one["decisions"] for one in rounds] == [128, 256, 384, 512]
+    # Of six steps one places services, in which the planner decides nothing.
+    assert [one["steps"] for one in rounds] == [160, 320, 480, 640]
+    assert [one["decisions"]["lower"] for one in rounds] == [128, 256, 384, 512]
     assert all(0 <= one["distance"]["lower"] < 0.6 for one in rounds[1:])
 
 
@@ -96,7 +98,8 @@ def test_a_network_learns_what_a_planner_does(run):
     subject = subject_of(run, 0, WHOLE)
     assert set(planners(subject.policy)) == {"lower"}
     made = amortise(subject.problem, subject.policy, decisions=2048, widths=(32,))
-    assert planners(made.policy) == {} and len(made.rows) == 2048
+    assert planners(made.policy) == {} and len(made.rows) == 2560
+    assert made.rounds[-1]["decisions"] == {"lower": 2112}
     first, last = (made.rounds[n]["distance"]["lower"] for n in (1, -1))
     assert last < 0.35 and last < first + 0.1  # at random: 0.5
 

@@ -15,7 +15,7 @@ from edgewright.api.problem import EdgeProblem, make
 from edgewright.api.table import Table
 from edgewright.bundle import Bundle
 from edgewright.core.compilation import keep_compilations
-from edgewright.core.errors import InputError
+from edgewright.core.errors import InputError, nearest
 from edgewright.evaluation.gap import sentence
 from edgewright.evaluation.score_run import finish
 from edgewright.training import checkpoint
@@ -72,20 +72,45 @@ class TrainedRun:
             raise InputError(message, where=str(self.folder), hint="train it for longer")
         return learning_curve([curve], ylabel="reward per slot")
 
-    def export(self, file: str | Path, *, seed: int = 0, rules: list[str] | None = None) -> Bundle:
+    def export(
+        self,
+        file: str | Path,
+        *,
+        seed: int = 0,
+        rules: list[str] | None = None,
+        level: str | None = None,
+        amortise: bool = False,
+    ) -> Bundle:
         """Write the policy of one seed as a bundle and return it.
 
         Args:
             file: the bundle, e.g. ``"p.edge"``.
             seed: which seed of the run.
             rules: names of rules to pack beside it, for the service to fall back on.
+            level: ``"upper"`` or ``"lower"``, to export one level of a policy of two time scales;
+                both in one file if absent.
+            amortise: train a network to decide like the planner of the run, and export that; the
+                bundle's ``facts["scores"]`` say what share of the planner's score it keeps.
 
         Raises:
-            InputError: the seed does not exist, or the policy or a rule cannot be exported.
+            InputError: the seed or level does not exist, or the policy or a rule cannot be
+                exported.
         """
+        from edgewright.deploy.export_amortised import export_amortised
         from edgewright.deploy.export_run import export_run
+        from edgewright.deploy.subject import Part
+        from edgewright.export.networks import LEVELS
 
-        return export_run(self.folder, Path(file), seed=seed, rules=rules, data=self.problem.data)
+        if level not in (None, *LEVELS):
+            message = f"`level` must be one of {', '.join(LEVELS)}; got {level!r}"
+            raise InputError(message, where="level", hint=nearest(str(level), LEVELS))
+        if amortise and rules:
+            message = "rules cannot be packed beside an amortised planner"
+            raise InputError(message, where="rules", hint="leave one of the two out")
+        given = {"seed": seed, "part": Part(level=level), "data": self.problem.data}
+        if amortise:
+            return export_amortised(self.folder, Path(file), **given).bundle
+        return export_run(self.folder, Path(file), rules=rules, **given)
 
     def __repr__(self) -> str:
         """Return learner, scenario, reward with its interval, share of the gap and folder."""

@@ -61,7 +61,8 @@ class Amortised:
     Attributes:
         policy: the policy of the run with a network in the place of every planner.
         rows: observations ``[n, columns]`` that were met.
-        rounds: for each round who played, the decisions so far and, from the second round on, the
+        rounds: for each round who played, the steps of the world so far, the ``decisions`` of each
+            planner in them (those of its own phase alone) and, from the second round on, the
             ``distance`` of each network's decisions to those of its planner in the new states.
     """
 
@@ -150,7 +151,8 @@ def amortise(
         name: _untrained(pupil, widths, jax.random.fold_in(init_key, n))
         for n, (name, pupil) in enumerate(pupils.items())
     }
-    steps, lessons, log = math.ceil(decisions / ROUNDS / COPIES), [], []
+    share = min(_share(problem.world, name) for name in pupils)
+    steps, lessons, log = math.ceil(decisions / share / ROUNDS / COPIES), [], []
     carry, rollout = _begun(start_key, problem, policy, replaced(policy, nets))
     for number in range(ROUNDS):
         on_progress(f"round {number + 1} of {ROUNDS}")
@@ -161,7 +163,9 @@ def amortise(
         rollout, played = _play(key, problem.world, problem.params, both, rollout, inputs)
         lessons.append(_flat(played))
         rows, actions = jax.tree.map(lambda *leaves: np.concatenate(leaves), *lessons)
-        log.append({"played_by": "student" if number else "planner", "decisions": len(rows)})
+        decided = {name: int(np.sum(pupil.chosen(rows))) for name, pupil in pupils.items()}
+        log.append({"played_by": "student" if number else "planner", "steps": len(rows)})
+        log[-1]["decisions"] = decided
         if number:
             apart = {name: _distance(pupils[name], nets[name], *lessons[-1]) for name in nets}
             log[-1]["distance"] = apart
@@ -169,6 +173,14 @@ def amortise(
         nets = {n: _fitted(pupils[n], nets[n], rows, actions, total, key) for n in nets}
     met = np.concatenate([observations for observations, _ in lessons])
     return Amortised(replaced(policy, nets), met, log)
+
+
+def _share(world: Any, level: str) -> float:
+    """Return the share of the steps in which a level decides."""
+    if level not in LEVELS:
+        return 1.0
+    period = world.time_scales.period
+    return 1.0 / period if level == "upper" else 1.0 - 1.0 / period
 
 
 def _begun(key: Array, problem: Problem, policy: Any, student: Any) -> tuple[Any, RolloutState]:
