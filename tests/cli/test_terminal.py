@@ -41,7 +41,7 @@ def test_counted_work_tells_how_far_it_is_too(monkeypatch, capsys):
     assert said[1].endswith("; bound")
 
 
-@pytest.mark.parametrize(("width", "shown"), [(80, False), (comparison.WIDE, True)])
+@pytest.mark.parametrize(("width", "shown"), [(70, False), (110, True)])
 def test_the_probability_of_improvement_is_shown_where_it_fits(width, shown, monkeypatch, capsys):
     name = "probability_of_improvement"
     difference = {"mean": 0.1, "low": 0.0, "high": 0.2}
@@ -67,3 +67,16 @@ def test_the_probability_of_improvement_is_shown_where_it_fits(width, shown, mon
     assert ("62 [50, 75]" in text) == shown
     assert ("more than with base, ties" in text) == shown
     assert "37 [30, 44]" in text and "gap between base (0) and the bound (100)" in text
+
+
+def test_a_part_of_the_actions_that_does_not_fit_is_left_out_whole(monkeypatch, capsys):
+    numbers = [{"entry": "1", "mean": 0.5, "min": 0.0, "max": 1.0}]
+    parts = [
+        {"name": f"part{n}", "kind": "numbers", "unit": "", "entries": numbers} for n in range(6)
+    ]
+    row = {"policy": "knapsack+search-root", "group": "rule", "actions": parts}
+    monkeypatch.setattr(comparison, "table_width", lambda: 80)
+    comparison.show_actions({"policies": [row], "notes": [], "warnings": []})
+    text = capsys.readouterr().out
+    assert "…" not in text and "knapsack+search-root" in text
+    assert "part0" in text and "0.5 (0 to 1)" in text and "part5" not in text

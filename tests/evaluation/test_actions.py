@@ -133,3 +133,25 @@ def test_a_part_of_many_entries_is_one_column():
     assert cells["cache: all 20"] == "10.5 (-20 to 40)"
     assert cells["held: all 10"] == pytest.approx(45.0)
     assert len(parts[0]["entries"]) == 20
+
+
+def test_the_choices_of_many_users_are_one_part_of_the_table():
+    def part(n, share):
+        entries = [{"entry": "0", "share": share}, {"entry": "1", "share": 1 - share}]
+        return {"name": f"server {n}", "kind": "choice", "entries": entries}
+
+    many = {"actions": [part(n, n / 10) for n in range(1, 6)]}
+    shown = action_table.columns([many], most=12)
+    assert [heading for _, heading, _ in shown] == ["server: 0", "server: 1"]
+    assert action_table.cells(many)["server: 0"] == pytest.approx(30.0)
+    assert len(many["actions"]) == 5
+    few = {"actions": [part(n, n / 10) for n in range(1, 3)]}
+    assert len(action_table.columns([few], most=12)) == 4
+
+
+def test_a_range_is_rounded_as_its_largest_number():
+    entry = {"entry": "1", "mean": 0.5381, "min": 8.1e-05, "max": 1.0}
+    row = {"actions": [{"name": "speed", "kind": "numbers", "unit": "", "entries": [entry]}]}
+    assert action_table.cells(row)["speed: 1"] == "0.54 (0 to 1)"
+    entry |= {"mean": 2e-7, "min": -1e-7, "max": 4e-7}
+    assert action_table.cells(row)["speed: 1"] == "2e-07 (-1e-07 to 4e-07)"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgewright.cli.terminal import print_table, table_width
+from edgewright.cli.terminal import needed_width, print_table, table_width
 from edgewright.evaluation.action_table import cells, columns
 from edgewright.evaluation.gap import percent
 
@@ -20,8 +20,8 @@ GAP = ("gap", "gap to bound\nclosed [%]", "")
 
 IMPROVEMENT = ("improvement", "probability of\nimprovement [%]", "")
 
-WIDE = 110
-"""Characters that a terminal needs for the probability of improvement beside the rest."""
+MAX_NAME, MAX_PATH = 24, 16
+"""Characters of the name of a policy, and of the path of a run."""
 
 MAX_SHARES = 12
 """Columns for the shares of actions."""
@@ -48,9 +48,13 @@ def show(result: dict[str, Any]) -> None:
         (metric["name"], _heading(metric), metric["format"])
         for metric in result["metrics"][:MAX_METRICS]
     ]
-    improvement = [IMPROVEMENT] if table_width() >= WIDE else []
     gap = [GAP] if result["bound"] else []
-    heads = [*COLUMNS, *gap, *improvement, *own, ("episode_length", "slots", ".0f")]
+    if any("episode_length" in row for row in rows):
+        own.append(("episode_length", "slots", ".0f"))
+    heads = [*COLUMNS, *gap, IMPROVEMENT, *own]
+    improvement = needed_width(heads, rows) <= table_width()
+    if not improvement:
+        heads.remove(IMPROVEMENT)
     title = f"{result['scenario']}: {result['episodes']} identical episodes, 95 % intervals"
     print_table(title, heads, rows)
     click.echo(f"differences are paired, to {result['baseline']}")
@@ -74,18 +78,17 @@ def show(result: dict[str, Any]) -> None:
 
 def show_actions(result: dict[str, Any]) -> None:
     """Print the shares of actions, and a warning for each policy that always does the same."""
-    shown = columns(result["policies"], MAX_SHARES, derived=True)
-    if shown:
-        rows = [
-            {
-                **cells(row),
-                "name": _short(row["policy"]),
-                "highlight": row["group"] == "learned",
-            }
-            for row in result["policies"]
-        ]
+    rows = [
+        {**cells(row), "name": _short(row["policy"]), "highlight": row["group"] == "learned"}
+        for row in result["policies"]
+    ]
+    for most in range(MAX_SHARES, 0, -1):  # a part that does not fit is left out
+        shown = columns(result["policies"], most, derived=True)
         headings = [(key, heading.replace(": ", ":\n"), ".0f") for key, heading, _ in shown]
-        print_table("shares of actions [%]", [("name", "policy", ""), *headings], rows)
+        heads = [("name", "policy", ""), *headings]
+        if shown and (needed_width(heads, rows) <= table_width() or most == 1):
+            print_table("shares of actions [%]", heads, rows)
+            break
     for note in result["notes"]:
         click.echo(note)
     for warning in result["warnings"]:
@@ -93,7 +96,8 @@ def show_actions(result: dict[str, Any]) -> None:
 
 
 def _heading(metric: dict[str, Any]) -> str:
-    return f"{metric['heading']}\n[{metric['unit']}]" if metric["unit"] else metric["heading"]
+    text = metric["heading"].replace(", ", ",\n")
+    return f"{text}\n[{metric['unit']}]" if metric["unit"] else text
 
 
 def _difference(row: dict[str, Any]) -> str | None:
@@ -113,4 +117,5 @@ def _improvement(row: dict[str, Any]) -> str | None:
 
 def _short(name: str) -> str:
     """Return a policy's name, cut at the left where it is the path of a run."""
-    return name if len(name) <= 16 else "…" + name[-15:]
+    most = MAX_PATH if "/" in name else MAX_NAME
+    return name if len(name) <= most else "…" + name[1 - most :]

@@ -147,6 +147,15 @@ def print_table(
     Console(width=table_width()).print(table)
 
 
+def needed_width(columns: Sequence[tuple[str, str, str]], rows: list[dict[str, Any]]) -> int:
+    """Return the characters that :func:`print_table` needs to cut nothing."""
+    total = 0
+    for key, heading, form in columns:
+        texts = [*heading.split("\n"), *(_cell(row.get(key), form) for row in rows)]
+        total += 2 + max(map(len, texts))
+    return total
+
+
 def table_width() -> int:
     """Return the width of tables in characters: a cut number in a file would be a wrong number."""
     console = Console()
