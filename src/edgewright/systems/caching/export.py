@@ -1,13 +1,27 @@
-"""Name the parts of the action of the caching world in bundles."""
+"""Name the parts of the action of the caching world in bundles, and turn its rules into graphs."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
+import jax.numpy as jnp
+
+from edgewright.bundle.interface import Interface
+from edgewright.core.errors import InputError
+from edgewright.core.records import Array
 from edgewright.core.spaces import Record
+from edgewright.export.layers import Layer, Program
+from edgewright.export.networks import layers_of
 from edgewright.export.observation import head_of
-from edgewright.export.record_head import RecordHead
+from edgewright.export.record_head import RecordHead, flat_action
+from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.caching import CachingWorld
+from edgewright.systems.caching.baselines import placement
+from edgewright.systems.caching.baselines.offloading import Offloading
+from edgewright.systems.caching.baselines.two_level import TwoRules
+from edgewright.systems.caching.latency import Task
 
 MEANINGS = (
     (
@@ -26,3 +40,68 @@ def _(world: CachingWorld, params: Any) -> RecordHead:
     space: Record = world.action_space(params)
     names = {name for name, _ in space.parts}
     return RecordHead(space, tuple(pair for pair in MEANINGS if pair[0] in names))
+
+
+LEAST = 1e-6
+"""The least size, work and link that a rule reads from a row: it divides by them."""
+
+PLACEMENTS = (placement.Fixed, placement.LeastFrequentlyUsed)
+"""Rules for the caches that look at nothing but the features, and try no sets of services."""
+
+
+@layers_of.register
+def _(policy: TwoRules, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    slots, place = policy.offloading, policy.placement
+    if not isinstance(slots, Offloading) or slots.association not in ("nearest", "hit", "search"):
+        message = "a rule that draws its decisions, or plays the world to decide, has no graph"
+        hint = "export a rule such as lfu+hit-root or all+nearest-equal"
+        raise InputError(message, where="export", hint=hint)
+    if slots.shares == "random" or not isinstance(place, PLACEMENTS):
+        message = "chance, the time of the last request and a search among sets have no graph"
+        hint = "export a rule such as lfu+hit-root or all+nearest-equal"
+        raise InputError(message, where="export", hint=hint)
+    world = slots.world
+    if world.obs != "full" or world.channel != "chosen":
+        message = f"with obs = '{world.obs}', channel = '{world.channel}' links are not observed"
+        hint = "rules need obs = 'full', channel = 'chosen'"
+        raise InputError(message, where="export", hint=hint)
+
+    def decide(row: Array) -> Array:
+        key = jnp.zeros(2, jnp.uint32)  # these rules draw nothing
+        known, asked = row_known(world, params, row)
+        strongest = jnp.argmax(asked.efficiency, axis=1).astype(jnp.int32)
+        action = {"cache": place.place(key, known)}
+        action |= slots.decide(key, known, asked, strongest)
+        return flat_action(world.action_space(params), action)
+
+    return (Program(function=decide, columns=interface.columns),)
+
+
+def row_known(world: CachingWorld, params: Any, row: Array) -> tuple[PrivilegedObservation, Task]:
+    """Return the state and the requests that one row of ``obs = "full"`` holds.
+
+    A row has no positions: the server with the strongest link takes the place of the nearest one.
+    What a row does not show, and no exported rule looks at, is as at the start of an episode.
+    """
+    names = world.observation_space(params).names
+    users, servers, table = world.users, world.servers, (world.servers, world.services)
+
+    def value(stem: str, *shape: int, least: float = 0.0) -> Array:
+        first = world.time_scales.columns(names, (stem,))[0]
+        size = math.prod(shape)
+        return jnp.maximum(row[first : first + size], least).reshape(shape)
+
+    state = dataclasses.replace(
+        world.reset(params, None),  # pyright: ignore[reportArgumentType]
+        cached=value("cached", *table),
+        demand=value("demand", *table),
+        backlog_gcycles=value("backlog", servers) * params.server_ghz,
+    )
+    asked = Task(
+        input_mbit=value("input", users, least=LEAST),
+        work_gcycles=value("work", users, least=LEAST),
+        tolerance_s=jnp.zeros(users),
+        efficiency=value("efficiency", users, servers, least=LEAST),
+        available=(value("available", users, servers) > 0.5).astype(jnp.float32),
+    )
+    return PrivilegedObservation(params=params, state=state, x=None), asked

@@ -37,9 +37,14 @@ class Offloading:
 
     def offload(self, key: Array, known: PrivilegedObservation) -> dict[str, Array]:
         """Return ``server``, ``bandwidth`` and ``speed`` ``[U]`` each. Consumes ``key``."""
-        params, state = known.params, known.state
-        asked = task(self.world, params, state, known.x)
-        return self._shared(key, known, asked, self._server(key, known, asked))
+        asked = task(self.world, known.params, known.state, known.x)
+        return self.decide(key, known, asked, cell_of(self.world, known.params, known.x))
+
+    def decide(
+        self, key: Array, known: PrivilegedObservation, asked: Task, cell: Array
+    ) -> dict[str, Array]:
+        """Return the same for requests, links and cells ``[U]`` that are given."""
+        return self._shared(key, known, asked, self._server(key, known, asked, cell))
 
     def at(self, server: Array, known: PrivilegedObservation) -> dict[str, Array]:
         """Return the same for given servers ``[U]``, with shares that are not drawn."""
@@ -54,13 +59,13 @@ class Offloading:
         bandwidth, speed = self._weights(key, known, asked, server)
         return {"server": server, "bandwidth": bandwidth, "speed": speed}
 
-    def _server(self, key: Array, known: PrivilegedObservation, asked: Task) -> Array:
+    def _server(self, key: Array, known: PrivilegedObservation, asked: Task, cell: Array) -> Array:
         if self.association == "random":
             return jax.random.randint(key, (self.world.users,), 0, self.world.servers)
         if self.association == "nearest":
-            return cell_of(self.world, known.params, known.x)
+            return cell
         load = _Loads.of(known, asked)
-        first = least_loaded_hit(load, cell_of(self.world, known.params, known.x))
+        first = least_loaded_hit(load, cell)
         return first if self.association == "hit" else improved(load, first)
 
     def _weights(
@@ -74,9 +79,9 @@ class Offloading:
         if self.shares in ("equal", "zero"):
             same = jnp.full(each, 1.0 if self.shares == "equal" else 0.0)
             return same, same
-        load, index = _Loads.of(known, asked), jnp.arange(self.world.users)
+        load, chosen = _Loads.of(known, asked), self.world.chosen(server) > 0
         least = known.params.least_weight if self.world.zero_share == "budget" else 0.0
-        roots = load.band[index, server], load.speed[index, server]
+        roots = (jnp.sum(jnp.where(chosen, root, 0.0), axis=1) for root in (load.band, load.speed))
         bandwidth, speed = (_raised(root, least) for root in roots)
         return bandwidth, speed
 
