@@ -97,3 +97,7 @@ def test_a_service_falls_back_on_a_rule_beside_a_network(tmp_path: Path) -> None
     serving = prepare(Settings(bundle=str(file), fallback="lfu+hit-root"))
     assert serving.fallback is not None
     assert set(serving.fallback.outputs) == {"cache", "server", "bandwidth", "speed"}
+    rule = tmp_path / "r.edge"
+    export_rule("all+nearest-equal", load("caching-es2", FEW), rule)
+    serving = prepare(Settings(bundle=str(file), fallback=str(rule)))
+    assert serving.fallback_name == "all+nearest-equal on caching-es2"

@@ -51,12 +51,12 @@ PLACEMENTS = (placement.Fixed, placement.LeastFrequentlyUsed)
 
 @layers_of.register
 def _(policy: TwoRules, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    slots, place = policy.offloading, policy.placement
+    slots, caches = policy.offloading, policy.placement
     if not isinstance(slots, Offloading) or slots.association not in ("nearest", "hit", "search"):
         message = "a rule that draws its decisions, or plays the world to decide, has no graph"
         hint = "export a rule such as lfu+hit-root or all+nearest-equal"
         raise InputError(message, where="export", hint=hint)
-    if slots.shares == "random" or not isinstance(place, PLACEMENTS):
+    if slots.shares == "random" or not isinstance(caches, PLACEMENTS):
         message = "chance, the time of the last request and a search among sets have no graph"
         hint = "export a rule such as lfu+hit-root or all+nearest-equal"
         raise InputError(message, where="export", hint=hint)
@@ -70,7 +70,7 @@ def _(policy: TwoRules, params: Any, interface: Interface) -> tuple[Layer, ...]:
         key = jnp.zeros(2, jnp.uint32)  # these rules draw nothing
         known, asked = row_known(world, params, row)
         strongest = jnp.argmax(asked.efficiency, axis=1).astype(jnp.int32)
-        action = {"cache": place.place(key, known)}
+        action = {"cache": caches.place(key, known)}
         action |= slots.decide(key, known, asked, strongest)
         return flat_action(world.action_space(params), action)
 
