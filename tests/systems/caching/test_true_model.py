@@ -86,7 +86,8 @@ def test_from_equal_shares_it_finds_better_servers() -> None:
 
 
 def test_looking_ahead_saves_latency_where_queues_carry_work_on() -> None:
-    changes = {"evaluation.episodes": 3, "params.epochs": 10, "params.server_ghz": 20.0}
+    changes = {"evaluation.episodes": 3, "params.epochs": 10}
+    changes |= {"params.server_ghz": 20.0, "params.cache_gib": 40.0}  # many hits, much work
     scenario = load("caching-dynamic", changes)
     problem = build(scenario)
     inputs = draw_inputs(scenario.evaluation, problem)
