@@ -25,7 +25,8 @@ from edgewright.serve.log import TWICE, UNKNOWN, DecisionLog, Report
 from edgewright.serve.openapi import document
 from edgewright.serve.outcome import read_outcome
 from edgewright.serve.probes import ERRORS, Probes
-from edgewright.serve.reload import Reloader
+from edgewright.serve.protocol import Limits
+from edgewright.serve.reload import Hangups, Reloader
 from edgewright.serve.settings import Settings
 
 DECIDE = "/v1/decide"
@@ -44,7 +45,7 @@ class Service:
     """
 
     def __init__(self, settings: Settings, emit: Callable[[str], None] = lambda text: None) -> None:
-        self.settings, self.emit = settings, emit
+        self.settings, self._emit = settings, emit
         self.counters = Counters()
         serving = prepare(settings)
         self.log = None
@@ -70,6 +71,30 @@ class Service:
             lifespan=self._live,
         )
         self._rest.router.redirect_slashes = False  # a redirect would repeat the Host it was sent
+
+    def emit(self, text: str, /) -> None:
+        """Report something to whoever started the service."""
+        self._emit(text)
+
+    @property
+    def title(self) -> str:
+        """Return the name and the version of the policy that decides."""
+        bundle = self.decider.serving.bundle
+        return f"{bundle.name} ({bundle.version})"
+
+    @property
+    def hangups(self) -> Hangups:
+        """Return the signals to reload."""
+        return self.reloader.hangups
+
+    @property
+    def probe_app(self) -> Any:
+        """Return the application of the probes alone."""
+        return self.probes.app
+
+    def limits(self) -> Limits:
+        """Return the limits of the connections of one port."""
+        return Limits(self.settings, self.counters.refused, self.emit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (or run the service's startup and shutdown)."""

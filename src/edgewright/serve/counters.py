@@ -64,9 +64,7 @@ class Counters:
 
     def text(self, facts: dict[str, str], log: DecisionLog | None) -> bytes:
         """Return the scrape in Prometheus' text format."""
-        registry = CollectorRegistry()
-        registry.register(_Once(self.families(facts, log)))
-        return generate_latest(registry)
+        return exposition(self.families(facts, log))
 
     def _latency(self) -> HistogramMetricFamily:
         total, buckets = 0, []
@@ -78,6 +76,13 @@ class Counters:
         )
         family.add_metric([], buckets, self.latency_s)
         return family
+
+
+def exposition(families: Iterable[Metric]) -> bytes:
+    """Return families in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_Once(families))
+    return generate_latest(registry)
 
 
 class _Once:

@@ -37,7 +37,7 @@ class DecisionLog:
     def __init__(
         self, path: Path, most_waiting: int, *, sync: bool = False, keep: Keep | None = None
     ) -> None:
-        self.most_waiting, self._sync, self._keep = most_waiting, sync, keep
+        self.path, self.most_waiting, self._sync, self._keep = path, most_waiting, sync, keep
         self.written = self.failures = 0
         self.message = self.last_refused = ""
         self._overflown = self._refused = 0  # the first is counted by the loop, the other here

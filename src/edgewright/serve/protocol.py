@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -11,8 +11,7 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from edgewright.serve.counters import Counters
-from edgewright.serve.settings import Settings
+from edgewright.serve.settings import Listening
 
 PIECE = 16_384
 """Bytes that are parsed at most before the limits are checked again."""
@@ -33,16 +32,29 @@ SILENT_S = 1.0
 """A connection that kept the service waiting so long gives way where there are too many."""
 
 
+def plain_error(status: int, message: str) -> bytes:
+    """Return the body of an answer that refuses a request, as the decision service writes it."""
+    return orjson.dumps({"error": {"problem": message}})
+
+
 class Limits:
     """The state that all connections of a port share.
 
     Attributes:
         stopping: whether each answer is the last one of its connection, and says so.
+        error_body: makes the body of a refused request from its status and message.
     """
 
-    def __init__(self, settings: Settings, counters: Counters, emit: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Listening,
+        refused: Counter[int],
+        emit: Callable[[str], None],
+        error_body: Callable[[int, str], bytes] = plain_error,
+    ) -> None:
         self.client_timeout_s, self.grace_s = settings.client_timeout_s, settings.grace_s
-        self.most, self.counters, self._emit = settings.max_connections, counters, emit
+        self.most, self.refused, self._emit = settings.max_connections, refused, emit
+        self.error_body = error_body
         self._said = -SAY_EVERY_S
         self.stopping = False
 
@@ -222,9 +234,9 @@ class TimeoutProtocol(HttpToolsProtocol):
 
     def _refuse(self, refused: _Refused) -> None:
         """Answer at once and hang up, whether the client reads that or not."""
-        self.limits.counters.refused[refused.status] += 1
+        self.limits.refused[refused.status] += 1
         if not self._answer_nobody():
-            self.transport.write(_answer(refused))
+            self.transport.write(_answer(refused, self.limits.error_body))
         self.transport.close()
         self._look.cancel()
         self._look = self.loop.call_later(LINGER_S, self.transport.abort)
@@ -239,7 +251,7 @@ def _crowded() -> _Refused:
     return _Refused(503, "there are too many connections, come again later")
 
 
-def _answer(refused: _Refused) -> bytes:
-    body = orjson.dumps({"error": {"problem": refused.message}})
+def _answer(refused: _Refused, error_body: Callable[[int, str], bytes]) -> bytes:
+    body = error_body(refused.status, refused.message)
     head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
     return STATUS_LINE[refused.status] + head % len(body) + body

@@ -53,47 +53,32 @@ class Hangups:
             self.then()
 
 
-class Reloader:
-    """Watches the file of the bundle, and that of the fallback if it is a bundle too.
+class Watcher:
+    """Calls :meth:`reload` at SIGHUP and when one of its files changes.
 
     Attributes:
-        problem: why the last bundle was not taken up; empty when it was.
         hangups: signals to reload.
+        message: why what was read last was not taken up; empty when it was.
     """
 
-    def __init__(
-        self, decider: Decider, settings: Settings, counters: Counters, emit: Callable[[str], None]
-    ) -> None:
-        self.decider, self.settings, self.counters, self.emit = decider, settings, counters, emit
-        self.message = ""
-        self.hangups = Hangups()
-        self._seen = self._stamp()
+    def __init__(self, watch_s: float) -> None:
+        self.watch_s, self.message, self.hangups = watch_s, "", Hangups()
         self._busy = asyncio.Lock()
+        self._seen = self._stamps()
+
+    def files(self) -> list[Path]:
+        """Return the files to watch; the first one is waited for where it is missing."""
+        raise NotImplementedError
+
+    async def _take(self) -> bool:
+        """Read the files again and let them take over; return whether they did."""
+        raise NotImplementedError
 
     async def reload(self) -> bool:
-        """Read the bundle again and let it take over; return whether it decides now."""
+        """Read the files again, one reload at a time; return whether they took over."""
         async with self._busy:
-            self._seen = self._stamp()
-            running = self.decider.serving
-            try:
-                fresh = await asyncio.to_thread(self._load)
-                if not running.bundle.interface.same_contract(fresh.bundle.interface):
-                    message = "the new bundle takes or gives other fields than the running one"
-                    hint = "start another service for it"
-                    raise InputError(message, where=str(self.settings.bundle), hint=hint)
-            except Exception as error:  # whatever is wrong with a file, the next one may be good
-                self.message = str(error) or repr(error)
-                self.counters.reloads["refused"] += 1
-                outcome = f"the bundle was not taken up, {running.bundle.version} stays"
-                self.emit(f"{outcome}: {self.message}")
-                return False
-            self.message = ""
-            self.decider.serving = fresh
-            self.counters.reloads["taken"] += 1
-            self.emit(f"{fresh.bundle.version} decides now; before, {running.bundle.version}")
-            if fresh.fallback_file and fresh.fallback_version != running.fallback_version:
-                self.emit(f"the fallback is {fresh.fallback_name} ({fresh.fallback_version}) now")
-            return True
+            self._seen = self._stamps()
+            return await self._take()
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -109,7 +94,7 @@ class Reloader:
         self.hangups.then = functools.partial(loop.call_soon_threadsafe, start)
         if self.hangups.missed:
             start()
-        if self.settings.watch_s > 0:
+        if self.watch_s > 0:
             tasks.add(loop.create_task(self._watch()))
         try:
             yield
@@ -121,19 +106,56 @@ class Reloader:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self.settings.watch_s)
-            stamp = self._stamp()
+            await asyncio.sleep(self.watch_s)
+            stamp = self._stamps()
             if stamp[0] is not None and stamp != self._seen:  # a rename may be under way
                 await self.reload()
+
+    def _stamps(self) -> list[Stamp]:
+        return [_stamp(file) for file in self.files()]
+
+
+class Reloader(Watcher):
+    """Watches the file of the bundle, and that of the fallback if it is a bundle too."""
+
+    def __init__(
+        self, decider: Decider, settings: Settings, counters: Counters, emit: Callable[[str], None]
+    ) -> None:
+        self.decider, self.settings, self.counters, self.emit = decider, settings, counters, emit
+        super().__init__(settings.watch_s)
+
+    def files(self) -> list[Path]:
+        """Return the file of the bundle, and that of the fallback."""
+        beside = self.decider.serving.fallback_file
+        return [self.settings.bundle, *([Path(beside)] if beside else [])]
+
+    async def _take(self) -> bool:
+        """Read the bundle again and let it take over; return whether it decides now."""
+        running = self.decider.serving
+        try:
+            fresh = await asyncio.to_thread(self._load)
+            if not running.bundle.interface.same_contract(fresh.bundle.interface):
+                message = "the new bundle takes or gives other fields than the running one"
+                hint = "start another service for it"
+                raise InputError(message, where=str(self.settings.bundle), hint=hint)
+        except Exception as error:  # whatever is wrong with a file, the next one may be good
+            self.message = str(error) or repr(error)
+            self.counters.reloads["refused"] += 1
+            outcome = f"the bundle was not taken up, {running.bundle.version} stays"
+            self.emit(f"{outcome}: {self.message}")
+            return False
+        self.message = ""
+        self.decider.serving = fresh
+        self.counters.reloads["taken"] += 1
+        self.emit(f"{fresh.bundle.version} decides now; before, {running.bundle.version}")
+        if fresh.fallback_file and fresh.fallback_version != running.fallback_version:
+            self.emit(f"the fallback is {fresh.fallback_name} ({fresh.fallback_version}) now")
+        return True
 
     def _load(self) -> ActivePolicy:
         from edgewright.serve.decider import prepare
 
         return prepare(self.settings)
-
-    def _stamp(self) -> list[Stamp]:
-        beside = self.decider.serving.fallback_file
-        return [_stamp(self.settings.bundle), *([_stamp(Path(beside))] if beside else [])]
 
 
 def _stamp(file: Path) -> Stamp:

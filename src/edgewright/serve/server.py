@@ -9,19 +9,20 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.server import ServerState
 
 from edgewright.core.errors import InputError
 from edgewright.serve.app import Service
-from edgewright.serve.counters import Counters
+from edgewright.serve.log import DecisionLog
 from edgewright.serve.protocol import Limits, timeout_protocol
 from edgewright.serve.reload import Hangups
-from edgewright.serve.settings import Settings
+from edgewright.serve.settings import Listening, Settings
 
 BACKLOG = 1024
 
@@ -47,10 +48,38 @@ def run(settings: Settings, emit: Callable[[str], None]) -> int:
             probing = ports.enter_context(bound_socket(settings.host, port, "--probe-port"))
         service = Service(settings, emit)
         service.reloader.hangups = hangups
-        return _serve(service, listening, probing)
+        return serve(service, listening, probing)
 
 
-def _serve(service: Service, listening: socket.socket, probing: socket.socket | None) -> int:
+class Served(Protocol):
+    """An ASGI application that a server runs, with what the server asks it for.
+
+    Attributes:
+        title: what answers, for the line that names the address.
+        log: of decisions, which is closed at the end; None for none.
+        hangups: signals to reload.
+        stopping: set when a signal to stop arrived.
+        probe_app: an ASGI application of the probes alone.
+    """
+
+    stopping: bool
+
+    @property
+    def settings(self) -> Listening: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def log(self) -> DecisionLog | None: ...
+    @property
+    def hangups(self) -> Hangups: ...
+    @property
+    def probe_app(self) -> Any: ...
+    def limits(self) -> Limits: ...
+    def emit(self, text: str, /) -> None: ...
+    async def __call__(self, scope: Any, receive: Any, send: Any, /) -> None: ...
+
+
+def serve(service: Served, listening: socket.socket, probing: socket.socket | None) -> int:
     """Run a service on its sockets until it has stopped; return how many decisions were lost."""
     lost = 0
     if threading.current_thread() is threading.main_thread():
@@ -64,8 +93,8 @@ def _serve(service: Service, listening: socket.socket, probing: socket.socket | 
         if service.log is not None:
             service.log.close(0.0)
             if lost := service.log.lost:
-                service.emit(f"{lost} decisions could not be written to {service.settings.log}")
-        service.reloader.hangups.ignore()
+                service.emit(f"{lost} decisions could not be written to {service.log.path}")
+        service.hangups.ignore()
     return lost
 
 
@@ -79,9 +108,9 @@ class _Server(uvicorn.Server):
     end.
     """
 
-    def __init__(self, service: Service, probing: socket.socket | None) -> None:
+    def __init__(self, service: Served, probing: socket.socket | None) -> None:
         settings = service.settings
-        self.limits = Limits(settings, service.counters, service.emit)
+        self.limits = service.limits()
         super().__init__(configuration(service, settings, self.limits))
         self.service, self.drain_s, self.signals = service, settings.drain_s, 0
         self._probing, self._probes = probing, ServerState()
@@ -90,8 +119,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or []:
-            bundle = self.service.decider.serving.bundle
-            self.service.emit(f"{bundle.name} ({bundle.version}) on {_address(listening)}")
+            self.service.emit(f"{self.service.title} on {_address(listening)}")
         if self._probing is not None:
             await self._answer_probes(self._probing)
             self.service.emit(f"probes on {_address(self._probing)}")
@@ -99,8 +127,7 @@ class _Server(uvicorn.Server):
     async def _answer_probes(self, listening: socket.socket) -> None:
         """Answer probes and scrapes on a socket of their own, with limits of their own."""
         service, loop = self.service, asyncio.get_running_loop()
-        limits = Limits(service.settings, service.counters, service.emit)
-        config = configuration(service.probes.app, service.settings, limits)
+        config = configuration(service.probe_app, service.settings, service.limits())
         config.load()
         make: Any = config.http_protocol_class
         self._listeners.append(
@@ -141,13 +168,13 @@ def _address(listening: socket.socket) -> str:
 
 def configuration(
     app: Any,
-    settings: Settings,
+    settings: Listening,
     limits: Limits | None = None,
 ) -> uvicorn.Config:
     """Return how uvicorn runs an application here."""
     return uvicorn.Config(
         app,
-        http=timeout_protocol(limits or Limits(settings, Counters(), lambda text: None)),
+        http=timeout_protocol(limits or Limits(settings, Counter(), lambda text: None)),
         loop="uvloop",
         lifespan="on",
         ws="none",

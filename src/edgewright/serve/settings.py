@@ -16,9 +16,34 @@ class Keep:
     days: int | None = None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listening:
+    """The settings of a server's ports, limits and end, whatever it answers.
+
+    Attributes:
+        probe_port: where probes and metrics are answered too; None for no port of their own.
+        max_connections: further connections are answered with 503, except for probes.
+        client_timeout_s: how long a request may take to arrive, its answer to be read, and an idle
+            connection to say something.
+        watch_s: how often watched files are looked at; 0 never.
+        drain_s: how long all but ``/readyz`` is answered as before after a stop signal.
+        grace_s: how long requests may take to finish after a stop signal.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    probe_port: int | None = None
+    max_body_bytes: int = 1_000_000
+    max_connections: int = 512
+    client_timeout_s: float = 10.0
+    watch_s: float = 1.0
+    drain_s: float = 0.0
+    grace_s: float = 10.0
+
+
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """The settings of a service besides its bundle.
+class Settings(Listening):
+    """The settings of a decision service.
 
     Attributes:
         fallback: name of a rule in the bundle, or a bundle, that decides when the model fails.
@@ -27,32 +52,16 @@ class Settings:
         log_sync: whether a decision is answered only when it is on the disk, or else with 503.
         log_keep: what is kept of the log; None keeps all.
         token: what clients must bear; None asks for nothing.
-        max_body_bytes, max_batch: larger requests are refused.
-        probe_port: where probes and metrics are answered too; None for no port of their own.
-        max_connections: further connections are answered with 503, except for probes.
+        max_batch: a request for more observations is refused.
         log_queue_size: decisions that wait to be written; more are dropped and counted.
-        client_timeout_s: how long a request may take to arrive, its answer to be read, and an idle
-            connection to say something.
-        watch_s: how often the bundle's file is looked at; 0 never.
-        drain_s: how long all but ``/readyz`` is answered as before after a stop signal.
-        grace_s: how long requests may take to finish after a stop signal.
     """
 
     bundle: Path
-    host: str = "127.0.0.1"
-    port: int = 8080
-    probe_port: int | None = None
     fallback: str | None = None
     out_of_range: OutOfRange = "clamp"
     log: Path | None = None
     log_sync: bool = False
     log_keep: Keep | None = None
     token: str | None = dataclasses.field(default=None, repr=False)
-    max_body_bytes: int = 1_000_000
     max_batch: int = 1024
-    max_connections: int = 512
     log_queue_size: int = 10_000
-    client_timeout_s: float = 10.0
-    watch_s: float = 1.0
-    drain_s: float = 0.0
-    grace_s: float = 10.0
