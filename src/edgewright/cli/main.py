@@ -26,6 +26,8 @@ COMMANDS = {
     "inspect": "Show what is in a bundle or a recording.",
     "compress": "Prune, distil and quantise a bundle.",
     "serve": "Decide with a bundle over HTTP.",
+    "gateway": "Put a policy in front of generation servers.",
+    "generator": "Train or measure the gateway's own generator.",
     "bench": "Measure speed, as ratios in one run.",
     "demo": "Train, compare and report, in minutes.",
 }
@@ -33,7 +35,7 @@ COMMANDS = {
 
 _EXTRAS = (
     "pip install 'edgewright[train]' to train, 'edgewright[deploy]' to export and compress, "
-    "'edgewright[serve]' to serve"
+    "'edgewright[serve]' to serve, 'edgewright[gateway]' for the gateway"
 )
 
 

@@ -1,0 +1,61 @@
+"""``edgewright generator``: train and measure the generator that the gateway ships with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgewright.cli.options import json_option, out_option, print_json, whole
+
+
+@click.group(name="generator")
+def command() -> None:
+    """Train or measure the diffusion model of 8x8 digits."""
+
+
+@command.command(name="train")
+@out_option(metavar="FILE", help="Where the weights go, e.g. digits.npz.", required=True)
+@click.option("--steps", default="2e4", show_default=True, help="Gradient steps.")
+@click.option("--seed", default="0", show_default=True, help="Of weights, batches and noise.")
+@json_option
+def train(out: str, steps: str, seed: str, as_json: bool) -> None:
+    """Train on the digits of scikit-learn (extra: generators)."""
+    count, number = whole(steps, "--steps", 1) or 1, whole(seed, "--seed", 0, 2**32 - 1) or 0
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.generators.digits_training import CHUNK, write
+    from edgewright.generators.digits_training import train as fit
+
+    with counting_bar("generator", -(-count // CHUNK)) as on_progress:
+        weights, loss = fit(count, number, on_progress)
+    facts = {"steps": count, "seed": number, "loss": loss}
+    write(Path(out), weights, facts)
+    if as_json:
+        print_json({"file": out, **facts})
+        return
+    click.echo(f"{out}: {count} steps, mean squared error of the last ones {loss:.4f}")
+
+
+@command.command(name="measure")
+@click.option("--weights", metavar="FILE", help="Weights to measure; default: those shipped.")
+@click.option("--steps", default="1,2,4,8,16,50", show_default=True, help="Numbers of steps.")
+@json_option
+def measure(weights: str | None, steps: str, as_json: bool) -> None:
+    """Print quality and work for numbers of denoising steps."""
+    numbers = [whole(one, "--steps", 1, 1000) or 1 for one in steps.split(",")]
+    from edgewright.gateway.backends.digits import WEIGHTS, shipped_weights
+    from edgewright.generators import measurement
+
+    rows: list[dict[str, Any]] = measurement.measure(
+        shipped_weights(Path(weights) if weights else WEIGHTS), numbers
+    )
+    if as_json:
+        print_json({"rows": rows})
+        return
+    click.echo(f"{'steps':>6}{'Fréchet distance':>18}{'PSNR (dB)':>12}{'CPU ms a sheet':>16}")
+    for row in rows:
+        click.echo(
+            f"{row['steps']:>6}{row['frechet_distance']:>18.3f}{row['psnr_db']:>12.2f}"
+            f"{row['cpu_ms']:>16.1f}"
+        )

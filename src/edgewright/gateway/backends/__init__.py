@@ -1,0 +1,1 @@
+"""The generators that a gateway sends requests to, behind one protocol."""

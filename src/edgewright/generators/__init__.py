@@ -1,0 +1,1 @@
+"""Train the small generators that the gateway ships with. Only here they need JAX."""
