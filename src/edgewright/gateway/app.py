@@ -1,0 +1,151 @@
+"""Answer OpenAI's requests with a small ASGI application around the decision.
+
+Requests that generate go to :mod:`~edgewright.gateway.asking`; all others go through Starlette.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from edgewright.gateway.asking import READERS, ask
+from edgewright.gateway.counters import Counters
+from edgewright.gateway.errors import APIError, error_body
+from edgewright.gateway.log import OutcomeLog
+from edgewright.gateway.options import Chooser
+from edgewright.gateway.pages import ERRORS, Pages
+from edgewright.gateway.plan import Blocks, Plan, make_plan
+from edgewright.gateway.receipts import Receipts
+from edgewright.gateway.reload import ConfigWatcher
+from edgewright.gateway.shadows import Shadows
+from edgewright.gateway.streams import Answer
+from edgewright.serve.log import DecisionLog
+from edgewright.serve.protocol import Limits
+from edgewright.serve.reload import Hangups
+from edgewright.serve.settings import Listening
+
+GUARDED = "/v1/"
+"""Paths below this ask for a key, where there are keys; probes and scrapes never do."""
+
+
+class Gateway:
+    """An ASGI application that decides with one plan at a time.
+
+    Raises:
+        InputError: the configuration, or a file that it names, cannot be used.
+    """
+
+    def __init__(self, file: Path, emit: Callable[[str], None] = lambda text: None) -> None:
+        self.file, self._emit = file, emit
+        self.plan: Plan = make_plan(file)
+        table, log = self.plan.config.gateway, self.plan.config.log
+        self.settings = Listening(
+            host=table.host,
+            port=table.port,
+            probe_port=table.probe_port,
+            max_body_bytes=table.max_body_bytes,
+            max_connections=table.max_connections,
+            client_timeout_s=table.client_timeout_s,
+            watch_s=table.watch_s,
+            drain_s=table.drain_s,
+            grace_s=table.grace_s,
+        )
+        self.counters, self.receipts = Counters(), Receipts(log.receipts)
+        self.outcomes = OutcomeLog(log, file)
+        self.stopping = False
+        self.watcher = ConfigWatcher(self)
+        self.shadows = Shadows(self.counters)
+        self._blocks = Blocks(self.plan.config.blocks) if self.plan.config.blocks else None
+        self._pages = Pages(self)
+        self._rest = Starlette(
+            routes=self._pages.routes, exception_handlers=ERRORS, lifespan=self._live
+        )
+        self._rest.router.redirect_slashes = False
+        self.probe_app = self._pages.probe_app
+
+    def emit(self, text: str, /) -> None:
+        """Report something to whoever started the gateway."""
+        self._emit(text)
+
+    @property
+    def title(self) -> str:
+        """Return what decides, and for how many back ends."""
+        return f"{self.plan.chooser.label} for {len(self.plan.backends)} back ends"
+
+    @property
+    def log(self) -> DecisionLog | None:
+        """Return the log of decisions, if one is kept."""
+        return self.outcomes.log
+
+    @property
+    def hangups(self) -> Hangups:
+        """Return the signals to reload."""
+        return self.watcher.hangups
+
+    def limits(self) -> Limits:
+        """Return the limits of the connections of one port."""
+        return Limits(self.settings, self.counters.refused, self.emit, error_body)
+
+    def take(self, plan: Plan) -> None:
+        """Let a new plan decide from the next request on."""
+        if plan.config.blocks != self.plan.config.blocks:
+            self._blocks = Blocks(plan.config.blocks) if plan.config.blocks else None
+        self.plan = plan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (or run startup and shutdown)."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        answer = Answer(send, {})
+        try:
+            client = None
+            if scope["path"].startswith(GUARDED):
+                client = self.plan.keys.client(headers)
+                scope.setdefault("state", {})["client"] = client.id
+            if client is None or scope["path"] not in READERS:
+                await self._rest(scope, receive, send)
+                return
+            if scope["method"] != "POST":
+                message = "this path is asked with POST"
+                raise APIError(405, message, code="method_not_allowed", headers={"allow": "POST"})
+            answer = Answer(send, client.admit())
+        except APIError as error:
+            self.counters.refused[error.status] += 1
+            await answer.error(error, {})
+            return
+        try:
+            await ask(self, scope["path"], answer, receive, client, headers)
+        finally:
+            client.in_flight -= 1
+
+    def chooser(self, plan: Plan) -> tuple[Chooser, str]:
+        """Return who decides now, and the block of a comparison that it is in."""
+        if self._blocks is None or not plan.arms:
+            return plan.chooser, ""
+        number, arm = self._blocks.now()
+        return plan.arms[arm], str(number)
+
+    def arm_of(self, block: int) -> str | None:
+        """Return the arm of a block that is over; None before that."""
+        if self._blocks is None or block >= self._blocks.now()[0]:
+            return None
+        return self._blocks.arm(block)
+
+    @contextlib.asynccontextmanager
+    async def _live(self, app: Starlette) -> AsyncIterator[None]:
+        async with self.watcher.watching():
+            try:
+                yield
+            finally:
+                self.stopping = True
+                for backend in self.plan.backends.values():
+                    await backend.generator.close()
+                if self.log is not None:
+                    await asyncio.to_thread(self.log.close, self.settings.grace_s)

@@ -1,0 +1,180 @@
+"""Answer one request from its body to its receipt, whatever it asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from edgewright.gateway.backend import CHAT
+from edgewright.gateway.chat import read_chat
+from edgewright.gateway.decide import Decision, Request
+from edgewright.gateway.errors import APIError
+from edgewright.gateway.generate import Generation
+from edgewright.gateway.images import Claims, read_claims, read_request
+from edgewright.gateway.keys import Client
+from edgewright.gateway.literals import shown_literal
+from edgewright.gateway.options import Chooser
+from edgewright.gateway.plan import Plan
+from edgewright.gateway.receipts import FAILED, REFUSED, Receipt
+from edgewright.gateway.settings import GatewayTable
+from edgewright.gateway.streams import (
+    Answer,
+    ClientGone,
+    Receive,
+    send_chat,
+    send_stream,
+    send_whole,
+    while_connected,
+)
+
+if TYPE_CHECKING:
+    from edgewright.gateway.app import Gateway
+
+Reader = Callable[[Mapping[str, Any], int, GatewayTable, dict[str, int]], Request]
+
+READERS: dict[str, tuple[str, Reader]] = {
+    "/v1/images/generations": ("image_generation", read_request),
+    "/v1/chat/completions": ("chat", read_chat),
+}
+"""The paths that ask for something to be generated, with OpenTelemetry's name of each."""
+
+
+async def ask(
+    gateway: Gateway, path: str, answer: Answer, receive: Receive, client: Client, head: Any
+) -> None:
+    """Answer a request of one of the paths of :data:`READERS`.
+
+    Args:
+        head: its headers by their names in lower case.
+    """
+    began, plan, counters = time.perf_counter(), gateway.plan, gateway.counters
+    operation, reader = READERS[path]
+    if head.get("x-stainless-retry-count", "0").strip("0"):
+        counters.retries += 1
+    try:
+        body = await read_body(receive, gateway.settings.max_body_bytes, head)
+        content = parse_object(body, head)
+        claims = read_claims(content, head, plan.policy.modes if plan.policy else ())
+        request = reader(content, len(body), plan.config.gateway, plan.levels)
+    except APIError as error:
+        counters.refused[error.status] += 1
+        await answer.error(error, {})
+        return
+    except ClientGone:
+        return
+    receipt = new_receipt(gateway, plan, request, claims, client)
+    generation = Generation(plan, counters, request, receipt, began)
+    chooser, receipt.block = gateway.chooser(plan)
+    receipt.policy = chooser.label
+    problem = ""
+    try:
+        work = _answered(gateway, answer, generation, claims, client, chooser)
+        await while_connected(work, receive)
+    except APIError as error:
+        problem = error.code or str(error.status)
+        counters.refused[error.status] += 1
+        if receipt.status != FAILED:
+            receipt.status, receipt.problem = REFUSED, error.message
+            counters.shed[error.code or "other",] += 1
+        await answer.error(error, receipt.headers())
+    except ClientGone:
+        problem = "cancelled"
+    gateway.outcomes.finished(receipt, plan)
+    counters.took(operation, request.model, problem, time.perf_counter() - began)
+
+
+async def _answered(
+    gateway: Gateway,
+    answer: Answer,
+    generation: Generation,
+    claims: Claims,
+    client: Client,
+    chooser: Chooser,
+) -> None:
+    """Generate and send; raises what :class:`Generation` does."""
+    plan, receipt, request = generation.plan, generation.receipt, generation.request
+
+    def note(decision: Decision) -> None:
+        gateway.outcomes.decided(receipt, decision)
+        gateway.shadows.later(plan, receipt, decision)
+
+    number = gateway.receipts.number - 1
+    events = generation.events(claims, client, number, chooser, note)
+    on_first = gateway.counters.first_partial.add
+    if request.modality == CHAT:
+        await send_chat(answer, generation, events, on_first)
+    elif request.stream:
+        await send_stream(answer, generation, events, _literal, on_first)
+    else:
+        await send_whole(answer, generation, events, _literal)
+
+
+def new_receipt(
+    gateway: Gateway, plan: Plan, request: Request, claims: Claims, client: Client
+) -> Receipt:
+    """Return the receipt of a request that begins."""
+    asked: dict[str, Any] = {
+        "kind": request.modality,
+        "model": request.model[:100],
+        "quality": request.quality,
+        "size": "x".join(map(str, request.size)),
+        "n": request.count,
+        "request_bytes": request.request_bytes,
+    }
+    if plan.config.log.prompts == "hash":
+        asked["prompt_hash"] = gateway.receipts.prompt_hash(request.prompt)
+    receipt = gateway.receipts.new(time.time(), client.id, asked)
+    if claims.deadline_s is not None:
+        receipt.deadline_ms = 1e3 * claims.deadline_s
+    return receipt
+
+
+def _literal(generation: Generation) -> str:
+    """Return the quality that an answer states."""
+    option = generation.receipt.option
+    assert option is not None, "nothing is sent before a decision"
+    return shown_literal(option.level, generation.plan.levels)
+
+
+async def read_body(receive: Receive, most: int, headers: dict[str, str]) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        APIError: it is larger than ``most`` bytes.
+        ClientGone: it did not arrive.
+    """
+    parts: list[bytes] = []
+    length, more = int(headers.get("content-length", "0") or 0), True
+    while more and length <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        length = max(length, sum(map(len, parts)))
+    if length > most:
+        message = f"the body is larger than {most} bytes"
+        raise APIError(413, message, code="body_too_large", headers={"connection": "close"})
+    return b"".join(parts)
+
+
+def parse_object(body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    """Return the JSON object in a body.
+
+    Raises:
+        APIError: it is not said to be JSON, or is not an object.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        message = "Content-Type must be application/json"
+        raise APIError(415, message, code="unsupported_media_type")
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise APIError(400, f"the body must be JSON: {str(error)[:200]}") from None
+    if type(content) is not dict:
+        raise APIError(400, "the body must be a JSON object")
+    return content

@@ -1,0 +1,178 @@
+"""Send requests to any server that speaks OpenAI's interface for images or chat."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import aiohttp
+import orjson
+
+from edgewright.gateway.backend import CHAT
+from edgewright.gateway.config import SHEET
+from edgewright.gateway.jobs import (
+    Accepted,
+    BackendError,
+    Chunk,
+    Event,
+    Image,
+    Job,
+    NotAcceptedError,
+    Started,
+)
+from edgewright.gateway.ledger import Item, Ledger
+from edgewright.gateway.link import Link
+from edgewright.gateway.settings import BackendTable
+
+KEPT_S = 10.0
+"""A connection that rested longer is made anew: a server that hangs up meanwhile leaves it unknown
+whether a request arrived."""
+
+PASSED_ON = ("retry-after", "retry-after-ms", "x-should-retry")
+TOO_MANY, UNAVAILABLE = 429, 503
+
+
+class Upstream:
+    """A server behind an address, whose levels are fields of a request.
+
+    A request that could not be delivered, or that the server says it did not accept
+    (``x-edgewright-accepted: false``), may go elsewhere. All else leaves it here.
+    """
+
+    def __init__(self, table: BackendTable, link: Link | None) -> None:
+        self.table, self._link = table, link
+        assert table.url is not None, "the configuration was checked"
+        path = "chat/completions" if table.modality == CHAT else "images/generations"
+        self._url = f"{table.url.rstrip('/')}/{path}"
+        self._session: aiohttp.ClientSession | None = None
+
+    def expected_s(self, size: tuple[int, int], count: int, level: int) -> float:
+        """Return the predicted time of service, in proportion to the pixels."""
+        return self.table.seconds[level] * count * size[0] * size[1] / SHEET**2
+
+    async def run(self, job: Job, ledger: Ledger, item: Item) -> AsyncGenerator[Event, None]:
+        """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
+        sent = time.perf_counter()
+        try:
+            async with self._connected().post(
+                self._url, data=self._body(job), headers=self._headers()
+            ) as response:
+                if response.status != 200:
+                    raise await _refusal(response)
+                yield Accepted()
+                yield Started()
+                parts: list[bytes] = []
+                async with aclosing(self._read(response, job, sent)) as read:
+                    async for part in read:
+                        if job.chat is None:
+                            parts.append(part)
+                        else:
+                            yield Chunk(part)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NotAcceptedError(f"cannot be reached: {error}", transport=True) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise BackendError(f"it went away: {reason}", transport=True) from error
+        if job.service_s is None and item.started is not None:
+            job.service_s = time.monotonic() - item.started
+            job.queue_s = 0.0
+        if job.chat is None:
+            for one in _images(b"".join(parts)):
+                yield Image(b64=one)
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """Return the session, which belongs to the loop that runs."""
+        if self._session is None:
+            table = self.table
+            timeout = aiohttp.ClientTimeout(
+                total=None, sock_connect=table.connect_timeout_s, sock_read=table.read_timeout_s
+            )
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self._session
+
+    def _body(self, job: Job) -> bytes:
+        width, height = job.size
+        content: dict[str, Any] = {
+            "prompt": job.prompt,
+            "n": job.count,
+            "size": f"{width}x{height}",
+        }
+        if job.chat is not None:
+            content = dict(job.chat)
+        if self.table.model:
+            content["model"] = self.table.model
+        content |= self.table.levels[job.level]
+        if job.seed is not None:
+            content["edgewright"] = {"seed": job.seed}
+        return orjson.dumps(content)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"content-type": "application/json"}
+        if name := self.table.api_key_env:
+            headers["authorization"] = f"Bearer {os.environ.get(name, '')}"
+        return headers
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, job: Job, sent: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the body, and note the times of queue, service and transfer."""
+        length, first = -1, 0.0
+        last = time.perf_counter()
+        async for part in response.content.iter_any():
+            last = time.perf_counter()
+            first, length = (last, 0) if length < 0 else (first, length + len(part))
+            yield part
+        complete = "content-length" in response.headers  # a stream is as slow as what makes it
+        if self._link is not None and complete and length > 0:
+            self._link.transferred(length, last - first)
+        queue_ms, service_ms = (_milliseconds(response.headers, n) for n in ("queue", "service"))
+        if service_ms is not None:
+            job.service_s, job.queue_s = 1e-3 * service_ms, 1e-3 * (queue_ms or 0.0)
+            job.transfer_s = max(0.0, last - sent - job.service_s - job.queue_s)
+        elif complete and length > 0:
+            job.transfer_s = last - first
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> Exception:
+    """Return the error that an answer with another status stands for."""
+    message = f"it answered {response.status}"
+    try:
+        error = orjson.loads(await response.read()).get("error") or {}
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            message += f": {error['message'][:300]}"
+    except (orjson.JSONDecodeError, AttributeError):
+        pass
+    taken = response.headers.get("x-edgewright-accepted")
+    if response.status in (TOO_MANY, UNAVAILABLE) and taken == "false":
+        return NotAcceptedError(message, transport=False)
+    passed = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
+    return BackendError(message, transport=False, status=response.status, headers=passed)
+
+
+def _images(content: bytes) -> list[str]:
+    """Return the images of an answer in base64.
+
+    Raises:
+        BackendError: there are none.
+    """
+    try:
+        return [one["b64_json"] for one in orjson.loads(content)["data"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        message = f"its answer holds no images in base64 ({type(error).__name__})"
+        raise BackendError(message, transport=False) from error
+
+
+def _milliseconds(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(headers[f"x-edgewright-{name}-ms"])
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,156 @@
+"""Load ``gateway.toml`` and check that its parts agree."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgewright.core.errors import InputError, nearest
+from edgewright.gateway.rules import RULES
+from edgewright.gateway.settings import BackendTable, Config
+from edgewright.gateway.tables import read
+
+AUTO = "auto"
+MULTIPLE = 8
+"""Sides of images are multiples of it."""
+
+SHEET = 256
+"""Side in pixels of the image that times of steps refer to."""
+
+_SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def load(path: Path) -> tuple[Config, str]:
+    """Return the settings in a file, and the first 12 digits of the file's hash.
+
+    Raises:
+        InputError: the file cannot be read, or something in it is wrong.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        hint = "name a TOML file; docs/guides/gateway.md has one to begin with"
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot be read: {reason}", where=str(path), hint=hint) from None
+    try:
+        table = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        hint = "check quotes and brackets at that line"
+        raise InputError(f"must be TOML: {error}", where=str(path), hint=hint) from None
+    config = read(Config, table, str(path))
+    _check(config, str(path))
+    return config, hashlib.sha256(content).hexdigest()[:12]
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return width and height of a size such as ``256x256``; None where it is not one."""
+    match = _SIZE.fullmatch(text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _check(config: Config, file: str) -> None:
+    """Refuse parts that do not agree with one another.
+
+    Raises:
+        InputError: the first of them.
+    """
+    if not config.backend:
+        raise _error(file, "backend", "must name at least one back end", "add [[backend]]")
+    _unique(file, "backend", [one.name for one in config.backend])
+    named = [(f"backend[{n}].name", one.name) for n, one in enumerate(config.backend)]
+    named += [(f"quality.levels[{n}]", one) for n, one in enumerate(config.quality.levels)]
+    for path, name in named:
+        if not name or not name.isascii() or not name.isprintable():
+            message = f"must be printable ASCII, as headers carry it; got {name!r}"
+            raise _error(file, path, message, "e.g. edge-1")
+    _unique(file, "link", [one.name for one in config.link])
+    for number, one in enumerate(config.backend):
+        _check_backend(config, one, file, f"backend[{number}]")
+    names = [one.name for one in config.backend]
+    for alias, target in config.aliases.items():
+        if target != AUTO:
+            _known(file, f"aliases.{alias}", target, names)
+    for number, one in enumerate(config.key):
+        if not _SHA256.fullmatch(one.sha256):
+            hint = "printf %s KEY | sha256sum prints it"
+            message = f"must be 64 digits of a SHA-256; got '{one.sha256[:12]}'"
+            raise _error(file, f"key[{number}].sha256", message, hint)
+    _unique(file, "key", [one.sha256 for one in config.key], "sha256")
+    _check_quality(config, file)
+    _check_policy(config, file)
+    size = parse_size(config.gateway.default_size)
+    if size is None or any(side % MULTIPLE for side in size):
+        message = f"must be a size such as 256x256; got '{config.gateway.default_size}'"
+        hint = f"write WIDTHxHEIGHT in pixels, multiples of {MULTIPLE}"
+        raise _error(file, "gateway.default_size", message, hint)
+
+
+def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> None:
+    levels = len(config.quality.levels)
+    if one.link is not None:
+        _known(file, f"{path}.link", one.link, [link.name for link in config.link])
+    if one.kind == "digits":
+        _of_levels(file, f"{path}.steps", len(one.steps), levels)
+        if list(one.steps) != sorted(set(one.steps)):
+            message = f"must grow from level to level; got {list(one.steps)}"
+            raise _error(file, f"{path}.steps", message, "e.g. steps = [2, 4, 8]")
+        return
+    if not (one.url or "").startswith(("http://", "https://")):
+        message = f"must be an address; got {one.url!r}"
+        raise _error(file, f"{path}.url", message, 'e.g. url = "http://gpu:8000/v1"')
+    _of_levels(file, f"{path}.levels", len(one.levels), levels)
+    _of_levels(file, f"{path}.seconds", len(one.seconds), levels)
+    if one.speed != 1.0:
+        message = f"must be 1 for an upstream; got {one.speed:g}"
+        raise _error(file, f"{path}.speed", message, "only digits can be paced; leave speed out")
+
+
+def _check_quality(config: Config, file: str) -> None:
+    levels = len(config.quality.levels)
+    if not levels:
+        raise _error(file, "quality.levels", "must name a level", 'e.g. levels = ["only"]')
+    if config.quality.scores:
+        _of_levels(file, "quality.scores", len(config.quality.scores), levels)
+    for literal, level in config.quality.map.items():
+        if not 0 <= level < levels:
+            message = f"must be a level from 0 to {levels - 1}; got {level}"
+            raise _error(file, f"quality.map.{literal}", message, "levels are counted from 0")
+
+
+def _check_policy(config: Config, file: str) -> None:
+    _known(file, "policy.fallback", config.policy.fallback, RULES)
+    for number, name in enumerate(config.policy.shadow):
+        if not name.endswith(".edge"):
+            _known(file, f"policy.shadow[{number}]", name, RULES)
+    if config.blocks is not None:
+        if len(config.blocks.arms) < 2:
+            message = f"must hold two arms or more; got {len(config.blocks.arms)}"
+            raise _error(file, "blocks.arms", message, 'e.g. arms = { a = "policy", b = "local" }')
+        for arm, name in config.blocks.arms.items():
+            _known(file, f"blocks.arms.{arm}", name, ["policy", *RULES])
+
+
+def _of_levels(file: str, path: str, count: int, levels: int) -> None:
+    if count != levels:
+        message = f"must have one entry for each of the {levels} levels; got {count}"
+        raise _error(file, path, message, "quality.levels names the levels")
+
+
+def _known(file: str, path: str, name: str, names: Iterable[str]) -> None:
+    if name not in names:
+        raise _error(file, path, f"'{name}' is unknown", nearest(name, names))
+
+
+def _unique(file: str, path: str, names: list[str], key: str = "name") -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            message = f"'{name}' is there twice, also in {path}[{names.index(name)}]"
+            raise _error(file, f"{path}[{number}].{key}", message, "give each its own")
+
+
+def _error(file: str, path: str, message: str, hint: str) -> InputError:
+    return InputError(message, where=f"{file}: {path}", hint=hint)

@@ -1,0 +1,188 @@
+"""Count the events of a gateway; Prometheus families are made on request.
+
+Names follow OpenTelemetry's conventions for generative AI where these have one
+(``gen_ai.server.request.duration``), else they begin with ``edgewright_gateway``.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from edgewright.gateway.backend import Backend
+from edgewright.gateway.breaker import STATES
+from edgewright.serve.counters import exposition
+
+DURATIONS_S = tuple(0.01 * 2**k for k in range(14))
+"""Edges that the conventions ask for, up to 81.92 s."""
+
+OVERHEADS_S = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1, 1.0)
+ERRORS_S = (-10.0, -3.0, -1.0, -0.3, -0.1, -0.03, 0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+MAX_VALUES, OTHER = 50, "other"
+
+
+class Histogram:
+    """Counts numbers by the edges of buckets."""
+
+    def __init__(self, edges: tuple[float, ...]) -> None:
+        self.edges, self.total = edges, 0.0
+        self._counts = [0] * (len(edges) + 1)
+
+    def add(self, value: float) -> None:
+        """Count one number."""
+        self.total += value
+        self._counts[bisect.bisect_left(self.edges, value)] += 1
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return the running counts by upper edge."""
+        total, result = 0, []
+        for edge, count in zip((*map(str, self.edges), "+Inf"), self._counts, strict=True):
+            total += count
+            result.append((edge, total))
+        return result
+
+
+class Capped:
+    """Passes the first values of a label on, and counts all later ones as ``other``."""
+
+    def __init__(self, most: int = MAX_VALUES) -> None:
+        self.most = most
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        if value in self._known:
+            return value
+        if len(self._known) >= self.most:
+            return OTHER
+        self._known.add(value)
+        return value
+
+
+class Counters:
+    """Counts of one gateway. Only the event loop writes here."""
+
+    def __init__(self) -> None:
+        self.refused: Counter[int] = Counter()
+        self.decisions: Counter[tuple[str, ...]] = Counter()
+        self.shed: Counter[tuple[str, ...]] = Counter()
+        self.cancelled: Counter[tuple[str, ...]] = Counter()
+        self.out_of_range: Counter[tuple[str, ...]] = Counter()
+        self.stale: Counter[tuple[str, ...]] = Counter()
+        self.disagreed: Counter[tuple[str, ...]] = Counter()
+        self.shadowed: Counter[tuple[str, ...]] = Counter()
+        self.reloads: Counter[tuple[str, ...]] = Counter()
+        self.retries = self.late = 0
+        self.durations: dict[tuple[str, str, str], Histogram] = {}
+        self.first_partial, self.overhead = Histogram(DURATIONS_S), Histogram(OVERHEADS_S)
+        self.delay_error = Histogram(ERRORS_S)
+        self.lateness: dict[str, float] = {}
+        self._model, self._backend = Capped(), Capped()
+
+    def took(self, operation: str, model: str, error: str, seconds: float) -> None:
+        """Count a request that was answered, or failed for a reason named ``error``."""
+        labels = (operation, self._model(model), error)
+        self.durations.setdefault(labels, Histogram(DURATIONS_S)).add(seconds)
+
+    def decided(self, location: int, level: int, by: str) -> None:
+        """Count a decision."""
+        self.decisions[str(location), str(level), by] += 1
+
+    def text(self, backends: Iterable[Backend]) -> bytes:
+        """Return the scrape in Prometheus' text format."""
+        return exposition([*self._families(), *_of_backends([*backends])])
+
+    def _families(self) -> Iterator[Metric]:
+        yield self._durations()
+        yield _histogram(
+            "gen_ai_server_time_to_first_token_seconds",
+            "Until the first partial image was sent.",
+            self.first_partial,
+        )
+        yield _histogram(
+            "edgewright_gateway_overhead_seconds", "Time that the gateway added.", self.overhead
+        )
+        yield _histogram(
+            "edgewright_gateway_predicted_delay_error_seconds",
+            "Actual minus predicted delay.",
+            self.delay_error,
+        )
+        tables = {
+            "decisions": ("Decisions.", ("location", "level", "decided_by"), self.decisions),
+            "shed": ("Requests that no back end took.", ("reason",), self.shed),
+            "cancelled": ("Requests whose client went away.", ("stage",), self.cancelled),
+            "out_of_range": ("Values that training never met.", ("field",), self.out_of_range),
+            "stale": ("Decisions on a stale or missing signal.", ("signal", "state"), self.stale),
+            "shadow_decisions": ("Decisions of shadows.", ("policy",), self.shadowed),
+            "shadow_disagreement": ("Of these, other choices.", ("policy",), self.disagreed),
+            "reloads": ("Configurations read again.", ("result",), self.reloads),
+        }
+        for name, (about, labels, counts) in tables.items():
+            family = CounterMetricFamily(f"edgewright_gateway_{name}", about, labels=labels)
+            for values, count in sorted(counts.items()):
+                family.add_metric(values, count)
+            yield family
+        refused = CounterMetricFamily(
+            "edgewright_gateway_refused", "Requests refused.", labels=["status"]
+        )
+        for status, count in sorted(self.refused.items()):
+            refused.add_metric([str(status)], count)
+        yield refused
+        about = "Requests that clients sent again."
+        yield CounterMetricFamily("edgewright_gateway_client_retries", about, self.retries)
+        about = "Requests whose deadline no choice could meet."
+        yield CounterMetricFamily("edgewright_gateway_late", about, self.late)
+        lateness = GaugeMetricFamily(
+            "edgewright_gateway_lateness_ratio", "Actual over paced time.", labels=["backend"]
+        )
+        for name, value in self.lateness.items():
+            lateness.add_metric([self._backend(name)], value)
+        yield lateness
+
+    def _durations(self) -> HistogramMetricFamily:
+        labels = ["gen_ai_operation_name", "gen_ai_request_model", "error_type"]
+        family = HistogramMetricFamily(
+            "gen_ai_server_request_duration_seconds", "Time of a request.", labels=labels
+        )
+        for values, histogram in self.durations.items():
+            family.add_metric(values, histogram.buckets(), histogram.total)
+        return family
+
+
+def _histogram(name: str, about: str, histogram: Histogram) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, about)
+    family.add_metric([], histogram.buckets(), histogram.total)
+    return family
+
+
+def _of_backends(backends: list[Backend]) -> Iterator[Metric]:
+    labels = ["backend", "location"]
+    gauges = {
+        "queue_work_seconds": ("Accepted work.", lambda one: one.ledger.work_s),
+        "queue_requests": ("Accepted requests.", lambda one: len(one.ledger)),
+        "breaker_state": (
+            "0 closed, 1 half-open, 2 open.",
+            lambda one: STATES.index(one.breaker.state),
+        ),
+        "service_ratio": ("Actual over predicted service.", lambda one: one.ledger.ratio),
+    }
+    for name, (about, value) in gauges.items():
+        family = GaugeMetricFamily(f"edgewright_gateway_{name}", about, labels=labels)
+        for one in backends:
+            family.add_metric([one.name, str(one.table.location)], value(one))
+        yield family
+    images = CounterMetricFamily("edgewright_gateway_images", "Images generated.", labels=labels)
+    for one in backends:
+        images.add_metric([one.name, str(one.table.location)], one.generated)
+    yield images
+    links = GaugeMetricFamily("edgewright_gateway_link_mbps", "Bandwidth.", labels=["link"])
+    for name, link in {one.link.table.name: one.link for one in backends if one.link}.items():
+        links.add_metric([name], link.mbps)
+    yield links

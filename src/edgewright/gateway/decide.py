@@ -1,0 +1,211 @@
+"""Decide one request from an observation, a mask and a deadline."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from edgewright.gateway.backend import Backend
+from edgewright.gateway.errors import APIError, overloaded
+from edgewright.gateway.images import Claims
+from edgewright.gateway.jobs import Job
+from edgewright.gateway.keys import Client
+from edgewright.gateway.link import FRESH, Link
+from edgewright.gateway.observation import Signals
+from edgewright.gateway.options import Chooser, Option, nearest_delay
+from edgewright.gateway.plan import Plan
+
+LEAST_WAIT_S = 0.05
+
+
+class Request(Protocol):
+    """A request as decisions see it, with what it may use and how much work it is."""
+
+    @property
+    def modality(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def level(self) -> int | None: ...
+    @property
+    def quality(self) -> str: ...
+    @property
+    def stream(self) -> bool: ...
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def request_bytes(self) -> int: ...
+    def job(self, level: int) -> Job: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """A choice, with what it was made from.
+
+    Attributes:
+        options: all that were allowed, at most one for each location and level.
+        stale: state of the bandwidth, where a bundle saw it and it was not fresh.
+        late: whether no option meets the deadline.
+    """
+
+    option: Option
+    runner_up: Option | None
+    decided_by: str
+    options: Sequence[Option]
+    observation: dict[str, Any] | None
+    out_of_range: tuple[str, ...] = ()
+    stale: str = ""
+    late: bool = False
+
+
+def decide(
+    plan: Plan,
+    request: Request,
+    claims: Claims,
+    client: Client,
+    number: int,
+    chooser: Chooser,
+    tried: frozenset[str] = frozenset(),
+) -> Decision:
+    """Return the decision for a request.
+
+    Args:
+        number: requests before this one.
+        tried: back ends that did not accept it.
+
+    Raises:
+        APIError: nothing is allowed, or nothing meets the deadline and such requests are shed.
+    """
+    allowed = _allowed(plan, request, tried)
+    options = _options(allowed, plan, request)
+    observation, outside, stale = _observe(plan, request, claims, client, number)
+    ranked, label = _ranked(plan, chooser, options, observation)
+    late = False
+    if claims.deadline_s is not None and ranked[0].delay_s > claims.deadline_s:
+        within = [one for one in options if one.delay_s <= claims.deadline_s]
+        if within:
+            ranked, label = _ranked(plan, chooser, within, observation)
+        else:
+            fastest, late = nearest_delay(options), True
+            if plan.config.policy.on_late == "shed":
+                raise _late(fastest, claims.deadline_s)
+            ranked = [fastest, *(one for one in ranked if one is not fastest)]
+    fixed = request.level is not None and len(options) == 1
+    by = "client" if fixed else label
+    second = ranked[1] if len(ranked) > 1 else None
+    return Decision(ranked[0], second, by, options, observation, outside, stale, late)
+
+
+def _ranked(
+    plan: Plan,
+    chooser: Chooser,
+    options: Sequence[Option],
+    observation: dict[str, Any] | None,
+) -> tuple[Sequence[Option], str]:
+    """Return options, the best first, and who ranked them: the fallback where need be."""
+    if ranked := chooser.rank(options, observation):
+        return ranked, chooser.label
+    return plan.fallback.rank(options, observation), plan.fallback.label
+
+
+def _allowed(plan: Plan, request: Request, tried: frozenset[str]) -> list[Backend]:
+    """Return the back ends that may get a request.
+
+    Raises:
+        APIError: none, with the predicted time until one of them can.
+    """
+    target = plan.config.aliases.get(request.model, request.model)
+    backends = [one for one in plan.backends.values() if one.modality == request.modality]
+    if target in plan.backends:
+        backends = [backend for backend in backends if backend.name == target]
+        if not backends:
+            message = f"the model '{target}' does not answer requests of this kind"
+            raise APIError(400, message, param="model", code="model_not_supported")
+    if not backends:
+        message = f"no back end answers requests for {request.modality}"
+        raise APIError(404, message, param="model", code="model_not_found")
+    reachable = [one for one in backends if one.reachable and one.name not in tried]
+    free = [one for one in reachable if not one.full]
+    if free:
+        return free
+    if reachable:
+        wait_s = max(LEAST_WAIT_S, min(one.ledger.drain_s() for one in reachable))
+        message = f"all queues are full; the next place is free in about {wait_s:.2f} s"
+        raise overloaded(429, message, "queue_full", wait_s)
+    waits = [one.breaker.wait_s for one in backends]
+    wait_s = max(LEAST_WAIT_S, min(waits, default=1.0))
+    message = f"no back end can be reached; one is tried again in {wait_s:.2f} s"
+    raise overloaded(503, message, "no_backend", wait_s)
+
+
+def _options(backends: Sequence[Backend], plan: Plan, request: Request) -> list[Option]:
+    """Return the best back end of every location at every level that is allowed."""
+    every = range(len(plan.config.quality.levels))
+    levels = every if request.level is None else [request.level]
+    best: dict[tuple[int, int], Option] = {}
+    for backend in backends:
+        for level in levels:
+            option = backend.predict(request.size, request.count, level, request.request_bytes)
+            key = option.location, level
+            if key not in best or option.delay_s < best[key].delay_s:
+                best[key] = option
+    return [best[key] for key in sorted(best)]
+
+
+def _observe(
+    plan: Plan, request: Request, claims: Claims, client: Client, number: int
+) -> tuple[dict[str, Any] | None, tuple[str, ...], str]:
+    """Return the observation of the bundle, its fields out of range, and a stale link's state."""
+    if plan.policy is None:
+        return None, (), ""
+    signals = plan.config.signals
+    table = client.table
+    mode = claims.mode or (table.mode if table else None) or signals.mode
+    charge_pct = claims.charge_pct
+    if charge_pct is None:
+        charge_pct = table.charge_pct if table else None
+    link = _slowest(plan)
+    same = [one for one in plan.backends.values() if one.modality == request.modality]
+    first = min(same, key=lambda one: one.table.location)
+    levels = range(len(plan.config.quality.levels))
+    expected = first.generator.expected_s
+    measured = Signals(
+        input_mb=1e-6 * request.request_bytes,
+        work_s=[expected(request.size, request.count, level) for level in levels],
+        mode=mode,
+        charge_pct=signals.charge_pct if charge_pct is None else charge_pct,
+        bandwidth_mbps=link.mbps if link else 0.0,
+        queue_s=_queues(plan),
+        number=number,
+    )
+    observation = plan.policy.observer.observe(measured)
+    state = link.state if link else FRESH
+    flagged = "bandwidth_mbps" in observation and state != FRESH
+    return observation, plan.policy.observer.outside(observation), state if flagged else ""
+
+
+def _slowest(plan: Plan) -> Link | None:
+    """Return the link that a policy with a single bandwidth sees."""
+    return min(plan.links.values(), key=lambda link: link.mbps, default=None)
+
+
+def _queues(plan: Plan) -> list[float]:
+    """Return the work ahead at every location, of its back end with the least."""
+    least: dict[int, float] = {}
+    for backend in plan.backends.values():
+        location, work_s = backend.table.location, backend.ledger.work_s
+        least[location] = min(least.get(location, work_s), work_s)
+    return [least.get(location, 0.0) for location in range(plan.locations)]
+
+
+def _late(option: Option, deadline_s: float) -> APIError:
+    message = (
+        f"no choice meets the deadline of {1e3 * deadline_s:.0f} ms; the fastest would take "
+        f"{1e3 * option.delay_s:.0f} ms"
+    )
+    return overloaded(503, message, "deadline", max(LEAST_WAIT_S, option.delay_s - deadline_s))
