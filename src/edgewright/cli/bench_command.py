@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -121,6 +122,32 @@ def planner(iterations: str | None, as_json: bool) -> None:
         print_json(result)
         return
     _print(bench_rows.planner(result))
+
+
+@command.command(name="gateway")
+@click.option("--bundle", metavar="FILE", help="The policy that decides; default: a rule.")
+@click.option("--rate", default="50", show_default=True, help="Requests a second.")
+@click.option("--requests", default="1000", show_default=True, help="Requests on each way.")
+@json_option
+def gateway(bundle: str | None, rate: str, requests: str, as_json: bool) -> None:
+    """Measure the time that a gateway adds, beside the same requests sent directly.
+
+    The back end is a stub that answers at once. Requests take turns in blocks: directly, through a
+    gateway with a rule, with the policy, and with three shadows besides.
+    """
+    rate_hz, count = whole(rate, "--rate", 1, 10_000) or 1, whole(requests, "--requests", 10) or 10
+    from edgewright.bench import gateway as measurement
+    from edgewright.cli import bench_rows
+    from edgewright.cli.terminal import counting_bar
+
+    with counting_bar("gateway", measurement.BLOCKS + 4) as on_progress:
+        result = measurement.bench(on_progress, Path(bundle) if bundle else None, rate_hz, count)
+    if as_json:
+        print_json(result)
+        return
+    cores, load = result["machine"]["cores"], result["load_average"]
+    click.echo(f"{count} requests at {rate_hz}/s; {cores} cores, load {load:.1f} at the start")
+    _print(bench_rows.gateway(result))
 
 
 def _print_scaling(result: dict[str, Any]) -> None:

@@ -132,3 +132,26 @@ def learners_beside_peers(result: dict[str, Any]) -> Rows:
         shown = "shown" if score["agree"] else "not shown"
         rows.append((f"  difference, {shown} to be below {score['margin']:g}", value))
     return rows
+
+
+def gateway(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return rows on the time that gateways add, and the rates that they reach."""
+    rows: list[tuple[str, str]] = []
+    rates = {row["through"]: row["requests_per_s"] for row in result["rows"]}
+    for row in result["rows"]:
+        name = row["through"]
+        times = f"{row['p50_ms']:.2f} / {row['p99_ms']:.2f} ms"
+        rows.append((f"{name}: p50 / p99", times))
+        if name != "direct":
+            added = f"{row['added_p50_ms']:+.2f} / {row['added_p99_ms']:+.2f} ms"
+            rows.append(("  added", added))
+            rows.append(
+                ("  times the direct ones", f"{row['p50_ratio']:.2f} / {row['p99_ratio']:.2f}")
+            )
+        share = f"{row['requests_per_s']:,.0f}/s, {row['requests_per_s'] / rates['direct']:.0%}"
+        rows.append(("  rate, of the direct one", share))
+    if "policy" in rates:
+        rows.append(
+            ("rate with the policy, of that with a rule", f"{rates['policy'] / rates['rule']:.0%}")
+        )
+    return rows
