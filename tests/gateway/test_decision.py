@@ -214,17 +214,22 @@ def test_blocks_use_one_arm_at_a_time_and_name_it_afterwards(gateway, device, ed
     arms = {"a1": "local", "a2": "local", "b": "fastest"}
     blocks = {"seconds": 0.5, "arms": arms, "seed": 3}
     with gateway(backend=[device, edge], blocks=blocks) as service:
-        seen = {}
-        while len(seen) < 7:
+        ids: dict[int, str] = {}  # a receipt of every block
+
+        def rounds() -> list[int]:
+            """Return the rounds of three blocks of which all were met, on a slow machine too."""
+            ends = range(max(ids) // 3)
+            return [n for n in ends if {3 * n, 3 * n + 1, 3 * n + 2} <= set(ids)]
+
+        while not ids or len(rounds()) < 2:
             _, headers, body = service.image({"size": "8x8"})
-            number = int(headers["x-edgewright-block"])
-            seen.setdefault(number, []).append(body["edgewright"])
+            ids.setdefault(int(headers["x-edgewright-block"]), body["edgewright"]["receipt"])
             assert "arm" not in body["edgewright"]
         order = {}
-        for receipt in service.receipts():
-            full = json.loads(service.get(f"/v1/receipts/{receipt['id']}"))
-            number = int(full["block"])
-            if number <= 5:
-                order[number] = full["arm"]
-                assert receipt["decided_by"] == f"rule:{arms[full['arm']]}"
-        assert {order[0], order[1], order[2]} == {order[3], order[4], order[5]} == {*arms}
+        for number in (3 * n + k for n in rounds()[:2] for k in range(3)):
+            full = json.loads(service.get(f"/v1/receipts/{ids[number]}"))
+            assert int(full["block"]) == number
+            order[number] = full["arm"]
+            assert full["decided_by"] == f"rule:{arms[full['arm']]}"
+        for n in rounds()[:2]:
+            assert {order[3 * n], order[3 * n + 1], order[3 * n + 2]} == {*arms}

@@ -58,7 +58,7 @@ def test_6_a_short_timeout_cancels_the_work_at_the_next_step(gateway, device, so
         with pytest.raises((openai.APITimeoutError, httpx2.ReadTimeout)):
             list(client.images.generate(prompt="4", quality="high", stream=stream))
         requests = 1 if stream else 3  # a stream that began is not asked for again
-        soon(lambda: service.backend("device")["queued"] == 0, STEP_S + 0.3)
+        soon(lambda: service.backend("device")["queued"] == 0, STEP_S + 1.5)
         assert service.backend("device")["queue_work_s"] == 0.0
         receipts = service.receipts()
         assert [one["status"] for one in receipts] == ["cancelled"] * requests
@@ -68,7 +68,7 @@ def test_6_a_short_timeout_cancels_the_work_at_the_next_step(gateway, device, so
         assert service.backend("device")["breaker"] == "closed"
         began = time.monotonic()  # the generator is free: the next image takes its own time only
         service.image({"quality": "low", "size": "8x8"})
-        assert time.monotonic() - began < STEP_S + 0.5
+        assert time.monotonic() - began < STEP_S + 1.5
 
 
 def test_6_a_queued_request_leaves_the_queue(gateway, device, soon):
@@ -87,7 +87,7 @@ def test_6_cancelling_reaches_the_worker_behind_an_upstream(worker, gateway, soo
     with worker("w1", **SLOW) as one, gateway(backend=[upstream(one, "w1", 1)]) as service:
         with pytest.raises(openai.APITimeoutError):
             service.client(timeout=0.5).images.generate(prompt="4")
-        soon(lambda: one.metric("edgewright_gateway_cancelled_total") == 1, STEP_S + 0.5)
+        soon(lambda: one.metric("edgewright_gateway_cancelled_total") == 1, STEP_S + 1.5)
         assert one.backend("w1")["queued"] == service.backend("w1")["queued"] == 0
         assert service.backend("w1")["breaker"] == "closed"
 
@@ -199,7 +199,7 @@ def test_11_a_full_queue_says_when_to_come_again(gateway, device, soon):
         assert body["error"]["code"] == "queue_full"
         assert headers["x-edgewright-accepted"] == "false"
         drained_s = ends[0] - asked
-        assert int(headers["retry-after-ms"]) / 1e3 == pytest.approx(drained_s, rel=0.2)
+        assert int(headers["retry-after-ms"]) / 1e3 == pytest.approx(drained_s, rel=0.4)
         assert service.metric("edgewright_gateway_shed_total", reason="queue_full") == 1
         assert service.image({"size": "8x8"})[0] == 200
         waiting.join()
