@@ -7,6 +7,7 @@ does not pass changes nothing.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import functools
@@ -53,7 +54,7 @@ class Hangups:
             self.then()
 
 
-class Watcher:
+class Watcher(abc.ABC):
     """Calls :meth:`reload` at SIGHUP and when one of its files changes.
 
     Attributes:
@@ -66,13 +67,13 @@ class Watcher:
         self._busy = asyncio.Lock()
         self._seen = self._stamps()
 
+    @abc.abstractmethod
     def files(self) -> list[Path]:
         """Return the files to watch; the first one is waited for where it is missing."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def _take(self) -> bool:
         """Read the files again and let them take over; return whether they did."""
-        raise NotImplementedError
 
     async def reload(self) -> bool:
         """Read the files again, one reload at a time; return whether they took over."""
