@@ -49,7 +49,7 @@ cases: $(VENV)/.dev
 	$(BIN)/python tests/cases/table.py $(CASES)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests
 
 $(VENV)/.peers: $(VENV)/.dev
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[peers]"

@@ -9,9 +9,12 @@ import contextlib
 import gc
 import io
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -422,3 +425,18 @@ def observation() -> dict[str, Any]:
         "server_1_backlog_gcycles": 30.0,
         "server_2_backlog_gcycles": 10.0,
     }
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[[subprocess.Popen[bytes], Path], str]:
+    """Return what waits for a service to say, in the file of its stderr, where it listens."""
+
+    def wait(process: subprocess.Popen[bytes], said: Path) -> str:
+        for _ in range(2400):
+            if match := re.search(r"http://[\d.]+:\d+(?=\D)", said.read_text()):
+                return match[0]
+            assert process.poll() is None, said.read_text()
+            time.sleep(0.05)
+        raise AssertionError(f"it does not listen: {said.read_text()}")
+
+    return wait

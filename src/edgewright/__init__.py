@@ -14,9 +14,15 @@ matplotlib. What is not in ``__all__`` may change without notice.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from edgewright.core.version import __version__
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+"""XLA looks at it once, when JAX is imported. Its loader reports preferences of the compiler
+(``prefer-no-scatter``) as features that the processor lacks, in kilobytes for every program that
+comes from the cache; ``core.compilation`` keeps processors apart itself."""
 
 _PUBLIC = {
     "EdgeProblem": "api.problem",

@@ -25,6 +25,16 @@ def run(*more: str, **variables: str | None) -> subprocess.CompletedProcess[str]
     )
 
 
+COMPILE = """
+from edgewright.core.compilation import keep_compilations
+import jax, jax.numpy as jnp
+keep_compilations()
+def sine(x):
+    return 3 * jnp.sin(x)
+jax.jit(sine)(1.0)
+"""
+
+
 @pytest.mark.parametrize(
     ("variables", "more", "said"),
     [
@@ -68,6 +78,27 @@ def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert folder is not None
     assert folder.is_relative_to(tmp_path / ".cache" / "edgewright")
     assert not folder.exists()  # made when something is kept
+
+
+def test_each_kind_of_processor_keeps_its_own_programs(tmp_path: Path) -> None:
+    names = []
+    for flags in ("fma avx2", "fma avx2 avx512f", "fma avx2"):
+        cpuinfo = tmp_path / "cpuinfo"
+        core = f"model name : x\nflags : {flags}\ncpu MHz : {len(names)}\n"
+        cpuinfo.write_text("".join(f"processor : {i}\n{core}" for i in range(2)))
+        names.append(compilation.processor_name(cpuinfo))
+    assert names[0] == names[2] != names[1]
+    assert compilation.processor_name(tmp_path / "none") not in names
+
+
+def test_a_program_from_the_cache_says_nothing(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["EDGEWRIGHT_CACHE"] = str(tmp_path)
+    command = [sys.executable, "-c", COMPILE]
+    for _ in range(2):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert any(file.is_file() for file in tmp_path.rglob("jit_sine*"))
 
 
 def test_a_place_is_looked_at_without_being_made(tmp_path: Path) -> None:

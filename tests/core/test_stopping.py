@@ -61,20 +61,24 @@ TRAIN = ("train", "aigc-toy", "--learner", "se-ppo", "--steps", "5e8", "--seeds"
 def test_a_training_saves_at_a_signal_and_resumes(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "edgewright", *TRAIN, "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    said = tmp_path / "stderr"  # nobody reads a pipe here, and a full one would stop the training
+    with said.open("wb") as stderr:
+        process = subprocess.Popen(command, stderr=stderr, stdout=subprocess.DEVNULL)
     logs = [out / f"seed-{seed}" / "metrics.jsonl" for seed in range(2)]
     try:
         deadline = time.monotonic() + 300
         while not all(log.exists() and log.read_bytes().count(b"\n") > 2 for log in logs):
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            assert time.monotonic() < deadline
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()[-2000:]
             time.sleep(0.05)
         for _ in range(3):
             process.send_signal(number)
             time.sleep(0.02)
-        _, error = process.communicate(timeout=60)
+        process.wait(timeout=60)
     finally:
         process.kill()
+        process.wait()
+    error = said.read_bytes()
     assert process.returncode == 128 + number
     assert b"stopping: saving" in error
     assert b"Traceback" not in error

@@ -5,7 +5,6 @@ The largest file that the running service may write is lowered from outside, and
 
 import contextlib
 import json
-import re
 import resource
 import signal
 import sqlite3
@@ -26,15 +25,16 @@ QUEUE, MORE_BYTES = 50, 40_000
 
 
 @pytest.fixture
-def service(bundles, tmp_path):
+def service(bundles, tmp_path, listening):
     """Run the service with a short queue; return the process, its address and its log."""
     log = tmp_path / "log.db"
     command = [
         sys.executable, "-m", "edgewright.cli.main", "serve", str(bundles["se-ppo"]), "--port", "0",
         "--log", str(log), "--log-queue-size", str(QUEUE),
     ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        url = re.search(r"http://[\d.]+:\d+", process.stderr.readline())[0]
+    said = tmp_path / "stderr"
+    with said.open("wb") as stderr, subprocess.Popen(command, stderr=stderr) as process:
+        url = listening(process, said)
         until(lambda: answers(url))
         yield process, url, log
         process.kill()
@@ -123,7 +123,7 @@ def test_a_full_disk_stops_no_decision_and_loses_nothing_acknowledged(service, o
 
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == (0 if freed else 1)  # 1: decisions were lost
-    said = process.stderr.read()
+    said = (log.parent / "stderr").read_text()
     decisions, outcomes = written(log)
     assert outcomes == acknowledged
     assert len(queued - decisions) == (0 if freed else QUEUE)

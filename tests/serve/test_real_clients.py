@@ -26,23 +26,21 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
-def service(bundles, tmp_path_factory):
+def service(bundles, tmp_path_factory, listening):
     """Run ``edgewright serve`` with a log and a fallback; return its address, and stop it."""
     folder = tmp_path_factory.mktemp("service")
     command = [
         sys.executable, "-m", "edgewright.cli.main", "serve", str(bundles["se-ppo"]), "--port", "0",
         "--log", str(folder / "log.db"), "--client-timeout", "2", "--max-body", "1e5",
     ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        found = re.search(r"http://[\d.]+:\d+", line)
-        assert found, line + process.stderr.read()
-        _wait(found[0])
-        yield found[0]
+    said = folder / "stderr"  # a pipe that nobody empties would stop the service
+    with said.open("wb") as stderr, subprocess.Popen(command, stderr=stderr) as process:
+        url = listening(process, said)
+        _wait(url)
+        yield url
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-        assert "Traceback" not in process.stderr.read()
+        assert "Traceback" not in said.read_text()
 
 
 def _wait(url):

@@ -175,7 +175,7 @@ def test_it_has_a_reference_page(call):
     assert {"params.cost_j", "streams"} & {row["key"] for row in page["keys"]}
 
 
-def test_it_trains_compares_and_is_decided_for(call, folder):
+def test_it_trains_compares_and_is_decided_for(call, folder, listening):
     small = ["--set", "params.horizon_slots=20", "--set", "evaluation.episodes=8"]
     call(
         "train",
@@ -194,11 +194,12 @@ def test_it_trains_compares_and_is_decided_for(call, folder):
     made = call("export", "run", "--out", "p.edge")
     assert made["bytes"] > 0
     command = [sys.executable, "-m", "edgewright", "serve", "p.edge", "--port", "0"]
-    service = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
-    with service, contextlib.ExitStack() as stack:
+    said = folder / "stderr"
+    with contextlib.ExitStack() as stack:
+        stderr = stack.enter_context(said.open("wb"))
+        service = stack.enter_context(subprocess.Popen(command, cwd=folder, stderr=stderr))
         stack.callback(service.terminate)
-        assert service.stderr is not None
-        url = next(m[0] for line in service.stderr if (m := re.search(r"http://\S+:\d+", line)))
+        url = listening(service, said)
         document = json.loads(urllib.request.urlopen(f"{url}/openapi.json", timeout=10).read())
         fields = document["components"]["schemas"]["Observation"]["properties"]
         assert set(fields) == {"charge_share", "interest", "harvest_j"}

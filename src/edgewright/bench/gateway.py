@@ -197,16 +197,21 @@ def _gateway(file: Path, stub: str, policy: dict[str, Any]) -> Iterator[str]:
         lines += ["levels = [{}, {}, {}]", "seconds = [1e-4, 2e-4, 4e-4]"]
     file.write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-m", "edgewright.cli.main", "gateway", "--config", str(file)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None, "it is a pipe"
-        output = ""
-        for line in process.stderr:
-            output += line
-            if match := re.search(r"http://[\d.:]+", line):
-                try:
-                    yield match[0]
-                finally:
-                    process.terminate()
-                    process.stderr.read()
-                return
-        raise InputError(f"the gateway did not start: {output}", where="bench gateway")
+    log = file.with_suffix(".log")  # a pipe that nobody empties would stop the gateway
+    with log.open("wb") as stderr, subprocess.Popen(command, stderr=stderr) as process:
+        try:
+            yield _address(process, log)
+        finally:
+            process.terminate()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Wait for the line in which a gateway says where it listens."""
+    while True:
+        ended = process.poll() is not None  # looked at first: what it wrote last is then read
+        output = log.read_text()
+        if match := re.search(r"http://[\d.]+:\d+(?=\D)", output):
+            return match[0]
+        if ended:
+            raise InputError(f"the gateway did not start: {output}", where="bench gateway")
+        time.sleep(0.05)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 from pathlib import Path
 
 import jax
@@ -39,6 +41,22 @@ def cache_folder() -> Path | None:
     return folder
 
 
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return a short name of what this processor can do.
+
+    JAX keeps compiled programs by its version and flags, not by the instructions that a
+    processor has. A home folder that two machines share would hand one the other's programs.
+
+    Args:
+        cpuinfo: what Linux says of the processor; elsewhere its name alone counts.
+    """
+    able = f"{platform.machine()} {platform.processor()}"
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        able += "".join(sorted({line for line in lines if line.startswith(("flags", "Features"))}))
+    return f"{platform.machine()}-{hashlib.sha256(able.encode()).hexdigest()[:8]}"
+
+
 def keep_compilations(short: bool = False) -> None:
     """Compile quickly and keep the results on disk, small programs on a CPU included.
 
@@ -56,7 +74,7 @@ def keep_compilations(short: bool = False) -> None:
     os.environ["XLA_FLAGS"] = " ".join([flags, *added]).strip()
     folder = cache_folder()
     if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_dir", str(folder / processor_name()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     _check_device()
