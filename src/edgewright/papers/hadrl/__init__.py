@@ -40,7 +40,7 @@ STUDY = Study(
         "in hit ratio and in mean latency. No number of the paper is known to us. All other claims "
         "are our own expectations, and a verdict says whether they held."
     ),
-    full=Plan(quick=False, seeds=10, steps=2400),
+    full=Plan(quick=False, seeds=10, steps=4800),
     quick=Plan(quick=True, seeds=2, steps=600),
     jobs=jobs,
     claims=claims,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from edgewright.papers.hadrl.tuning import searches, selected
-from edgewright.papers.hadrl.view import LEARNERS, RULES, RULES_IN
+from edgewright.papers.hadrl.tuning import RATES, searches, selected
+from edgewright.papers.hadrl.view import LEARNERS, LEVELS, LEVELS_IN, RULES, RULES_IN
 from edgewright.papers.hadrl.worlds import (
     MAIN,
     PUBLISHED,
@@ -32,7 +32,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Policies that are a shipped learner with other settings: the learner, and the settings."""
 
-LONG, LONGER = "ppo-ppo-long", 20
+LONG, LONGER = "ppo-ppo-long", 10
 """PPO with more steps, and how many times more: a step of it costs far less than one of HADRL."""
 
 EVALUATIONS = 4
@@ -80,7 +80,7 @@ class Size:
     """The amounts of work of a plan.
 
     Attributes:
-        main, sweep: steps of the main trainings, and of those in sweeps.
+        main, sweep, ablation: steps of the main trainings, and of those in sweeps and ablations.
         seeds, sweep_seeds: seeds of both.
         episodes, epochs: held-out episodes of every policy, and epochs of each of them.
         ablated: learners beside those of the figures, by world.
@@ -88,6 +88,7 @@ class Size:
 
     main: float
     sweep: float
+    ablation: float
     seeds: int
     sweep_seeds: int
     episodes: int
@@ -97,10 +98,10 @@ class Size:
 
 def size_of(plan: Plan) -> Size:
     """Return the sizes of a plan; steps are in proportion to those of the main trainings."""
-    half = plan.steps / 2
+    half, few = plan.steps / 2, max(2, plan.seeds // 3)
     if plan.quick:
-        return Size(plan.steps, half, plan.seeds, plan.seeds, 2, 4, ABLATED_QUICK)
-    return Size(plan.steps, half, plan.seeds, max(2, plan.seeds // 3), 6, 10, ABLATED_IN)
+        return Size(plan.steps, half, half, plan.seeds, plan.seeds, 2, 4, ABLATED_QUICK)
+    return Size(plan.steps, half, plan.steps / 4, plan.seeds, few, 6, 10, ABLATED_IN)
 
 
 def jobs(plan: Plan) -> list[Job]:
@@ -110,7 +111,8 @@ def jobs(plan: Plan) -> list[Job]:
     if not plan.quick:
         made += searches(_setup(size, "es2"), size.main, 2)
     for world in main_worlds(plan):
-        made += [trained(plan, size, world, name) for name in (*LEARNERS, LONG)]
+        levels = LEVELS if world in LEVELS_IN and not plan.quick else ()
+        made += [trained(plan, size, world, name) for name in (*LEARNERS, LONG, *levels)]
         made += rules(plan, size, world, RULES_IN.get(world, RULES))
         made.append(BoundJob(f"{world}/bound", _setup(size, world), recordings=_data(plan, world)))
     for world, names in size.ablated.items():
@@ -137,9 +139,9 @@ def trained(plan: Plan, size: Size, world: str, name: str) -> TrainingJob:
     """Return the training of a learner in a world."""
     learner, changes = VARIANTS.get(name, (name, {}))
     family = "hadrl" if name.startswith("hadrl") else learner
-    planner = PLANNER if family == "hadrl" else {}
+    planner = PLANNER if family in ("hadrl", "spread-active-inference") else {}
     is_main = world in MAIN or world in SMALL
-    steps = size.main if is_main else size.sweep
+    steps = size.sweep if not is_main else size.main if world in MAIN else size.ablation
     return TrainingJob(
         key=f"{world}/{name}",
         setup=_setup(size, world, {**planner, **changes}),
@@ -147,7 +149,7 @@ def trained(plan: Plan, size: Size, world: str, name: str) -> TrainingJob:
         steps=LONGER * steps if name == LONG else steps,
         seeds=size.seeds if is_main else size.sweep_seeds,
         setting=world,
-        rates_from="" if plan.quick else selected(family),
+        rates_from=selected(family) if family in RATES and not plan.quick else "",
         recordings=_data(plan, world),
     )
 

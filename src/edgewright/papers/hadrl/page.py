@@ -6,8 +6,8 @@ from typing import Any
 
 from edgewright.evaluation.joint_bootstrap import joint_mean
 from edgewright.papers.hadrl.figures import ablated_views, main_views
-from edgewright.papers.hadrl.jobs import ABLATED, LONG, LONGER, PLANNER
-from edgewright.papers.hadrl.view import LEARNERS, METRICS, RULES, RULES_IN, TITLES, View
+from edgewright.papers.hadrl.jobs import ABLATED, LONG, LONGER, PLANNER, size_of
+from edgewright.papers.hadrl.view import LEARNERS, LEVELS, METRICS, RULES, RULES_IN, TITLES, View
 from edgewright.papers.hadrl.worlds import SWEEPS, worlds_in
 from edgewright.reporting import html
 from edgewright.studies.table import Table
@@ -23,7 +23,7 @@ FORMATS = {
 
 def notes(table: Table) -> list[str]:
     """Return what a reader must know."""
-    plan = table.plan
+    plan, size = table.plan, size_of(table.plan)
     settings = ", ".join(f"{key.split('.')[-1]} {value}" for key, value in PLANNER.items())
     paragraphs = [
         "No number of the paper is known: its full text was out of reach, and its repository "
@@ -44,9 +44,13 @@ def notes(table: Table) -> list[str]:
         f"The planner of all arms is smaller than the default one: {settings}. It looks one slot "
         "ahead unless the name of an arm says otherwise, and is judged without noise and without "
         "its epistemic term, which serves learning only.",
-        f"{plan.seeds} seeds of {plan.steps:.0f} steps in the main trainings, half as many in "
-        "sweeps, with a third of the seeds in the full plan. A step is a slot, or the placing of "
-        "services at the beginning of an epoch.",
+        "hadrl-root learns the servers and takes the square-root law for the shares; "
+        "spread-active-inference learns the slots below the caches of a rule; ddpg-search learns "
+        "the caches above the exact shares and the best servers for them. They show which level "
+        "costs what; the last two have the rates of their table, without a search.",
+        f"{plan.seeds} seeds of {size.main:.0f} steps in the main trainings, {size.sweep_seeds} of "
+        f"{size.sweep:.0f} in sweeps, {plan.seeds} of {size.ablation:.0f} in ablations. A step is "
+        "a slot, or the placing of services at the beginning of an epoch.",
         "Rules know the state and the present requests, not the future. The best rule is chosen "
         "by its mean reward on the episodes it is compared on, which favours it a little.",
         "The bound pools all servers and lets services be cached in part: no policy can pass it.",
@@ -74,8 +78,8 @@ def sections(table: Table) -> list[html.Section]:
 
 def _raw(view: View) -> html.Section:
     rows = [
-        _numbers(view, name, "learned" if name in (*LEARNERS, LONG, *ABLATED) else "rule")
-        for name in (*LEARNERS, LONG, *ABLATED, *RULES_IN.get(view.setting, RULES))
+        _numbers(view, name, "learned" if name in (*LEARNERS, LONG, *LEVELS, *ABLATED) else "rule")
+        for name in (*LEARNERS, LONG, *LEVELS, *ABLATED, *RULES_IN.get(view.setting, RULES))
         if view.has(name)
     ]
     rows.sort(key=lambda row: -row["reward"].estimate)

@@ -23,6 +23,11 @@ TITLES = {
 
 LEARNERS = ("hadrl", "ddpg-ddpg", "ppo-ppo")
 
+LEVELS = ("hadrl-root", "spread-active-inference", "ddpg-search")
+LEVELS_IN = ("es2", "dynamic")
+"""HADRL with a part of its decisions made by a rule: the shares, the caches, or the slots; and the
+worlds where they are compared."""
+
 RULES = (
     "random",
     "none+nearest-equal",
@@ -35,9 +40,13 @@ RULES = (
 )
 """Rules that every main world has. Each knows the state and the present requests."""
 
-RULES_IN = {"es2": (*RULES, "knapsack+search-root")}
+RULES_IN = {
+    "es2": (*RULES, "knapsack+search-root"),
+    "dynamic": (*RULES, "spread+cem-root"),
+}
 """The rules of a main world where they are more: with the law of the requests, which is fixed in
-``es2``, the best caches are known before the first request."""
+``es2``, the best caches are known before the first request; and planning over slots on the true
+model in ``dynamic``, where queues carry work over."""
 
 BEST_RULE = "best rule"
 """Stands for the rule with the highest mean reward in the world at hand."""

@@ -28,7 +28,7 @@ SMALL = {
     "es2-third": ("caching-es2", {**THIRD, "params.server_ghz": 20.0 / 3}),
     "dynamic-third": (
         "caching-dynamic",
-        {**THIRD, "params.server_ghz": 22.0 / 3, "params.cells": cells(3, 10)},
+        {**THIRD, "params.server_ghz": 14.0 / 3, "params.cells": cells(3, 10)},
     ),
 }
 """Two of them with a third of the users, bands and speeds, for ablations: what a user meets is
