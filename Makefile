@@ -57,6 +57,7 @@ $(VENV)/.peers: $(VENV)/.dev
 
 test-peers: $(VENV)/.peers
 	$(BIN)/python -m pytest tests/adapters tests/bench/peers tests/docs \
+	  tests/rules/test_free_energy_peers.py \
 	  tests/examples/test_examples.py::test_stable_baselines3_is_scored_beside_the_rules
 
 build/chromium/.there:
