@@ -3,7 +3,7 @@
     python benchmarks/planner_size.py RUN --episodes 4
 
 Every size plans with the model of the same run on the same held-out episodes; the row `published`
-is the published search: 500 candidates, 50 elites, 7 iterations and 20 slots ahead.
+is the published search: 700 candidates, 70 elites, 7 iterations and 20 slots ahead.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from edgewright.training.runs import load_run
 
 SIZES = {
     "64 candidates, 3 iterations": (64, 8, 3, 1),
-    "256 candidates, 4 iterations": (256, 26, 4, 1),
-    "500 candidates, 7 iterations": (500, 50, 7, 1),
-    "2000 candidates, 12 iterations": (2000, 100, 12, 1),
-    "published: 500, 7, 20 slots": (500, 50, 7, 20),
+    "default: 128 candidates, 4 iterations": (128, 16, 4, 1),
+    "700 candidates, 7 iterations": (700, 70, 7, 1),
+    "published: 700, 7, 20 slots": (700, 70, 7, 20),
 }
 """Candidates, elites, iterations and slots ahead of each size."""
 

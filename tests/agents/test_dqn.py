@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from edgewright.agents.dqn import DQN, action_values
+from edgewright.core.errors import InputError
+from edgewright.core.spaces import Box, Discrete
 from edgewright.rules import normalise
 
 SMALL = DQN(
@@ -79,7 +81,7 @@ def test_the_replay_in_the_state_is_a_deque_of_transitions(history):
                 strict=True,
             )
         )
-        rows, filled = state.replay.rows, int(state.replay.filled)
+        rows, filled = state.replay.rows.transition, int(state.replay.filled)
         held = np.column_stack(
             [rows.observation, rows.action, rows.reward, rows.terminated, rows.next_observation]
         )[:filled]
@@ -161,7 +163,7 @@ def test_observations_are_stored_raw_and_normalised_when_used(begin, play, updat
     learner = dataclasses.replace(SMALL, normalize_observations=True)
     (batch, state, _), *_ = rounds(learner, 1, begin, play, update)
     np.testing.assert_array_equal(
-        state.replay.rows.observation[:32], np.asarray(batch.observation).reshape(32, 2)
+        state.replay.rows.transition.observation[:32], np.asarray(batch.observation).reshape(32, 2)
     )
     policy = learner.policy(state, explore=False)
     seen = jnp.array([1.0, 2.0])
@@ -177,3 +179,36 @@ def test_dueling_values_come_from_one_more_output(begin):
     assert output.shape == (3,)
     found = action_values(network, seen, dueling=True)
     np.testing.assert_allclose(found, output[0] + output[1:] - output[1:].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{"n_step": 3}, {"prioritised": True}, {"target_tau": 0.1}])
+def test_every_extension_changes_the_result(change, history, begin, play, update):
+    learner = dataclasses.replace(SMALL, **change)
+    *_, (_, state, _) = rounds(learner, 2, begin, play, update)
+    assert not np.allclose(weights(state.network), weights(history[1][1].network), rtol=1e-3)
+
+
+def test_a_target_that_follows_moves_by_its_share(begin, play, update):
+    learner = dataclasses.replace(SMALL, target_tau=0.1)
+    before = weights(begin(learner).target)
+    for _, state, _ in rounds(learner, 2, begin, play, update):
+        share = 1 - 0.9**8  # 32 steps, a gradient step for each four
+        expected = before + share * (weights(state.network) - before)
+        np.testing.assert_allclose(weights(state.target), expected, rtol=1e-4, atol=1e-6)
+        before = weights(state.target)
+
+
+def test_priorities_are_the_errors_of_what_was_drawn(begin, play, update):
+    learner = dataclasses.replace(SMALL, prioritised=True, priority_exponent=1.0)
+    (_, first, _), (_, second, _) = rounds(learner, 2, begin, play, update)
+    fresh, known = np.asarray(first.replay.rows.priority), np.asarray(second.replay.rows.priority)
+    assert np.all(fresh[32:] == 0.0)  # nothing is stored there
+    assert np.any(fresh[:32] != 1.0)  # all began with 1
+    assert np.all(known[:64] > 0.0)
+    new = known[32:64]
+    assert np.sum(new == fresh.max()) > 0  # those not drawn yet have the largest of before
+
+
+def test_a_reward_longer_than_a_rollout_is_refused():
+    with pytest.raises(InputError, match=r"n_step: must be from 1 to rollout_steps, 8; got 9"):
+        dataclasses.replace(SMALL, n_step=9).check_sizes(Box(-1.0, 1.0, (2,)), Discrete(3))

@@ -1,12 +1,15 @@
-"""Learn action values by Q-learning from replay (DQN), with double and dueling as switches.
+"""Learn action values by Q-learning from replay (DQN), with its extensions as switches.
 
 Mnih et al. (Nature 2015); double targets: van Hasselt et al. (AAAI 2016); dueling: Wang et al.
-(ICML 2016). It keeps the protocol of PPO: the replay is part of the learner's state, observations
-are stored raw and normalised with the running statistics when they are used.
+(ICML 2016); rewards of several steps: Hessel et al. (AAAI 2018); prioritised replay: Schaul et al.
+(ICLR 2016); a target that follows slowly: Lillicrap et al. (ICLR 2016). It keeps the protocol of
+PPO: the replay is part of the learner's state, observations are stored raw and normalised with the
+running statistics when they are used.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -14,6 +17,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Discrete, Space
@@ -21,9 +25,10 @@ from edgewright.nets.heads import dueling_values
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
 from edgewright.rules.optimiser import clipped_adam
-from edgewright.rules.replay import Replay, add, draw, empty
+from edgewright.rules.priority import draw_places, importance, with_errors
+from edgewright.rules.replay import Replay, add, empty
 from edgewright.rules.scaling import InputScaler, RewardScaler
-from edgewright.rules.transitions import Transition, blank, normalised, transitions
+from edgewright.rules.transitions import Transition, blank, n_step_transitions, normalised
 from edgewright.rules.value import double_target, huber, plain_target, value_of
 
 
@@ -56,6 +61,30 @@ class ValuePolicy(Memoryless):
 
 
 @record
+class Sample:
+    """A row of the replay.
+
+    Attributes:
+        transition: its reward may sum over several steps.
+        span: over how many.
+        priority: how often it is drawn; zero where nothing is stored.
+    """
+
+    transition: Transition
+    span: Array
+    priority: Array
+
+
+@record
+class Part:
+    """Samples as the loss takes them: normalised, with discount and weight ``[*samples]``."""
+
+    transition: Transition
+    discount: Array
+    weight: Array
+
+
+@record
 class DQNState:
     """Everything that changes while DQN learns."""
 
@@ -83,9 +112,14 @@ class DQN:
     total_steps: Array | float = 1e6  # K_max, in environment steps
     learning_starts: Array | float = 1000.0  # (B) environment steps
     target_update_interval: Array | float = 1000.0  # (B) environment steps; (C) 500
+    target_tau: Share = 0.0  # share of the network that the target takes after a gradient step
+    priority_exponent: Array | float = 0.6  # alpha, Schaul et al. table 3, proportional
+    importance_exponent: Share = 0.4  # beta at the beginning; it grows to 1 with total_steps
     max_grad_norm: Array | float = 10.0  # (B) norm
     double: bool = static(default=True)
     dueling: bool = static(default=True)
+    prioritised: bool = static(default=False)
+    n_step: int = static(default=1)
     normalize_observations: bool = static(default=True)
     normalize_rewards: bool = static(default=True)
     hidden_sizes: tuple[int, ...] = static(default=(64, 64))
@@ -100,12 +134,15 @@ class DQN:
         return "" if isinstance(actions, Discrete) else "its actions must be Discrete"
 
     def check_sizes(self, observations: Box, actions: Space) -> None:
-        """Check the number of samples between two updates.
+        """Check the number of samples between two updates, and the steps of a reward.
 
         Raises:
-            InputError: there are too many.
+            InputError: there are too many, or a reward sums over more than a rollout.
         """
         check_samples(self, observations.shape[:-1])
+        if not 1 <= self.n_step <= self.rollout_steps:
+            message = f"must be from 1 to rollout_steps, {self.rollout_steps}; got {self.n_step}"
+            raise InputError(message, where="learner.n_step")
 
     def init(self, key: Array, observations: Box, actions: Discrete) -> DQNState:
         """Return a fresh network, its copy and an empty replay. Consumes ``key``."""
@@ -115,7 +152,10 @@ class DQN:
         network = init_mlp(
             key, (features, *self.hidden_sizes, actions.n + self.dueling), last_gain=0.01
         )
-        example = blank(features, jnp.zeros((), jnp.int32))
+        zero = jnp.zeros(())
+        example = Sample(
+            transition=blank(features, jnp.zeros((), jnp.int32)), span=zero, priority=zero
+        )
         return DQNState(
             network=network,
             target=network,
@@ -141,35 +181,81 @@ class DQN:
     ) -> tuple[DQNState, dict[str, Array]]:
         """Store one trajectory ``[T, N, ...]``, then one gradient step per ``train_freq`` steps.
 
-        The target is copied at the first update after each ``target_update_interval`` steps.
+        The target is copied at the first update after each ``target_update_interval`` steps, or,
+        with ``target_tau``, follows after each update by as much as it would have in its gradient
+        steps. Priorities change after an update as well, for all that were drawn in it.
         """
         played = batch.terminated.size
         steps = state.steps + played
-        replay = add(state.replay, transitions(batch))
+        replay = add(state.replay, self._samples(batch, state.replay))
         done = batches.over_agents(batch.done, batch.reward)
         rewards = state.rewards.merged(batch.reward, done, self.gamma)
 
         shape = (max(1, played // self.train_freq), self.batch_size)
-        part = normalised(draw(key, replay, shape), state.inputs, rewards)
+        places, weights = self._drawn(key, replay, shape, steps)
+        rows = jax.tree.map(lambda leaf: leaf[places], replay.rows)
+        part = Part(
+            transition=normalised(rows.transition, state.inputs, rewards),
+            discount=jnp.power(jnp.asarray(self.gamma), rows.span),
+            weight=weights,
+        )
         learn = (state.network, state.optimiser)
-        (network, optimiser), log = jax.lax.cond(
+        (network, optimiser), errors, log = jax.lax.cond(
             steps >= self.learning_starts,
             lambda: self._learn(learn, state.target, part),
-            lambda: (learn, {"loss": jnp.zeros(()), "mean_q": jnp.zeros(())}),
-        )
-        turn = jnp.floor(steps / self.target_update_interval) > jnp.floor(
-            state.steps / self.target_update_interval
+            lambda: (learn, jnp.zeros(shape), {"loss": jnp.zeros(()), "mean_q": jnp.zeros(())}),
         )
         after = DQNState(
             network=network,
-            target=jax.tree.map(lambda new, old: jnp.where(turn, new, old), network, state.target),
+            target=self._followed(state, network, steps, shape[0]),
             optimiser=optimiser,
-            replay=replay,
+            replay=self._reweighted(replay, places, errors, steps),
             inputs=state.inputs.merged(batch.observation),
             rewards=rewards,
             steps=steps,
         )
         return after, {**log, "epsilon": self._epsilon(state.steps)}
+
+    def _samples(self, batch: Trajectory, replay: Replay) -> Sample:
+        """Return the rows of a trajectory; new ones are drawn as often as any old one."""
+        part, span = n_step_transitions(batch, self.gamma, self.n_step)
+        highest = jnp.max(replay.rows.priority)
+        priority = jnp.where(highest > 0.0, highest, 1.0)
+        return Sample(transition=part, span=span, priority=jnp.full_like(span, priority))
+
+    def _drawn(
+        self, key: Array, replay: Replay, shape: tuple[int, ...], steps: Array
+    ) -> tuple[Array, Array]:
+        """Return places in the replay and the weight of each sample."""
+        if not self.prioritised:
+            return jax.random.randint(key, shape, 0, replay.filled), jnp.ones(shape)
+        places, chance = draw_places(key, replay.rows.priority, shape)
+        exponent = schedule.linear(steps, self.importance_exponent, 1.0, self.total_steps)
+        return places, jax.vmap(importance, (0, None, None))(chance, replay.filled, exponent)
+
+    def _reweighted(self, replay: Replay, places: Array, errors: Array, steps: Array) -> Replay:
+        """Return the replay with the priorities that follow from errors of a learning round."""
+        if not self.prioritised:
+            return replay
+        flat = places.ravel(), errors.ravel()
+        after = with_errors(replay.rows.priority, *flat, self.priority_exponent)
+        learned = jnp.where(steps >= self.learning_starts, after, replay.rows.priority)
+        rows = dataclasses.replace(replay.rows, priority=learned)
+        return dataclasses.replace(replay, rows=rows)
+
+    def _followed(self, state: DQNState, network: MLP, steps: Array, taken: int) -> MLP:
+        """Return the target network after ``taken`` gradient steps."""
+        due = jnp.floor(steps / self.target_update_interval) > jnp.floor(
+            state.steps / self.target_update_interval
+        )
+        tau = jnp.asarray(self.target_tau)
+        slow = 1.0 - jnp.power(1.0 - tau, taken)
+        share = jnp.where(tau > 0.0, slow, jnp.where(due, 1.0, 0.0))
+        return jax.tree.map(
+            lambda new, old: jnp.where(share < 1.0, old + share * (new - old), new),
+            network,
+            state.target,
+        )
 
     def _optimiser(self) -> optax.GradientTransformation:
         return clipped_adam(self.max_grad_norm)
@@ -180,31 +266,35 @@ class DQN:
         return schedule.linear(steps, 1.0, self.final_epsilon, span)
 
     def _learn(
-        self, learn: tuple[MLP, Any], target: MLP, parts: Transition
-    ) -> tuple[tuple[MLP, Any], dict[str, Array]]:
-        """Take one gradient step for each of ``parts`` ``[steps, minibatch, ...]``."""
+        self, learn: tuple[MLP, Any], target: MLP, parts: Part
+    ) -> tuple[tuple[MLP, Any], Array, dict[str, Array]]:
+        """Take one gradient step for each of ``parts`` ``[steps, minibatch, ...]``.
+
+        Returns:
+            network and optimiser, the errors ``[steps, minibatch]``, and means for the log.
+        """
         flat, restore = ravel_pytree(learn[0])
-        judged = action_values(target, parts.next_observation, self.dueling)
+        judged = action_values(target, parts.transition.next_observation, self.dueling)
 
-        def loss(flat: Array, part: Transition, judged: Array) -> tuple[Array, Array]:
-            network = restore(flat)
-            values = action_values(network, part.observation, self.dueling)
+        def loss(flat: Array, part: Part, judged: Array) -> tuple[Array, tuple[Array, Array]]:
+            network, step = restore(flat), part.transition
+            values = action_values(network, step.observation, self.dueling)
             if self.double:
-                chosen = action_values(network, part.next_observation, self.dueling)
-                goal = double_target(part.reward, chosen, judged, part.terminated, self.gamma)
+                chosen = action_values(network, step.next_observation, self.dueling)
+                goal = double_target(step.reward, chosen, judged, step.terminated, part.discount)
             else:
-                goal = plain_target(part.reward, judged, part.terminated, self.gamma)
-            taken = value_of(values, part.action)
-            return jnp.mean(huber(taken - jax.lax.stop_gradient(goal))), jnp.mean(taken)
+                goal = plain_target(step.reward, judged, step.terminated, part.discount)
+            taken = value_of(values, step.action)
+            error = taken - jax.lax.stop_gradient(goal)
+            return jnp.mean(part.weight * huber(error)), (error, jnp.mean(taken))
 
-        def step(carry: Any, row: tuple[Transition, Array]) -> tuple[Any, dict[str, Array]]:
+        def step(carry: Any, row: tuple[Part, Array]) -> tuple[Any, tuple[Array, dict[str, Array]]]:
             flat, optimiser = carry
-            (cost, mean_q), grad = jax.value_and_grad(loss, has_aux=True)(flat, *row)
+            (cost, (error, mean_q)), grad = jax.value_and_grad(loss, has_aux=True)(flat, *row)
             change, optimiser = self._optimiser().update(grad, optimiser)
-            return (flat - jnp.asarray(change) * self.learning_rate, optimiser), {
-                "loss": cost,
-                "mean_q": mean_q,
-            }
+            after = flat - jnp.asarray(change) * self.learning_rate
+            return (after, optimiser), (error, {"loss": cost, "mean_q": mean_q})
 
-        (flat, optimiser), logs = jax.lax.scan(step, (flat, learn[1]), (parts, judged))
-        return (restore(flat), optimiser), {name: jnp.mean(leaf) for name, leaf in logs.items()}
+        (flat, optimiser), (errors, logs) = jax.lax.scan(step, (flat, learn[1]), (parts, judged))
+        means = {name: jnp.mean(leaf) for name, leaf in logs.items()}
+        return (restore(flat), optimiser), errors, means

@@ -61,7 +61,9 @@ def export_run(
     if part.level in searching or (searching and part.level is None):
         message = "a planner searches before every decision, so it cannot be exported as it is"
         level = f"--level {part.level} " if part.level is not None else ""
-        hint = f"edgewright export {folder} {level}--amortise --out {out}"
+        which = f"--seed {seed} " if seed else ""
+        which += f"--data {data} " if data else ""
+        hint = f"edgewright export {folder} {which}{level}--amortise --out {out}"
         raise InputError(message, where=str(folder), hint=f"train a network like it: {hint}")
     head = head_for(subject.policy, head_in(subject.problem))
     rows = rows_in(subject.problem, explorer(subject), head, part.device)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 Series = Float[Array, "T *rest"]
 Flags = Bool[Array, "T *rest"]
+Times = Int[Array, "T *rest"]
 
 
 def generalised_advantages(
@@ -50,3 +51,28 @@ def running_returns(
         return jnp.where(row[1], 0.0, total), total
 
     return jax.lax.scan(forward, start, (rewards, done))
+
+
+def n_step_returns(
+    rewards: Series, done: Flags, gamma: Float[Array, ""] | float, steps: int
+) -> tuple[Series, Times]:
+    """Return ``r_t + gamma r_{t+1} + ... + gamma^(m-1) r_{t+m-1}`` and the last of these steps.
+
+    Sutton (1988); in Q-learning Peng and Williams (1996) and Hessel et al. (AAAI 2018, section
+    "Multi-step learning"). ``m`` is ``steps``, or fewer where an episode or the trajectory ends
+    before: what follows is bootstrapped from the state after the last step, with ``gamma^m``.
+
+    Returns:
+        sums ``[T, ...]``, and for each the index ``t + m - 1`` on the axis of time.
+    """
+    length = rewards.shape[0]
+    time = jnp.arange(length).reshape(-1, *[1] * (rewards.ndim - 1))
+    total, last = rewards, jnp.broadcast_to(time, rewards.shape)
+    goes_on = jnp.ones(rewards.shape, bool)
+    for ahead in range(1, steps):
+        before = jnp.minimum(jnp.arange(length) + ahead - 1, length - 1)
+        at = jnp.minimum(jnp.arange(length) + ahead, length - 1)
+        goes_on = goes_on & ~done[before] & (time + ahead < length)
+        total = total + jnp.where(goes_on, gamma**ahead * rewards[at], 0.0)
+        last = jnp.where(goes_on, time + ahead, last)
+    return total, last

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from edgewright.core.records import Array, Trajectory, record
 from edgewright.rules import batches
+from edgewright.rules.returns import n_step_returns
 from edgewright.rules.scaling import InputScaler, RewardScaler
 
 
@@ -66,6 +67,32 @@ def transitions(batch: Trajectory, action_axes: int = 0) -> Transition:
     )
 
 
+def n_step_transitions(
+    batch: Trajectory, gamma: Array | float, steps: int
+) -> tuple[Transition, Array]:
+    """Return samples whose reward and next observation are ``steps`` ahead, and how far each is.
+
+    Where an episode or the trajectory ends before, the sample is shorter. See
+    :func:`edgewright.rules.returns.n_step_returns`.
+
+    Returns:
+        samples as of :func:`transitions`, and the steps ``[samples]`` that each reward sums over.
+    """
+    done = batches.over_agents(batch.done, batch.reward)
+    reward, last = n_step_returns(batch.reward, done, gamma, steps)
+    ended = batches.over_agents(batch.terminated, batch.reward)
+    time = jnp.arange(reward.shape[0]).reshape(-1, *[1] * (reward.ndim - 1))
+    ahead = dataclasses.replace(
+        batch,
+        reward=reward,
+        next_observation=jnp.take_along_axis(batch.next_observation, last[..., None], axis=0),
+    )
+    part = dataclasses.replace(
+        transitions(ahead), terminated=batches.samples(jnp.take_along_axis(ended, last, axis=0))
+    )
+    return part, batches.samples(last - time + 1).astype(jnp.float32)
+
+
 def normalised(part: Transition, inputs: InputScaler, rewards: RewardScaler) -> Transition:
     """Return samples as networks see them; actions stay. SE-PPO equations (21), (22)."""
     return dataclasses.replace(
@@ -76,4 +103,4 @@ def normalised(part: Transition, inputs: InputScaler, rewards: RewardScaler) -> 
     )
 
 
-__all__ = ["Transition", "blank", "normalised", "transitions"]
+__all__ = ["Transition", "blank", "n_step_transitions", "normalised", "transitions"]

@@ -11,7 +11,7 @@ from edgewright.evaluation.joint_bootstrap import joint_mean
 from edgewright.evaluation.statistics import Interval
 from edgewright.papers.hadrl.jobs import ABLATED, LONG, PUBLISHED_RULES, SWEPT_RULES
 from edgewright.papers.hadrl.measures import difference, ratio
-from edgewright.papers.hadrl.view import LEARNERS, LEVELS, METRICS, RULES, RULES_IN, TITLES, View
+from edgewright.papers.hadrl.view import LEARNERS, LEVELS, METRICS, ORACLES_IN, RULES, TITLES, View
 from edgewright.papers.hadrl.worlds import SWEEPS, worlds_in
 from edgewright.reporting import figures
 from edgewright.reporting.panels import Sweep, curve_grid, dot_grid, sweep_grid
@@ -59,9 +59,9 @@ def ablated_views(table: Table) -> dict[str, View]:
 
 def _ranked(view: View) -> list[tuple[str, str]]:
     """Return name and group of learners and rules, the best first."""
-    named = [(name, "learned") for name in (*LEARNERS, LONG, *LEVELS)] + [
-        (name, "rule") for name in RULES_IN.get(view.setting, RULES)
-    ]
+    named = [(name, "learned") for name in (*LEARNERS, LONG, *LEVELS)]
+    named += [(name, "rule") for name in RULES]
+    named += [(name, "oracle") for name in ORACLES_IN.get(view.setting, ())]
     named = [one for one in named if view.has(one[0])]
     return sorted(named, key=lambda one: -float(view.get(one[0], "reward").mean()))
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from edgewright.papers.hadrl.tuning import RATES, searches, selected
-from edgewright.papers.hadrl.view import LEARNERS, LEVELS, LEVELS_IN, RULES, RULES_IN
+from edgewright.papers.hadrl.view import LEARNERS, LEVELS, LEVELS_IN, ORACLES_IN, RULES
 from edgewright.papers.hadrl.worlds import (
     MAIN,
     PUBLISHED,
@@ -64,7 +64,7 @@ PLANNER = {
 SWEPT_QUICK = {"servers-2": ("ppo-ppo",), "servers-5": ("ppo-ppo",)}
 """The one learner of the sweeps in the quick plan."""
 
-SWEPT_LEARNERS = ("hadrl", "ppo-ppo")
+SWEPT_LEARNERS = ("hadrl", "ddpg-ddpg", "ppo-ppo", "ppo-ppo-long")
 SWEPT_RULES = ("random", "lru+hit-root", "spread+hit-root", "spread+search-root")
 PUBLISHED_RULES = (
     "none+nearest-equal",
@@ -109,11 +109,13 @@ def jobs(plan: Plan) -> list[Job]:
     size = size_of(plan)
     made: list[Job] = []
     if not plan.quick:
-        made += searches(_setup(size, "es2"), size.main, 2)
+        for learner in RATES:
+            setup = _setup(size, "es2", PLANNER if learner == "hadrl" else {})
+            made += searches(learner, setup, size.main, 2)
     for world in main_worlds(plan):
         levels = LEVELS if world in LEVELS_IN and not plan.quick else ()
         made += [trained(plan, size, world, name) for name in (*LEARNERS, LONG, *levels)]
-        made += rules(plan, size, world, RULES_IN.get(world, RULES))
+        made += rules(plan, size, world, (*RULES, *ORACLES_IN.get(world, ())))
         made.append(BoundJob(f"{world}/bound", _setup(size, world), recordings=_data(plan, world)))
     for world, names in size.ablated.items():
         made += [trained(plan, size, world, name) for name in ("hadrl", *names)]

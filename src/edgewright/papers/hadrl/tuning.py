@@ -44,23 +44,22 @@ def selected(learner: str) -> str:
     return f"tuning/{learner}"
 
 
-def searches(setup: Setup, steps: float, seeds: int) -> list[Job]:
-    """Return the trials of every learner, and the choice of the best of them.
+def searches(learner: str, setup: Setup, steps: float, seeds: int) -> list[Job]:
+    """Return the trials of a learner, and the choice of the best of them.
 
     Args:
-        setup: the world of the trials.
+        learner: a key of :data:`RATES`.
+        setup: the world of the trials, and what else the study changes for the learner.
         steps, seeds: of each trial.
     """
     made: list[Job] = []
-    for learner, rates in RATES.items():
-        candidates: list[tuple[str, dict[str, float]]] = []
-        for factor in FACTORS:
-            settings = {name: factor * value for name, value in rates.items()}
-            key = f"{selected(learner)}/{factor:.2g}"
-            made.append(_trial(key, setup, learner, settings, steps, seeds))
-            candidates.append((key, settings))
-        made.append(HyperparameterSelection(selected(learner), tuple(candidates)))
-    return made
+    candidates: list[tuple[str, dict[str, float]]] = []
+    for factor in FACTORS:
+        settings = {name: factor * value for name, value in RATES[learner].items()}
+        key = f"{selected(learner)}/{factor:.2g}"
+        made.append(_trial(key, setup, learner, settings, steps, seeds))
+        candidates.append((key, settings))
+    return [*made, HyperparameterSelection(selected(learner), tuple(candidates))]
 
 
 def _trial(

@@ -40,13 +40,9 @@ RULES = (
 )
 """Rules that every main world has. Each knows the state and the present requests."""
 
-RULES_IN = {
-    "es2": (*RULES, "knapsack+search-root"),
-    "dynamic": (*RULES, "spread+cem-root"),
-}
-"""The rules of a main world where they are more: with the law of the requests, which is fixed in
-``es2``, the best caches are known before the first request; and planning over slots on the true
-model in ``dynamic``, where queues carry work over."""
+ORACLES_IN = {"es2": ("knapsack+search-root",), "dynamic": ("spread+cem-root",)}
+"""Policies that know the law of the inputs as well: the best caches for it, where it is fixed, and
+planning over slots on the true model, where queues carry work over. They are no rules."""
 
 BEST_RULE = "best rule"
 """Stands for the rule with the highest mean reward in the world at hand."""
@@ -106,8 +102,7 @@ class View:
     def best_rule(self, world: str = "") -> str:
         """Return the rule with the highest mean reward."""
         world = world or self.setting
-        known = RULES_IN.get(world, RULES)
-        measured = [name for name in known if f"{world}/{name}" in self.table.results]
+        measured = [name for name in RULES if f"{world}/{name}" in self.table.results]
         return max(measured, key=lambda name: float(self.get(name, "reward", world).mean()))
 
     def named(self, name: str, world: str = "") -> str:

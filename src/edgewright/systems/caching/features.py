@@ -101,7 +101,7 @@ PAPER_UPPER = (
     UPPER[0],
     Group("gain", ("service",), "", "inverted 'gain' of a service", 1.0, _INF,
           lambda known: known.state.gain, low=-_INF),
-    Group("popularity", _MS, "", "inverted count of served requests", 1.0, 1.0,
+    Group("popularity", _MS, "", "inverted count of served requests", 1.0, _INF,
           lambda known: inverted(known.state.counts), low=-_INF),
     Group("room", _SERVER, "Gbit", "what is left of the cache", 1.0, _INF,
           lambda known: 8.0 * 2.0**30 / 1e9 * room_gib(known), low=-_INF),

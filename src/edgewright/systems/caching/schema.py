@@ -11,7 +11,13 @@ import numpy as np
 from pydantic import Field
 
 from edgewright.core.settings import MAX_COUNT
-from edgewright.specs.processes import CategoricalSpec, ProcessSpec, laws, process_problems
+from edgewright.specs.processes import (
+    CategoricalSpec,
+    ProcessSpec,
+    ReflectedWalkSpec,
+    laws,
+    process_problems,
+)
 from edgewright.specs.schema import (
     Count,
     Inconsistency,
@@ -115,7 +121,7 @@ def inconsistencies(scenario: CachingScenario) -> list[Inconsistency]:
         spec = getattr(scenario.streams, entry.name)
         if spec is not None:
             result += process_problems(entry.name, spec)
-    return result + _request_problems(scenario)
+    return result + _walk_problems(scenario) + _request_problems(scenario)
 
 
 def _capacity_problems(numbers: CachingNumbers) -> list[Inconsistency]:
@@ -126,6 +132,17 @@ def _capacity_problems(numbers: CachingNumbers) -> list[Inconsistency]:
         return []
     message = f"{np.min(capacities):g} GiB is less than the smallest service of {smallest:g} GiB"
     return [("params.cache_gib", message, f"give at least {smallest:g}")]
+
+
+def _walk_problems(scenario: CachingScenario) -> list[Inconsistency]:
+    """Return whether users walk along other cells than those that there are."""
+    walk, cell_m = scenario.streams.x_m, scenario.params.cell_m
+    row_m = scenario.world.servers * cell_m
+    if not isinstance(walk, ReflectedWalkSpec) or walk.high == row_m:
+        return []
+    message = f"users walk as far as {walk.high:g} m, but the row of cells ends at {row_m:g} m"
+    hint = f"set it to {row_m:g}, which is world.servers * params.cell_m"
+    return [("streams.x_m.high", message, hint)]
 
 
 def _cell_problems(scenario: CachingScenario) -> list[Inconsistency]:

@@ -165,7 +165,7 @@ class CachingWorld(CachingStructure):
             counts=counts,
             gain=inverted((state.gain + jnp.sum(request, axis=0)) * per_bit),
             leftover_mhz=params.bandwidth_mhz - served.used_mbit,
-            leftover_ghz=params.server_ghz - served.edge_gcycles,
+            leftover_ghz=params.server_ghz - (request @ params.work_gcycles) @ self.chosen(server),
         )
 
     def _metrics(

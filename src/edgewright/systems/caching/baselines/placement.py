@@ -150,7 +150,7 @@ def knapsack(value: np.ndarray, size: np.ndarray, capacity: np.ndarray) -> np.nd
         bounds=Bounds(0, 1),
     )
     if solved.x is None:
-        hint = "use the policy spread+search-root"
+        hint = "use a policy that begins with spread+"
         raise InputError(f"the solver ended with: {solved.message}", where="knapsack", hint=hint)
     return np.round(solved.x).reshape(servers, services)
 

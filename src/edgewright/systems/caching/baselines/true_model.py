@@ -1,6 +1,6 @@
 """Plan the decision of a slot with the cross-entropy method on the world itself.
 
-What a planner with a learned model could do at best if its model were perfect: PETS (Chua et al.,
+What a planner gains when its model is perfect: PETS (Chua et al.,
 NeurIPS 2018) with the physics in the place of the ensemble, see :mod:`edgewright.agents.planning`.
 """
 
@@ -39,9 +39,10 @@ class TrueModelPlanner:
 
     A candidate is a change of what the base rule would do: numbers that are added to those of its
     choice. Its score is the sum of the world's own reward of slots (``lower_reward``) over the
-    present slot and the ``horizon - 1`` imagined ones after it, in which the base rule decides
-    (policy rollout), as a mean over ``futures``. The present requests, links and queues are those
-    of the world. Future inputs are *sampled* from the law that training inputs have
+    present slot and the ``horizon - 1`` imagined ones after it, a mean over ``futures``. In those
+    the servers are what the base rule would choose with the queues of now: an open loop, which does
+    not react to what the candidate does to the queues. The present requests, links and queues are
+    those of the world. Future inputs are *sampled* from the law that training inputs have
     (``Stream.resume``), once for each decision, and are the same for all candidates; what the law
     hides, such as a ranking that drifts, is drawn anew. Caches stay as they are. So it knows more
     than a learner, which sees neither the law nor the physics, but not the future.
