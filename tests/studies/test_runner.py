@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from edgewright import papers
 from edgewright.cli.study_command import command
 from edgewright.core.errors import CheckFailed, InputError
-from edgewright.studies.job import FunctionJob, Plan
+from edgewright.studies.job import FunctionJob, JobContext, JobResult, Plan
 from edgewright.studies.runner import run_jobs, run_study
 from edgewright.studies.workspace import workspace
 
@@ -152,3 +152,20 @@ def test_the_command_prints_one_object_and_writes_its_pages(whole, tiny, monkeyp
     assert "![One dot.](figures/tiny-one.svg)" in page
     shown = CliRunner().invoke(command, options, catch_exceptions=False)
     assert "not reproduced" in shown.stdout
+
+
+def test_the_folder_of_a_job_is_deleted_unless_another_job_reads_it(tmp_path: Path) -> None:
+    first = FunctionJob("first", leave_a_file)
+    alone = FunctionJob("alone", leave_a_file)
+    reader = FunctionJob("reader", leave_a_file, needs=("first",))
+    files = workspace([first, alone, reader], tmp_path)
+    for job in (first, alone, reader):
+        files.run(job, lambda share: None)
+        assert files.results[job.key].exists()
+    assert [key for key, folder in files.folders.items() if folder.exists()] == ["first"]
+
+
+def leave_a_file(context: JobContext) -> JobResult:
+    context.folder.mkdir(parents=True)
+    (context.folder / "replay").write_text("large")
+    return JobResult({"x": np.zeros(1)}, {})

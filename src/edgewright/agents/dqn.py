@@ -77,7 +77,7 @@ class Sample:
 
 @record
 class Part:
-    """Samples as the loss takes them: normalised, with discount and weight ``[*samples]``."""
+    """Normalised samples, their discounts and weights ``[*samples]``, as the loss takes them."""
 
     transition: Transition
     discount: Array

@@ -52,8 +52,8 @@ def with_errors(priority: Array, places: Array, error: Array, exponent: Number) 
 
     A sample that was drawn more than once takes the largest of its errors.
     """
-    seen = priority.at[places].set(0.0)
-    return seen.at[places].max(priority_of(error, exponent))
+    cleared = priority.at[places].set(0.0)
+    return cleared.at[places].max(priority_of(error, exponent))
 
 
 __all__ = ["draw_places", "importance", "priority_of", "with_errors"]

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -74,6 +74,9 @@ class Job(Protocol):
     It writes only inside ``context.folder``; the runner writes the result.
     """
 
+    reads_folders: ClassVar[bool]
+    """Whether it reads the folders of the needed jobs too, so that these must be kept."""
+
     @property
     def key(self) -> str:
         """Name of the job in the table; ``/`` separates its parts."""
@@ -123,6 +126,7 @@ class FunctionJob:
     needs: tuple[str, ...] = ()
     program: str = ""
     cost: float = 1.0
+    reads_folders: ClassVar[bool] = True
 
     def config(self) -> dict[str, Any]:
         """Return the name of the function and its arguments."""

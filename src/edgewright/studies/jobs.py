@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class TrainingJob:
         recordings: folder of recordings; the hash of its files is part of ``config()``.
     """
 
+    reads_folders: ClassVar[bool] = False
     key: str
     setup: Setup
     learner: str
@@ -109,6 +110,7 @@ def learning_curves(folder: Path, seeds: range) -> dict[str, np.ndarray]:
 class Rule:
     """Measure a policy that needs no training."""
 
+    reads_folders: ClassVar[bool] = False
     key: str
     setup: Setup
     policy: str
@@ -147,6 +149,7 @@ class BoundJob:
         name: name of the bound in the table.
     """
 
+    reads_folders: ClassVar[bool] = False
     key: str
     setup: Setup
     bound: Callable[[Problem, Any, float], Any] | None = None
@@ -191,6 +194,7 @@ class TransferJob:
         arm: key of the training job.
     """
 
+    reads_folders: ClassVar[bool] = True
     key: str
     arm: str
     setup: Setup
@@ -238,6 +242,7 @@ class HyperparameterSelection:
         candidates: key and settings of every training job, in the order of the values tried.
     """
 
+    reads_folders: ClassVar[bool] = False
     key: str
     candidates: tuple[tuple[str, dict[str, float]], ...]
     program: str = ""

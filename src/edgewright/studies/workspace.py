@@ -1,7 +1,8 @@
 """The files of a study's jobs, and running one job among them.
 
     results/<key>-<hash>.npz   the result of a job, written when the job ends
-    work/<key>-<hash>/         what an unfinished job resumes from, e.g. checkpoints
+    work/<key>-<hash>/         what an unfinished job resumes from, e.g. checkpoints, deleted when
+                               it ends unless another job of the plan reads it: replays are large
 
 The hash covers all settings of a job, so that two plans share a folder without mixing results.
 """
@@ -9,6 +10,7 @@ The hash covers all settings of a job, so that two plans share a folder without 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,12 +28,14 @@ class Workspace:
         folders: folder of every job, by key.
         data: folder of recordings, or None.
         short: whether the jobs take seconds, so that workers compile for a short use.
+        read: keys of the jobs whose folder another job reads.
     """
 
     results: dict[str, Path]
     folders: dict[str, Path]
     data: str | None = None
     short: bool = False
+    read: frozenset[str] = frozenset()
 
     def load(self, key: str) -> JobResult:
         """Return the stored result of a job."""
@@ -50,6 +54,8 @@ class Workspace:
         result = job.run(context)
         facts = {**result.facts, "seconds": round(time.perf_counter() - started, 3)}
         save_arrays(self.results[job.key], result.arrays, facts)
+        if job.key not in self.read:
+            shutil.rmtree(self.folders[job.key], ignore_errors=True)
 
 
 def workspace(
@@ -62,4 +68,5 @@ def workspace(
         {key: out / "work" / name for key, name in names.items()},
         data,
         short,
+        frozenset(key for job in jobs if job.reads_folders for key in job.needs),
     )

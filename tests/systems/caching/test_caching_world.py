@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from edgewright.core.errors import InputError
 from edgewright.physics import caching
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
@@ -21,6 +22,7 @@ from edgewright.systems.caching.latency import (
     square_root_share,
     task,
 )
+from edgewright.systems.caching.optimum import optimum
 from edgewright.systems.caching.plain import slot_latency_s
 from edgewright.testing import check_world
 
@@ -41,7 +43,7 @@ def plain(params: Any) -> dict[str, Any]:
     return {f.name: np.asarray(getattr(params, f.name)) for f in dataclasses.fields(params)}
 
 
-@pytest.mark.parametrize("name", ["caching-toy", "caching-dynamic"])
+@pytest.mark.parametrize("name", ["caching-toy", "caching-dynamic", "caching-paper-es2"])
 def test_the_world_keeps_its_laws(name: str) -> None:
     problem = problem_of(name, {"params.epochs": 2})
     check_world(problem.world, problem.params, steps=14)
@@ -311,6 +313,11 @@ def test_numbering_users_otherwise_changes_nothing_but_their_order() -> None:
         ({"streams.service": {"kind": "constant", "value": 1.0}}, "streams.service", "cannot draw"),
         ({"params.cells": [1] * 29}, "params.cells", "has 29 values"),
         ({"params.cells": [3] * 30}, "params.cells", "3 is above world.servers = 2"),
+        (
+            {"streams.x_m": {"kind": "reflected_walk", "low": 0, "high": 600, "step_std": 20}},
+            "streams.x_m.high",
+            "as far as 600 m, but the row of cells ends at 400 m",
+        ),
     ],
 )
 def test_wrong_scenarios_are_refused_by_key_and_value(
@@ -319,3 +326,27 @@ def test_wrong_scenarios_are_refused_by_key_and_value(
     with pytest.raises(Exception, match=text) as caught:
         load("caching-es2", changes)
     assert key in str(caught.value)
+
+
+def test_published_leftovers_count_every_request_and_may_be_far_below_zero() -> None:
+    problem = problem_of("caching-paper-es2")
+    world, params, x = problem.world, problem.params, first_row(problem)
+    state = dataclasses.replace(world.reset(params, x), slot=jnp.int32(1))
+    action = {
+        "cache": -jnp.ones((2, 10)),
+        "server": jnp.zeros(world.users, jnp.int32),
+        "bandwidth": jnp.full(world.users, 0.1),
+        "speed": jnp.full(world.users, 0.1),
+    }
+    after = world.step(params, state, action, x).state
+    service = np.asarray(x.service)
+    work, size = np.asarray(params.work_gcycles)[service], np.asarray(params.input_mbit)[service]
+    ghz, mhz = np.broadcast_to(params.server_ghz, 2), np.broadcast_to(params.bandwidth_mhz, 2)
+    np.testing.assert_allclose(after.leftover_ghz, [ghz[0] - work.sum(), ghz[1]], rtol=1e-5)
+    np.testing.assert_allclose(after.leftover_mhz, [mhz[0] - size.sum(), mhz[1]], rtol=1e-5)
+
+
+def test_a_world_too_large_for_the_optimum_says_so_whatever_its_size() -> None:
+    sizes = {"world.shares": "square_root", "world.users": 1000, "params.epochs": 1}
+    with pytest.raises(InputError, match=r"some 10\^1307 combinations are more than"):
+        optimum(problem_of("caching-es2", sizes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -138,3 +139,15 @@ def test_it_is_named_among_the_oracles() -> None:
     assert planner_of(problem_of("caching-dynamic"), "lfu+cem").horizon > 1
     with pytest.raises(InputError, match="unknown rule for the shares 'random'"):
         policy("lfu+cem-random", problem)
+
+
+def test_it_does_not_look_recorded_requests_up(tmp_path: Path) -> None:
+    log = tmp_path / "requests" / "azure_llm_2023_conversation.csv"
+    log.parent.mkdir()
+    rows = [f"2023-11-16 18:{m:02}:{s:02}.0,{10 + m},5" for m in range(60) for s in range(20)]
+    log.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "\n".join(rows) + "\n")
+    problem = build(load("caching-trace", {"world.queues": True}), str(tmp_path))
+    assert "spread+cem-root" not in policy_names(problem)
+    with pytest.raises(InputError, match="on recorded requests that is looking them up"):
+        policy("spread+cem-root", problem)
+    assert "spread+cem-root" in policy_names(build(load("caching-trace"), str(tmp_path)))

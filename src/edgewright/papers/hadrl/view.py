@@ -42,7 +42,7 @@ RULES = (
 
 ORACLES_IN = {"es2": ("knapsack+search-root",), "dynamic": ("spread+cem-root",)}
 """Policies that know the law of the inputs as well: the best caches for it, where it is fixed, and
-planning over slots on the true model, where queues carry work over. They are no rules."""
+planning over slots on the true model, where queues carry work over. The best rule is never one."""
 
 BEST_RULE = "best rule"
 """Stands for the rule with the highest mean reward in the world at hand."""

@@ -10,6 +10,8 @@ import numpy as np
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.loops.evaluate import full_information
+from edgewright.streams.channel import RecordedRows
+from edgewright.streams.compose import Composite
 from edgewright.systems.caching.baselines import placement, true_model
 from edgewright.systems.caching.baselines.offloading import Offloading
 from edgewright.systems.caching.baselines.true_model import TrueModelPlanner
@@ -65,7 +67,7 @@ def policy_names(problem: Problem) -> list[str]:
     world: CachingWorld = problem.world
     names = [_without_shares(name, world) for name in USUAL]
     known = ["knapsack+search-root"] if fixed_law(problem) is not None else []
-    known.append("spread+cem-root")
+    known += [] if _follows_a_log(problem) else ["spread+cem-root"]
     loophole = ["all+nearest-zero"] if world.zero_share == "fallback" else []
     exact = ["optimum"] if solvable(problem) else []
     extra = [_without_shares(name, world) for name in known + loophole]
@@ -160,6 +162,9 @@ def _offloading(problem: Problem, name: str) -> SlotRule:
 
 def _planner(problem: Problem, shares: str) -> TrueModelPlanner:
     """Return the planner that knows the world; without shares it searches for them too."""
+    if _follows_a_log(problem):
+        message = "with queues it looks ahead, and on recorded requests that is looking them up"
+        raise InputError(message, where="cem", hint="use search, which decides for one slot")
     base = Offloading(world=problem.world, association="search", shares=shares or "root")  # pyright: ignore[reportArgumentType]
     carries = problem.world.queues
     return TrueModelPlanner(
@@ -170,6 +175,13 @@ def _planner(problem: Problem, shares: str) -> TrueModelPlanner:
         horizon=true_model.HORIZON if carries else 1,
         futures=true_model.FUTURES if carries else 1,
     )
+
+
+def _follows_a_log(problem: Problem) -> bool:
+    """Return whether a planner that looks ahead would see the recorded requests to come."""
+    stream = problem.train_stream
+    recorded = isinstance(stream, Composite) and isinstance(stream.fields["service"], RecordedRows)
+    return problem.world.queues and recorded
 
 
 def _law(problem: Problem) -> np.ndarray:
