@@ -94,7 +94,7 @@ def test_expected_advantages_are_free_of_the_action_that_was_drawn():
     rng = np.random.default_rng(0)
     outcomes, values = rng.normal(size=(4, 1, 3)), rng.normal(size=(4, 1))
     law = np.array([0.2, 0.5, 0.3])
-    done = np.array([[False], [True], [False], [False]])
+    done = jnp.array([[False], [True], [False], [False]])
     found = expected_advantages(jnp.asarray(outcomes @ law), jnp.asarray(values), done, 0.9, 0.5)
     deltas = outcomes @ law - values
     expected = [deltas[0] + 0.45 * deltas[1], deltas[1], deltas[2] + 0.45 * deltas[3], deltas[3]]

@@ -232,7 +232,7 @@ class PPO:
         if self.all_actions:
             log_p = jax.nn.log_softmax(state.networks[0](observation))
             outcomes = self._outcomes(state, rewards, batch.alternatives)
-        if self.expected_returns:
+        if outcomes is not None and self.expected_returns:
             expected = jnp.sum(jnp.exp(log_p) * outcomes, axis=-1)
             advantages = expected_advantages(expected, values, done, self.gamma, self.gae_lambda)
         else:

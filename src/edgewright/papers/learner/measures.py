@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from edgewright.evaluation.joint_bootstrap import joint_bootstrap, joint_mean
+from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap, joint_mean
 from edgewright.evaluation.statistics import Interval
 from edgewright.studies.claim import Measured, measured
 from edgewright.studies.claims_file import Measures
@@ -40,7 +40,7 @@ class View:
         """Return the share of the gap between greedy and the bound that is closed [%]."""
         arms = {one: {"x": self.reward(one)} for one in {name, "greedy", "bound"}}
 
-        def share(means: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
+        def share(means: Means) -> np.ndarray:
             low, high = means["greedy"]["x"], means["bound"]["x"]
             return 100 * (means[name]["x"] - low) / (high - low)
 
