@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from edgewright.agents.ppo import PPO
-from edgewright.core.spaces import Box
+from edgewright.agents.ppo import PPO, Samples
+from edgewright.core.errors import InputError
+from edgewright.core.spaces import Box, Discrete
 from edgewright.loops.online import init_training
 from edgewright.loops.unroll import next_rows, unroll
 from edgewright.systems.probes import ProbeWorld, probe
+from edgewright.systems.trainer import OnlineTrainer
 
 SMALL = PPO(
     hidden_sizes=(8,),
@@ -182,3 +186,38 @@ def test_with_all_actions_the_advantage_is_that_of_the_world() -> None:
     expected = values - (law * values).sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(samples.advantage, expected, atol=1e-5)
     assert learner.misfit(Box(-1.0, 1.0, (2,)), Box(0.0, 1.0, (2,)))
+
+
+def test_outcomes_of_all_actions_are_standardised_under_the_policy() -> None:
+    """An action that nobody takes does not decide the scale of the others."""
+    law = jnp.log(jnp.array([[0.5, 0.5, 1e-12], [0.5, 0.5, 1e-12]]))
+    advantage = jnp.array([[1.0, -1.0, -1000.0], [3.0, -3.0, -1000.0]])
+    none = jnp.zeros(2)
+    part = Samples(
+        observation=none, drawn=none, log_probability=law, advantage=advantage, target=none
+    )
+    scaled = PPO(all_actions=True)._standardised(part)
+    np.testing.assert_allclose(scaled[:, 0], np.array([1.0, 3.0]) / np.sqrt(5.0), rtol=1e-4)
+
+
+def test_expected_returns_need_the_outcomes_of_all_actions() -> None:
+    spaces = Box(-1.0, 1.0, (2,)), Discrete(2)
+    PPO(all_actions=True, expected_returns=True).check_sizes(*spaces)
+    with pytest.raises(InputError, match="expected_returns must be false"):
+        PPO(expected_returns=True).check_sizes(*spaces)
+
+
+def test_a_staggered_training_begins_at_all_parts_of_an_episode() -> None:
+    clock = dataclasses.replace(probe("clock"), slots=jnp.float32(8))
+    problem: Any = SimpleNamespace(horizon=8, train_stream=ProbeWorld().inputs(clock))
+    slots = {}
+    for staggered in (False, True):
+        learner = dataclasses.replace(SMALL, staggered=staggered)
+        plan: Any = SimpleNamespace(
+            learner=learner, train_world=ProbeWorld(), params_of=lambda problem: clock
+        )
+        unused: Any = None
+        training = OnlineTrainer(problem, plan, unused).init_training(jax.random.key(0))
+        slots[staggered] = np.asarray(training.envs.state.slot).tolist()
+        assert float(training.learner.steps) == 0.0
+    assert slots == {False: [0, 0, 0, 0], True: [7, 5, 3, 1]}

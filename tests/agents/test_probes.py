@@ -41,7 +41,10 @@ SMALL_PPO = PPO(
 
 LEARNERS: dict[str, tuple[Any, int]] = {  # with the updates each is given
     "ppo": (SMALL_PPO, 150),
-    "all-actions": (dataclasses.replace(SMALL_PPO, all_actions=True), 150),
+    "all-actions": (
+        dataclasses.replace(SMALL_PPO, all_actions=True, expected_returns=True, critic_knots=4),
+        150,
+    ),
     "a2c": (
         PPO(
             gamma=GAMMA,

@@ -68,6 +68,7 @@ def test_list(tmp_path, edgewright):
     assert "aigc-heavy" in [scenario["name"] for scenario in found["scenarios"]]
     assert "se-ppo" in found["learners"]
     assert "greedy" in found["policies"]
+    assert found["recommended"]["aigc"] in found["learners"]
     assert json.loads(edgewright("list", "--schema").stdout)["title"] == "Edgewright scenario"
     assert "aigc-heavy" in edgewright("list").stdout
 

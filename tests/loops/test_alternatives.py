@@ -84,3 +84,9 @@ def test_the_action_that_was_taken_is_among_them() -> None:
 def test_what_cannot_be_evaluated_is_said(space: Any) -> None:
     assert "every action" in misfit(space)
     assert misfit(Discrete(MAX_ACTIONS, (4,))) == ""
+
+
+def test_a_city_is_refused_and_a_fleet_is_not() -> None:
+    """816 devices with 12 actions would take 9792 steps of their world in the place of one."""
+    assert misfit(Discrete(12, (16,))) == ""
+    assert "every action of every agent, at most 4096; got 816 x 12" in misfit(Discrete(12, (816,)))

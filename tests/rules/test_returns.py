@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewright.rules.returns import generalised_advantages, running_returns
+from edgewright.rules.returns import (
+    expected_advantages,
+    generalised_advantages,
+    running_returns,
+)
 
 STEPS, COPIES = 9, 3
 
@@ -84,3 +88,18 @@ def test_running_returns_are_the_loop(seed, gamma):
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def test_expected_advantages_are_free_of_the_action_that_was_drawn():
+    rng = np.random.default_rng(0)
+    outcomes, values = rng.normal(size=(4, 1, 3)), rng.normal(size=(4, 1))
+    law = np.array([0.2, 0.5, 0.3])
+    done = jnp.array([[False], [True], [False], [False]])
+    found = expected_advantages(jnp.asarray(outcomes @ law), jnp.asarray(values), done, 0.9, 0.5)
+    deltas = outcomes @ law - values
+    expected = [deltas[0] + 0.45 * deltas[1], deltas[1], deltas[2] + 0.45 * deltas[3], deltas[3]]
+    np.testing.assert_allclose(found, np.stack(expected), rtol=1e-5)
+    exact = expected_advantages(
+        jnp.asarray(outcomes @ law), jnp.asarray(outcomes @ law), done, 0.9, 0.5
+    )
+    np.testing.assert_array_equal(exact, np.zeros((4, 1)))

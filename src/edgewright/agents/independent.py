@@ -82,6 +82,11 @@ class Independent:
         return getattr(self.inner, "all_actions", False)
 
     @property
+    def staggered(self) -> bool:
+        """Return whether a training begins with copies at all parts of an episode."""
+        return getattr(self.inner, "staggered", False)
+
+    @property
     def num_envs(self) -> int:
         """Number of copies of the world played side by side between two updates."""
         return self.inner.num_envs

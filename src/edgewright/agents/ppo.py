@@ -14,12 +14,14 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Decision, Memoryless, Trajectory, record, static
 from edgewright.core.settings import Share, check_samples
 from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.loops import alternatives
 from edgewright.nets.actors import Actor, box_misfit, distribution_of, init_actor
-from edgewright.nets.mlp import MLP, init_mlp
+from edgewright.nets.knots import KnotNetwork, init_critic
+from edgewright.nets.mlp import MLP
 from edgewright.rules import batches, schedule
 from edgewright.rules.minibatch import affine_order
 from edgewright.rules.policy_gradient import (
@@ -28,8 +30,10 @@ from edgewright.rules.policy_gradient import (
     clipped_share,
     clipped_surrogate,
 )
-from edgewright.rules.returns import generalised_advantages
+from edgewright.rules.returns import expected_advantages, generalised_advantages
 from edgewright.rules.scaling import InputScaler, RewardScaler
+
+Critic = MLP | KnotNetwork
 
 _ADAM = optax.scale_by_adam(eps=1e-5)
 _settled = jax.lax.optimization_barrier
@@ -55,7 +59,7 @@ class ActorPolicy(Memoryless):
 class PPOState:
     """Everything that changes while PPO learns."""
 
-    networks: tuple[Actor, MLP]  # actor, critic
+    networks: tuple[Actor, Critic]
     optimiser: Any
     inputs: InputScaler
     rewards: RewardScaler
@@ -83,6 +87,12 @@ class PPO:
     Attributes:
         all_actions: whether an update is given the outcomes of all actions and needs no sampled
             advantage; the critic learns from the actions that were taken, as without.
+        expected_returns: whether the critic's targets expect over the actions of each step, too;
+            it needs ``all_actions``.
+        staggered: whether a training begins with copies at all parts of an episode. The steps until
+            then are played, not learned from.
+        critic_knots: intervals in which each feature is encoded for the critic, see
+            :mod:`edgewright.nets.knots`; 1 takes features as they are.
     """
 
     actor_learning_rate: Array | float = 5e-4  # (S)
@@ -100,6 +110,9 @@ class PPO:
     decay: bool = static(default=True)
     normalize_advantages: bool = static(default=True)
     all_actions: bool = static(default=False)
+    expected_returns: bool = static(default=False)
+    staggered: bool = static(default=False)
+    critic_knots: int = static(default=1)
     hidden_sizes: tuple[int, ...] = static(default=(64, 64))
     num_envs: int = static(default=16)
     rollout_steps: int = static(default=128)
@@ -120,8 +133,11 @@ class PPO:
         """Check that the minibatches divide the samples of an update, all agents counted.
 
         Raises:
-            InputError: they do not, or there are too many samples.
+            InputError: they do not, there are too many samples, or a setting needs another one.
         """
+        if self.expected_returns and not self.all_actions:
+            message = "expected_returns must be false without the outcomes of all actions"
+            raise InputError(message, where="learner", hint="set learner.all_actions = true")
         check_samples(self, observations.shape[:-1], self.batch_size)
 
     def init(self, key: Array, observations: Box, actions: Discrete | Box) -> PPOState:
@@ -129,7 +145,7 @@ class PPO:
         actor_key, critic_key = jax.random.split(key)
         *agents, features = observations.shape
         actor = init_actor(actor_key, observations, actions, self.hidden_sizes)
-        critic = init_mlp(critic_key, (features, *self.hidden_sizes, 1), last_gain=1.0)
+        critic = init_critic(critic_key, features, self.hidden_sizes, self.critic_knots)
         return PPOState(
             networks=(actor, critic),
             optimiser=_ADAM.init(ravel_pytree((actor, critic))[0]),
@@ -206,22 +222,28 @@ class PPO:
     def _samples(self, state: PPOState, batch: Trajectory) -> tuple[Samples, RewardScaler]:
         """Return normalised samples with advantages, and the new statistics of rewards."""
         observation = state.inputs(batch.observation)
-        following = state.inputs(batch.next_observation)
         done = batches.over_agents(batch.done, batch.reward)
         terminated = batches.over_agents(batch.terminated, batch.reward)
         rewards = state.rewards.merged(batch.reward, done, self.gamma)
-        critic = state.networks[1]
-        values = critic(observation)[..., 0]
-        advantages = generalised_advantages(
-            rewards(batch.reward), values, critic(following)[..., 0], terminated, done,
-            self.gamma, self.gae_lambda,
-        )  # fmt: skip
+        values = state.networks[1](observation)[..., 0]
         law = distribution_of(state.networks[0])
         drawn, log_p = law.recorded(batch)
-        targets = batches.samples(advantages + values)
+        outcomes = None
         if self.all_actions:
             log_p = jax.nn.log_softmax(state.networks[0](observation))
-            advantages = self._all_advantages(state, rewards, log_p, batch.alternatives)
+            outcomes = self._outcomes(state, rewards, batch.alternatives)
+        if outcomes is not None and self.expected_returns:
+            expected = jnp.sum(jnp.exp(log_p) * outcomes, axis=-1)
+            advantages = expected_advantages(expected, values, done, self.gamma, self.gae_lambda)
+        else:
+            following = state.networks[1](state.inputs(batch.next_observation))[..., 0]
+            advantages = generalised_advantages(
+                rewards(batch.reward), values, following, terminated, done,
+                self.gamma, self.gae_lambda,
+            )  # fmt: skip
+        targets = batches.samples(advantages + values)
+        if outcomes is not None:
+            advantages = all_action_advantages(outcomes, jnp.exp(log_p))
         samples = Samples(
             observation=batches.samples(observation, 1),
             drawn=batches.samples(drawn, law.axes),
@@ -231,28 +253,35 @@ class PPO:
         )
         return samples, rewards
 
-    def _all_advantages(
-        self, state: PPOState, rewards: RewardScaler, log_p: Array, others: Any
-    ) -> Array:
-        """Return ``A(a)`` ``[T, N, *agents, actions]`` from ``Q(a) = r(a) + gamma V(s'(a))``."""
+    def _outcomes(self, state: PPOState, rewards: RewardScaler, others: Any) -> Array:
+        """Return ``Q(a) = r(a) + gamma V(s'(a))`` ``[T, N, *agents, actions]``, rewards scaled."""
         following = state.networks[1](state.inputs(others.next_observation))[..., 0]
         future = jnp.where(others.ended, 0.0, following)
-        values = rewards(others.reward) + self.gamma * future
-        return all_action_advantages(values, jnp.exp(log_p))
+        return rewards(others.reward) + self.gamma * future
+
+    def _standardised(self, part: Samples) -> Array:
+        """Return advantages of deviation 1 under the policy, in a minibatch.
+
+        Those of all actions have the mean 0 in each state. They are weighted by the probability of
+        the action: else those that nobody would take decide the scale.
+        """
+        if self.all_actions:
+            squares = jnp.exp(part.log_probability) * jnp.square(part.advantage)
+            return part.advantage / (jnp.sqrt(jnp.mean(jnp.sum(squares, axis=-1))) + 1e-8)
+        centred = part.advantage - jnp.mean(part.advantage)
+        return centred / (jnp.std(part.advantage) + 1e-8)
 
     def _surrogate(self, log_p: Array, part: Samples, advantage: Array) -> Array:
         """Return the mean of the clipped surrogate, sampled or over all actions."""
         surrogate = all_action_surrogate if self.all_actions else clipped_surrogate
         return jnp.mean(surrogate(log_p, part.log_probability, advantage, self.clip_eps))
 
-    def _loss(self, networks: tuple[Actor, MLP], part: Samples) -> tuple[Array, dict[str, Array]]:
+    def _loss(
+        self, networks: tuple[Actor, Critic], part: Samples
+    ) -> tuple[Array, dict[str, Array]]:
         """Return ``-L_CLIP + L_critic - c2 S`` of a minibatch. (30), with one critic."""
         actor, critic = networks
-        advantage = part.advantage
-        if self.normalize_advantages:
-            # Those of all actions have the mean 0 in each state, under the policy.
-            mean = 0.0 if self.all_actions else jnp.mean(advantage)
-            advantage = (advantage - mean) / (jnp.std(advantage) + 1e-8)
+        advantage = self._standardised(part) if self.normalize_advantages else part.advantage
         scores, law = actor(part.observation), distribution_of(actor)
         if self.all_actions:
             log_p = jax.nn.log_softmax(scores)

@@ -56,6 +56,9 @@ def command(system: str | None, as_json: bool, schema: bool) -> None:
         "learners": learner_names(),
         "policies": [*dict.fromkeys(name for names in usual.values() for name in names)],
         "systems": usual,
+        "recommended": {
+            kind: system.recommended for kind, system in systems().items() if system.recommended
+        },
     }
     if as_json:
         print_json(result)
@@ -65,5 +68,7 @@ def command(system: str | None, as_json: bool, schema: bool) -> None:
     print_table("Scenarios", [("name", "name", ""), ("title", "title", "")], scenarios)
     click.echo("Studies: " + ", ".join(result["studies"]))
     click.echo("Learners: " + ", ".join(result["learners"]))
+    for kind, name in result["recommended"].items():
+        click.echo(f"Recommended learner of {kind}: {name}")
     for kind, names in usual.items():
         click.echo(f"Policies of {kind}: " + ", ".join(names))

@@ -22,6 +22,10 @@ from edgewright.core.spaces import Discrete, Space
 MAX_ACTIONS = 256
 """Most actions of one agent; every sample costs as many steps of the world."""
 
+MAX_STEPS = 4096
+"""Most steps of the world in the place of one: agents times actions. A step grows with the agents
+itself, so that a city of hundreds of devices would need gigabytes for one slot."""
+
 
 @record
 class Alternatives:
@@ -44,6 +48,10 @@ def misfit(actions: Space) -> str:
         return "it evaluates every action, so its actions must be Discrete"
     if actions.n > MAX_ACTIONS:
         return f"it evaluates every action, so there must be at most {MAX_ACTIONS}; got {actions.n}"
+    agents = math.prod(actions.shape)
+    if agents * actions.n > MAX_STEPS:
+        product = f"{agents} x {actions.n}"
+        return f"it evaluates every action of every agent, at most {MAX_STEPS}; got {product}"
     return ""
 
 
@@ -78,4 +86,4 @@ def alternatives(
     return jax.tree.map(lambda leaf: leaf.reshape(*agents, *leaf.shape[1:]), each)
 
 
-__all__ = ["MAX_ACTIONS", "Alternatives", "alternatives", "misfit"]
+__all__ = ["MAX_ACTIONS", "MAX_STEPS", "Alternatives", "alternatives", "misfit"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -12,7 +13,7 @@ from edgewright.core.protocols import Learner, Stream, World
 from edgewright.core.records import Array, record
 from edgewright.loops.evaluate import observe_fn_of
 from edgewright.loops.repeat import repeated
-from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, unroll
+from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, select, unroll
 
 
 @record
@@ -42,6 +43,34 @@ def init_training(
         stream=carry,
         key=key,
     )
+
+
+@functools.partial(jax.jit, static_argnames=("world", "slots"))
+def stagger(
+    world: World, params: Any, stream: Stream[Any], learner: Learner, training: Training, slots: int
+) -> Training:
+    """Return a training whose copies are at all parts of an episode of ``slots`` slots.
+
+    All copies begin together, so that an update would see a few slots of the episode only, and the
+    next one others. Copy ``n`` of ``N`` is played ``slots`` slots and reset after ``n slots / N``
+    of them. Nothing is learned.
+    """
+    policy = learner.policy(training.learner, explore=True)
+    count = learner.num_envs
+    starts = jnp.arange(count) * slots // count
+
+    def once(carry: Training, slot: Array) -> tuple[Training, None]:
+        play_key, key = jax.random.split(carry.key)
+        rows, inputs = next_rows(stream, carry.stream, 1)
+        envs, _ = unroll(
+            play_key, world, params, policy, carry.envs, inputs,
+            observe_fn=observe_fn_of(policy, world),
+        )  # fmt: skip
+        fresh = init_rollout(play_key, world, params, policy, envs.x)
+        envs = jax.vmap(select)(starts == slot, fresh, envs)
+        return dataclasses.replace(carry, envs=envs, stream=rows, key=key), None
+
+    return jax.lax.scan(once, training, jnp.arange(slots))[0]
 
 
 @functools.partial(jax.jit, static_argnames=("world", "chunk"))

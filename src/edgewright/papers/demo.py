@@ -28,7 +28,8 @@ from edgewright.systems.aigc import behaviour
 from edgewright.systems.aigc.schema import AigcScenario as Scenario
 from edgewright.training.runs import Request, train
 
-LEARNERS = ("se-ppo", "a2c", "dqn")
+RECOMMENDED = "all-action-ppo"
+LEARNERS = (RECOMMENDED, "se-ppo", "a2c", "dqn")
 """Learners of the demonstration: same features, same budget, same seeds."""
 
 
@@ -60,21 +61,23 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
     timings = {}
     for learner in LEARNERS:
         timings[learner] = _train(plan, watch, main, learner)
-    timings[f"se-ppo on {driven.name}"] = _train(plan, watch, driven, "se-ppo")
+    for learner in (RECOMMENDED, "se-ppo"):
+        timings[f"{learner} on {driven.name}"] = _train(plan, watch, driven, learner)
 
     folders = [str(_folder(plan, main, learner)) for learner in LEARNERS]
-    with watch.comparing(f"compare on {main.name}", 17) as on_progress:
+    with watch.comparing(f"compare on {main.name}", 19) as on_progress:
         first = compare(
             main, [*_shown(), *folders], episodes=plan.episodes, on_progress=on_progress
         )
     transfer = [
-        (f"se-ppo from {scenario.name}", str(_folder(plan, scenario, "se-ppo")))
+        (f"{learner} from {scenario.name}", str(_folder(plan, scenario, learner)))
+        for learner in (RECOMMENDED, "se-ppo")
         for scenario in (driven, main)
     ]
-    with watch.comparing(f"compare on {driven.name}", 8) as on_progress:
+    with watch.comparing(f"compare on {driven.name}", 11) as on_progress:
         second = compare(
             driven,
-            ["heuristic-fair", "greedy", *transfer],
+            ["heuristic-fair", "greedy", "shadow-price", *transfer],
             data=plan.data,
             episodes=plan.episodes,
             on_progress=on_progress,
@@ -96,7 +99,7 @@ def run(plan: Plan, watch: Watch) -> dict[str, Any]:
 
 def _shown() -> list[str]:
     names = ["shortest-0", "shortest-1", "heuristic", "heuristic-fair", "greedy-nominal"]
-    return [*names, "greedy-location", "greedy", "rollout-12"]
+    return [*names, "greedy-location", "greedy", "shadow-price", "rollout-12"]
 
 
 def _folder(plan: Plan, scenario: Scenario, learner: str) -> Path:

@@ -27,14 +27,37 @@ def generalised_advantages(
     what ``next_values`` holds (Schulman et al. 2016; the paper writes no mask).
     """
     deltas = rewards + gamma * jnp.where(terminated, 0.0, next_values) - values
-    decay = gamma * gae_lambda * (1.0 - done)
+    return _summed(deltas, gamma * gae_lambda * (1.0 - done))
+
+
+def expected_advantages(
+    expected: Series,
+    values: Series,
+    done: Flags,
+    gamma: Float[Array, ""] | float,
+    gae_lambda: Float[Array, ""] | float,
+) -> Series:
+    """Return ``A_t = sum_l (gamma lambda)^l delta_{t+l}``, the deltas in expectation over actions.
+
+    ``delta_t = sum_b pi(b) Q_t(b) - V(s_t)``, where GAE has the sampled action alone. Only the
+    actions that lead to later states are sampled: with ``V = sum_b pi(b) Q(b)`` throughout it is 0,
+    whichever actions were drawn (expected Sarsa: van Seijen et al., ADPRL 2009; as traces: Sutton
+    and Barto, 2nd edition, section 12.8).
+
+    Args:
+        expected: ``sum_b pi(b) Q_t(b)``, with no value after an end.
+    """
+    return _summed(expected - values, gamma * gae_lambda * (1.0 - done))
+
+
+def _summed(deltas: Series, decay: Series) -> Series:
+    """Return ``A_t = delta_t + decay_t A_{t+1}``, from the end."""
 
     def back(later: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
         advantage = row[0] + row[1] * later
         return advantage, advantage
 
-    _, advantages = jax.lax.scan(back, jnp.zeros_like(deltas[0]), (deltas, decay), reverse=True)
-    return advantages
+    return jax.lax.scan(back, jnp.zeros_like(deltas[0]), (deltas, decay), reverse=True)[1]
 
 
 def running_returns(

@@ -192,6 +192,8 @@ class System:
         keeps_episodes: whether ``play`` returns the episodes, so that decisions can be written.
         general_learners: whether the learners of ``agents/learners.toml`` are offered too, those
             that fit its spaces.
+        recommended: name of the learner that the documentation and ``edgewright list`` recommend
+            for it; empty if its learners were not compared for that.
         learners: TOML file with the learners of a plug-in's system; a system in this package has
             its own in ``learners.toml`` of its folder.
         learner_defaults: (world) to settings that follow from its sizes, for learners that have
@@ -236,6 +238,7 @@ class System:
     ] = evaluate_episodes
     keeps_episodes: bool = True
     general_learners: bool = True
+    recommended: str = ""
     learners: str | None = None
     learner_defaults: Callable[[Any], dict[str, Any]] = _no_settings
     benchmark: Callable[[BenchContext], dict[str, Any]] | None = None

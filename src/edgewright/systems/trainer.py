@@ -19,7 +19,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.protocols import World
 from edgewright.core.records import Array
 from edgewright.loops.evaluate import episode_inputs, evaluate, observe_fn_of
-from edgewright.loops.online import advance, init_training
+from edgewright.loops.online import advance, init_training, stagger
 from edgewright.loops.repeat import Program, compile_rounds
 from edgewright.specs.schema import Evaluation
 from edgewright.systems.problem import LearnerPlan, Problem
@@ -116,7 +116,11 @@ class OnlineTrainer:
 
     def init_training(self, key: Array) -> Any:
         """Return the training before its first step."""
-        return init_training(key, self.plan.train_world, *self._arguments)
+        world = self.plan.train_world
+        training = init_training(key, world, *self._arguments)
+        if not getattr(self.plan.learner, "staggered", False):
+            return training
+        return stagger(world, *self._arguments, training, self.problem.horizon)
 
     def shapes(self) -> Any:
         """Return the shapes of a training."""

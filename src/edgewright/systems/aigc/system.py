@@ -39,5 +39,6 @@ SYSTEM = System(
     ),
     inconsistencies=inconsistencies,
     transfer_world=game,
+    recommended="all-action-ppo",
     export="edgewright.systems.aigc.export",
 )
