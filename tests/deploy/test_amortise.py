@@ -68,7 +68,7 @@ def test_a_planner_is_refused_with_the_command_that_makes_a_network(run, edgewri
 
 def test_the_upper_level_is_exported_as_it_is(run, tmp_path):
     bundle = export_run(run, tmp_path / "u.edge", part=Part(level="upper"))
-    assert [output.name for output in bundle.interface.outputs] == ["cache"]
+    assert [output.name for output in bundle.interface.outputs] == ["cache", "cached"]
     assert {f.name.split("_")[0] for f in bundle.interface.fields} == {"cached", "demand"}
     with pytest.raises(InputError, match="the option is for planners"):
         export_amortised(run, tmp_path / "u.edge", part=Part(level="upper"))
@@ -77,7 +77,7 @@ def test_the_upper_level_is_exported_as_it_is(run, tmp_path):
 def test_the_bundle_names_the_ratio_of_scores_and_times(written):
     out, done = written
     bundle, facts = load(out), done.facts
-    assert [o.name for o in bundle.interface.outputs] == ["cache", "server"]
+    assert [o.name for o in bundle.interface.outputs] == ["cache", "server", "cached"]
     ratio = bundle.facts["scores"].get("score_ratio", {"estimate": np.nan})
     np.testing.assert_equal(ratio["estimate"], facts["score_ratio"])
     assert bundle.facts["lineage"] == [{"stage": "amortise:512", "from": bundle.name}]

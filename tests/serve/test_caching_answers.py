@@ -37,6 +37,11 @@ def test_a_service_answers_caches_association_and_shares(file, serve):
     assert len(answer["server"]) == 3 and set(answer["server"]) <= {0, 1, 2}
     for weights in ("bandwidth", "speed"):
         assert len(answer[weights]) == 3 and all(0 <= one <= 1 for one in answer[weights])
+    assert np.shape(answer["cached"]) == (3, 3) and set(np.ravel(answer["cached"])) <= {0, 1}
+    for shares in ("bandwidth_share", "speed_share"):
+        for server in set(answer["server"]):
+            users = [u for u, chosen in enumerate(answer["server"]) if chosen == server]
+            assert sum(answer[shares][u] for u in users) == pytest.approx(1.0, abs=1e-5)
     assert answer["decided_by"] == "policy" and answer["clamped"] == []
     direct = bundle.decide(observation)
     assert answer["server"] == direct["server"]

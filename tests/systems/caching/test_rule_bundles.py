@@ -15,10 +15,13 @@ import edgewright as ew
 from edgewright.core.errors import InputError
 from edgewright.deploy.export_run import export_rule
 from edgewright.loops.evaluate import full_information
+from edgewright.physics import caching
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.serve.decider import prepare
 from edgewright.serve.settings import Settings
+from edgewright.systems.caching.answers import placed_by_turns
+from edgewright.systems.caching.latency import served_share
 from edgewright.systems.caching.policies import policy
 
 FEW = {"world.users": 6, "evaluation.episodes": 3}
@@ -96,8 +99,43 @@ def test_a_service_falls_back_on_a_rule_beside_a_network(tmp_path: Path) -> None
     assert run.export(file, rules=["lfu+hit-root"]).rules == ["lfu+hit-root"]
     serving = prepare(Settings(bundle=str(file), fallback="lfu+hit-root"))
     assert serving.fallback is not None
-    assert set(serving.fallback.outputs) == {"cache", "server", "bandwidth", "speed"}
+    action, answers = {"cache", "server", "bandwidth", "speed"}, {"cached"}
+    answers |= {"bandwidth_share", "speed_share"}
+    assert set(serving.fallback.outputs) == action | answers
     rule = tmp_path / "r.edge"
     export_rule("all+nearest-equal", load("caching-es2", FEW), rule)
     serving = prepare(Settings(bundle=str(file), fallback=str(rule)))
     assert serving.fallback_name == "all+nearest-equal on caching-es2"
+
+
+def test_answers_are_what_the_world_makes_of_the_action(tmp_path: Path) -> None:
+    scenario = load("caching-es2", {**FEW, "streams.fading": CONSTANT, "params.cache_gib": 9.0})
+    problem = build(scenario)
+    world, params = problem.world, problem.params
+    bundle = export_rule("lfu+hit-root", scenario, tmp_path / "r.edge")
+    held = []
+    for seed in range(4):
+        state, x = moment(problem, seed)
+        row = np.asarray(world.observe(params, state, x)).tolist()
+        answer = dict(zip(bundle.engine.outputs, bundle.engine.one(row), strict=True))
+        priority = jnp.asarray(np.reshape(answer["cache"], (2, 10)), jnp.float32)
+        cached = world.placed(params, state.cached, priority)
+        np.testing.assert_array_equal(np.reshape(answer["cached"], (2, 10)), cached)
+        held.append(float(jnp.sum(cached)))
+        server = np.ravel(answer["server"]).astype(int)
+        chosen = world.chosen(jnp.asarray(server))
+        for name in ("bandwidth", "speed"):
+            weight = jnp.asarray(np.ravel(answer[name]), jnp.float32)
+            share = np.ravel(answer[f"{name}_share"])
+            np.testing.assert_allclose(share, served_share(world, params, weight, chosen), 1e-5)
+    assert 0 < max(held) < 20
+
+
+def test_caches_are_filled_without_a_sort_as_with_one() -> None:
+    rng = np.random.default_rng(0)
+    priority = rng.choice([-0.5, 0.0, 0.2, 0.7, *rng.normal(size=3)], (500, 7))
+    size, capacity = rng.uniform(1.0, 5.0, (500, 7)), rng.uniform(0.0, 15.0, 500)
+    given = [jnp.asarray(one, jnp.float32) for one in (priority, size, capacity)]
+    ours, theirs = (jax.jit(jax.vmap(f))(*given) for f in (placed_by_turns, caching.fit))
+    np.testing.assert_array_equal(ours, theirs)
+    assert 0.1 < float(jnp.mean(ours)) < 0.9

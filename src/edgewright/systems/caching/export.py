@@ -7,17 +7,20 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
 from edgewright.core.spaces import Record
+from edgewright.export.heads import READERS
 from edgewright.export.layers import Layer, Program
 from edgewright.export.networks import layers_of
 from edgewright.export.observation import head_of
 from edgewright.export.record_head import RecordHead, flat_action
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.caching import CachingWorld
+from edgewright.systems.caching.answers import PlacingHead
 from edgewright.systems.caching.baselines import placement
 from edgewright.systems.caching.baselines.offloading import Offloading
 from edgewright.systems.caching.baselines.two_level import TwoRules
@@ -39,7 +42,16 @@ MEANINGS = (
 def _(world: CachingWorld, params: Any) -> RecordHead:
     space: Record = world.action_space(params)
     names = {name for name, _ in space.parts}
-    return RecordHead(space, tuple(pair for pair in MEANINGS if pair[0] in names))
+    meanings = tuple(pair for pair in MEANINGS if pair[0] in names)
+    if world.capacity != "projected" or world.zero_share != "budget":
+        return RecordHead(space, meanings)  # with a loophole, caches and shares need not fit
+    capacity = np.broadcast_to(np.asarray(params.cache_gib) * 1024.0, (world.servers,))
+    sizes = tuple(np.asarray(params.service_mib, float).tolist())
+    least = float(params.least_weight)
+    return PlacingHead(space, meanings, sizes, tuple(capacity.astype(float).tolist()), least)
+
+
+READERS[PlacingHead.kind] = PlacingHead.read
 
 
 LEAST = 1e-6

@@ -98,12 +98,22 @@ def served_share(
     nobody pays for.
     """
     if world.zero_share == "budget":
-        raised = jnp.clip(weight, 0.0, 1.0) + params.least_weight
-        return raised / (chosen @ (raised @ chosen))
+        return budget_shares(weight, chosen, params.least_weight)
     clipped = jnp.clip(weight, 0.0, 1.0)
     total = chosen @ (clipped @ chosen)
     share = jnp.round(clipped / jnp.where(total > 0, total, 1.0) * SHARE_DECIMALS) / SHARE_DECIMALS
     return jnp.where(share > 0, share, params.fallback_share)
+
+
+def budget_shares(weight: Array, chosen: Array, least_weight: Array | float) -> Array:
+    """Return shares ``[U]`` that sum to one over the users of each server.
+
+    Args:
+        weight: ``[U]``, clipped to [0, 1]; ``least_weight`` is added to each.
+        chosen: ``[U, M]`` bits.
+    """
+    raised = jnp.clip(weight, 0.0, 1.0) + least_weight
+    return raised / (chosen @ (raised @ chosen))
 
 
 def square_root_share(need: Array, chosen: Array) -> Array:
