@@ -152,9 +152,9 @@ class PlacingHead(RecordHead):
             first += width
         made = []
         if self._places:
-            place = jax.vmap(placed_by_turns, in_axes=(0, None, 0))
+            fill = jax.vmap(placed_by_turns, in_axes=(0, None, 0))
             sizes, capacities = jnp.asarray(self.sizes_mib), jnp.asarray(self.capacities_mib)
-            made.append(place(parts["cache"], sizes, capacities).reshape(-1))
+            made.append(fill(parts["cache"], sizes, capacities).reshape(-1))
         if self._weighed:
             servers = jnp.arange(len(self.capacities_mib), dtype=jnp.float32)
             chosen = (parts["server"][:, None] == servers).astype(jnp.float32)
@@ -168,8 +168,8 @@ class PlacingHead(RecordHead):
         pieces, numbers = [], 0
         for name, part in self._part.items():
             width = math.prod(part.shape)
-            whole = isinstance(part, Discrete)
-            real = graph.node("Cast", [name], to=TensorProto.FLOAT) if whole else name
+            is_whole = isinstance(part, Discrete)
+            real = graph.node("Cast", [name], to=TensorProto.FLOAT) if is_whole else name
             shape = graph.constant([0, width], dtype=np.int64)
             pieces.append(graph.node("Reshape", [real, shape]))
             numbers += width
