@@ -47,7 +47,8 @@ def command(system: str | None, as_json: bool, schema: bool) -> None:
                 "identity": identity(scenario),
             }
         )
-    usual = {kind: list(system.default_policies) for kind, system in systems().items()}
+    known = systems()
+    usual = {kind: list(system.default_policies) for kind, system in known.items()}
     from edgewright.papers import study_names
 
     result = {
@@ -56,9 +57,7 @@ def command(system: str | None, as_json: bool, schema: bool) -> None:
         "learners": learner_names(),
         "policies": [*dict.fromkeys(name for names in usual.values() for name in names)],
         "systems": usual,
-        "recommended": {
-            kind: system.recommended for kind, system in systems().items() if system.recommended
-        },
+        "recommended": {kind: one.recommended for kind, one in known.items() if one.recommended},
     }
     if as_json:
         print_json(result)
