@@ -64,7 +64,6 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
     from edgewright.cli.terminal import counting_bar
     from edgewright.evaluation.compare import compare
     from edgewright.evaluation.comparison_table import table
-    from edgewright.evaluation.decision_time import decision_ms
 
     with counting_bar(f"evaluate on {chosen.name}", 5) as on_progress:
         result = compare(
@@ -82,7 +81,7 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
         "baseline": summary["baseline"],
         "bound": summary["bound"],
         "warnings": summary["warnings"],
-        "decision_ms": decision_ms(source.entries[0], result.problem) if source else None,
+        **_actor(source.entries[0] if source else None, result.problem),
         "anchors": {other["policy"]: other["reward"] for other in others},
     }
     if as_json:
@@ -91,8 +90,34 @@ def command(run: str, scenario: str | None, as_json: bool, **options: Any) -> No
     from edgewright.cli.comparison import show
 
     show(summary)
+    _show_actor(content)
+
+
+def _actor(entry: Any, problem: Any) -> dict[str, Any]:
+    """Return how long a decision takes, and size and duration of an actor that draws."""
+    if entry is None:
+        return {"decision_ms": None}
+    from edgewright.evaluation.actor_facts import actor_facts
+    from edgewright.evaluation.decision_time import decision_ms
+
+    features = problem.world.observation_space(problem.params).shape[-1]
+    return {"decision_ms": decision_ms(entry, problem), **actor_facts(entry, features)}
+
+
+def _show_actor(content: dict[str, Any]) -> None:
+    """Print how long a decision takes, and size and duration of an actor that draws."""
     if content["decision_ms"] is not None:
         click.echo(f"one decision takes {content['decision_ms']:.3f} ms on this machine, measured")
+    if "denoise_ms" not in content:
+        return
+    durations = ", ".join(
+        f"{ms:.3f} ms for {name.removeprefix('batch_')}"
+        for name, ms in content["denoise_ms"].items()
+    )
+    click.echo(
+        f"actor: {content['parameters']:,} parameters, {100 * content['sparsity']:.0f} % of its "
+        f"hidden units pruned, {durations} at once"
+    )
 
 
 def _adaptation(adapt_steps: str | None, shots: str | None) -> tuple[list[int], int]:

@@ -28,6 +28,7 @@ from edgewright.systems.contract.policies import USUAL
 from edgewright.testing import check_world
 from edgewright.training.runs import evaluation_inputs
 
+RAW = {"world.actions": "raw"}
 PRESETS = ("contract-d2", "contract-d3", "contract-k2", "contract-k3", "contract-drift")
 DECODINGS = ("raw", "rent", "structured")
 
@@ -73,7 +74,7 @@ def test_the_observation_is_the_market_scaled_to_its_usual_range(name) -> None:
 
 
 def test_raw_actions_are_shares_of_the_largest_amounts_and_payments() -> None:
-    problem = problem_of("contract-d2")
+    problem = problem_of("contract-d2", RAW)
     x = first_row(problem)
     action = jnp.linspace(-1.0, 1.0, 12)
     menu = problem.world.menu(problem.params, x, action)
@@ -134,7 +135,7 @@ def test_a_menu_is_the_action_of_its_numbers() -> None:
 
 @pytest.mark.parametrize("name", ["contract-d2", "contract-d3"])
 def test_the_penalty_is_exact_at_the_optimum_and_random_menus_cost_what_was_measured(name) -> None:
-    problem = problem_of(name, {"params.reward_floor": 1e6})
+    problem = problem_of(name, RAW | {"params.reward_floor": 1e6})
     numbers = load(name).params
     market = float64.one(market_rows(problem, evaluation_inputs(load(name), problem))[1], 0)
     best = as_numbers(exact.solve(market, "per_period").menu)
@@ -155,7 +156,7 @@ def test_the_penalty_is_exact_at_the_optimum_and_random_menus_cost_what_was_meas
 
 
 def test_the_three_objectives_and_the_floor() -> None:
-    problem = problem_of("contract-d2")
+    problem = problem_of("contract-d2", RAW)
     rough = jnp.ones(12) * 0.5
     made = {name: stepped(problem, rough, objective=name) for name in ("penalised", "br", "hard")}
     metrics = made["penalised"].metrics
@@ -173,7 +174,7 @@ def test_the_three_objectives_and_the_floor() -> None:
 
 
 def test_the_last_round_ends_an_episode() -> None:
-    problem = problem_of("contract-drift")
+    problem = problem_of("contract-drift", RAW)
     x = first_row(problem)
     state = problem.world.reset(problem.params, x)
     ends = []
@@ -182,7 +183,7 @@ def test_the_last_round_ends_an_episode() -> None:
         state = outcome.state
         ends.append(bool(outcome.terminated))
     assert ends == [False] * 9 + [True]
-    assert bool(stepped(problem_of("contract-d2"), jnp.zeros(12)).terminated)
+    assert bool(stepped(problem_of("contract-d2", RAW), jnp.zeros(12)).terminated)
 
 
 def test_policies_of_all_names_are_compared_and_the_bound_is_the_optimum() -> None:

@@ -63,6 +63,9 @@ class ContractTrainer(OnlineTrainer):
         return score
 
 
+TRAINED = ("edmsac", "dmsac", "dmsac-small", "sac", "td3", "se-ppo")
+"""Learners that a comparison trains itself when it names no policies."""
+
 SYSTEM = System(
     kind="contract",
     scenario=ContractScenario,
@@ -89,4 +92,5 @@ SYSTEM = System(
     remake=remake,
     remake_count=COUNT,
     termination_metrics=(),
+    trains=TRAINED,
 )

@@ -44,7 +44,7 @@ class ContractWorld:
     """
 
     types: int = 2
-    actions: Decoding = "raw"
+    actions: Decoding = "structured"
     participation: Regime = "per_period"
     objective: Literal["penalised", "br", "hard"] = "penalised"
 
