@@ -129,7 +129,7 @@ def export_rule(
 
 def usual_rules(problem: Problem) -> list[str]:
     """Return the rules that are packed beside a learned policy when none are named."""
-    wanted = ("local-1", "shortest-1", "heuristic-fair", "all-local")
+    wanted = ("local-1", "shortest-1", "heuristic-fair", "all-local", "virtual-cost")
     return [name for name in wanted if name in baseline_names(problem)]
 
 
@@ -199,7 +199,7 @@ def _policy_file(
     head = head_for(policy, head_in(problem))
     beside, named = {}, rules is not None
     plain = dataclasses.replace(problem, world=without_phase(problem.world))
-    if rules is None and not interface.draws:  # rules take no numbers of a seed
+    if rules is None:
         rules = usual_rules(plain)
     for name in rules or ():
         try:

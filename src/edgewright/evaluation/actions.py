@@ -58,7 +58,8 @@ def columns(
     """
     space, head = world.action_space(problem.params), head_in(problem, world)
     if isinstance(head, CategoricalHead) and isinstance(space, Discrete):
-        outputs = head.decoded(jnp.asarray(taken).reshape(-1))
+        index = jnp.asarray(taken).reshape(-1)
+        outputs = head.decoded(index, index[:, None])
         plain = tuple(map(str, range(space.n)))
         return {
             output.name: (output.labels or plain, np.asarray(outputs[output.name]))

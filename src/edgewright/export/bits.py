@@ -63,7 +63,7 @@ class BinaryVectorHead:
     def __call__(self, scores: Array, rows: Array) -> dict[str, Array]:
         return self._quantised(self._relaxed(scores, rows))
 
-    def decoded(self, action: Array) -> dict[str, Array]:
+    def decoded(self, action: Array, rows: Array) -> dict[str, Array]:
         """Return the action, and nothing but it as proposals: a rule has no second thoughts."""
         same = jnp.broadcast_to(action[:, None], (len(action), self.proposals, self.devices))
         return {"action": action, "proposals": same}

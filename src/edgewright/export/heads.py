@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import jax
@@ -49,8 +49,8 @@ class Head(Protocol):
         """Return the outputs by name for scores and rows ``[n, columns]``."""
         ...
 
-    def decoded(self, action: Array) -> dict[str, Array]:
-        """Return the outputs by name for actions that a rule found itself."""
+    def decoded(self, action: Array, rows: Array) -> dict[str, Array]:
+        """Return the outputs by name for actions that a rule found itself, and rows."""
         ...
 
     def action(self, outputs: Mapping[str, Array], agents: tuple[int, ...]) -> Any:
@@ -99,9 +99,9 @@ class CategoricalHead:
         return False
 
     def __call__(self, scores: Array, rows: Array) -> dict[str, Array]:
-        return self.decoded(jnp.argmax(scores, axis=-1).astype(jnp.int32))
+        return self.decoded(jnp.argmax(scores, axis=-1).astype(jnp.int32), rows)
 
-    def decoded(self, action: Array) -> dict[str, Array]:
+    def decoded(self, action: Array, rows: Array) -> dict[str, Array]:
         tables = {name: jnp.asarray(values)[action] for name, values in self.tables.items()}
         return {"action": action, **tables}
 
@@ -141,6 +141,12 @@ class CategoricalHead:
         return {"kind": self.kind}
 
 
+READERS: dict[str, Callable[[Mapping[str, Any], tuple[Output, ...]], Head]] = {
+    RecordHead.kind: RecordHead.read
+}
+"""What reads a head from its facts and outputs, by its kind; a system adds its own."""
+
+
 def read_head(facts: Mapping[str, Any], model: bytes, outputs: Sequence[Output]) -> Head:
     """Return the head of a graph that :func:`edgewright.export.write.write_graph` made.
 
@@ -154,8 +160,8 @@ def read_head(facts: Mapping[str, Any], model: bytes, outputs: Sequence[Output])
     try:
         if facts["kind"] == BinaryVectorHead.kind:
             return BinaryVectorHead(**{**rest, "present": tuple(rest["present"])})
-        if facts["kind"] == RecordHead.kind:
-            return RecordHead.read(rest, tuple(outputs))
+        if facts["kind"] in READERS:
+            return READERS[facts["kind"]](rest, tuple(outputs))
         if facts["kind"] != CategoricalHead.kind:
             raise ValueError(facts["kind"])
     except (KeyError, TypeError, ValueError) as error:
@@ -178,4 +184,4 @@ def head_for(policy: Any, usual: Head) -> Head:
     return usual
 
 
-__all__ = ["CategoricalHead", "Head", "head_for", "read_head"]
+__all__ = ["READERS", "CategoricalHead", "Head", "head_for", "read_head"]

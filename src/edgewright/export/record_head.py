@@ -60,7 +60,7 @@ class RecordHead:
         pieces = split_scores(self.space, scores)
         return {name: part_action(part, pieces[name]) for name, part in parts_of(self.space)}
 
-    def decoded(self, action: Array) -> dict[str, Array]:
+    def decoded(self, action: Array, rows: Array) -> dict[str, Array]:
         """Return the outputs by name for rows ``[n, numbers]`` of actions, part after part."""
         parts = parts_of(self.space)
         ends = list(itertools.accumulate(math.prod(part.shape) for _, part in parts))

@@ -21,6 +21,7 @@ from onnx import TensorProto
 
 from edgewright.core.errors import InputError
 from edgewright.export.graph import GraphBuilder
+from edgewright.export.trace_linear import LINEAR
 
 _SAME = {
     "add": "Add", "sub": "Sub", "mul": "Mul", "max": "Max", "min": "Min", "neg": "Neg",
@@ -214,6 +215,8 @@ class _Writer:
             made = node("Transpose", names, perm=order)
         elif name == "dot_general" and self._is_matrix_product(values, params):
             made = node("MatMul", [names[0], self.graph.constant(values[1])])
+        elif name in LINEAR:
+            made = LINEAR[name](self.graph, rows, params, shape)
         else:
             message = f"the operation '{name}' has no counterpart in a bundle"
             hint = "deploy a rule made of arithmetic, comparisons and selections"

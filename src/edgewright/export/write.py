@@ -85,7 +85,7 @@ def reference_of(layers: Sequence[Layer], head: Head) -> Reference:
     def compute(rows: Any) -> Any:
         result = run(layers, rows)
         if finds_action(layers):
-            return head.decoded(result), {}
+            return head.decoded(result, rows), {}
         return head(result, rows), {SCORES: result}
 
     def reference(rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -108,6 +108,12 @@ def reported_utility(market: Market, menu: Menu) -> Float[Array, "K K"]:
     return first_payoff(market, menu) + market.discount * later
 
 
+def own_item(utility: Float[Array, "K K"]) -> Float[Array, " K"]:
+    """Return the diagonal: what every type earns from its own item (B.3)."""
+    own = jnp.eye(utility.shape[0], dtype=bool)
+    return jnp.sum(jnp.where(own, utility, 0.0), axis=0)
+
+
 def profit(market: Market, menu: Menu) -> Float[Array, ""]:
     """Return the cloud's profit for each server if all take their own items, ``Pi`` (B.3)."""
     first = value(market, menu.x1, 0) - menu.r1
@@ -122,7 +128,7 @@ def incentive_violation(market: Market, menu: Menu) -> Float[Array, ""]:
     ``sum_i max_h (U_h(i) - U_i)+ + sum_hj max_j' (w_hj(j') - w_hj)+``, of IC1 and IC2.
     """
     utility = reported_utility(market, menu)
-    first = jnp.max(utility, axis=0) - jnp.diagonal(utility)
+    first = jnp.max(utility, axis=0) - own_item(utility)
     second = jnp.max(second_payoff(market, menu), axis=2) - honest_second(market, menu)
     return jnp.sum(first) + jnp.sum(second)
 
@@ -134,7 +140,7 @@ def participation_violation(market: Market, menu: Menu, regime: Regime) -> Float
     ``u1_i(i) >= 0``.
     """
     utility = first_payoff if regime == "per_period" else reported_utility
-    shortfall = jnp.sum(jnp.maximum(-jnp.diagonal(utility(market, menu)), 0.0))
+    shortfall = jnp.sum(jnp.maximum(-own_item(utility(market, menu)), 0.0))
     if regime == "lifetime":
         return shortfall
     return shortfall + jnp.sum(jnp.maximum(-honest_second(market, menu), 0.0))
@@ -149,6 +155,7 @@ __all__ = [
     "first_payoff",
     "honest_second",
     "incentive_violation",
+    "own_item",
     "participation_violation",
     "profit",
     "reported_utility",

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from edgewright.core.records import record
 from edgewright.physics.contract import (
@@ -57,12 +56,17 @@ class Program:
 
 
 def least_payments(
-    market: Market, x1: Float[Array, " K"], x2: Float[Array, "K K"], regime: Regime
+    market: Market,
+    x1: Float[Array, " K"],
+    x2: Float[Array, "K K"],
+    regime: Regime,
+    turns: int | None = None,
 ) -> tuple[Menu, Bool[Array, ""]]:
     """Return the menu of the least expected payments, and whether it meets all constraints (B.10).
 
     Args:
         x2: each row must rise with the type; see :func:`repaired`.
+        turns: exchanges of the simplex method, as for :func:`solve`.
 
     Returns:
         Where the second part is false, no payments exist for these amounts (``per_period``), or
@@ -74,10 +78,11 @@ def least_payments(
         return menu, missed <= CANONICAL_TOLERANCE * jnp.maximum(1.0, jnp.max(x2))
     count, cost, step = x1.shape[0], unit_cost(market), cost_steps(market)
     program = payment_program(market, x1, x2)
-    best, solved = solve(program)
+    best, solved = solve(program, turns)
     gain, settled = _least_gains(program, best, count)
     faster = step[:-1] * best[count:].reshape(count, count - 1) / _unit(market)
-    rents = canonical_rents(market, x2).at[:, 1:].add(jnp.cumsum(faster, axis=1))
+    least = canonical_rents(market, x2)
+    rents = jnp.concatenate([least[:, :1], least[:, 1:] + jnp.cumsum(faster, axis=1)], axis=1)
     return Menu(x1=x1, r1=gain + cost * x1, x2=x2, r2=rents + cost * x2), solved & settled
 
 
@@ -92,7 +97,7 @@ def _least_gains(
     """
     pairs = count * (count - 1)
     least = program.least[:pairs] - program.rows[:pairs, count:] @ best[count:]
-    apart = jnp.zeros((count, count)).at[~np.eye(count, dtype=bool)].set(least)
+    apart = _between(least, count)
 
     def improve(gain: Array, _: None) -> tuple[Array, None]:
         return jnp.maximum(jnp.max(gain[None, :] + apart, axis=1), gain), None
@@ -100,6 +105,16 @@ def _least_gains(
     gain, _ = jax.lax.scan(improve, jnp.zeros(count), None, length=count)
     scale = jnp.maximum(1.0, jnp.max(jnp.abs(program.least)))
     return gain, jnp.max(improve(gain, None)[0] - gain) <= CANONICAL_TOLERANCE * scale
+
+
+def _between(least: Float[Array, " p"], count: int) -> Float[Array, "K K"]:
+    """Return what is asked of each pair of types ``[i, h]``, 0 on the diagonal."""
+    rows, first = [], 0
+    for i in range(count):
+        own = least[first : first + count - 1]
+        rows.append(jnp.concatenate([own[:i], jnp.zeros(1, own.dtype), own[i:]]))
+        first += count - 1
+    return jnp.stack(rows)
 
 
 def _unit(market: Market) -> Float[Array, " l"]:
@@ -124,7 +139,8 @@ def payment_program(market: Market, x1: Float[Array, " K"], x2: Float[Array, "K 
         for h in range(count):
             if i == h:
                 continue
-            extra = jnp.zeros((count, count - 1)).at[i].set(worth[i]).at[h].set(-worth[i])
+            gains = {i: worth[i], h: -worth[i]}
+            extra = jnp.stack([gains.get(row, jnp.zeros_like(worth[i])) for row in range(count)])
             enough = (cost[h] - cost[i]) * x1[h] + least[i, h] - least[i, i]
             rows.append((jnp.concatenate([own[i] - own[h], extra.ravel()]), enough))
     size = count * (count - 1)
@@ -149,12 +165,16 @@ class _Dictionary:
     pivots: Array  # [] int32
 
 
-def solve(program: Program) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
+def solve(program: Program, turns: int | None = None) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
     """Return the best ``v`` and whether it was reached, by the dual simplex method (B.10).
 
     The row that is missed most leaves the basis; what enters is the variable whose cost stays
     positive (the first of equals). Exact but for rounding; no random choice, and a limited number
     of exchanges.
+
+    Args:
+        turns: exchanges that are always computed, as a deployed graph needs; as many as it takes,
+            up to :data:`PIVOTS_PER_ROW` for each constraint, if None.
     """
     count, size = program.rows.shape
     scale = jnp.maximum(1.0, jnp.max(jnp.abs(program.least)))
@@ -170,40 +190,61 @@ def solve(program: Program) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
 
     def unfinished(now: _Dictionary) -> Array:
         values = now.table[:-1, 0]
-        helps = jnp.max(now.table[jnp.argmin(values), 1:]) > SMALLEST_PIVOT
+        at_row = jnp.arange(count) == jnp.argmin(values)
+        helps = jnp.max(_row(now.table[:-1], at_row)[1:]) > SMALLEST_PIVOT
         return (jnp.min(values) < limit) & helps & (now.pivots < PIVOTS_PER_ROW * count)
 
-    end = jax.lax.while_loop(unfinished, _exchange, start)
+    def turn(_: Array, now: _Dictionary) -> _Dictionary:
+        goes_on, after = unfinished(now), _exchange(now)
+        return jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), after, now)
+
+    if turns is None:
+        end = jax.lax.while_loop(unfinished, _exchange, start)
+    else:
+        end = jax.lax.fori_loop(0, turns, turn, start)
     values = end.table[:-1, 0]
-    solution = jnp.zeros(size + count).at[end.basic].set(jnp.maximum(values, 0.0))
-    return solution[:size], jnp.min(values) >= limit
+    own = end.basic[:, None] == jnp.arange(size)[None, :]
+    solution = jnp.sum(jnp.where(own, jnp.maximum(values, 0.0)[:, None], 0.0), axis=0)
+    return solution, jnp.min(values) >= limit
 
 
 def _exchange(now: _Dictionary) -> _Dictionary:
     """Exchange the variable of the row that is missed most for one that corrects it."""
-    leaving = jnp.argmin(now.table[:-1, 0])
-    row = now.table[leaving, 1:]
+    values = now.table[:-1, 0]
+    at_row = jnp.arange(values.shape[0]) == jnp.argmin(values)
+    row = _row(now.table[:-1], at_row)[1:]
     usable = row > SMALLEST_PIVOT
     ratio = jnp.maximum(now.table[-1, 1:], 0.0) / jnp.where(usable, row, 1.0)
-    entering = jnp.argmin(jnp.where(usable, ratio, jnp.inf))
-    basic, others = _swapped(now.basic, now.others, leaving, entering)
-    table = _pivoted(now.table, leaving, entering + 1)
-    return _Dictionary(table=table, basic=basic, others=others, pivots=now.pivots + 1)
+    at_column = jnp.arange(row.shape[0]) == jnp.argmin(jnp.where(usable, ratio, jnp.inf))
+    leaving, entering = (
+        jnp.sum(jnp.where(at, part, 0))
+        for at, part in ((at_row, now.basic), (at_column, now.others))
+    )
+    no = jnp.zeros(1, bool)
+    table = _pivoted(now.table, jnp.concatenate([at_row, no]), jnp.concatenate([no, at_column]))
+    return _Dictionary(
+        table=table,
+        basic=jnp.where(at_row, entering, now.basic),
+        others=jnp.where(at_column, leaving, now.others),
+        pivots=now.pivots + 1,
+    )
 
 
-def _swapped(
-    basic: Int[Array, " m"], others: Int[Array, " n"], row: Array, column: Array
-) -> tuple[Array, Array]:
-    return basic.at[row].set(others[column]), others.at[column].set(basic[row])
+def _row(table: Float[Array, "r c"], at_row: Bool[Array, " r"]) -> Float[Array, " c"]:
+    """Return one row of a table; selected by a sum, which a graph can hold."""
+    return jnp.sum(jnp.where(at_row[:, None], table, 0.0), axis=0)
 
 
-def _pivoted(table: Float[Array, "r c"], row: Array, column: Array) -> Float[Array, "r c"]:
-    """Return the table solved for the variable of ``column`` instead of that of ``row``."""
-    pivot = table[row, column]
-    solved_row = (-table[row] / pivot).at[column].set(1.0 / pivot)
-    factor = table[:, column]
-    after = (table.at[:, column].set(0.0)) + factor[:, None] * solved_row[None, :]
-    return after.at[row].set(solved_row)
+def _pivoted(
+    table: Float[Array, "r c"], at_row: Bool[Array, " r"], at_column: Bool[Array, " c"]
+) -> Float[Array, "r c"]:
+    """Return the table solved for the variable of a column instead of that of a row."""
+    row = _row(table, at_row)
+    pivot = jnp.sum(jnp.where(at_column, row, 0.0))
+    solved_row = jnp.where(at_column, 1.0 / pivot, -row / pivot)
+    factor = jnp.sum(jnp.where(at_column[None, :], table, 0.0), axis=1)
+    rest = jnp.where(at_column[None, :], 0.0, table) + factor[:, None] * solved_row[None, :]
+    return jnp.where(at_row[:, None], solved_row[None, :], rest)
 
 
 def repaired(market: Market, menu: Menu, regime: Regime) -> tuple[Menu, Bool[Array, ""]]:

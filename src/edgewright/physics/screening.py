@@ -26,7 +26,8 @@ def cost_steps(market: Market) -> Float[Array, " K"]:
 def impulse_response(market: Market) -> Float[Array, "K K"]:
     """Return ``S_m+1(l+1) - S_m(l+1)``, axes ``(m, l)``, and 0 for the last of both (B.6)."""
     moved = jnp.diff(survivor(market.transition)[:, 1:], axis=0)
-    return jnp.pad(moved, ((0, 1), (0, 1)))
+    wide = jnp.concatenate([moved, jnp.zeros_like(moved[:, :1])], axis=1)
+    return jnp.concatenate([wide, jnp.zeros_like(wide[:1])], axis=0)
 
 
 def virtual_costs(market: Market) -> tuple[Float[Array, " K"], Float[Array, "K K"]]:

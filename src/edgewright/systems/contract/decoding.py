@@ -33,9 +33,18 @@ def action_size(types: int, decoding: Decoding) -> int:
 
 
 def decode(
-    params: ContractParams, market: Market, action: Array, decoding: Decoding, regime: Regime
+    params: ContractParams,
+    market: Market,
+    action: Array,
+    decoding: Decoding,
+    regime: Regime,
+    turns: int | None = None,
 ) -> Menu:
-    """Return the menu of an action ``[action_size]``."""
+    """Return the menu of an action ``[action_size]``.
+
+    Args:
+        turns: of the search for the least payments, see :func:`edgewright.physics.payments.solve`.
+    """
     count = market.theta.shape[0]
     amounts = count + count * count
     if decoding == "menu":
@@ -45,7 +54,7 @@ def decode(
         first = rising(share[:count])
         second = rising_in_both(share[count:].reshape(count, count))
         x1, x2 = (effort(market, market.q_max * part) for part in (first, second))
-        return least_payments(market, x1, x2, regime)[0]
+        return least_payments(market, x1, x2, regime, turns)[0]
     x = effort(market, market.q_max * share[:amounts])
     paid = share[amounts:]
     menu = as_menu(jnp.concatenate([x, paid]), count)
@@ -80,7 +89,10 @@ def as_numbers(menu: Menu) -> Array:
 
 def rising(share: Array) -> Array:
     """Return ``q / qmax [K]``: the last by its share, each other a share of the next."""
-    return jnp.cumprod(share[::-1])[::-1]
+    rest = [share[-1]]
+    for k in reversed(range(share.shape[0] - 1)):
+        rest.insert(0, share[k] * rest[0])
+    return jnp.stack(rest)
 
 
 def rising_in_both(share: Array) -> Array:

@@ -15,6 +15,7 @@ from edgewright.systems.contract.baselines import float64
 from edgewright.systems.contract.baselines.mechanisms import BEST, MECHANISMS, menus
 from edgewright.systems.contract.baselines.menu_table import MenuTable, RandomMenu
 from edgewright.systems.contract.decoding import as_numbers
+from edgewright.systems.contract.formula import NAME, FormulaPolicy
 from edgewright.systems.contract.markets import market_rows
 from edgewright.systems.contract.world import ContractWorld
 from edgewright.systems.system import PolicyEntry, Problem
@@ -27,6 +28,7 @@ USUAL = (
     "random-structured",
     f"best-of-{TRIES}",
     f"best-of-{TRIES}-structured",
+    NAME,
     *reversed(MECHANISMS),
 )
 """Policies that need no training, in the order of tables."""
@@ -40,9 +42,9 @@ def policy_names(problem: Problem) -> list[str]:
 
 
 def policy(name: str, problem: Problem) -> PolicyEntry | None:
-    """Return a policy by name: a mechanism of B.7, ``random`` or ``best-of-M``.
+    """Return a policy by name: a mechanism of B.7, ``virtual-cost``, ``random`` or ``best-of-M``.
 
-    The latter two draw actions of the scenario's decoding; with ``-structured`` behind them, of
+    The last two draw actions of the scenario's decoding; with ``-structured`` behind them, of
     structured menus. Mechanisms are computed for every market and post their menus as they are.
 
     Raises:
@@ -57,6 +59,10 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
             return menu_table(problem, inputs, name)
 
         return PolicyEntry(name, group, None, full_information, offered, computed)
+    if name == NAME:
+        offered = dataclasses.replace(world, actions="structured")
+        made = FormulaPolicy(types=world.types, q_max=float(problem.params.q_max))
+        return PolicyEntry(name, "rule", made, None, offered)
     kind = name.removesuffix("-structured")
     if kind != name:
         world = dataclasses.replace(world, actions="structured")

@@ -93,4 +93,5 @@ SYSTEM = System(
     remake_count=COUNT,
     termination_metrics=(),
     trains=TRAINED,
+    export="edgewright.systems.contract.export",
 )
