@@ -1,4 +1,4 @@
-"""Write running sums, squares, reversals and products of two values that both depend on the row as ONNX."""
+"""Write running sums, squares, reversals and products of values of a row as ONNX."""
 
 from __future__ import annotations
 
