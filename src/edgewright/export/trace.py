@@ -177,8 +177,6 @@ class _Writer:
             made = node("Div", names)
         elif name == "ne":
             made = node("Not", [node("Equal", names)])
-        elif name == "square":
-            made = node("Mul", names * 2)
         elif name == "integer_pow" and params["y"] > 0:
             made = names[0]
             for _ in range(params["y"] - 1):

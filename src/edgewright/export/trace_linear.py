@@ -1,4 +1,4 @@
-"""Write running sums, reversals and products of two values that both depend on the row as ONNX."""
+"""Write running sums, squares, reversals and products of values of a row as ONNX."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgewright.export.graph import GraphBuilder
 
 
 class Value(Protocol):
-    """A value of the graph: its name, and its shape without the batch."""
+    """A value of the graph, with its name and its shape without the batch."""
 
     name: str
     shape: tuple[int, ...]
@@ -32,6 +32,13 @@ def write_cumsum(
         return graph.node("Reshape", [graph.node("MatMul", [wide, triangle]), _shape(graph, shape)])
     summed = graph.node("MatMul", [name, triangle])
     return _transposed(graph, summed, np.argsort(order).tolist())
+
+
+def write_square(
+    graph: GraphBuilder, rows: list[Any], params: dict[str, Any], shape: tuple[int, ...]
+) -> str:
+    """Add the square of a value."""
+    return graph.node("Mul", [rows[0].name] * 2)
 
 
 def write_reversed(
@@ -82,6 +89,7 @@ def _shape(graph: GraphBuilder, shape: tuple[int, ...]) -> str:
 
 LINEAR: dict[str, Callable[..., str]] = {
     "cumsum": write_cumsum,
+    "square": write_square,
     "rev": write_reversed,
     "dot_general": write_product,
 }

@@ -1,4 +1,4 @@
-"""Draw the figures of the EDMSAC study: mechanisms, menus, learners, gains, pruning, denoising."""
+"""Draw mechanisms, menus, learners, gains, pruning and denoising for the EDMSAC study."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ def menus(table: Table) -> tuple[str, Figure]:
                 (f"period 2 after item {h + 1}: item", one) for h, one in enumerate(second)
             ]
             for column, (title, values) in enumerate(panels):
-                place = row * len(panels) + column + 1
-                axes = figure.add_subplot(len(worlds), len(panels), place)
+                index = row * len(panels) + column + 1
+                axes = figure.add_subplot(len(worlds), len(panels), index)
                 _panel(axes, values, title)
                 if column == 0:
                     axes.set_ylabel(f"{TITLES[world].split(':')[0]}\ntype of the server")

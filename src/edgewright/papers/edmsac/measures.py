@@ -127,7 +127,9 @@ def speedup(view: View, ours: str, other: str, batch: int) -> Measured:
     return measured(interval, quantity, 1)
 
 
-def _pair(view: View, ours: str, other: str, metric: str, world: str) -> dict[str, dict]:
+def _pair(
+    view: View, ours: str, other: str, metric: str, world: str
+) -> dict[str, dict[str, np.ndarray]]:
     first, second = (view.get(name, metric, world) for name in (ours, other))
     count = min(len(first), len(second))  # sweeps have the first half of the seeds
     return {"a": {"x": first[:count]}, "b": {"x": second[:count]}}

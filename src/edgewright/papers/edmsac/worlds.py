@@ -49,7 +49,7 @@ CONTROLS = (
     "edmsac-group",
     "edmsac-rate",
 )
-"""What tells pruning by importance, while learning, from everything else that comes with it."""
+"""What separates pruning by importance, while learning, from everything else that comes with it."""
 
 BASIC = ("edmsac", "dmsac", "sac", "td3", "se-ppo")
 KEPT = {90: "edmsac-kept-90", 70: "edmsac-kept-70", 50: "edmsac", 30: "edmsac-kept-30",

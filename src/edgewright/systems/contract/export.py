@@ -1,4 +1,4 @@
-"""Answer menus from bundles: contributions and payments, computed in the graph from the action."""
+"""Answer menus of contributions and payments, computed in the graph of a bundle."""
 
 from __future__ import annotations
 
