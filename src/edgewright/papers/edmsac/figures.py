@@ -60,8 +60,9 @@ def _persistence(table: Table) -> Drawn:
     result = table["persistence"].arrays
     rho = result["profit/rho"][0]
     lines = [
-        Sweep(name, rho, *(result[f"profit/{name}"][0],) * 3, name == "complete-information")
+        Sweep(name, rho, profit, profit, profit, name == "complete-information")
         for name in MECHANISMS
+        for profit in [result[f"profit/{name}"][0]]
     ]
     column = "profit for each server"
     caption = (
@@ -181,8 +182,8 @@ def _against(view: View, names: tuple[str, ...], base: str) -> Drawn:
 
 
 def _line(name: str, x: list[int], values: list[Interval]) -> Sweep:
-    ends = ([getattr(v, end) for v in values] for end in ("estimate", "low", "high"))
-    return Sweep(name, x, *ends)
+    low, high = [v.low for v in values], [v.high for v in values]
+    return Sweep(name, x, [v.estimate for v in values], low, high)
 
 
 __all__ = ["drawings", "worlds_in"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from edgewright.papers.edmsac.probes import actor, persistence, utilities
@@ -45,7 +46,7 @@ DRAWS = 20
 """Episodes of a fixed market: it is always the same, the noise of a diffusion is not."""
 
 
-def learners_in(plan: Plan) -> dict[str, tuple[str, ...]]:
+def learners_in(plan: Plan) -> Mapping[str, tuple[str, ...]]:
     """Return the learners of a plan by world."""
     return QUICK if plan.quick else FULL
 

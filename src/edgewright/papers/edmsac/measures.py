@@ -93,7 +93,8 @@ def lead(view: View, ours: str, other: str, metric: str = "share") -> Measured:
     """Measure the difference of a metric, for the share of the optimum in points of per cent."""
     interval = difference(view, ours, other, metric)
     if metric == "share":
-        interval = Interval(*(100 * x for x in _ends(interval)), interval.confidence)
+        ends = (100 * interval.low, 100 * interval.high)
+        interval = Interval(100 * interval.estimate, *ends, interval.confidence)
     quantity = f"{METRICS[metric][1]} of {ours} less that of {other}, paired seeds"
     unit = "%" if metric == "share" else ""
     return measured(interval, quantity, view.seeds(ours, other), unit)
@@ -141,10 +142,6 @@ def _unsold(view: View, other: str, world: str = "") -> str:
     if least >= SOLD:
         return ""
     return f"{other} has {least:.2f} of the optimum: a per cent of next to nothing says nothing"
-
-
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.estimate, interval.low, interval.high
 
 
 MEASURES: Measures = {

@@ -113,7 +113,7 @@ class MenuHead(RecordHead):
         return {"action": action, **named}
 
     def action(self, outputs: Mapping[str, Array], agents: tuple[int, ...]) -> Any:
-        return outputs["action"].reshape((*agents, *self.space.shape))
+        return outputs["action"].reshape((*agents, *self._shape))
 
     def settled(self, scores: np.ndarray, rows: np.ndarray, tolerance: float) -> np.ndarray:
         """Return which outputs no rounding changes: the payments of equal programs may jump."""
@@ -153,11 +153,16 @@ class MenuHead(RecordHead):
         return head
 
     @property
+    def _shape(self) -> tuple[int, ...]:
+        assert isinstance(self.space, Box), "an action of this world is a row of numbers"
+        return self.space.shape
+
+    @property
     def _widths(self) -> list[int]:
         return [math.prod(output.shape) for output in self.outputs[1:]]
 
     def _emit_menu(self, graph: GraphBuilder, action: str) -> None:
-        features, numbers = graph.columns, math.prod(self.space.shape)
+        features, numbers = graph.columns, math.prod(self._shape)
         joined = graph.node("Concat", [INPUT, action], axis=1)
         flat = write_program(graph, joined, self._numbers, features + numbers)
         first = 0
@@ -172,7 +177,7 @@ class MenuHead(RecordHead):
 
     def _numbers(self, row: Array) -> Array:
         """Return contributions, payments and the certificate of one row with its action behind."""
-        numbers = math.prod(self.space.shape)
+        numbers = math.prod(self._shape)
         market = market_of(row, self.types, self.scales.q_max)
         turns = TURNS.get(self.types, MORE_TURNS * self.types)
         params: Any = self.scales
