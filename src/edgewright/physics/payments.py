@@ -46,6 +46,11 @@ SMALLEST_PIVOT = 1e-4
 """A smaller number of a row, of which none is above 1, is taken for a rounding of 0."""
 
 
+TIE = 2e-6
+"""Numbers that are as close as this part of them count as equal, and the first of them is taken:
+payments of equal cost would else be chosen by the rounding of one machine or another."""
+
+
 @record
 class Program:
     """``minimise cost v`` subject to ``rows v >= least`` and ``v >= 0``, with ``cost >= 0``."""
@@ -169,8 +174,8 @@ def solve(program: Program, turns: int | None = None) -> tuple[Float[Array, " n"
     """Return the best ``v`` and whether it was reached, by the dual simplex method (B.10).
 
     The row that is missed most leaves the basis; what enters is the variable whose cost stays
-    positive (the first of equals). Exact but for rounding; no random choice, and a limited number
-    of exchanges.
+    positive; of equals, see :data:`TIE`, the first. Exact but for rounding; no random choice, and a
+    limited number of exchanges.
 
     Args:
         turns: exchanges that are always computed, as a deployed graph needs; as many as it takes,
@@ -215,7 +220,7 @@ def _exchange(now: _Dictionary) -> _Dictionary:
     row = _row(now.table[:-1], at_row)[1:]
     usable = row > SMALLEST_PIVOT
     ratio = jnp.maximum(now.table[-1, 1:], 0.0) / jnp.where(usable, row, 1.0)
-    at_column = jnp.arange(row.shape[0]) == jnp.argmin(jnp.where(usable, ratio, jnp.inf))
+    at_column = _first_least(jnp.where(usable, ratio, 1.0 / SMALLEST_PIVOT**2))
     leaving, entering = (
         jnp.sum(jnp.where(at, part, 0))
         for at, part in ((at_row, now.basic), (at_column, now.others))
@@ -228,6 +233,13 @@ def _exchange(now: _Dictionary) -> _Dictionary:
         others=jnp.where(at_column, leaving, now.others),
         pivots=now.pivots + 1,
     )
+
+
+def _first_least(values: Float[Array, " n"]) -> Bool[Array, " n"]:
+    """Return where the least value is, or the first that is as good as it."""
+    least = jnp.min(values)
+    equal = values <= least + TIE * jnp.maximum(jnp.abs(least), TIE)
+    return jnp.arange(values.shape[0]) == jnp.argmax(equal.astype(jnp.float32))
 
 
 def _row(table: Float[Array, "r c"], at_row: Bool[Array, " r"]) -> Float[Array, " c"]:

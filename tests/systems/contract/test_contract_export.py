@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import edgewright as ew
 from edgewright.bundle import load as load_bundle
 from edgewright.deploy.export_run import export_rule
 from edgewright.physics import payments
@@ -80,3 +81,13 @@ def test_a_bundle_answers_the_menu_of_its_action_and_says_that_it_is_feasible(
     assert units["contribution_1"] == "work unit" and units["payment_2"] == "profit unit"
     one = bundle.engine.many(rows[:1])  # one market is answered as it is among others
     np.testing.assert_allclose(one["payment_2"][0], answer["payment_2"][0], rtol=1e-5, atol=1e-5)
+
+
+def test_a_trained_network_whose_payments_tie_is_exported_with_parity(tmp_path) -> None:
+    """Payments of equal cost were chosen by rounding, so that parity refused every network."""
+    problem = ew.make("contract-d2", {"evaluation.episodes": 2})
+    run = ew.train(problem, "td3", steps=400, settings={"hidden_sizes": [8]})
+    bundle = run.export(tmp_path / "p.edge")
+    answer = bundle.decide(bundle.interface.observation(np.mean(bundle.interface.typical(), 0)))
+    assert answer["feasible"] in (0, 1)
+    assert np.shape(answer["payment_2"]) == (2, 2)

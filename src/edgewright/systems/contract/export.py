@@ -46,7 +46,7 @@ MORE_TURNS = 6
 SMALLEST = 1e-3
 """Least number that a market is divided by: a row may hold anything."""
 
-NUDGES, JUMP = 4, 1e-3
+NUDGES, JUMP = 8, 1e-3
 """Changes of the scores that must not turn a settled menu, and by how much one may move."""
 
 
