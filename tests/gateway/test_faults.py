@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
@@ -481,3 +482,56 @@ def test_a_variable_that_holds_no_key_is_refused(made, monkeypatch, value):
         made(backend=[upstream("http://x/v1", api_key_env="SOME_KEY")])
     assert "backend[0].api_key_env" in caught.value.where
     assert not value or value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"quality": {"levels": ["a", "auto", "c"]}}, "quality.levels[1]: must not be 'auto'"),
+        ({"quality": {"levels": ["a", "b", "a"]}}, "quality.levels[2]: 'a' is there twice"),
+        ({"quality": {"map": {"fine": 0}}}, "quality.map.fine: must be 2, the level of that name"),
+        ({"quality": {"map": {"auto": 0}}}, "quality.map.auto: must not be mapped"),
+        ({"backend": [{**DIGITS, "modality": "chat"}]}, "backend[0].modality: must be image"),
+        ({"backend": [upstream("http://x", api_key_env="NO_SUCH")]}, "backend[0].api_key_env: "),
+    ],
+)
+def test_parts_that_contradict_are_refused_by_name(made, tables, message):
+    with pytest.raises(InputError) as caught:
+        made(**{"backend": [DIGITS], **tables})
+    assert message in str(caught.value)
+    assert caught.value.hint
+
+
+def test_a_request_beyond_a_limit_of_its_key_may_go_elsewhere(made):
+    async def run():
+        key = {"sha256": hashlib.sha256(b"k").hexdigest(), "name": "phone", "rpm": 1}
+        gateway = made(backend=[DIGITS], key=[{**key, "in_flight": 1}])
+        head = {"authorization": "Bearer k"}
+        answers = []
+
+        async def meanwhile():
+            answers.append(await Client({"prompt": "4"}, head).ask(gateway))
+
+        await Client({"prompt": "4", "size": "8x8"}, head, between=meanwhile).ask(gateway)
+        answers.append(await Client({"prompt": "4"}, head).ask(gateway))
+        await closed(gateway)
+        return answers, gateway.counters.clients
+
+    answers, counted = asyncio.run(run())
+    codes = [json.loads(text)["error"]["code"] for _, _, text in answers]
+    assert codes == ["in_flight_limit", "rate_limit_exceeded"]
+    assert [headers["x-edgewright-accepted"] for _, headers, _ in answers] == ["false"] * 2
+    assert counted == {("phone",): 1}
+
+
+def test_a_limit_of_thousands_of_digits_is_refused(made):
+    async def run():
+        gateway = made(backend=[DIGITS])
+        client = Client({})
+        scope = {"type": "http", "method": "GET", "path": "/v1/receipts", "headers": []}
+        scope |= {"query_string": b"limit=" + b"9" * 5000, "root_path": "", "http_version": "1.1"}
+        await gateway(scope, client.receive, client.send)
+        await closed(gateway)
+        return client.status, json.loads(client.parts[0])["error"]["param"]
+
+    assert asyncio.run(run()) == (400, "limit")

@@ -90,6 +90,29 @@ def test_the_ledger_holds_seconds_of_work(clock):
     assert (len(ledger), ledger.work_s, ledger.finished, ledger.released) == (0, 0.0, 1, 1)
 
 
+def test_a_late_item_has_its_other_steps_before_it(clock):
+    ledger = Ledger(clock)
+    item = ledger.add(4.0)
+    clock.now += 6.0
+    assert ledger.drain_s() == 0.0
+    ledger.advance(item, 0.25)
+    assert ledger.drain_s() == 3.0
+    clock.now += 1.0
+    assert ledger.drain_s() == 2.0
+
+
+def test_an_open_breaker_follows_other_settings(clock):
+    breaker = Breaker(BreakerTable(cooldown_s=5.0), clock)
+    breaker.failed(transport=True, probe=False)
+    breaker.use(BreakerTable(cooldown_s=50.0))
+    assert breaker.wait_s == 5.0
+    clock.now += 5.0
+    breaker.sending()
+    breaker.succeeded(probe=True)
+    breaker.failed(transport=True, probe=False)
+    assert breaker.wait_s == 50.0
+
+
 def test_17_a_link_learns_from_transfers_and_grows_stale(clock):
     link = Link(LinkTable("a", initial_mbps=50.0, delay_ms=10.0), SignalsTable(), clock)
     assert (link.state, link.mbps) == (MISSING, 50.0)

@@ -89,7 +89,9 @@ class BackendTable:
         (),
         above=0.0,
     )
-    api_key_env: str | None = entry("upstream: environment variable of its key", None)
+    api_key_env: str | None = entry(
+        "upstream: environment variable of its key, which must be set", None
+    )
     connect_timeout_s: float = entry("upstream: time to connect", 2.0, above=0.0)
     read_timeout_s: float = entry("upstream: time without a byte", 600.0, above=0.0)
 
