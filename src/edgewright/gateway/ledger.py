@@ -57,11 +57,13 @@ class Ledger:
     def _left(self, item: Item) -> float:
         if item.started is None:
             return item.expected_s
-        if item.done:  # a late item has its other steps before it, whatever the time
-            left_s, since = item.expected_s * (1.0 - item.done), item.done_at
-        else:
-            left_s, since = item.expected_s, item.started
-        return max(0.0, left_s - (self._clock() - since) / self.ratio)
+        now = self._clock()
+        by_time = item.expected_s - (now - item.started) / self.ratio
+        if not item.done:
+            return max(0.0, by_time)
+        by_steps = item.expected_s * (1.0 - item.done) - (now - item.done_at) / self.ratio
+        # One that is behind its pace catches up, until its time is over.
+        return max(0.0, min(by_time, by_steps) if by_time > 0.0 else by_steps)
 
     def add(self, expected_s: float) -> Item:
         """Take an item in; return it."""
