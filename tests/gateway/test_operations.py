@@ -192,5 +192,6 @@ def test_a_request_that_is_not_http_gets_the_envelope(gateway):
         one.sendall(b"nonsense\r\n\r\n")
         answer = one.recv(65536)
         assert answer.startswith(b"HTTP/1.1 400")
+        assert b"\r\nx-edgewright-accepted: false\r\n" in answer
         error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
         assert error["type"] == "invalid_request_error"

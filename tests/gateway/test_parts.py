@@ -2,11 +2,11 @@
 
 import pytest
 
+from edgewright.gateway.blocks import Blocks
 from edgewright.gateway.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
 from edgewright.gateway.ledger import Ledger
 from edgewright.gateway.link import FRESH, MISSING, STALE, Link
 from edgewright.gateway.options import Option
-from edgewright.gateway.plan import Blocks
 from edgewright.gateway.rules import RULES
 from edgewright.gateway.settings import BlocksTable, BreakerTable, LinkTable, SignalsTable
 
@@ -26,23 +26,23 @@ def clock():
 
 def test_10_a_transport_failure_opens_at_once_and_5xx_after_three(clock):
     breaker = Breaker(BreakerTable(), clock)
-    breaker.failed(transport=False)
-    breaker.failed(transport=False)
+    breaker.failed(transport=False, probe=False)
+    breaker.failed(transport=False, probe=False)
     assert breaker.state == CLOSED
-    breaker.succeeded()
+    breaker.succeeded(probe=False)
     for _ in range(3):
         assert breaker.state == CLOSED
-        breaker.failed(transport=False)
+        breaker.failed(transport=False, probe=False)
     assert breaker.state == OPEN
     other = Breaker(BreakerTable(), clock)
-    other.failed(transport=True)
+    other.failed(transport=True, probe=False)
     assert (other.state, other.allows) == (OPEN, False)
 
 
 def test_10_one_probe_at_a_time_and_the_cooldown_grows_but_never_shrinks(clock):
     breaker = Breaker(BreakerTable(cooldown_s=5.0, cooldown_max_s=12.0), clock)
-    breaker.failed(transport=True)
-    breaker.failed(transport=True)  # of a request that was sent before
+    breaker.failed(transport=True, probe=False)
+    breaker.failed(transport=True, probe=False)  # of a request that was sent before
     assert breaker.wait_s == 5.0
     for wait in (5.0, 10.0, 12.0, 12.0):
         assert breaker.wait_s == wait
@@ -53,15 +53,21 @@ def test_10_one_probe_at_a_time_and_the_cooldown_grows_but_never_shrinks(clock):
         assert breaker.allows
         assert breaker.sending()
         assert not breaker.allows
-        breaker.abandoned()
+        assert not breaker.sending()  # another request, sent at the same moment
+        breaker.succeeded(probe=False)
+        breaker.abandoned(probe=False)
+        breaker.failed(transport=True, probe=False)
+        assert (breaker.state, breaker.allows) == (HALF_OPEN, False)
+        breaker.abandoned(probe=True)
         assert breaker.allows
-        breaker.sending()
-        breaker.failed(transport=False)
+        assert breaker.sending()
+        breaker.failed(transport=False, probe=True)
     clock.now += 12.1
-    breaker.sending()
-    breaker.succeeded()
+    assert breaker.sending()
+    breaker.succeeded(probe=True)
     assert breaker.state == CLOSED
-    breaker.failed(transport=True)
+    assert not breaker.sending()
+    breaker.failed(transport=True, probe=False)
     assert breaker.wait_s == 5.0
 
 
@@ -72,7 +78,7 @@ def test_the_ledger_holds_seconds_of_work(clock):
     clock.now += 1.0
     assert ledger.work_s == 5.0
     assert ledger.drain_s() == 3.0
-    first.done = 0.5
+    ledger.advance(first, 0.5)
     assert ledger.drain_s() == 2.0
     clock.now += 9.0  # late: what is left is nothing, not less than nothing
     assert ledger.work_s == 2.0
@@ -82,6 +88,29 @@ def test_the_ledger_holds_seconds_of_work(clock):
     ledger.release(second)
     ledger.release(second)
     assert (len(ledger), ledger.work_s, ledger.finished, ledger.released) == (0, 0.0, 1, 1)
+
+
+def test_a_late_item_has_its_other_steps_before_it(clock):
+    ledger = Ledger(clock)
+    item = ledger.add(4.0)
+    clock.now += 6.0
+    assert ledger.drain_s() == 0.0
+    ledger.advance(item, 0.25)
+    assert ledger.drain_s() == 3.0
+    clock.now += 1.0
+    assert ledger.drain_s() == 2.0
+
+
+def test_an_open_breaker_follows_other_settings(clock):
+    breaker = Breaker(BreakerTable(cooldown_s=5.0), clock)
+    breaker.failed(transport=True, probe=False)
+    breaker.use(BreakerTable(cooldown_s=50.0))
+    assert breaker.wait_s == 5.0
+    clock.now += 5.0
+    breaker.sending()
+    breaker.succeeded(probe=True)
+    breaker.failed(transport=True, probe=False)
+    assert breaker.wait_s == 50.0
 
 
 def test_17_a_link_learns_from_transfers_and_grows_stale(clock):

@@ -15,11 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from edgewright.gateway.asking import READERS, ask
 from edgewright.gateway.counters import Counters
-from edgewright.gateway.errors import APIError, error_body
+from edgewright.gateway.errors import NOT_ACCEPTED, APIError, error_body
 from edgewright.gateway.log import OutcomeLog
-from edgewright.gateway.options import Chooser
 from edgewright.gateway.pages import ERRORS, Pages
-from edgewright.gateway.plan import Blocks, Plan, make_plan
+from edgewright.gateway.plan import Plan, make_plan
 from edgewright.gateway.receipts import Receipts
 from edgewright.gateway.reload import ConfigWatcher
 from edgewright.gateway.shadows import Shadows
@@ -60,7 +59,6 @@ class Gateway:
         self.stopping = False
         self.watcher = ConfigWatcher(self)
         self.shadows = Shadows(self.counters)
-        self._blocks = Blocks(self.plan.config.blocks) if self.plan.config.blocks else None
         self._pages = Pages(self)
         self._rest = Starlette(
             routes=self._pages.routes, exception_handlers=ERRORS, lifespan=self._live
@@ -89,12 +87,11 @@ class Gateway:
 
     def limits(self) -> Limits:
         """Return the limits of the connections of one port."""
-        return Limits(self.settings, self.counters.refused, self.emit, error_body)
+        return Limits(self.settings, self.counters.refused, self.emit, error_body, NOT_ACCEPTED)
 
     def take(self, plan: Plan) -> None:
         """Let a new plan decide from the next request on."""
-        if plan.config.blocks != self.plan.config.blocks:
-            self._blocks = Blocks(plan.config.blocks) if plan.config.blocks else None
+        plan.begin(self.plan)
         self.plan = plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +113,7 @@ class Gateway:
                 message = "this path is asked with POST"
                 raise APIError(405, message, code="method_not_allowed", headers={"allow": "POST"})
             answer = Answer(send, client.admit())
+            self.counters.clients[client.name,] += 1
         except APIError as error:
             self.counters.refused[error.status] += 1
             await answer.error(error, {})
@@ -124,19 +122,6 @@ class Gateway:
             await ask(self, scope["path"], answer, receive, client, headers)
         finally:
             client.in_flight -= 1
-
-    def chooser(self, plan: Plan) -> tuple[Chooser, str]:
-        """Return who decides now, and the block of a comparison that it is in."""
-        if self._blocks is None or not plan.arms:
-            return plan.chooser, ""
-        number, arm = self._blocks.now()
-        return plan.arms[arm], str(number)
-
-    def arm_of(self, block: int) -> str | None:
-        """Return the arm of a block that is over; None before that."""
-        if self._blocks is None or block >= self._blocks.now()[0]:
-            return None
-        return self._blocks.arm(block)
 
     @contextlib.asynccontextmanager
     async def _live(self, app: Starlette) -> AsyncIterator[None]:
@@ -147,5 +132,6 @@ class Gateway:
                 self.stopping = True
                 for backend in self.plan.backends.values():
                     await backend.generator.close()
+                await self.watcher.closed()
                 if self.log is not None:
                     await asyncio.to_thread(self.log.close, self.settings.grace_s)

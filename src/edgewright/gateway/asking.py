@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +13,14 @@ import orjson
 from edgewright.gateway.backend import CHAT
 from edgewright.gateway.chat import read_chat
 from edgewright.gateway.decide import Decision, Request
-from edgewright.gateway.errors import APIError
+from edgewright.gateway.errors import APIError, unforeseen
 from edgewright.gateway.generate import Generation
 from edgewright.gateway.images import Claims, read_claims, read_request
 from edgewright.gateway.keys import Client
 from edgewright.gateway.literals import shown_literal
 from edgewright.gateway.options import Chooser
 from edgewright.gateway.plan import Plan
-from edgewright.gateway.receipts import FAILED, REFUSED, Receipt
+from edgewright.gateway.receipts import CANCELLED, FAILED, REFUSED, RUNNING, Receipt
 from edgewright.gateway.settings import GatewayTable
 from edgewright.gateway.streams import (
     Answer,
@@ -50,40 +52,77 @@ async def ask(
     Args:
         head: its headers by their names in lower case.
     """
-    began, plan, counters = time.perf_counter(), gateway.plan, gateway.counters
-    operation, reader = READERS[path]
+    began, counters = time.perf_counter(), gateway.counters
     if head.get("x-stainless-retry-count", "0").strip("0"):
         counters.retries += 1
     try:
-        body = await read_body(receive, gateway.settings.max_body_bytes, head)
+        body = await read_body(receive, gateway.plan.config.gateway.max_body_bytes, head)
+        plan = gateway.plan  # after the body, in which a reload may have come
         content = parse_object(body, head)
         claims = read_claims(content, head, plan.policy.modes if plan.policy else ())
-        request = reader(content, len(body), plan.config.gateway, plan.levels)
-    except APIError as error:
-        counters.refused[error.status] += 1
-        await answer.error(error, {})
-        return
+        request = READERS[path][1](content, len(body), plan.config.gateway, plan.levels)
+        receipt = new_receipt(gateway, plan, request, claims, client)
     except ClientGone:
         return
-    receipt = new_receipt(gateway, plan, request, claims, client)
-    generation = Generation(plan, counters, request, receipt, began)
-    chooser, receipt.block = gateway.chooser(plan)
+    except Exception as error:
+        refusal = _refusal(gateway, error, path)
+        counters.refused[refusal.status] += 1
+        await answer.error(refusal, {})
+        return
+    with plan.used():
+        generation = Generation(plan, counters, request, receipt, began)
+        await _carried_out(gateway, answer, generation, receive, claims, client, path)
+
+
+async def _carried_out(
+    gateway: Gateway,
+    answer: Answer,
+    generation: Generation,
+    receive: Receive,
+    claims: Claims,
+    client: Client,
+    path: str,
+) -> None:
+    """Answer a request that was read, with whatever it comes to, and account for it."""
+    plan, receipt, counters = generation.plan, generation.receipt, gateway.counters
+    chooser = plan.chooser
+    if plan.blocks is not None:
+        number, arm = plan.blocks.now()
+        chooser, receipt.block, receipt.blocks = plan.arms[arm], str(number), plan.blocks
     receipt.policy = chooser.label
-    problem = ""
+    problem = "cancelled"
     try:
         work = _answered(gateway, answer, generation, claims, client, chooser)
         await while_connected(work, receive)
-    except APIError as error:
-        problem = error.code or str(error.status)
-        counters.refused[error.status] += 1
-        if receipt.status != FAILED:
-            receipt.status, receipt.problem = REFUSED, error.message
-            counters.shed[error.code or "other",] += 1
-        await answer.error(error, receipt.headers())
+        problem = ""
     except ClientGone:
-        problem = "cancelled"
-    gateway.outcomes.finished(receipt, plan)
-    counters.took(operation, request.model, problem, time.perf_counter() - began)
+        pass
+    except Exception as error:
+        refusal = _refusal(gateway, error, receipt.id)
+        problem = refusal.code or str(refusal.status)
+        counters.refused[refusal.status] += 1
+        if not isinstance(error, APIError):
+            receipt.status, receipt.problem = FAILED, refusal.message
+        elif receipt.status != FAILED:
+            receipt.status, receipt.problem = REFUSED, refusal.message
+            counters.shed[refusal.code or "other",] += 1
+        await answer.error(refusal, receipt.headers())
+    finally:
+        if receipt.status == RUNNING:  # it went away before anything was sent to a back end
+            receipt.status = CANCELLED
+        gateway.outcomes.finished(receipt, plan)
+        seconds = time.perf_counter() - generation.began
+        counters.took(READERS[path][0], generation.request.model, problem, seconds)
+
+
+def _refusal(gateway: Gateway, error: Exception, what: str) -> APIError:
+    """Return what the client gets of an error; report one that was not foreseen."""
+    if isinstance(error, APIError):
+        return error
+    place = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold a prompt
+    file = pathlib.Path(place.filename).name
+    gateway.emit(f"{what} failed: {type(error).__name__} at {file}:{place.lineno}")
+    return unforeseen()
 
 
 async def _answered(
@@ -125,7 +164,7 @@ def new_receipt(
         "request_bytes": request.request_bytes,
     }
     if plan.config.log.prompts == "hash":
-        asked["prompt_hash"] = gateway.receipts.prompt_hash(request.prompt)
+        asked["prompt_hash"] = gateway.receipts.prompt_hash(request.prompt.encode())
     receipt = gateway.receipts.new(time.time(), client.id, asked)
     if claims.deadline_s is not None:
         receipt.deadline_ms = 1e3 * claims.deadline_s
@@ -147,14 +186,16 @@ async def read_body(receive: Receive, most: int, headers: dict[str, str]) -> byt
         ClientGone: it did not arrive.
     """
     parts: list[bytes] = []
+    arrived = 0
     length, more = int(headers.get("content-length", "0") or 0), True
     while more and length <= most:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         parts.append(message.get("body", b""))
+        arrived += len(parts[-1])
         more = message.get("more_body", False)
-        length = max(length, sum(map(len, parts)))
+        length = max(length, arrived)
     if length > most:
         message = f"the body is larger than {most} bytes"
         raise APIError(413, message, code="body_too_large", headers={"connection": "close"})

@@ -18,6 +18,7 @@ class Backend:
     """One back end as the gateway sees it.
 
     Attributes:
+        users: requests whose plan holds it; it is not closed before they are answered.
         answer_bytes: running mean of an answer's size by level, for one sheet of 256x256.
     """
 
@@ -28,7 +29,7 @@ class Backend:
         self.breaker, self.ledger = Breaker(breaker), Ledger()
         self.answer_bytes: dict[int, float] = {}
         self.modality = table.modality
-        self.generated = 0
+        self.generated = self.users = 0
 
     @property
     def name(self) -> str:

@@ -16,8 +16,9 @@ class Breaker:
     """Counts failures of one back end.
 
     A transport failure opens it at once, answers with 5xx after several in a row. Clients that go
-    away and full queues never count. After the cooldown a single request is let through; it closes
-    the breaker, or opens it for twice the time. The cooldown never shrinks while it is open.
+    away and full queues never count. After the cooldown a single request is let through, the
+    probe; it alone closes the breaker, or opens it for twice the time. Outcomes of requests that
+    were sent before it opened say nothing. The cooldown never shrinks while it is open.
     """
 
     def __init__(self, table: BreakerTable, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,26 +45,41 @@ class Breaker:
         """Return the time until a request may be sent."""
         return 0.0 if self._until is None else max(0.0, self._until - self._clock())
 
+    def use(self, table: BreakerTable) -> None:
+        """Follow other settings from now on; an open breaker keeps the time it waits for."""
+        if table != self.table:
+            doubled = min(self._cooldown_s, table.cooldown_max_s)
+            self._cooldown_s = table.cooldown_s if self._until is None else doubled
+            self.table = table
+
     def sending(self) -> bool:
         """Take note that a request is sent; return whether it is the probe."""
-        self._probing = self._probing or self.state == HALF_OPEN
-        return self._probing
+        probe = self.state == HALF_OPEN and not self._probing
+        self._probing = self._probing or probe
+        return probe
 
-    def succeeded(self) -> None:
-        """Close after an answer that is not a failure."""
+    def succeeded(self, probe: bool) -> None:
+        """Close after an answer that is not a failure; ``probe`` as :meth:`sending` said."""
+        if self._until is not None and not probe:
+            return
         self.failures, self._until, self._probing = 0, None, False
         self._cooldown_s = self.table.cooldown_s
 
-    def abandoned(self) -> None:
-        """Let another request probe, where the one that did was cancelled."""
-        self._probing = False
+    def abandoned(self, probe: bool) -> None:
+        """Let another request probe, where the one that did came to no end."""
+        self._probing = self._probing and not probe
 
-    def failed(self, transport: bool) -> None:
-        """Count a failure; ``transport`` where the back end could not be reached or went away."""
+    def failed(self, transport: bool, probe: bool) -> None:
+        """Count a failure.
+
+        Args:
+            transport: whether the back end could not be reached or went away.
+            probe: as :meth:`sending` said.
+        """
+        if self._until is not None and not probe:
+            return  # sent before it opened
         self.failures += 1
         if self._until is not None:
-            if self.state == OPEN and not self._probing:
-                return  # sent before it opened
             self._cooldown_s = min(2.0 * self._cooldown_s, self.table.cooldown_max_s)
         elif not transport and self.failures < self.table.failures:
             return

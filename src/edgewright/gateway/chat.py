@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from edgewright.gateway.backend import CHAT
 from edgewright.gateway.config import SHEET
 from edgewright.gateway.errors import APIError
@@ -40,11 +42,15 @@ class ChatRequest:
     content: Mapping[str, Any]
     size: tuple[int, int] = (SHEET, SHEET)
     modality: str = CHAT
-    prompt: str = ""
+
+    @property
+    def prompt(self) -> str:
+        """Return the messages as JSON, with the names of their fields in order."""
+        return orjson.dumps(self.content["messages"], option=orjson.OPT_SORT_KEYS).decode()
 
     def job(self, level: int) -> Job:
         """Return what a back end is handed."""
-        job = Job(self.prompt, self.size, self.count, level, request_bytes=self.request_bytes)
+        job = Job("", self.size, self.count, level, request_bytes=self.request_bytes)
         job.chat = self.content
         return job
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
 from edgewright.core.errors import InputError, nearest
+from edgewright.gateway.literals import FREE
 from edgewright.gateway.rules import RULES
 from edgewright.gateway.settings import BackendTable, Config
 from edgewright.gateway.tables import read
@@ -94,6 +96,9 @@ def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> N
     if one.link is not None:
         _known(file, f"{path}.link", one.link, [link.name for link in config.link])
     if one.kind == "digits":
+        if one.modality != "image":
+            message = f"must be image for digits; got '{one.modality}'"
+            raise _error(file, f"{path}.modality", message, "only an upstream can chat")
         _of_levels(file, f"{path}.steps", len(one.steps), levels)
         if list(one.steps) != sorted(set(one.steps)):
             message = f"must grow from level to level; got {list(one.steps)}"
@@ -102,11 +107,24 @@ def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> N
     if not (one.url or "").startswith(("http://", "https://")):
         message = f"must be an address; got {one.url!r}"
         raise _error(file, f"{path}.url", message, 'e.g. url = "http://gpu:8000/v1"')
+    if one.api_key_env is not None:
+        _check_secret(one.api_key_env, file, f"{path}.api_key_env")
     _of_levels(file, f"{path}.levels", len(one.levels), levels)
     _of_levels(file, f"{path}.seconds", len(one.seconds), levels)
     if one.speed != 1.0:
         message = f"must be 1 for an upstream; got {one.speed:g}"
         raise _error(file, f"{path}.speed", message, "only digits can be paced; leave speed out")
+
+
+def _check_secret(name: str, file: str, path: str) -> None:
+    """Refuse the name of a variable that holds no key, without showing what it holds."""
+    value = os.environ.get(name, "")
+    if not value:
+        message = f"must name a variable with a key in it; {name or 'it'} is not set"
+        raise _error(file, path, message, f"export {name or 'NAME'}=KEY before the start")
+    if not value.isascii() or not value.isprintable():
+        message = f"must name a key that a header can carry; {name} holds other characters"
+        raise _error(file, path, message, "a line break at its end is a usual cause")
 
 
 def _check_quality(config: Config, file: str) -> None:
@@ -115,10 +133,27 @@ def _check_quality(config: Config, file: str) -> None:
         raise _error(file, "quality.levels", "must name a level", 'e.g. levels = ["only"]')
     if config.quality.scores:
         _of_levels(file, "quality.scores", len(config.quality.scores), levels)
+    names = config.quality.levels
+    for number, name in enumerate(names):
+        path = f"quality.levels[{number}]"
+        if name == FREE:
+            message = f"must not be '{FREE}', which leaves the level to the policy"
+            raise _error(file, path, message, 'e.g. levels = ["draft", "standard", "fine"]')
+        if name in names[:number]:
+            message = f"'{name}' is there twice, also in quality.levels[{names.index(name)}]"
+            raise _error(file, path, message, "give each its own")
     for literal, level in config.quality.map.items():
+        if literal == FREE:
+            message = f"must not be mapped: '{FREE}' leaves the level to the policy"
+            raise _error(file, f"quality.map.{literal}", message, "remove the line")
         if not 0 <= level < levels:
             message = f"must be a level from 0 to {levels - 1}; got {level}"
             raise _error(file, f"quality.map.{literal}", message, "levels are counted from 0")
+        if literal in names and names.index(literal) != level:
+            message = f"must be {names.index(literal)}, the level of that name; got {level}"
+            raise _error(
+                file, f"quality.map.{literal}", message, "rename the level, or the literal"
+            )
 
 
 def _check_policy(config: Config, file: str) -> None:

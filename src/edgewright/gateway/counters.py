@@ -72,6 +72,7 @@ class Counters:
     def __init__(self) -> None:
         self.refused: Counter[int] = Counter()
         self.decisions: Counter[tuple[str, ...]] = Counter()
+        self.clients: Counter[tuple[str, ...]] = Counter()
         self.shed: Counter[tuple[str, ...]] = Counter()
         self.cancelled: Counter[tuple[str, ...]] = Counter()
         self.out_of_range: Counter[tuple[str, ...]] = Counter()
@@ -115,6 +116,7 @@ class Counters:
             self.delay_error,
         )
         tables = {
+            "client_requests": ("Requests by the names of their keys.", ("key",), self.clients),
             "decisions": ("Decisions.", ("location", "level", "decided_by"), self.decisions),
             "shed": ("Requests that no back end took.", ("reason",), self.shed),
             "cancelled": ("Requests whose client went away.", ("stage",), self.cancelled),

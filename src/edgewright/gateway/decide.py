@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from edgewright.gateway.backend import Backend
@@ -44,11 +44,28 @@ class Request(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Asked:
+    """A request with what is known of its client.
+
+    Attributes:
+        number: requests before this one.
+        spent_s: time since it arrived, which its deadline counts from.
+    """
+
+    request: Request
+    claims: Claims
+    client: Client
+    number: int
+    spent_s: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Decision:
     """A choice, with what it was made from.
 
     Attributes:
         options: all that were allowed, at most one for each location and level.
+        signals: measurements that bundles observe; None where there are none of either kind.
         stale: state of the bandwidth, where a bundle saw it and it was not fresh.
         late: whether no option meets the deadline.
     """
@@ -58,47 +75,45 @@ class Decision:
     decided_by: str
     options: Sequence[Option]
     observation: dict[str, Any] | None
+    signals: Signals | None = None
     out_of_range: tuple[str, ...] = ()
     stale: str = ""
     late: bool = False
 
 
 def decide(
-    plan: Plan,
-    request: Request,
-    claims: Claims,
-    client: Client,
-    number: int,
-    chooser: Chooser,
-    tried: frozenset[str] = frozenset(),
+    plan: Plan, asked: Asked, chooser: Chooser, tried: Mapping[str, float | None]
 ) -> Decision:
     """Return the decision for a request.
 
     Args:
-        number: requests before this one.
-        tried: back ends that did not accept it.
+        tried: back ends that did not accept it, with the time after which to come again; None
+            where they could not be reached.
 
     Raises:
         APIError: nothing is allowed, or nothing meets the deadline and such requests are shed.
     """
+    request, deadline_s = asked.request, asked.claims.deadline_s
     allowed = _allowed(plan, request, tried)
     options = _options(allowed, plan, request)
-    observation, outside, stale = _observe(plan, request, claims, client, number)
+    signals = _measured(plan, asked, allowed) if plan.policy or plan.shadows else None
+    observation, outside, stale = _observe(plan, signals)
     ranked, label = _ranked(plan, chooser, options, observation)
     late = False
-    if claims.deadline_s is not None and ranked[0].delay_s > claims.deadline_s:
-        within = [one for one in options if one.delay_s <= claims.deadline_s]
+    left_s = None if deadline_s is None else deadline_s - asked.spent_s
+    if deadline_s is not None and left_s is not None and ranked[0].delay_s > left_s:
+        within = [one for one in options if one.delay_s <= left_s]
         if within:
             ranked, label = _ranked(plan, chooser, within, observation)
         else:
             fastest, late = nearest_delay(options), True
             if plan.config.policy.on_late == "shed":
-                raise _late(fastest, claims.deadline_s)
+                raise _late(options, deadline_s, left_s)
             ranked = [fastest, *(one for one in ranked if one is not fastest)]
     fixed = request.level is not None and len(options) == 1
     by = "client" if fixed else label
     second = ranked[1] if len(ranked) > 1 else None
-    return Decision(ranked[0], second, by, options, observation, outside, stale, late)
+    return Decision(ranked[0], second, by, options, observation, signals, outside, stale, late)
 
 
 def _ranked(
@@ -113,7 +128,7 @@ def _ranked(
     return plan.fallback.rank(options, observation), plan.fallback.label
 
 
-def _allowed(plan: Plan, request: Request, tried: frozenset[str]) -> list[Backend]:
+def _allowed(plan: Plan, request: Request, tried: Mapping[str, float | None]) -> list[Backend]:
     """Return the back ends that may get a request.
 
     Raises:
@@ -133,8 +148,11 @@ def _allowed(plan: Plan, request: Request, tried: frozenset[str]) -> list[Backen
     free = [one for one in reachable if not one.full]
     if free:
         return free
-    if reachable:
-        wait_s = max(LEAST_WAIT_S, min(one.ledger.drain_s() for one in reachable))
+    busy = [one.ledger.drain_s() for one in reachable]
+    stated = [tried.get(one.name) for one in backends]
+    busy += [wait_s for wait_s in stated if wait_s is not None]
+    if busy:
+        wait_s = max(LEAST_WAIT_S, min(busy))
         message = f"all queues are full; the next place is free in about {wait_s:.2f} s"
         raise overloaded(429, message, "queue_full", wait_s)
     waits = [one.breaker.wait_s for one in backends]
@@ -158,13 +176,22 @@ def _options(backends: Sequence[Backend], plan: Plan, request: Request) -> list[
 
 
 def _observe(
-    plan: Plan, request: Request, claims: Claims, client: Client, number: int
+    plan: Plan, measured: Signals | None
 ) -> tuple[dict[str, Any] | None, tuple[str, ...], str]:
     """Return the observation of the bundle, its fields out of range, and a stale link's state."""
-    if plan.policy is None:
+    if plan.policy is None or measured is None:
         return None, (), ""
+    observation = plan.policy.observer.observe(measured)
+    link = _slowest(plan)
+    state = link.state if link else FRESH
+    flagged = "bandwidth_mbps" in observation and state != FRESH
+    return observation, plan.policy.observer.outside(observation), state if flagged else ""
+
+
+def _measured(plan: Plan, asked: Asked, allowed: Sequence[Backend]) -> Signals:
+    """Return the measurements that bundles observe."""
+    request, claims, table = asked.request, asked.claims, asked.client.table
     signals = plan.config.signals
-    table = client.table
     mode = claims.mode or (table.mode if table else None) or signals.mode
     charge_pct = claims.charge_pct
     if charge_pct is None:
@@ -174,19 +201,15 @@ def _observe(
     first = min(same, key=lambda one: one.table.location)
     levels = range(len(plan.config.quality.levels))
     expected = first.generator.expected_s
-    measured = Signals(
+    return Signals(
         input_mb=1e-6 * request.request_bytes,
         work_s=[expected(request.size, request.count, level) for level in levels],
         mode=mode,
         charge_pct=signals.charge_pct if charge_pct is None else charge_pct,
         bandwidth_mbps=link.mbps if link else 0.0,
-        queue_s=_queues(plan),
-        number=number,
+        queue_s=_queues(plan, same, allowed),
+        number=asked.number,
     )
-    observation = plan.policy.observer.observe(measured)
-    state = link.state if link else FRESH
-    flagged = "bandwidth_mbps" in observation and state != FRESH
-    return observation, plan.policy.observer.outside(observation), state if flagged else ""
 
 
 def _slowest(plan: Plan) -> Link | None:
@@ -194,18 +217,32 @@ def _slowest(plan: Plan) -> Link | None:
     return min(plan.links.values(), key=lambda link: link.mbps, default=None)
 
 
-def _queues(plan: Plan) -> list[float]:
-    """Return the work ahead at every location, of its back end with the least."""
-    least: dict[int, float] = {}
-    for backend in plan.backends.values():
-        location, work_s = backend.table.location, backend.ledger.work_s
-        least[location] = min(least.get(location, work_s), work_s)
-    return [least.get(location, 0.0) for location in range(plan.locations)]
+def _queues(plan: Plan, same: Sequence[Backend], allowed: Sequence[Backend]) -> list[float]:
+    """Return the work ahead at every location, of its back end with the least.
+
+    Args:
+        same: back ends that answer requests of this kind; others say nothing of its queue.
+        allowed: those of them that may get the request; where a location has any, they count.
+    """
+    result = []
+    for location in range(plan.locations):
+        here = [one for one in allowed if one.table.location == location]
+        here = here or [one for one in same if one.table.location == location]
+        result.append(min((one.ledger.work_s for one in here), default=0.0))
+    return result
 
 
-def _late(option: Option, deadline_s: float) -> APIError:
+def _late(options: Sequence[Option], deadline_s: float, left_s: float) -> APIError:
+    """Return the error of a request that meets its deadline nowhere.
+
+    It says when to come again, unless a request would be late without any queue too.
+    """
+    fastest = nearest_delay(options)
     message = (
-        f"no choice meets the deadline of {1e3 * deadline_s:.0f} ms; the fastest would take "
-        f"{1e3 * option.delay_s:.0f} ms"
+        f"no choice meets the deadline of {1e3 * deadline_s:.0f} ms, of which "
+        f"{1e3 * max(0.0, left_s):.0f} ms are left; "
+        f"the fastest would take {1e3 * fastest.delay_s:.0f} ms"
     )
-    return overloaded(503, message, "deadline", max(LEAST_WAIT_S, option.delay_s - deadline_s))
+    waits = [one.delay_s - deadline_s for one in options if one.delay_s - one.queue_s <= deadline_s]
+    wait_s = max(LEAST_WAIT_S, min(waits)) if waits else None
+    return overloaded(503, message, "deadline", wait_s)

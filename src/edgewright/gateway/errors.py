@@ -6,7 +6,14 @@ from typing import Any
 
 import orjson
 
+NOT_ACCEPTED = {"x-edgewright-accepted": "false"}
+"""Headers of an error after which another back end may get the request."""
+
 INVALID, LIMIT, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
+
+
+NO_RETRY = {"x-should-retry": "false"}
+"""A header by which OpenAI's clients do not send a request again."""
 
 
 class APIError(Exception):
@@ -51,14 +58,19 @@ def error_body(status: int, message: str) -> bytes:
     return APIError(status, message).body
 
 
-def overloaded(status: int, message: str, code: str, retry_after_s: float) -> APIError:
-    """Return the error of a request that no back end accepted, with the time to come again."""
+def overloaded(status: int, message: str, code: str, retry_after_s: float | None) -> APIError:
+    """Return the error of a request that no back end accepted, with the time to come again.
+
+    Args:
+        retry_after_s: None where it is of no use, which the answer says too.
+    """
+    if retry_after_s is None:
+        return APIError(status, message, code=code, headers={**NOT_ACCEPTED, **NO_RETRY})
     headers = {
         "retry-after-ms": str(max(1, round(1e3 * retry_after_s))),
         "retry-after": str(max(1, round(retry_after_s))),
-        "x-edgewright-accepted": "false",
     }
-    return APIError(status, message, code=code, headers=headers)
+    return APIError(status, message, code=code, headers={**headers, **NOT_ACCEPTED})
 
 
 def unknown_outcome(message: str) -> APIError:
@@ -66,5 +78,10 @@ def unknown_outcome(message: str) -> APIError:
 
     The header asks clients not to send it again: the work may have been done.
     """
-    headers = {"x-should-retry": "false", "x-edgewright-accepted": "true"}
+    headers = {**NO_RETRY, "x-edgewright-accepted": "true"}
     return APIError(502, message, code="backend_failed", headers=headers)
+
+
+def unforeseen() -> APIError:
+    """Return the error of a request in which this program failed; its reason is not told."""
+    return APIError(500, "the gateway failed", code="gateway_failed", headers={**NO_RETRY})

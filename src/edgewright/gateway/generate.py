@@ -10,7 +10,7 @@ from contextlib import aclosing
 from edgewright.gateway import receipts
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.counters import Counters
-from edgewright.gateway.decide import Decision, Request, decide
+from edgewright.gateway.decide import LEAST_WAIT_S, Asked, Decision, Request, decide
 from edgewright.gateway.errors import APIError, unknown_outcome
 from edgewright.gateway.images import Claims
 from edgewright.gateway.jobs import (
@@ -26,6 +26,32 @@ from edgewright.gateway.keys import Client
 from edgewright.gateway.options import Chooser
 from edgewright.gateway.plan import Plan
 from edgewright.gateway.receipts import Receipt
+
+MAX_AHEAD = 64
+"""Events that wait for a client at most. A request for images has fewer, so they all wait."""
+
+Events = asyncio.Queue[Event | Exception | None]
+
+
+class Place:
+    """The place of a request at a back end, from the decision on.
+
+    Attributes:
+        probe: whether it is the one that tries a back end again.
+        sent: when it took the place, by ``time.perf_counter``.
+    """
+
+    def __init__(self, backend: Backend, expected_s: float) -> None:
+        self.backend, self.item = backend, backend.ledger.add(expected_s)
+        self.probe, self.sent = backend.breaker.sending(), time.perf_counter()
+        self._left = False
+
+    def leave(self) -> None:
+        """Give up, once, what the request still holds."""
+        if not self._left:
+            self._left = True
+            self.backend.breaker.abandoned(self.probe)
+            self.backend.ledger.release(self.item)
 
 
 class Generation:
@@ -63,9 +89,11 @@ class Generation:
         Raises:
             APIError: nothing is allowed, or the back end failed.
         """
-        tried: frozenset[str] = frozenset()
+        tried: dict[str, float | None] = {}
         while True:
-            decision = decide(self.plan, self.request, claims, client, number, chooser, tried)
+            spent_s = time.perf_counter() - self.began
+            asked = Asked(self.request, claims, client, number, spent_s)
+            decision = decide(self.plan, asked, chooser, tried)
             backend = self.plan.backends[decision.option.backend]
             self._note(decision, backend)
             on_decision(decision)
@@ -75,53 +103,77 @@ class Generation:
                         yield event
                 return
             except NotAcceptedError as error:
-                tried |= {backend.name}
+                tried[backend.name] = None if error.transport else error.wait_s or LEAST_WAIT_S
                 self.receipt.not_accepted.append(f"{backend.name}: {error}")
 
     async def _at(self, backend: Backend, decision: Decision) -> AsyncGenerator[Event, None]:
-        """Yield the events of one back end, and keep its ledger and its breaker."""
-        request, option = self.request, decision.option
-        job = request.job(option.level)
-        expected_s = backend.generator.expected_s(request.size, request.count, option.level)
-        item = backend.ledger.add(expected_s)
-        backend.breaker.sending()
-        sent, length = time.perf_counter(), 0
-        self.receipt.actual["overhead_ms"] = 1e3 * (sent - self.began)
+        """Yield the events of one back end.
+
+        They are made ahead of the client, so that one who reads slowly does not hold the back end.
+        """
+        expected = self.request.size, self.request.count, decision.option.level
+        place = Place(backend, backend.generator.expected_s(*expected))
+        self.receipt.actual["overhead_ms"] = 1e3 * (place.sent - self.began)
+        events: Events = asyncio.Queue(MAX_AHEAD)
+        task = asyncio.ensure_future(self._run(place, decision, events))
+        try:
+            while (event := await events.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        except (asyncio.CancelledError, GeneratorExit):
+            self._cancelled(place.item.started is not None)
+            raise
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            place.leave()  # where it was cancelled before it began
+
+    async def _run(self, place: Place, decision: Decision, made: Events) -> None:
+        """Make the events of one back end, and keep its ledger and its breaker.
+
+        Args:
+            made: gets the events, and at the end None or the error.
+        """
+        request, option, backend = self.request, decision.option, place.backend
+        job, length = request.job(option.level), 0
+        item, probe = place.item, place.probe
         try:
             async with aclosing(backend.generator.run(job, backend.ledger, item)) as events:
                 async for event in events:
                     if isinstance(event, Started):
-                        job.queue_s = time.perf_counter() - sent
+                        job.queue_s = time.perf_counter() - place.sent
                     elif isinstance(event, Image):
                         length += len(event.png) or len(event.b64) * 3 // 4
                     elif isinstance(event, Chunk):
                         length += len(event.content)
-                    yield event
-        except (asyncio.CancelledError, GeneratorExit):
-            self._cancelled(backend, item.started is not None)
-            raise
-        except NotAcceptedError as error:
-            if error.transport:
-                backend.breaker.failed(transport=True)
-            else:
-                backend.breaker.abandoned()
-            raise
-        except BackendError as error:
-            raise self._failed(backend, error) from error
-        else:
-            backend.breaker.succeeded()
+                    await made.put(event)
+            backend.breaker.succeeded(probe)
             backend.ledger.finish(item, job.service_s)
             backend.answered(option.level, request.size, request.count, length)
-            self._completed(job, decision, sent)
+            self._completed(job, decision, place.sent)
+            outcome: Exception | None = None
+        except NotAcceptedError as error:
+            if error.transport:
+                backend.breaker.failed(True, probe)
+            outcome = error
+        except BackendError as error:
+            outcome = self._failed(backend, error, probe)
+        except Exception as error:  # whatever a back end does, its client gets an answer
+            unknown = BackendError(f"it failed with {type(error).__name__}", transport=False)
+            outcome = self._failed(backend, unknown, probe)
         finally:
-            backend.ledger.release(item)  # unless it is finished
+            place.leave()
+        await made.put(outcome)
 
     def _note(self, decision: Decision, backend: Backend) -> None:
         """Write a decision into the receipt, and count it."""
         receipt, option, counters = self.receipt, decision.option, self.counters
         receipt.option, receipt.runner_up = option, decision.runner_up
         receipt.decided_by, receipt.observation = decision.decided_by, decision.observation
-        receipt.level_name = self.plan.config.quality.levels[option.level]
+        quality = self.plan.config.quality
+        receipt.level_name = quality.levels[option.level]
+        receipt.score = quality.scores[option.level] if quality.scores else None
         receipt.backend = {"paced": backend.table.speed < 1.0, "speed": backend.table.speed}
         receipt.flags = {}
         counters.decided(option.location, option.level, decision.decided_by)
@@ -136,19 +188,18 @@ class Generation:
             receipt.flags["late"] = True
             counters.late += 1
 
-    def _cancelled(self, backend: Backend, started: bool) -> None:
+    def _cancelled(self, started: bool) -> None:
         """Account for a client that went away; the breaker does not count it."""
-        backend.breaker.abandoned()
         self.counters.cancelled["running" if started else "queued",] += 1
         self.receipt.status = receipts.CANCELLED
 
-    def _failed(self, backend: Backend, error: BackendError) -> APIError:
+    def _failed(self, backend: Backend, error: BackendError, probe: bool) -> APIError:
         """Account for a back end that failed; return what the client gets."""
         self.receipt.status, self.receipt.problem = receipts.FAILED, str(error)
         if error.status < 500 and not error.transport:
-            backend.breaker.succeeded()  # the request was at fault
+            backend.breaker.succeeded(probe)  # the request was at fault
             return APIError(error.status, str(error), code="backend_refused", headers=error.headers)
-        backend.breaker.failed(error.transport)
+        backend.breaker.failed(error.transport, probe)
         message = f"'{backend.name}' failed after it accepted the request: {error}"
         return unknown_outcome(message)
 

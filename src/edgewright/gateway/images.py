@@ -150,7 +150,7 @@ def read_request(
 def read_claims(
     content: Mapping[str, Any], headers: Mapping[str, str], modes: tuple[str, ...]
 ) -> Claims:
-    """Return what a client says about itself; the body goes before headers.
+    """Return what a client says about itself; the body goes before headers, deadlines all count.
 
     Raises:
         APIError: a statement is not of its kind.
@@ -159,16 +159,20 @@ def read_claims(
     if extra is not None and not isinstance(extra, dict):
         raise _bad(EXTRA, "must be an object", extra)
     given: dict[str, Any] = dict(extra or {})
+    stated: dict[str, Any] = {}
     for name in ("mode", "charge_pct", "deadline_ms"):
         header = headers.get(f"x-edgewright-{name.replace('_', '-')}")
         if header is not None:
-            given.setdefault(name, header if name == "mode" else _header_number(name, header))
+            stated[name] = header if name == "mode" else _header_number(name, header)
+    given = stated | {name: value for name, value in given.items() if value is not None}
     fields, path = Fields(given), f"{EXTRA}."
     mode = given.get("mode")
     if mode is not None and (not isinstance(mode, str) or (modes and mode not in modes)):
         raise _bad(f"{path}mode", f"must be one of {', '.join(modes)}", mode)
-    deadline_ms = fields.number("deadline_ms", 1.0, 86_400_000.0, path)
-    deadlines = [] if deadline_ms is None else [1e-3 * deadline_ms]
+    limits = [
+        one.number("deadline_ms", 1.0, 86_400_000.0, path) for one in (fields, Fields(stated))
+    ]
+    deadlines = [1e-3 * limit_ms for limit_ms in limits if limit_ms is not None]
     deadlines += _client_timeouts(headers)
     charge_pct = fields.number("charge_pct", 0.0, 100.0, path)
     return Claims(mode, charge_pct, min(deadlines, default=None))

@@ -78,11 +78,12 @@ class NotAcceptedError(Exception):
 
     Attributes:
         transport: whether it could not be reached; else it was busy.
+        wait_s: time after which to come again, where it said so.
     """
 
-    def __init__(self, message: str, transport: bool) -> None:
+    def __init__(self, message: str, transport: bool, wait_s: float | None = None) -> None:
         super().__init__(message)
-        self.transport = transport
+        self.transport, self.wait_s = transport, wait_s
 
 
 class BackendError(Exception):

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 
-from edgewright.gateway.errors import APIError
+from edgewright.gateway.errors import NOT_ACCEPTED, APIError
 from edgewright.gateway.settings import KeyTable
 
 MINUTE_S = 60.0
@@ -39,13 +39,14 @@ class Client:
         most = self.table.in_flight
         if most is not None and self.in_flight >= most:
             message = f"more than {most} requests at once with this key"
-            headers = {**self._headers(), "retry-after-ms": "1000"}
+            headers = {**self._headers(), **NOT_ACCEPTED, "retry-after-ms": "1000"}
             raise APIError(429, message, code="in_flight_limit", headers=headers)
         if self.table.rpm is not None:
             self._refill(self.table.rpm)
             if self._tokens < 1.0:
                 wait_s = (1.0 - self._tokens) * MINUTE_S / self.table.rpm
-                headers = {**self._headers(), "retry-after-ms": str(round(1e3 * wait_s) + 1)}
+                wait = {"retry-after-ms": str(round(1e3 * wait_s) + 1)}
+                headers = {**self._headers(), **NOT_ACCEPTED, **wait}
                 message = f"more than {self.table.rpm} requests a minute with this key"
                 raise APIError(429, message, code="rate_limit_exceeded", headers=headers)
             self._tokens -= 1.0

@@ -18,11 +18,13 @@ class Item:
         expected_s: predicted time of service.
         started: when its service began; None while it waits.
         done: share of its service that is known to be done, from 0 to 1.
+        done_at: when that was known.
     """
 
     expected_s: float
     started: float | None = None
     done: float = 0.0
+    done_at: float = 0.0
 
 
 class Ledger:
@@ -55,9 +57,13 @@ class Ledger:
     def _left(self, item: Item) -> float:
         if item.started is None:
             return item.expected_s
-        by_time = item.expected_s - (self._clock() - item.started) / self.ratio
-        by_steps = item.expected_s * (1.0 - item.done)
-        return max(0.0, min(by_time, by_steps) if item.done else by_time)
+        now = self._clock()
+        by_time = item.expected_s - (now - item.started) / self.ratio
+        if not item.done:
+            return max(0.0, by_time)
+        by_steps = item.expected_s * (1.0 - item.done) - (now - item.done_at) / self.ratio
+        # One that is behind its pace catches up, until its time is over.
+        return max(0.0, min(by_time, by_steps) if by_time > 0.0 else by_steps)
 
     def add(self, expected_s: float) -> Item:
         """Take an item in; return it."""
@@ -69,6 +75,10 @@ class Ledger:
     def start(self, item: Item) -> None:
         """Take note that the service of an item begins."""
         item.started = self._clock()
+
+    def advance(self, item: Item, done: float) -> None:
+        """Take note of the share of an item's service that is done."""
+        item.done, item.done_at = done, self._clock()
 
     def finish(self, item: Item, service_s: float | None = None) -> None:
         """Remove an item whose service took so long, and learn from it."""

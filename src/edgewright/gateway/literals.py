@@ -13,12 +13,15 @@ LOW, MIDDLE, HIGH = ("low",), ("medium", "standard"), ("high", "hd", "xhigh", "m
 
 
 def literal_levels(table: QualityTable) -> dict[str, int]:
-    """Return the level of every literal: the usual ones, as the configuration changes them."""
+    """Return the level of every literal: the usual ones, the names of levels, and the map.
+
+    A level is always meant by its own name, also where that is a usual literal of another one.
+    """
     top = len(table.levels) - 1
     usual = {**dict.fromkeys(LOW, 0), **dict.fromkeys(HIGH, top)}
     usual |= dict.fromkeys(MIDDLE, len(table.levels) // 2 if top else 0)
-    named = {name: level for level, name in enumerate(table.levels) if name not in usual}
-    return {**named, **usual, **table.map}
+    named = {name: level for level, name in enumerate(table.levels)}
+    return {**usual, **named, **table.map}
 
 
 def level_of(literal: str | None, levels: dict[str, int]) -> int | None:
@@ -37,7 +40,7 @@ def level_of(literal: str | None, levels: dict[str, int]) -> int | None:
 
 
 def shown_literal(level: int, levels: dict[str, int]) -> str:
-    """Return what an answer says of its level: a literal of the interface, never ``auto``."""
+    """Return what an answer says of its level: a literal of the interface, else its name."""
     for literal in ("low", "medium", "high", "xhigh", "max", "standard", "hd"):
         if levels.get(literal) == level:
             return literal

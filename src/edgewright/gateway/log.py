@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgewright.gateway.decide import Decision
 from edgewright.gateway.plan import Plan
-from edgewright.gateway.receipts import DONE, Receipt
+from edgewright.gateway.receipts import DONE, REFUSED, Receipt
 from edgewright.gateway.settings import LogTable
 from edgewright.serve.log import DecisionLog, Entry, Report
 from edgewright.serve.settings import Keep
@@ -31,26 +32,36 @@ class OutcomeLog:
         if table.path is not None:
             path = file.parent / table.path
             self.log = DecisionLog(path, MAX_WAITING, keep=Keep(days=table.keep_days))
-        self._written: set[str] = set()
+        self._written: dict[str, str] = {}  # the row of the last decision for each receipt
+        self._number: dict[str, int] = {}
 
     def decided(self, receipt: Receipt, decision: Decision) -> None:
-        """Write a decision; of one that was made again, the first is kept."""
-        if self.log is None or receipt.id in self._written:
+        """Write a decision. One that is made again has a row of its own, and the one before ends.
+
+        The first row has the id of the receipt, a later one that id with ``.1``, ``.2``.
+        """
+        if self.log is None:
             return
+        number = self._number.get(receipt.id, -1) + 1
+        if row := self._written.pop(receipt.id, None):
+            self._report(row, receipt, 0.0, {"done": 0.0, "accepted": 0.0})
         option, outside = decision.option, decision.out_of_range
         chosen = {"location": option.location, "level": option.level, "backend": option.backend}
+        row = receipt.id if not number else f"{receipt.id}.{number}"
+        self._number[receipt.id] = number
         observed = decision.observation or {}
         entry = Entry(
-            receipt.id, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside
+            row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside
         )
         if self.log.add(entry):
-            self._written.add(receipt.id)
+            self._written[receipt.id] = row
 
     def finished(self, receipt: Receipt, plan: Plan) -> None:
-        """Write an outcome."""
-        if self.log is None or receipt.id not in self._written:
+        """Write the outcome of the last decision."""
+        self._number.pop(receipt.id, None)
+        row = self._written.pop(receipt.id, None)
+        if row is None:
             return
-        self._written.discard(receipt.id)
         reward, scores = 0.0, plan.config.quality.scores
         if receipt.status == DONE and receipt.option is not None and scores:
             reward = scores[receipt.option.level]
@@ -62,5 +73,11 @@ class OutcomeLog:
             if name.endswith(("_ms", "_j"))
         }
         metrics["done"] = float(receipt.status == DONE)
-        report = Report(receipt.id, receipt.at, reward, metrics, lambda answer: None)
-        self.log.report(report)
+        metrics["accepted"] = float(receipt.status != REFUSED)
+        self._report(row, receipt, reward, metrics)
+
+    def _report(
+        self, row: str, receipt: Receipt, reward: float, metrics: Mapping[str, float]
+    ) -> None:
+        assert self.log is not None, "a row is in it"
+        self.log.report(Report(row, receipt.at, reward, metrics, lambda answer: None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -16,6 +17,9 @@ from edgewright.gateway.openapi import MAX_LISTED, document
 
 if TYPE_CHECKING:
     from edgewright.gateway.app import Gateway
+
+
+_LIMIT = re.compile(r"[0-9]{1,9}")  # Python refuses to read numbers of thousands of digits
 
 
 class Pages:
@@ -64,13 +68,13 @@ class Pages:
             message = f"no receipt of that id; the last {gateway.receipts.most} are kept"
             raise APIError(404, message, code="not_found")
         content = receipt.full()
-        if receipt.block:
-            content["arm"] = gateway.arm_of(int(receipt.block))
+        if receipt.blocks is not None:
+            content["arm"] = receipt.blocks.arm_if_over(int(receipt.block))
         return JSONResponse(content)
 
     async def _receipts(self, request: Request) -> Response:
         text = request.query_params.get("limit", "100")
-        if not text.isdecimal() or not 1 <= int(text) <= MAX_LISTED:
+        if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_LISTED:
             message = f"limit must be a whole number from 1 to {MAX_LISTED}"
             raise APIError(400, message, param="limit", code="invalid_value")
         after = request.query_params.get("after")

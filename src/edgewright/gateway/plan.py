@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-import random
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.backends.paced import PacedDigits
+from edgewright.gateway.blocks import Blocks
 from edgewright.gateway.config import load
 from edgewright.gateway.jobs import Generator
 from edgewright.gateway.keys import Keys
@@ -18,7 +19,7 @@ from edgewright.gateway.literals import literal_levels
 from edgewright.gateway.options import Chooser
 from edgewright.gateway.policy import BundlePolicy, load_policy
 from edgewright.gateway.rules import Rule
-from edgewright.gateway.settings import BackendTable, BlocksTable, Config
+from edgewright.gateway.settings import BackendTable, Config
 
 POLICY = "policy"
 """The arm of a comparison that is the bundle, or the rule where there is none."""
@@ -33,6 +34,7 @@ class Plan:
         policy: the bundle that decides; None where the rule does.
         chooser: who decides outside of blocks.
         arms: who decides in the blocks of a comparison.
+        blocks: their order; None without a comparison.
         levels: of the quality literals.
     """
 
@@ -43,6 +45,7 @@ class Plan:
     fallback: Rule
     shadows: dict[str, Chooser]
     arms: dict[str, Chooser]
+    blocks: Blocks | None
     backends: dict[str, Backend]
     links: dict[str, Link]
     keys: Keys
@@ -54,33 +57,36 @@ class Plan:
         named = 1 + max(backend.table.location for backend in self.backends.values())
         return named if self.policy is None else self.policy.locations
 
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the back ends open while a request decides by this plan and is answered."""
+        backends = [*self.backends.values()]
+        for backend in backends:
+            backend.users += 1
+        try:
+            yield
+        finally:
+            for backend in backends:
+                backend.users -= 1
 
-class Blocks:
-    """The order of a randomised comparison, with a fresh permutation of all arms in every round."""
+    def begin(self, before: Plan) -> None:
+        """Take over from the plan that ran: counts of its clients, settings of what goes on.
 
-    def __init__(self, table: BlocksTable) -> None:
-        self.table, self._began = table, time.monotonic()
-        self._rng = random.Random(table.seed)
-        self._order: list[str] = []
-
-    def now(self) -> tuple[int, str]:
-        """Return the number of the block and its arm."""
-        number = int((time.monotonic() - self._began) / self.table.seconds)
-        return number, self.arm(number)
-
-    def arm(self, number: int) -> str:
-        """Return the arm of a block."""
-        arms = sorted(self.table.arms)
-        while len(self._order) <= number:
-            self._order += self._rng.sample(arms, len(arms))
-        return self._order[number]
+        Nothing that runs is changed before, as the plan may still be refused.
+        """
+        self.keys.keep(before.keys)
+        for backend in self.backends.values():
+            backend.breaker.use(self.config.breaker)
+        for link in self.links.values():
+            link.signals = self.config.signals
 
 
 def make_plan(file: Path, before: Plan | None = None) -> Plan:
     """Return the plan of a file.
 
     Args:
-        before: the plan that runs; back ends, links and clients that did not change go on.
+        before: the plan that runs, which is not changed; its back ends and links go on where they
+            are the same in both.
 
     Raises:
         InputError: the file, or a bundle that it names, cannot be used.
@@ -102,8 +108,7 @@ def make_plan(file: Path, before: Plan | None = None) -> Plan:
     blocks = config.blocks.arms if config.blocks else {}
     arms = {arm: named(name, f"blocks.arms.{arm}") for arm, name in blocks.items()}
     links = _links(config, before)
-    keys = Keys(config.key)
-    plan = Plan(
+    return Plan(
         config,
         digest,
         policy,
@@ -111,14 +116,19 @@ def make_plan(file: Path, before: Plan | None = None) -> Plan:
         fallback,
         shadows,
         arms,
+        _blocks(config, before),
         _backends(config, links, before),
         links,
-        keys,
+        Keys(config.key),
         literal_levels(config.quality),
     )
-    if before is not None:
-        keys.keep(before.keys)
-    return plan
+
+
+def _blocks(config: Config, before: Plan | None) -> Blocks | None:
+    old = before.blocks if before else None
+    if config.blocks is None or old is None:
+        return Blocks(config.blocks) if config.blocks else None
+    return old if old.table == config.blocks else Blocks(config.blocks, old.number + 1)
 
 
 def _links(config: Config, before: Plan | None) -> dict[str, Link]:
@@ -126,7 +136,7 @@ def _links(config: Config, before: Plan | None) -> dict[str, Link]:
     result = {}
     for table in config.link:
         same = old.get(table.name)
-        unchanged = same is not None and (same.table, same.signals) == (table, config.signals)
+        unchanged = same is not None and same.table == table
         result[table.name] = same if unchanged and same else Link(table, config.signals)
     return result
 
@@ -136,8 +146,7 @@ def _backends(config: Config, links: dict[str, Link], before: Plan | None) -> di
     result = {}
     for table in config.backend:
         link, same = links.get(table.link or ""), old.get(table.name)
-        unchanged = same is not None and (same.table, same.breaker.table) == (table, config.breaker)
-        if same is not None and unchanged and same.link is link:
+        if same is not None and same.table == table and same.link is link:
             result[table.name] = same
         else:
             result[table.name] = Backend(table, config.breaker, _generator(table, link), link)
@@ -158,6 +167,6 @@ async def retire(old: Plan, new: Plan) -> None:
     for backend in old.backends.values():
         if id(backend) in used:
             continue
-        while len(backend.ledger):
+        while backend.users:
             await asyncio.sleep(0.1)
         await backend.generator.close()

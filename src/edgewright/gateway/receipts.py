@@ -9,6 +9,7 @@ import secrets
 from collections import OrderedDict
 from typing import Any
 
+from edgewright.gateway.blocks import Blocks
 from edgewright.gateway.options import Option
 
 DONE, RUNNING, CANCELLED, FAILED, REFUSED = "done", "running", "cancelled", "failed", "refused"
@@ -21,6 +22,8 @@ class Receipt:
     Attributes:
         client: whose it is; only that key may read it.
         asked: what the client asked for: model, quality, size, n.
+        block, blocks: number of the block of a comparison, and the comparison.
+        score: measured quality of the level, where the configuration states it.
         option, runner_up: what was chosen, and the best of the others.
         observation: what the policy saw; None without a bundle.
         actual: times in ms as they were.
@@ -37,6 +40,8 @@ class Receipt:
     decided_by: str = ""
     policy: str = ""
     block: str = ""
+    blocks: Blocks | None = None
+    score: float | None = None
     deadline_ms: float | None = None
     observation: dict[str, Any] | None = None
     flags: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -58,6 +63,8 @@ class Receipt:
                 "quality": self.level_name,
                 "predicted": _rounded(self.option.facts()),
             }
+        if self.score is not None:
+            result["score"] = self.score
         if self.block:
             result["block"] = self.block
         return result | {**self.flags, **self.backend, "actual": _rounded(self.actual)}
@@ -141,9 +148,9 @@ class Receipts:
         own = [self._kept[one] for one in ids[first:] if self._kept[one].client == client]
         return own[:most] if id in self._kept else own[-most:]
 
-    def prompt_hash(self, prompt: str) -> str:
+    def prompt_hash(self, prompt: bytes) -> str:
         """Return a hash by which equal prompts of one run are recognised, and nothing else."""
-        return hmac.new(self._secret, prompt.encode(), hashlib.sha256).hexdigest()[:16]
+        return hmac.new(self._secret, prompt, hashlib.sha256).hexdigest()[:16]
 
 
 def _rounded(facts: dict[str, Any]) -> dict[str, Any]:

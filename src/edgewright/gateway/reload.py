@@ -13,8 +13,19 @@ from edgewright.serve.reload import Watcher
 if TYPE_CHECKING:
     from edgewright.gateway.app import Gateway
 
-FIXED = ("host", "port", "probe_port", "max_connections", "client_timeout_s")
+FIXED = (
+    "host",
+    "port",
+    "probe_port",
+    "max_connections",
+    "client_timeout_s",
+    "watch_s",
+    "drain_s",
+    "grace_s",
+)
 """Keys of ``[gateway]`` that hold for the life of the process."""
+
+CLOSING_S = 1.0
 
 
 class ConfigWatcher(Watcher):
@@ -30,6 +41,11 @@ class ConfigWatcher(Watcher):
         file, table = self._gateway.file, self._gateway.plan.config.policy
         names = [table.bundle or "", *table.shadow]
         return [file, *(file.parent / name for name in names if name.endswith(".edge"))]
+
+    async def closed(self) -> None:
+        """Wait a moment for the back ends of former plans to be closed."""
+        if self._retiring:
+            await asyncio.wait(self._retiring, timeout=CLOSING_S)
 
     async def _take(self) -> bool:
         gateway = self._gateway

@@ -57,7 +57,9 @@ class QualityTable:
     """The quality levels, lowest first."""
 
     levels: tuple[str, ...] = entry("names of the levels", ("draft", "standard", "fine"))
-    scores: tuple[float, ...] = entry("measured quality of each level, for receipts", ())
+    scores: tuple[float, ...] = entry(
+        "measured quality of each level, for receipts and as reward in the log", ()
+    )
     map: dict[str, int] = entry("level of each literal that is not mapped as usual", dict)
 
 
@@ -87,7 +89,9 @@ class BackendTable:
         (),
         above=0.0,
     )
-    api_key_env: str | None = entry("upstream: environment variable of its key", None)
+    api_key_env: str | None = entry(
+        "upstream: environment variable of its key, which must be set", None
+    )
     connect_timeout_s: float = entry("upstream: time to connect", 2.0, above=0.0)
     read_timeout_s: float = entry("upstream: time without a byte", 600.0, above=0.0)
 
@@ -130,7 +134,7 @@ class KeyTable:
     """A client's key."""
 
     sha256: str = entry("hash of the key: printf %s KEY | sha256sum")
-    name: str = entry("who it is, for metrics", "client")
+    name: str = entry("who it is, in metrics; several keys may share it", "client")
     mode: str | None = entry("mode of its requests", None)
     charge_pct: float | None = entry("battery of its device", None, low=0.0, high=100.0)
     rpm: int | None = entry("requests a minute", None, low=1)

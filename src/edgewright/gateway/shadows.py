@@ -25,8 +25,8 @@ class Shadows:
     def _decide(self, plan: Plan, receipt: Receipt, decision: Decision) -> None:
         for name, chooser in plan.shadows.items():
             observation = decision.observation
-            if isinstance(chooser, BundlePolicy) and plan.policy is None:
-                observation = None
+            if isinstance(chooser, BundlePolicy) and decision.signals is not None:
+                observation = chooser.observer.observe(decision.signals)  # its fields may differ
             ranked = chooser.rank(decision.options, observation)
             self._counters.shadowed[name,] += 1
             if not ranked:

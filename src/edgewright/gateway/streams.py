@@ -92,8 +92,10 @@ class Answer:
         await self.end()
 
     async def _head(self, status: int, headers: dict[str, str]) -> None:
+        lines = [
+            (name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()
+        ]
         self.started = True
-        lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
 

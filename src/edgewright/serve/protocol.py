@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import httptools
@@ -43,6 +43,7 @@ class Limits:
     Attributes:
         stopping: whether each answer is the last one of its connection, and says so.
         error_body: makes the body of a refused request from its status and message.
+        not_accepted: headers of a refusal after which no request of the connection was taken in.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class Limits:
         refused: Counter[int],
         emit: Callable[[str], None],
         error_body: Callable[[int, str], bytes] = plain_error,
+        not_accepted: Mapping[str, str] | None = None,
     ) -> None:
         self.client_timeout_s, self.grace_s = settings.client_timeout_s, settings.grace_s
         self.most, self.refused, self._emit = settings.max_connections, refused, emit
-        self.error_body = error_body
+        self.error_body, self.not_accepted = error_body, not_accepted or {}
         self._said = -SAY_EVERY_S
         self.stopping = False
 
@@ -235,8 +237,11 @@ class TimeoutProtocol(HttpToolsProtocol):
     def _refuse(self, refused: _Refused) -> None:
         """Answer at once and hang up, whether the client reads that or not."""
         self.limits.refused[refused.status] += 1
+        cycles = (*self._queued, self.cycle)
+        idle = all(one is None or one.response_complete for one in cycles)
+        headers = self.limits.not_accepted if idle else {}
         if not self._answer_nobody():
-            self.transport.write(_answer(refused, self.limits.error_body))
+            self.transport.write(_answer(refused, self.limits.error_body, headers))
         self.transport.close()
         self._look.cancel()
         self._look = self.loop.call_later(LINGER_S, self.transport.abort)
@@ -251,7 +256,10 @@ def _crowded() -> _Refused:
     return _Refused(503, "there are too many connections, come again later")
 
 
-def _answer(refused: _Refused, error_body: Callable[[int, str], bytes]) -> bytes:
+def _answer(
+    refused: _Refused, error_body: Callable[[int, str], bytes], headers: Mapping[str, str]
+) -> bytes:
     body = error_body(refused.status, refused.message)
-    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-    return STATUS_LINE[refused.status] + head % len(body) + body
+    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n"
+    lines = b"".join(b"%b: %b\r\n" % (a.encode(), b.encode()) for a, b in headers.items())
+    return STATUS_LINE[refused.status] + head % len(body) + lines + b"\r\n" + body

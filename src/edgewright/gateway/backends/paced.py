@@ -100,7 +100,7 @@ class PacedDigits:
             yield Started()
             partials = 0
             for number in range(job.count):
-                async with aclosing(self._steps(job, item, number, began)) as files:
+                async with aclosing(self._steps(job, (ledger, item), number, began)) as files:
                     async for last, file in files:
                         yield Image(file) if last else Partial(file, partials)
                         partials += not last
@@ -110,9 +110,10 @@ class PacedDigits:
                 job.lateness = job.service_s / expected
 
     async def _steps(
-        self, job: Job, item: Item, number: int, began: float
+        self, job: Job, entry: tuple[Ledger, Item], number: int, began: float
     ) -> AsyncGenerator[tuple[bool, bytes], None]:
         """Yield the files of partial images and of the image; say whether it is the last."""
+        ledger, item = entry
         steps = self.table.steps[job.level]
         shown = _partial_steps(steps, job.partials)
         seed = _image_seed(job, number)
@@ -127,7 +128,7 @@ class PacedDigits:
                 done_s = before_s + self._work.image(job.size, step)
                 due = began + done_s / self.table.speed
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            item.done = (number * steps + step) / (job.count * steps)
+            ledger.advance(item, (number * steps + step) / (job.count * steps))
             if file:
                 yield last, file
 

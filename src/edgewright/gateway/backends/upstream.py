@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -34,6 +35,9 @@ whether a request arrived."""
 PASSED_ON = ("retry-after", "retry-after-ms", "x-should-retry")
 TOO_MANY, UNAVAILABLE = 429, 503
 
+MISPLACED = (401, 403, 404, 407)
+"""Answers that are about the key or the address in the configuration, and not about a request."""
+
 
 class Upstream:
     """A server behind an address, whose levels are fields of a request.
@@ -46,6 +50,7 @@ class Upstream:
         self.table, self._link = table, link
         assert table.url is not None, "the configuration was checked"
         path = "chat/completions" if table.modality == CHAT else "images/generations"
+        self._model = table.model
         self._url = f"{table.url.rstrip('/')}/{path}"
         self._session: aiohttp.ClientSession | None = None
 
@@ -55,13 +60,13 @@ class Upstream:
 
     async def run(self, job: Job, ledger: Ledger, item: Item) -> AsyncGenerator[Event, None]:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
-        sent = time.perf_counter()
+        sent = time.monotonic()
         try:
             async with self._connected().post(
-                self._url, data=self._body(job), headers=self._headers()
+                self._url, data=self._body(job), headers=self._headers(), allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    raise await _refusal(response)
+                    raise await _refusal(response, named=job.chat is not None and not self._model)
                 yield Accepted()
                 yield Started()
                 parts: list[bytes] = []
@@ -76,9 +81,8 @@ class Upstream:
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise BackendError(f"it went away: {reason}", transport=True) from error
-        if job.service_s is None and item.started is not None:
-            job.service_s = time.monotonic() - item.started
-            job.queue_s = 0.0
+        if job.service_s is None:
+            _divide(job, item, sent, time.monotonic())
         if job.chat is None:
             for one in _images(b"".join(parts)):
                 yield Image(b64=one)
@@ -91,7 +95,11 @@ class Upstream:
                 total=None, sock_connect=table.connect_timeout_s, sock_read=table.read_timeout_s
             )
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are no other's
+            )
         return self._session
 
     def _body(self, job: Job) -> bytes:
@@ -113,7 +121,7 @@ class Upstream:
     def _headers(self) -> dict[str, str]:
         headers = {"content-type": "application/json"}
         if name := self.table.api_key_env:
-            headers["authorization"] = f"Bearer {os.environ.get(name, '')}"
+            headers["authorization"] = f"Bearer {os.environ[name]}"
         return headers
 
     async def _read(
@@ -121,9 +129,9 @@ class Upstream:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the body, and note the times of queue, service and transfer."""
         length, first = -1, 0.0
-        last = time.perf_counter()
+        last = time.monotonic()
         async for part in response.content.iter_any():
-            last = time.perf_counter()
+            last = time.monotonic()
             first, length = (last, 0) if length < 0 else (first, length + len(part))
             yield part
         complete = "content-length" in response.headers  # a stream is as slow as what makes it
@@ -142,9 +150,27 @@ class Upstream:
             await self._session.close()
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> Exception:
-    """Return the error that an answer with another status stands for."""
+def _divide(job: Job, item: Item, sent: float, done: float) -> None:
+    """Divide the time at a server that states none into queue and service.
+
+    The queue is the time until the ledger had its turn; a server that works on several requests at
+    once may answer before, and then all of it is service.
+    """
+    spent_s = max(0.0, done - sent - job.transfer_s)
+    turn = sent if item.started is None else item.started
+    job.queue_s = min(max(0.0, turn - sent), spent_s)
+    job.service_s = spent_s - job.queue_s
+
+
+async def _refusal(response: aiohttp.ClientResponse, named: bool) -> Exception:
+    """Return the error that an answer with another status stands for.
+
+    Args:
+        named: whether the client named the model, so that one that is not there is its fault.
+    """
     message = f"it answered {response.status}"
+    if response.status in MISPLACED and not (response.status == 404 and named):
+        return BackendError(message, transport=False)  # its text may hold a part of the key
     try:
         error = orjson.loads(await response.read()).get("error") or {}
         if isinstance(error, dict) and isinstance(error.get("message"), str):
@@ -153,9 +179,22 @@ async def _refusal(response: aiohttp.ClientResponse) -> Exception:
         pass
     taken = response.headers.get("x-edgewright-accepted")
     if response.status in (TOO_MANY, UNAVAILABLE) and taken == "false":
-        return NotAcceptedError(message, transport=False)
-    passed = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
-    return BackendError(message, transport=False, status=response.status, headers=passed)
+        return NotAcceptedError(message, transport=False, wait_s=_wait_s(response.headers))
+    status = response.status
+    if not 400 <= status < 500:
+        return BackendError(message, transport=False)
+    given = {name: response.headers.get(name, "") for name in PASSED_ON}
+    passed = {name: value for name, value in given.items() if value and value.isascii()}
+    return BackendError(message, transport=False, status=status, headers=passed)
+
+
+def _wait_s(headers: Mapping[str, str]) -> float | None:
+    """Return the time to wait that an answer states; None where it states none."""
+    for name, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        value = _number(headers.get(name, ""))
+        if value is not None:
+            return unit_s * value
+    return None
 
 
 def _images(content: bytes) -> list[str]:
@@ -164,15 +203,24 @@ def _images(content: bytes) -> list[str]:
     Raises:
         BackendError: there are none.
     """
+    message = "its answer holds no images in base64; it may need response_format = 'b64_json'"
     try:
-        return [one["b64_json"] for one in orjson.loads(content)["data"]]
+        images = [one["b64_json"] for one in orjson.loads(content)["data"]]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        message = f"its answer holds no images in base64 ({type(error).__name__})"
         raise BackendError(message, transport=False) from error
+    if not images or not all(isinstance(one, str) and one for one in images):
+        raise BackendError(message, transport=False)
+    return images
 
 
 def _milliseconds(headers: Mapping[str, str], name: str) -> float | None:
+    return _number(headers.get(f"x-edgewright-{name}-ms", ""))
+
+
+def _number(text: str) -> float | None:
+    """Return a time that a header states; None where it is none."""
     try:
-        return float(headers[f"x-edgewright-{name}-ms"])
-    except (KeyError, ValueError):
+        value = float(text)
+    except ValueError:
         return None
+    return value if math.isfinite(value) and value >= 0.0 else None
