@@ -119,9 +119,9 @@ def _refusal(gateway: Gateway, error: Exception, what: str) -> APIError:
     """Return what the client gets of an error; report one that was not foreseen."""
     if isinstance(error, APIError):
         return error
-    place = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold a prompt
-    file = pathlib.Path(place.filename).name
-    gateway.emit(f"{what} failed: {type(error).__name__} at {file}:{place.lineno}")
+    frame = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold a prompt
+    file = pathlib.Path(frame.filename).name
+    gateway.emit(f"{what} failed: {type(error).__name__} at {file}:{frame.lineno}")
     return unforeseen()
 
 

@@ -83,5 +83,5 @@ def unknown_outcome(message: str) -> APIError:
 
 
 def unforeseen() -> APIError:
-    """Return the error of a request in which this program failed; its reason is not told."""
+    """Return the error of a request in which this program failed, without its reason."""
     return APIError(500, "the gateway failed", code="gateway_failed", headers={**NO_RETRY})

@@ -33,12 +33,12 @@ MAX_AHEAD = 64
 Events = asyncio.Queue[Event | Exception | None]
 
 
-class Place:
-    """The place of a request at a back end, from the decision on.
+class Reservation:
+    """An entry of a ledger and perhaps the probe of a breaker, which one request holds.
 
     Attributes:
         probe: whether it is the one that tries a back end again.
-        sent: when it took the place, by ``time.perf_counter``.
+        sent: when it was made, by ``time.perf_counter``.
     """
 
     def __init__(self, backend: Backend, expected_s: float) -> None:
@@ -112,37 +112,37 @@ class Generation:
         They are made ahead of the client, so that one who reads slowly does not hold the back end.
         """
         expected = self.request.size, self.request.count, decision.option.level
-        place = Place(backend, backend.generator.expected_s(*expected))
-        self.receipt.actual["overhead_ms"] = 1e3 * (place.sent - self.began)
+        reserved = Reservation(backend, backend.generator.expected_s(*expected))
+        self.receipt.actual["overhead_ms"] = 1e3 * (reserved.sent - self.began)
         events: Events = asyncio.Queue(MAX_AHEAD)
-        task = asyncio.ensure_future(self._run(place, decision, events))
+        task = asyncio.ensure_future(self._run(reserved, decision, events))
         try:
             while (event := await events.get()) is not None:
                 if isinstance(event, Exception):
                     raise event
                 yield event
         except (asyncio.CancelledError, GeneratorExit):
-            self._cancelled(place.item.started is not None)
+            self._cancelled(reserved.item.started is not None)
             raise
         finally:
             task.cancel()
             await asyncio.wait({task})
-            place.leave()  # where it was cancelled before it began
+            reserved.leave()  # where it was cancelled before it began
 
-    async def _run(self, place: Place, decision: Decision, made: Events) -> None:
+    async def _run(self, reserved: Reservation, decision: Decision, made: Events) -> None:
         """Make the events of one back end, and keep its ledger and its breaker.
 
         Args:
             made: gets the events, and at the end None or the error.
         """
-        request, option, backend = self.request, decision.option, place.backend
+        request, option, backend = self.request, decision.option, reserved.backend
         job, length = request.job(option.level), 0
-        item, probe = place.item, place.probe
+        item, probe = reserved.item, reserved.probe
         try:
             async with aclosing(backend.generator.run(job, backend.ledger, item)) as events:
                 async for event in events:
                     if isinstance(event, Started):
-                        job.queue_s = time.perf_counter() - place.sent
+                        job.queue_s = time.perf_counter() - reserved.sent
                     elif isinstance(event, Image):
                         length += len(event.png) or len(event.b64) * 3 // 4
                     elif isinstance(event, Chunk):
@@ -151,7 +151,7 @@ class Generation:
             backend.breaker.succeeded(probe)
             backend.ledger.finish(item, job.service_s)
             backend.answered(option.level, request.size, request.count, length)
-            self._completed(job, decision, place.sent)
+            self._completed(job, decision, reserved.sent)
             outcome: Exception | None = None
         except NotAcceptedError as error:
             if error.transport:
@@ -163,7 +163,7 @@ class Generation:
             unknown = BackendError(f"it failed with {type(error).__name__}", transport=False)
             outcome = self._failed(backend, unknown, probe)
         finally:
-            place.leave()
+            reserved.leave()
         await made.put(outcome)
 
     def _note(self, decision: Decision, backend: Backend) -> None:

@@ -70,7 +70,7 @@ class Plan:
                 backend.users -= 1
 
     def begin(self, before: Plan) -> None:
-        """Take over from the plan that ran: counts of its clients, settings of what goes on.
+        """Take over the clients' counts of the plan that ran, and give settings to what goes on.
 
         Nothing that runs is changed before, as the plan may still be refused.
         """

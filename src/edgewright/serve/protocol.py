@@ -43,7 +43,7 @@ class Limits:
     Attributes:
         stopping: whether each answer is the last one of its connection, and says so.
         error_body: makes the body of a refused request from its status and message.
-        not_accepted: headers of a refusal after which no request of the connection was taken in.
+        not_accepted: headers of a refused request where the connection has no other one.
     """
 
     def __init__(

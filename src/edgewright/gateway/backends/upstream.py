@@ -98,7 +98,7 @@ class Upstream:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are no other's
+                cookie_jar=aiohttp.DummyCookieJar(),  # all clients share it
             )
         return self._session
 
