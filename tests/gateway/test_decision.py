@@ -191,14 +191,14 @@ def test_18_a_value_that_training_never_met_is_flagged(gateway, three, bundles):
 
 
 def test_a_deadline_changes_the_choice(gateway, device):
-    slow = {**device, "step_ms": 20.0, "speed": 0.2}  # 200, 400 and 800 ms
+    slow = {**device, "step_ms": 60.0, "speed": 0.2}  # 0.6, 1.2 and 2.4 s
     with gateway(backend=[slow], policy={"fallback": "finest"}) as service:
         assert service.image()[2]["edgewright"]["level"] == 2
-        headers = {"x-edgewright-deadline-ms": "500"}
+        headers = {"x-edgewright-deadline-ms": "1900"}
         assert service.image({}, headers)[2]["edgewright"]["level"] == 1
-        body = {"edgewright": {"deadline_ms": 300}}
+        body = {"edgewright": {"deadline_ms": 1000}}
         assert service.image(body, headers)[2]["edgewright"]["level"] == 0
-        client = service.client(timeout=0.5)  # 450 ms after its margin
+        client = service.client(timeout=2.0)  # 1.8 s after its margin
         assert client.images.generate(prompt="4").edgewright["level"] == 1
         late = service.image({"edgewright": {"deadline_ms": 50}})[2]["edgewright"]
         assert (late["level"], late["late"]) == (0, True)
@@ -208,7 +208,7 @@ def test_a_deadline_changes_the_choice(gateway, device):
         assert (status, body["error"]["code"]) == (503, "deadline")
         assert "retry-after-ms" not in headers  # it would be late without a queue too
         assert headers["x-should-retry"] == "false"
-        assert "the fastest would take 200 ms" in body["error"]["message"]
+        assert "the fastest would take 600 ms" in body["error"]["message"]
 
 
 def test_blocks_use_one_arm_at_a_time_and_name_it_afterwards(gateway, device, edge, soon):
