@@ -83,11 +83,11 @@ def test_one_level_or_an_amortised_planner_is_exported(tmp_path):
     flat = {f"{level}.{key}": v for level, table in settings.items() for key, v in table.items()}
     run = ew.train(ew.make("caching-toy", sets), "hadrl", steps=200, settings=flat)
     upper = run.export(tmp_path / "u.edge", level="upper")
-    assert [output.name for output in upper.interface.outputs] == ["cache"]
+    assert [output.name for output in upper.interface.outputs] == ["cache", "cached"]
     with pytest.raises(ew.InputError, match="a planner searches"):
         run.export(tmp_path / "p.edge")
     whole = run.export(tmp_path / "p.edge", amortise=True)
-    assert [output.name for output in whole.interface.outputs] == ["cache", "server"]
+    assert [output.name for output in whole.interface.outputs] == ["cache", "server", "cached"]
     with pytest.raises(ew.InputError, match="`level` must be one of upper, lower; got 'lover'"):
         run.export(tmp_path / "p.edge", level="lover")
     with pytest.raises(ew.InputError, match="beside an amortised planner"):

@@ -57,6 +57,9 @@ def test_one_bundle_decides_the_record_of_both_levels(made):
         "server",
         "bandwidth",
         "speed",
+        "cached",
+        "bandwidth_share",
+        "speed_share",
     ]
     act = jax.vmap(lambda row: policy.act(jax.random.key(0), ((), ()), row)[1].action)
     wanted = act(jnp.asarray(rows))
@@ -80,7 +83,9 @@ def test_each_level_alone_has_its_own_fields_and_parts(made, tmp_path):
     rows = rows_for(both)
     names = [field.name for field in both.interface.fields]
     together = both.engine.many(rows)
-    expected = {"upper": ["cache"], "lower": ["server", "bandwidth", "speed"]}
+    shares = ["bandwidth_share", "speed_share"]
+    lower = ["server", "bandwidth", "speed", *shares]
+    expected = {"upper": ["cache", "cached"], "lower": lower}
     for level, parts in expected.items():
         alone = exported(tmp_path / f"{level}.edge", problem, policy, level)
         own = [names.index(field.name) for field in alone.interface.fields]

@@ -30,6 +30,7 @@ FITTING = (
     "a2c",
     "ppo-horizon",
     "a2c-horizon",
+    "all-action-sampled",
     "ddpg",
     "td3",
     "sac",
