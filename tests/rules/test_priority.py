@@ -39,14 +39,14 @@ def test_weights_are_those_of_the_paper():
 
 
 def test_with_all_of_the_weight_a_mean_is_that_of_uniform_draws():
-    value = np.random.default_rng(0).normal(size=50).astype(np.float32)
+    value = np.random.default_rng(0).exponential(size=50).astype(np.float32)
     priority = priority_of(jnp.asarray(value), 0.6)
     places, chance = draw_places(jax.random.key(1), priority, (200_000,))
     weight = np.asarray(importance(chance, jnp.float32(50), 1.0))
     drawn = value[np.asarray(places)]
     weighted = np.sum(weight * drawn) / np.sum(weight)
     assert weighted == pytest.approx(value.mean(), abs=0.02)
-    assert abs(np.mean(drawn) - value.mean()) > 0.05 or abs(value.mean()) < 0.05
+    assert np.mean(drawn) > value.mean() + 0.1  # without weights, large errors count too much
 
 
 def test_new_errors_replace_old_priorities_and_the_largest_counts():

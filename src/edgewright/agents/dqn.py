@@ -142,7 +142,8 @@ class DQN:
         check_samples(self, observations.shape[:-1])
         if not 1 <= self.n_step <= self.rollout_steps:
             message = f"must be from 1 to rollout_steps, {self.rollout_steps}; got {self.n_step}"
-            raise InputError(message, where="learner.n_step")
+            hint = "sum over fewer steps, or set learner.rollout_steps higher"
+            raise InputError(message, where="learner.n_step", hint=hint)
 
     def init(self, key: Array, observations: Box, actions: Discrete) -> DQNState:
         """Return a fresh network, its copy and an empty replay. Consumes ``key``."""
