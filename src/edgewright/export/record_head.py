@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -147,6 +147,27 @@ class RecordHead:
         return head
 
 
+def cut(numbers: Array, outputs: Sequence[Output]) -> dict[str, Array]:
+    """Return rows ``[n, numbers]`` as outputs by name, one after the other, in their shapes."""
+    ends = list(itertools.accumulate(math.prod(output.shape) for output in outputs))
+    named = {}
+    for piece, output in zip(jnp.split(numbers, ends[:-1], axis=-1), outputs, strict=True):
+        values = piece.reshape(len(numbers), *output.shape)
+        named[output.name] = values.astype(jnp.int32) if output.kind == "integer" else values
+    return named
+
+
+def emit_cut(graph: GraphBuilder, numbers: str, outputs: Sequence[Output]) -> None:
+    """Add the nodes of :func:`cut`, which end in the outputs."""
+    first = 0
+    for output in outputs:
+        count = math.prod(output.shape)
+        piece = _piece(graph, numbers, first, count, output.shape)
+        kind = {"to": TensorProto.INT64} if output.kind == "integer" else {}
+        graph.node("Cast" if kind else "Identity", [piece], output.name, **kind)
+        first += count
+
+
 def flat_action(space: Space, action: Any) -> Array:
     """Return one action as a row ``[numbers]``: what the program of a rule must give."""
     parts = action if isinstance(space, Record) else {"action": action}
@@ -258,4 +279,4 @@ def _read_space(facts: Mapping[str, Any]) -> Any:
     return Box(*ends, shape, unit=str(facts["unit"]))
 
 
-__all__ = ["RecordHead", "flat_action"]
+__all__ = ["RecordHead", "cut", "emit_cut", "flat_action"]

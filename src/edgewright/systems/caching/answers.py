@@ -16,7 +16,7 @@ from edgewright.bundle.interface import Output
 from edgewright.core.records import Array
 from edgewright.core.spaces import Discrete, Record
 from edgewright.export.graph import GraphBuilder
-from edgewright.export.record_head import RecordHead
+from edgewright.export.record_head import RecordHead, cut, emit_cut
 from edgewright.export.trace import write_program
 from edgewright.systems.caching.latency import budget_shares
 
@@ -135,13 +135,7 @@ class PlacingHead(RecordHead):
         if len(self.outputs) == len(self._part):
             return action
         numbers = jax.vmap(self._numbers)(jnp.concatenate(flat, axis=-1))
-        added, first = {}, 0
-        for output in self.outputs[len(self._part) :]:
-            width = math.prod(output.shape)
-            piece = numbers[:, first : first + width].reshape(count, *output.shape)
-            added[output.name] = piece.astype(jnp.int32) if output.kind == "integer" else piece
-            first += width
-        return {**action, **added}
+        return {**action, **cut(numbers, self.outputs[len(self._part) :])}
 
     def _numbers(self, row: Array) -> Array:
         """Return caches and shares ``[numbers]`` of one action, part after part."""
@@ -174,15 +168,7 @@ class PlacingHead(RecordHead):
             pieces.append(graph.node("Reshape", [real, shape]))
             numbers += width
         flat = write_program(graph, graph.node("Concat", pieces, axis=1), self._numbers, numbers)
-        first = 0
-        for output in self.outputs[len(self._part) :]:
-            width = math.prod(output.shape)
-            ends = [graph.constant([n], dtype=np.int64) for n in (first, first + width, 1)]
-            shape = graph.constant([0, *output.shape], dtype=np.int64)
-            piece = graph.node("Reshape", [graph.node("Slice", [flat, *ends]), shape])
-            kind = {"to": TensorProto.INT64} if output.kind == "integer" else {}
-            graph.node("Cast" if kind else "Identity", [piece], output.name, **kind)
-            first += width
+        emit_cut(graph, flat, self.outputs[len(self._part) :])
 
 
 __all__ = ["PlacingHead", "placed_by_turns"]

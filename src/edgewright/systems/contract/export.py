@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from onnx import TensorProto
 
 from edgewright.bundle.interface import INPUT, Interface, Output
 from edgewright.core.records import Array
@@ -20,7 +19,7 @@ from edgewright.export.heads import READERS
 from edgewright.export.layers import Layer, Program
 from edgewright.export.networks import layers_of
 from edgewright.export.observation import head_of
-from edgewright.export.record_head import RecordHead
+from edgewright.export.record_head import RecordHead, cut, emit_cut
 from edgewright.export.trace import write_program
 from edgewright.nets.actions import greedy_action
 from edgewright.physics.contract import (
@@ -103,14 +102,7 @@ class MenuHead(RecordHead):
 
     def decoded(self, action: Array, rows: Array) -> dict[str, Array]:
         flat = jax.vmap(self._numbers)(jnp.concatenate([rows, action], axis=-1))
-        ends = np.cumsum(self._widths)[:-1]
-        pieces = jnp.split(flat, ends, axis=-1)
-        named = {
-            output.name: piece.reshape(len(rows), *output.shape)
-            for output, piece in zip(self.outputs[1:], pieces, strict=True)
-        }
-        named["feasible"] = named["feasible"].astype(jnp.int32)
-        return {"action": action, **named}
+        return {"action": action, **cut(flat, self.outputs[1:])}
 
     def action(self, outputs: Mapping[str, Array], agents: tuple[int, ...]) -> Any:
         return outputs["action"].reshape((*agents, *self._shape))
@@ -157,23 +149,11 @@ class MenuHead(RecordHead):
         assert isinstance(self.space, Box), "an action of this world is a row of numbers"
         return self.space.shape
 
-    @property
-    def _widths(self) -> list[int]:
-        return [math.prod(output.shape) for output in self.outputs[1:]]
-
     def _emit_menu(self, graph: GraphBuilder, action: str) -> None:
         features, numbers = graph.columns, math.prod(self._shape)
         joined = graph.node("Concat", [INPUT, action], axis=1)
         flat = write_program(graph, joined, self._numbers, features + numbers)
-        first = 0
-        for output, width in zip(self.outputs[1:], self._widths, strict=True):
-            ends = [graph.constant([n], dtype=np.int64) for n in (first, first + width, 1)]
-            piece = graph.node("Slice", [flat, *ends])
-            wanted = graph.constant([0, *output.shape], dtype=np.int64)
-            piece = graph.node("Reshape", [piece, wanted])
-            kind = {"to": TensorProto.INT64} if output.kind == "integer" else {}
-            graph.node("Cast" if kind else "Identity", [piece], output.name, **kind)
-            first += width
+        emit_cut(graph, flat, self.outputs[1:])
 
     def _numbers(self, row: Array) -> Array:
         """Return contributions, payments and the certificate of one row with its action behind."""
