@@ -124,6 +124,36 @@ def planner(iterations: str | None, as_json: bool) -> None:
     _print(bench_rows.planner(result))
 
 
+@command.command(name="contracts")
+@click.option(
+    "--steps",
+    default="2e4",
+    show_default=True,
+    help="Rounds of the EDMSAC training that is scored.",
+)
+@json_option
+def contracts(steps: str, as_json: bool) -> None:
+    """Measure how fast contracts are learned and written, beside PyTorch and a convex solver.
+
+    The training of DMSAC on raw contracts is measured beside the same in PyTorch where torch is
+    installed (extra: peers), the writing of contracts beside cvxpy with Clarabel (extra: exact).
+    """
+    rounds = whole(steps, "--steps", 2000) or 2000
+    from edgewright.bench import contracts as measurement
+    from edgewright.cli import bench_rows
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.core.compilation import keep_compilations
+
+    keep_compilations()
+    with counting_bar("contracts", measurement.STAGES) as on_progress:
+        result = measurement.bench(on_progress, rounds)
+    if as_json:
+        print_json(result)
+        return
+    click.echo(f"contracts on {result['machine']['cores']} cores")
+    _print(bench_rows.contracts(result))
+
+
 @command.command(name="gateway")
 @click.option("--bundle", metavar="FILE", help="The policy that decides; default: a rule.")
 @click.option("--rate", default="50", show_default=True, help="Requests a second.")

@@ -85,6 +85,36 @@ def planner(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def contracts(result: dict[str, Any]) -> Rows:
+    """Return what learning and writing contracts costs, beside PyTorch and solvers."""
+    raw, own, solver = result["raw"], result["structured"], result["solver"]
+    rows = [("DMSAC on raw contracts, ours", f"{raw['ours_rounds_per_s']:,} rounds/s")]
+    for threads, rate in (raw["torch_rounds_per_s"] or {}).items():
+        rows.append((f"  PyTorch, {threads.replace('_', ' ')}", f"{rate:,} rounds/s"))
+    if raw["ratio_to_torch"] is not None:
+        rows.append(("  to its fastest", f"{raw['ratio_to_torch']:.1f} x"))
+        for batch in (1, 256):
+            ratio = raw[f"actions_batch_{batch}"]["ratio"]
+            rows.append((f"  denoising to PyTorch, batch {batch}", f"{ratio:.1f} x"))
+    rows += [
+        (f"EDMSAC, {own['rounds']:,} rounds", f"{own['training_s']:.1f} s"),
+        ("  compiling", f"{own['compile_s']:.1f} s"),
+        ("  share of the optimum, mean", f"{own['optimum_ratio']:.4f}"),
+        ("  5 % quantile", f"{own['optimum_ratio_p05']:.4f}"),
+        ("  contracts, one at a time", f"{own['contracts_per_s_batch_1']:,}/s"),
+        ("  contracts, 256 at a time", f"{own['contracts_per_s_batch_256']:,}/s"),
+    ]
+    names = {"clarabel": "cvxpy with Clarabel", "interior_point": "interior point, in a batch"}
+    for key, name in names.items():
+        if solver[f"{key}_ms"] is None:
+            continue
+        rows.append((f"{name}, a contract", f"{solver[f'{key}_ms']:.2f} ms"))
+        after = result["pays_after_contracts"][key]
+        text = "never" if after is None else f"{after:,} contracts"
+        rows.append(("  the network pays after", text))
+    return rows
+
+
 def world_beside_peers(world: dict[str, Any]) -> Rows:
     """Return the rates of the world beside those of peers."""
     rows = [
