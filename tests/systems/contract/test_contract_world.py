@@ -156,7 +156,7 @@ def test_the_penalty_is_exact_at_the_optimum_and_random_menus_cost_what_was_meas
 
 
 def test_the_three_objectives_and_the_floor() -> None:
-    problem = problem_of("contract-d2", RAW)
+    problem = problem_of("contract-d2", RAW | {"params.reward_floor": 50.0})
     rough = jnp.ones(12) * 0.5
     made = {name: stepped(problem, rough, objective=name) for name in ("penalised", "br", "hard")}
     metrics = made["penalised"].metrics
@@ -171,6 +171,18 @@ def test_the_three_objectives_and_the_floor() -> None:
     nothing = stepped(problem, -jnp.ones(12), objective="hard")
     assert float(nothing.reward) == pytest.approx(0.0)
     assert float(nothing.metrics.feasible) == 1
+
+
+@pytest.mark.parametrize("name", ["contract-d2", "contract-d3"])
+def test_the_floor_hides_no_random_menu(name: str) -> None:
+    """With a floor of 50 nearly all random menus earned the same, and learners saw no slope."""
+    problem = problem_of(name, RAW)
+    size = problem.world.action_space(problem.params).shape
+    raw = jax.random.uniform(jax.random.key(1), (2000, *size), minval=-1.0, maxval=1.0)
+    earned = jax.jit(jax.vmap(lambda a: stepped(problem, a).metrics.objective))(raw)
+    at_floor = earned <= -float(problem.params.reward_floor)
+    assert float(jnp.mean(at_floor)) < 0.01
+    assert float(jnp.mean(earned <= -50.0)) > 0.9
 
 
 def test_the_last_round_ends_an_episode() -> None:
