@@ -29,6 +29,7 @@ from edgewright.rules.policy_gradient import (
     all_action_surrogate,
     clipped_share,
     clipped_surrogate,
+    imitation_loss,
 )
 from edgewright.rules.returns import expected_advantages, generalised_advantages
 from edgewright.rules.scaling import InputScaler, RewardScaler
@@ -75,6 +76,7 @@ class Samples:
     log_probability: Array  # of what was drawn, or [samples, actions] of all actions
     advantage: Array  # in the shape of log_probability
     target: Array
+    guide: Any  # the guide's action and the weight of its imitation; () without a guide
 
 
 @record
@@ -250,6 +252,7 @@ class PPO:
             log_probability=batches.samples(log_p, int(self.all_actions)),
             advantage=batches.samples(advantages, int(self.all_actions)),
             target=targets,
+            guide=_guide(batch),
         )
         return samples, rewards
 
@@ -296,4 +299,16 @@ class PPO:
             "entropy": entropy,
             "clipped_share": jnp.mean(clipped_share(log_p, part.log_probability, self.clip_eps)),
         }
-        return -surrogate + value_loss - self.entropy_coef * entropy, log
+        cost = -surrogate + value_loss - self.entropy_coef * entropy
+        if part.guide:
+            log["guide_loss"] = imitation = imitation_loss(scores, part.guide[0])
+            cost += jnp.mean(part.guide[1]) * imitation
+        return cost, log
+
+
+def _guide(batch: Trajectory) -> tuple[Array, ...]:
+    """Return the actions of a guide and their weight for every sample, or nothing without one."""
+    if not batch.guidance:
+        return ()
+    action = batches.samples(batch.guidance.action)
+    return action, jnp.broadcast_to(batch.guidance.weight, action.shape)

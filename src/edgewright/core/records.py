@@ -98,7 +98,8 @@ class Trajectory:
 
     ``next_observation[t]`` is what the policy would have seen after step ``t`` *before* any reset,
     so the target of a truncated step can bootstrap from the state it was cut in. ``alternatives``
-    holds the outcomes of all actions where they were asked for, see ``loops.alternatives``.
+    holds the outcomes of all actions where they were asked for, see ``loops.alternatives``;
+    ``guidance`` what a guide would have done where there is one, a :class:`Guidance`.
     """
 
     observation: Any
@@ -110,11 +111,20 @@ class Trajectory:
     next_observation: Any
     metrics: Any
     alternatives: Any = ()
+    guidance: Any = ()
 
     @property
     def done(self) -> Array:
         """``[T, N]`` bool: the episode ended here, for either reason."""
         return self.terminated | self.truncated
+
+
+@record
+class Guidance:
+    """The actions of a guide ``[T, N, *agents]``, and how much they count ``[]``."""
+
+    action: Array
+    weight: Array
 
 
 @record

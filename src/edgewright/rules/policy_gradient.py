@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Batch = Float[Array, "*batch"]
 Values = Float[Array, "*batch actions"]
@@ -37,6 +38,16 @@ def all_action_surrogate(
     """
     surrogate = clipped_surrogate(log_probabilities, old_log_probabilities, advantages, clip)
     return jnp.sum(jnp.exp(old_log_probabilities) * surrogate, axis=-1)
+
+
+def imitation_loss(scores: Values, wanted: Int[Array, "*batch"]) -> Float[Array, ""]:
+    """Return the mean of ``-log pi(a*)``, the cross-entropy to the actions of a guide.
+
+    Kickstarting (Schmitt et al., "Kickstarting deep reinforcement learning", arXiv:1803.03835,
+    equation 3) for a guide that is certain.
+    """
+    log_p = jax.nn.log_softmax(scores)
+    return -jnp.mean(jnp.take_along_axis(log_p, wanted[..., None], axis=-1))
 
 
 def clipped_share(log_probability: Batch, old_log_probability: Batch, clip: Number) -> Batch:

@@ -20,9 +20,16 @@ from edgewright.agents.rule_level import RuleLevel
 from edgewright.core.errors import InputError, nearest
 from edgewright.core.protocols import World
 from edgewright.core.text import parse_toml, read_text
+from edgewright.loops.evaluate import full_information
 from edgewright.scenarios.learner_design import Design, slot_of
 from edgewright.specs.schema import Scenario
-from edgewright.systems.horizon import HorizonParams, HorizonWorld, with_phase, without_phase
+from edgewright.systems.horizon import (
+    HorizonParams,
+    HorizonWorld,
+    OnHorizon,
+    with_phase,
+    without_phase,
+)
 from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.registry import system_of, systems
 
@@ -83,6 +90,7 @@ def build_learner(
     if kinds:
         _check_fit(name, learner, world, problem.params)
     learner = _with_rules(learner, dataclasses.replace(problem, world=world))
+    learner = _with_guide(learner, problem)
     check_sizes = getattr(learner, "check_sizes", None)
     if check_sizes is not None:
         check_sizes(world.observation_space(problem.params), world.action_space(problem.params))
@@ -159,6 +167,28 @@ def _with_rules(learner: Any, problem: Problem) -> Any:
             raise InputError(error.message, where=where, hint=error.hint) from None
 
     return with_rules(rule_of)
+
+
+def _with_guide(learner: Any, problem: Problem) -> Any:
+    """Return a learner beside the rule that it names; any other as it is.
+
+    Raises:
+        InputError: the system has no rule of that name that could guide.
+    """
+    with_guide = getattr(learner, "with_guide", None)
+    if with_guide is None:
+        return learner
+    system = system_of(problem.kind)
+
+    def policy_of(name: str) -> Any:
+        entry = system.policy(name, problem)
+        if entry is None or entry.policy is None or entry.observe_fn is not full_information:
+            message = f"guide must be a rule of '{problem.kind}'; got '{name}'"
+            hint = nearest(name, system.policy_names(problem))
+            raise InputError(message, where="learner.guide", hint=hint)
+        return OnHorizon(rule=entry.policy)
+
+    return with_guide(policy_of)
 
 
 def world_of_learner(name: str, problem: Problem) -> World:

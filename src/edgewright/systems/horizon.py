@@ -16,9 +16,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from edgewright.core.features import Feature
-from edgewright.core.protocols import Stream
-from edgewright.core.records import Array, Number, Outcome, record
+from edgewright.core.protocols import Policy, Stream
+from edgewright.core.records import Array, Decision, Number, Outcome, record
 from edgewright.core.spaces import Box, Space
+from edgewright.loops.evaluate import PrivilegedObservation
 
 PHASE = Feature("phase", about="share of the episode that is over", low=0.0, high=1.0)
 
@@ -145,6 +146,27 @@ class HorizonWorld:
         return self.world.action_space(params.inner)
 
 
+@record
+class OnHorizon:
+    """A rule of a world that is trained for the horizon; it is shown the world's own state."""
+
+    rule: Policy
+
+    def init_carry(self, key: Array) -> Any:
+        """Return the memory of the rule. Consumes ``key``."""
+        return self.rule.init_carry(key)
+
+    def act(self, key: Array, carry: Any, known: PrivilegedObservation) -> tuple[Any, Decision]:
+        """Return the decision of the rule. Consumes ``key``."""
+        params, state = known.params, known.state
+        params = params.inner if isinstance(params, HorizonParams) else params
+        while isinstance(state, PhasedState):
+            state = state.inner
+        return self.rule.act(
+            key, carry, PrivilegedObservation(params=params, state=state, x=known.x)
+        )
+
+
 def with_phase(world: Any, params: Any, horizon: int) -> Any:
     """Return a world that shows the phase: as it is if it does already."""
     shown = PHASE.name in world.observation_space(params).names
@@ -168,6 +190,7 @@ def discounted_slots(gamma: Number, count: Array) -> Array:
 __all__ = [
     "HorizonParams",
     "HorizonWorld",
+    "OnHorizon",
     "WithPhase",
     "discounted_slots",
     "with_phase",

@@ -95,7 +95,8 @@ def _learners(table: Table) -> Drawn:
 
 
 def _curves(table: Table) -> Drawn:
-    cells, worlds = {}, [w for w in worlds_in(table) if w != "d3-raw-harsh"]
+    variants = ("d3-raw-harsh", "d3-raw-floor")
+    cells, worlds = {}, [world for world in worlds_in(table) if world not in variants]
     columns = {"reward": "profit from rational servers", "training_reward": "penalised reward"}
     for world in worlds:
         view = View(table, world)

@@ -11,9 +11,11 @@ WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "d2-raw": ("contract-d2", {"world.actions": "raw"}),
     "d3-raw": ("contract-d3", {"world.actions": "raw"}),
     "d3-raw-harsh": ("contract-d3", {"world.actions": "raw", "params.violation_weight": 5.0}),
+    "d3-raw-floor": ("contract-d3", {"world.actions": "raw", "params.reward_floor": 50.0}),
 }
 """Fixed markets of two and three types, random markets of three, and raw menus whose constraints
-count by the reward alone: with the exact penalty, and with a harsh one."""
+count by the reward alone: with the exact penalty, with a harsh one, and with rewards that are cut
+at a floor above which few random menus are."""
 
 TITLES = {
     "d2": "d2: one market, 2 types, structured menus",
@@ -22,9 +24,10 @@ TITLES = {
     "d2-raw": "d2-raw: raw menus, 2 types",
     "d3-raw": "d3-raw: raw menus, 3 types",
     "d3-raw-harsh": "d3-raw-harsh: raw menus, lambda = 5",
+    "d3-raw-floor": "d3-raw-floor: raw menus, rewards of at least -50",
 }
 
-STRUCTURED, RAW = ("d2", "d3", "k3"), ("d2-raw", "d3-raw", "d3-raw-harsh")
+STRUCTURED, RAW = ("d2", "d3", "k3"), ("d2-raw", "d3-raw", "d3-raw-harsh", "d3-raw-floor")
 MAIN = "k3"
 """The world of all learners, sweeps and ablations: its markets are random."""
 
@@ -69,8 +72,9 @@ PAIRS = (
     (MAIN, "edmsac-kept-10", "dmsac"),
     (MAIN, "edmsac-2", "dmsac-2"),
 )
-"""The grid over which "up to" is taken, fixed before anything ran: types, decoding, the weight of
-violations, the share of units that stays, denoising steps. A cell is a world, EDMSAC, DMSAC."""
+"""The grid over which "up to" is taken, fixed before the full study ran: types, decoding, the weight
+and the floor of violations, the share of units that stays, denoising steps. A cell is a world,
+EDMSAC, DMSAC."""
 
 RHOS = (0.0, 0.25, 0.5, 0.75, 0.95)
 """Persistence of types in figure M1; 0 is drawn anew, 1 would be fixed."""
