@@ -72,9 +72,9 @@ PAIRS = (
     (MAIN, "edmsac-kept-10", "dmsac"),
     (MAIN, "edmsac-2", "dmsac-2"),
 )
-"""The grid over which "up to" is taken, fixed before the full study ran: types, decoding, the weight
-and the floor of violations, the share of units that stays, denoising steps. A cell is a world,
-EDMSAC, DMSAC."""
+"""The grid over which "up to" is taken, fixed before the full study ran: types, decoding, the
+weight and the floor of violations, the share of units that stays, denoising steps. A cell is a
+world, EDMSAC, DMSAC."""
 
 RHOS = (0.0, 0.25, 0.5, 0.75, 0.95)
 """Persistence of types in figure M1; 0 is drawn anew, 1 would be fixed."""
