@@ -39,12 +39,12 @@ class GuidedPolicy:
         own_key, guide_key = jax.random.split(key)
         return self.policy.init_carry(own_key), self.guide.init_carry(guide_key)
 
-    def act(self, key: Array, carry: tuple[Any, Any], seen: Informed) -> tuple[Any, Decision]:
+    def act(self, key: Array, carry: tuple[Any, Any], shown: Informed) -> tuple[Any, Decision]:
         """Return the policy's decision; ``aux`` is its own and the guide's action."""
         own_key, guide_key = jax.random.split(key)
-        own, decision = self.policy.act(own_key, carry[0], seen.observation)
-        other, said = self.guide.act(guide_key, carry[1], seen.known)
-        aux = (decision.aux, said.action)
+        own, decision = self.policy.act(own_key, carry[0], shown.observation)
+        other, guided = self.guide.act(guide_key, carry[1], shown.known)
+        aux = (decision.aux, guided.action)
         return (own, other), dataclasses.replace(decision, aux=aux)
 
 
@@ -133,8 +133,8 @@ class Guided:
     def update(
         self, key: Array, state: GuidedState, batch: Trajectory
     ) -> tuple[GuidedState, dict[str, Array]]:
-        """Let the inner learner learn from what was played and from what the guide said."""
-        aux, said = batch.aux
+        """Let the inner learner learn from what was played and from what the guide would have done."""
+        aux, advised = batch.aux
         left = 1.0 - state.steps / (self.guide_fraction * self.total_steps)
         weight = self.guide_coef * jnp.maximum(left, 0.0)
         plain = dataclasses.replace(
@@ -142,7 +142,7 @@ class Guided:
             observation=plain_observation(batch.observation),
             next_observation=plain_observation(batch.next_observation),
             aux=aux,
-            guidance=Guidance(action=said, weight=weight),
+            guidance=Guidance(action=advised, weight=weight),
         )
         inner, log = self.inner.update(key, state.inner, plain)
         steps = state.steps + batch.terminated.size

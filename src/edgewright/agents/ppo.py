@@ -76,7 +76,7 @@ class Samples:
     log_probability: Array  # of what was drawn, or [samples, actions] of all actions
     advantage: Array  # in the shape of log_probability
     target: Array
-    guide: Any  # the guide's action and the weight of its imitation; () without a guide
+    guide: Any = ()  # the guide's action and the weight of its imitation; () without a guide
 
 
 @record

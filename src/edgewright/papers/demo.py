@@ -28,7 +28,7 @@ from edgewright.systems.aigc import behaviour
 from edgewright.systems.aigc.schema import AigcScenario as Scenario
 from edgewright.training.runs import Request, train
 
-RECOMMENDED = "all-action-ppo"
+RECOMMENDED = "all-action-guided"
 LEARNERS = (RECOMMENDED, "se-ppo", "a2c", "dqn")
 """Learners of the demonstration: same features, same budget, same seeds."""
 

@@ -70,7 +70,7 @@ def positive(x: Tensor) -> Tensor:
 
 
 class TorchSAC:
-    """SAC for a bandit: the targets of the critics are rewards (``gamma`` is 0).
+    """Learn by SAC in a bandit, in which the targets of the critics are rewards.
 
     Args:
         settings: learning rates and coefficients by the names that they have in ours.

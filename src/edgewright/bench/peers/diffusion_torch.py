@@ -1,4 +1,4 @@
-"""DMSAC once more, in PyTorch: a diffusion SAC that learns contracts in one market.
+"""Transcribe DMSAC to PyTorch, a diffusion SAC that learns contracts in one market.
 
 The peer of ``edgewright bench contracts``: the same networks, losses, sizes and order of work, with
 the world as tensors. A test holds its actor, its reward and a gradient step to ours.

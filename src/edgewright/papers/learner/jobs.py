@@ -6,8 +6,8 @@ from edgewright.studies.job import Job, Plan
 from edgewright.studies.jobs import BoundJob, Rule, TrainingJob, TransferJob
 from edgewright.studies.setup import Setup
 
-OURS = "all-action-ppo"
-LEARNERS = (OURS, "se-ppo", "se-ppo-steady", "ppo", "a2c", "dqn")
+OURS, UNGUIDED = "all-action-guided", "all-action-ppo"
+LEARNERS = (OURS, UNGUIDED, "se-ppo", "se-ppo-steady", "ppo", "a2c", "dqn")
 """Learners of every world."""
 
 ABLATIONS = (
@@ -41,7 +41,7 @@ def worlds(plan: Plan) -> tuple[str, ...]:
 def learners(plan: Plan, world: str) -> tuple[str, ...]:
     """Return the learners that are trained in a world."""
     if plan.quick:
-        return (OURS, "se-ppo", "all-action-smooth") if world == "heavy" else (OURS, "se-ppo")
+        return (OURS, UNGUIDED, "se-ppo") if world == "heavy" else (OURS, "se-ppo")
     return (*LEARNERS, *ABLATIONS) if world == "heavy" else LEARNERS
 
 
@@ -72,5 +72,5 @@ def jobs(plan: Plan) -> list[Job]:
     return made
 
 
-__all__ = ["ABLATIONS", "LEARNERS", "MOVED", "OURS", "PLANNER", "WORLDS"]
+__all__ = ["ABLATIONS", "LEARNERS", "MOVED", "OURS", "PLANNER", "UNGUIDED", "WORLDS"]
 __all__ += ["jobs", "learners", "rules", "worlds"]

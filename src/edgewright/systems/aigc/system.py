@@ -39,6 +39,6 @@ SYSTEM = System(
     ),
     inconsistencies=inconsistencies,
     transfer_world=game,
-    recommended="all-action-ppo",
+    recommended="all-action-guided",
     export="edgewright.systems.aigc.export",
 )
