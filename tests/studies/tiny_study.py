@@ -110,7 +110,6 @@ STUDY = Study(
     axes={
         "episodes": ("seed", "episode"),
         "curves": ("seed", "mark"),
-        "choice": ("candidate", "seed"),
         "sum": ("row", "column"),
     },
 )

@@ -133,7 +133,7 @@ class Guided:
     def update(
         self, key: Array, state: GuidedState, batch: Trajectory
     ) -> tuple[GuidedState, dict[str, Array]]:
-        """Let the inner learner learn from what was played and from what the guide would have done."""
+        """Let the inner learner learn from what was played and what the guide would have done."""
         aux, advised = batch.aux
         left = 1.0 - state.steps / (self.guide_fraction * self.total_steps)
         weight = self.guide_coef * jnp.maximum(left, 0.0)

@@ -234,6 +234,10 @@ class TransferJob:
         )
 
 
+AXES = {"choice": ("candidate", "seed")}
+"""Axes of the arrays of :class:`HyperparameterSelection`, which no study has to name."""
+
+
 @dataclasses.dataclass(frozen=True)
 class HyperparameterSelection:
     """Choose the settings of the training job with the best mean reward per slot.

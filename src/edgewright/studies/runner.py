@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgewright.core.machine import cores
 from edgewright.studies.job import Job, JobResult, Plan
+from edgewright.studies.jobs import AXES
 from edgewright.studies.scheduler import OnProgress, Scheduler
 from edgewright.studies.study import Study
 from edgewright.studies.table import Table
@@ -64,4 +65,4 @@ def run_study(
         on_progress=on_progress,
         short=plan.quick,
     )
-    return Table(results, study.axes, plan)
+    return Table(results, {**AXES, **study.axes}, plan)

@@ -16,7 +16,6 @@ AXES = {
     "charge": ("seed", "episode", "bin"),
     "drift": ("seed", "episode"),
     "life": ("seed", "episode"),
-    "choice": ("candidate", "seed"),
     "speed": ("seed", "repeat"),
 }
 

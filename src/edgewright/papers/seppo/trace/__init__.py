@@ -34,7 +34,6 @@ STUDY = Study(
     axes={
         "episodes": ("seed", "episode"),
         "curves": ("seed", "mark"),
-        "choice": ("candidate", "seed"),
     },
     data=True,
 )
