@@ -1,0 +1,95 @@
+"""Write a program of scalar expressions as a Python function, for one copy or for columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgewright.adapters.host.elements import SELECT
+from edgewright.adapters.host.graph import Node
+
+
+def emit(
+    given: Sequence[Sequence[Node]], results: Sequence[Sequence[Node]], copies: int | None = None
+) -> Callable[..., tuple[tuple[Any, ...], ...]]:
+    """Return a function of tuples to a tuple of tuples.
+
+    Args:
+        given: the inputs in each argument.
+        results: the nodes in each result; only what they need is computed.
+        copies: None: values are NumPy scalars; a number ``N``: they are columns ``[N]``.
+    """
+    return _Writer(given, results, copies).function()
+
+
+class _Writer:
+    """Names, lines and constants of one function."""
+
+    def __init__(self, given: Any, results: Any, copies: int | None) -> None:
+        self.copies, self.given, self.results = copies, given, results
+        self.scope: dict[str, Any] = {}
+        self.names: dict[int, str] = {}
+        self.lines: list[str] = []
+
+    def function(self) -> Callable[..., Any]:
+        """Return the compiled function; ``function.code`` holds its text."""
+        arguments = [f"a{index}" for index in range(len(self.given))]
+        for argument, nodes in zip(arguments, self.given, strict=True):
+            names = [self._name(node, f"{argument}_{index}") for index, node in enumerate(nodes)]
+            if names:
+                self.lines.append(f"{', '.join(names)}, = {argument}")
+        for nodes in self.results:
+            for node in nodes:
+                self._compute(node)
+        returned = (f"({''.join(self._value(node) + ', ' for node in nodes)})" for nodes in self.results)
+        self.lines.append(f"return {', '.join(returned)},")
+        body = "\n    ".join(self.lines)
+        code = f"def program({', '.join(arguments)}):\n    {body}\n"
+        exec(compile(code, "<world on the host>", "exec"), self.scope)
+        program = self.scope["program"]
+        program.code = code
+        return program
+
+    def _name(self, node: Node, name: str) -> str:
+        self.names[id(node)] = name
+        return name
+
+    def _compute(self, root: Node) -> None:
+        """Write the lines that a node needs, each after those of its arguments."""
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if id(node) in self.names or node.constant:
+                stack.pop()
+                continue
+            missing = [a for a in node.args if id(a) not in self.names and not a.constant]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            self.lines.append(self._line(node))
+
+    def _line(self, node: Node) -> str:
+        element = node.element
+        assert element is not None
+        self.scope |= element.bound
+        code = element.scalar
+        values = [self._value(arg, full=False) for arg in node.args]
+        if self.copies is not None:
+            code = element.column or element.scalar
+            if element is SELECT:  # the second is copied and then overwritten
+                values[1] = self._value(node.args[1])
+        return f"{self._name(node, f'v{len(self.names)}')} = {code.format(*values)}"
+
+    def _value(self, node: Node, full: bool = True) -> str:
+        """Return the name of a node; a constant is a column where ``full``, else one number."""
+        if not node.constant:
+            return self.names[id(node)]
+        full = full and self.copies is not None
+        name = f"{'full' if full else 'c'}_{node.dtype.name}_{node.value.tobytes().hex()}"
+        if name not in self.scope:
+            value = node.value if self.copies is None else np.asarray(node.value)
+            self.scope[name] = np.full(self.copies, value) if full else value
+        return name

@@ -1,0 +1,83 @@
+"""Hold the result of a step, and a dictionary that is computed when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class StepResult(NamedTuple):
+    """The result of one step of ``N`` copies. Arrays ``[N, ...]``; copy them before keeping them.
+
+    Attributes:
+        observation: what to decide on next, of a new episode where the old one ended.
+        final_observation: what the step led to, before any reset.
+        reward, terminated, truncated: as a world returns them.
+        metrics: computes the record of metrics, leaves ``[N, ...]``.
+    """
+
+    observation: np.ndarray
+    final_observation: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    metrics: Callable[[], Any]
+
+
+class LazyInfo(dict[str, Any]):
+    """A dictionary whose entries are computed when somebody first reads one.
+
+    What is written before that stays. Copies and pickles of it are ordinary dictionaries.
+    """
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, compute: Callable[[], dict[str, Any]]) -> None:
+        self._compute: Callable[[], dict[str, Any]] | None = compute
+
+    def _fill(self) -> None:
+        if self._compute is not None:
+            compute, self._compute = self._compute, None
+            written = dict.items(self)
+            entries = compute() | dict(written)
+            dict.clear(self)
+            dict.update(self, entries)
+
+    def copy(self) -> dict[str, Any]:
+        """Return an ordinary dictionary of the same entries."""
+        return dict(self.items())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def __reduce__(self) -> Any:
+        return dict, (self.copy(),)
+
+
+def _reading(name: str) -> Callable[..., Any]:
+    """Return a method of ``dict`` that fills the dictionary first."""
+    method = getattr(dict, name)
+
+    def read(self: LazyInfo, *args: Any) -> Any:
+        self._fill()
+        return method(self, *args)
+
+    read.__name__, read.__doc__ = name, method.__doc__
+    return read
+
+
+for _name in (
+    "__contains__ __delitem__ __eq__ __getitem__ __iter__ __len__ __ne__ __repr__ __reversed__ "
+    "clear get items keys pop popitem setdefault values"
+).split():
+    setattr(LazyInfo, _name, _reading(_name))
+
+
+SingleResult = tuple[np.ndarray, Sequence[Any], bool, bool, Callable[[], Any]]
+"""The result of one step of one copy: the observation ``[*agents, features]`` that it led to, the
+reward of every agent, terminated, truncated, and a function that computes the metrics."""
