@@ -80,13 +80,6 @@ def _over_one(args: Any) -> Any:
     return args[0] if args[1].constant and args[1].value == 1 else None
 
 
-def choose(condition: np.ndarray, no: np.ndarray, yes: np.ndarray) -> np.ndarray:
-    """Return ``yes`` where the condition holds, else ``no``; ``[N]`` each, or one number."""
-    result = no.copy() if no.ndim else np.full(condition.shape, no)
-    np.putmask(result, condition, yes)
-    return result
-
-
 def _ufunc(name: str, function: Any = None, **more: Any) -> Element:
     """Return a NumPy function of one or two arguments, for scalars and columns alike."""
     function = function or getattr(np, name)
@@ -115,13 +108,9 @@ NOT = Element("not", "not {0}", "~{0}", logical=True)
 INVERT = Element("invert", "~{0}")
 AND = Element("and", "{0} and {1}", "{0} & {1}", logical=True, simplify=_neutral(True))
 OR = Element("or", "{0} or {1}", "{0} | {1}", logical=True, simplify=_neutral(False))
-SELECT = Element(
-    "select",
-    "{2} if {0} else {1}",
-    "choose({0}, {1}, {2})",
-    bound={"choose": choose},
-    simplify=_same_branch,
-)
+SELECT = Element("select", "{2} if {0} else {1}", simplify=_same_branch)
+"""(condition, otherwise, where it holds); columns of it are written by ``emit``."""
+
 EQ = _infix("eq", "==", logical=True)
 NE = _infix("ne", "!=", logical=True)
 ADD = _infix("add", "+")

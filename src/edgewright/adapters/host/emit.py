@@ -75,13 +75,15 @@ class _Writer:
         element = node.element
         assert element is not None
         self.scope |= element.bound
-        code = element.scalar
+        if self.copies is None:
+            values = [self._value(arg) for arg in node.args]
+            return f"{self._name(node, f'v{len(self.names)}')} = {element.scalar.format(*values)}"
         values = [self._value(arg, full=False) for arg in node.args]
-        if self.copies is not None:
-            code = element.column or element.scalar
-            if element is SELECT:  # the second is copied and then overwritten
-                values[1] = self._value(node.args[1])
-        return f"{self._name(node, f'v{len(self.names)}')} = {code.format(*values)}"
+        name = self._name(node, f"v{len(self.names)}")
+        if element is SELECT:  # numpy.where takes three times as long
+            self.scope["putmask"] = np.putmask
+            return f"{name} = {self._value(node.args[1])}.copy(); putmask({name}, {values[0]}, {values[2]})"
+        return f"{name} = {(element.column or element.scalar).format(*values)}"
 
     def _value(self, node: Node, full: bool = True) -> str:
         """Return the name of a node; a constant is a column where ``full``, else one number."""

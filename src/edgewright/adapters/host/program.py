@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,29 +21,42 @@ from edgewright.core.protocols import Stream, World
 Program = Callable[..., tuple[tuple[Any, ...], ...]]
 """A function of tuples of values to a tuple of tuples of values."""
 
+_Nodes = tuple[list[list[Node]], list[list[Node]]]
+
 
 @dataclass(frozen=True)
 class HostWorld:
     """A world with its numbers, as functions of flat tuples; see :func:`host_world`.
 
     Attributes:
-        state, x, action, metrics: layouts of the records that the tuples stand for.
+        trace: what the functions are written from.
+        copies: None: values are NumPy scalars; a number ``N``: they are columns ``[N]``.
+        state, x, action: layouts of the records that the tuples stand for.
         observation: shape of an observation, ``(*agents, features)``.
         reset: (x) to (state).
         observe: (state, x) to (observation).
         step: (state, action, x, x_next) to (state, observation, reward, terminated, truncated).
-        measure: (state, action, x) to (metrics).
     """
 
+    trace: _Trace
+    copies: int | None
     state: Layout
     x: Layout
     action: Layout
-    metrics: Layout
     observation: tuple[int, ...]
     reset: Program
     observe: Program
     step: Program
-    measure: Program
+
+    @functools.cached_property
+    def metrics(self) -> Layout:
+        """Return the layout of the metrics."""
+        return Layout.of(self.trace.metrics())
+
+    @functools.cached_property
+    def measure(self) -> Program:
+        """Return the function (state, action, x) to (metrics), written when it is first used."""
+        return emit(*self.trace.measure, self.copies)
 
 
 def host_world(
@@ -57,79 +71,98 @@ def host_world(
     """
     leaves, structure = jax.tree.flatten(params)
     arrays = [np.asarray(leaf) for leaf in leaves]
-    key = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
-    known = _Known(world, structure, key, params)
-    x = row_shapes(stream)
+    numbers = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
     try:
-        return _translated(known, Layout.of(x), copies)
+        trace = _trace(_Known((world, structure, numbers), params), Layout.of(row_shapes(stream)))
+        return _written(trace, copies)
     except Exception:  # of whatever kind: the compiled step runs every world
         return None
 
 
+@dataclass(frozen=True)
 class _Known:
-    """A world and its numbers as a key of the cache."""
+    """A world and its numbers, as a key of the cache."""
 
-    def __init__(self, world: World, structure: Any, numbers: Any, params: Any) -> None:
-        self.world, self.params = world, params
-        self.key = (world, structure, numbers)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Known) and self.key == other.key
+    key: tuple[World, Any, Any]
+    params: Any = dataclasses.field(compare=False)
 
 
 @functools.lru_cache(maxsize=64)
-def _translated(known: _Known, layout: Layout, copies: int | None) -> HostWorld:
-    world, params = known.world, known.params
-    x = layout.shapes_of()
-    state = jax.eval_shape(world.reset, params, x)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    action = jax.eval_shape(world.action_space(params).sample, key)
+def _trace(known: _Known, x: Layout) -> _Trace:
+    return _Trace(known.key[0], known.params, x)
 
-    def step(params: Any, state: Any, action: Any, x: Any, x_next: Any) -> tuple[Any, ...]:
-        outcome = world.step(params, state, action, x)
-        observation = world.observe(params, outcome.state, x_next)
-        return outcome.state, observation, outcome.reward, outcome.terminated, outcome.truncated
 
-    def measure(params: Any, state: Any, action: Any, x: Any) -> tuple[Any]:
-        return (world.step(params, state, action, x).metrics,)
-
-    def observe(params: Any, state: Any, x: Any) -> tuple[Any]:
-        return (world.observe(params, state, x),)
-
-    def reset(params: Any, x: Any) -> tuple[Any]:
-        return (world.reset(params, x),)
-
-    metrics = jax.eval_shape(measure, params, state, action, x)[0]
+@functools.lru_cache(maxsize=64)
+def _written(trace: _Trace, copies: int | None) -> HostWorld:
     return HostWorld(
-        state=Layout.of(state),
-        x=layout,
-        action=Layout.of(action),
-        metrics=Layout.of(metrics),
-        observation=tuple(jax.eval_shape(world.observe, params, state, x).shape),
-        reset=_program(reset, params, [x], copies),
-        observe=_program(observe, params, [state, x], copies),
-        step=_program(step, params, [state, action, x, x], copies),
-        measure=_program(measure, params, [state, action, x], copies),
+        trace=trace,
+        copies=copies,
+        state=Layout.of(trace.state),
+        x=Layout.of(trace.x),
+        action=Layout.of(trace.action),
+        observation=trace.observation,
+        reset=emit(*trace.reset, copies),
+        observe=emit(*trace.observe, copies),
+        step=emit(*trace.step, copies),
     )
 
 
-def _program(
-    function: Callable[..., tuple[Any, ...]], params: Any, given: list[Any], copies: int | None
-) -> Program:
-    """Return a function of ``params`` and ``given`` as a program with constant ``params``."""
-    graph = Graph()
-    traced, shapes = jax.make_jaxpr(function, return_shape=True)(params, *given)
-    numbers, *nodes = [arguments(graph, params, known=True)] + [arguments(graph, g) for g in given]
-    leaves = translate(graph, traced, [*numbers, *(leaf for part in nodes for leaf in part)])
-    results, begin = [], 0
-    for part in shapes:
-        end = begin + len(jax.tree.leaves(part))
-        results.append(_flat(leaves[begin:end]))
-        begin = end
-    return emit([_flat(part) for part in nodes], results, copies)
+class _Trace:
+    """The functions of a world as expressions: the nodes of the arguments and of the results."""
+
+    def __init__(self, world: World, params: Any, x: Layout) -> None:
+        self.world, self.params, self.x = world, params, x.shapes_of()
+        self.state = jax.eval_shape(world.reset, params, self.x)
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        self.action = jax.eval_shape(world.action_space(params).sample, key)
+        seen = jax.eval_shape(world.observe, params, self.state, self.x)
+        self.observation = tuple(seen.shape)
+
+    @functools.cached_property
+    def reset(self) -> _Nodes:
+        return self._nodes(lambda params, x: (self.world.reset(params, x),), self.x)
+
+    @functools.cached_property
+    def observe(self) -> _Nodes:
+        def observe(params: Any, state: Any, x: Any) -> tuple[Any]:
+            return (self.world.observe(params, state, x),)
+
+        return self._nodes(observe, self.state, self.x)
+
+    @functools.cached_property
+    def step(self) -> _Nodes:
+        def step(params: Any, state: Any, action: Any, x: Any, x_next: Any) -> tuple[Any, ...]:
+            outcome = self.world.step(params, state, action, x)
+            observation = self.world.observe(params, outcome.state, x_next)
+            ends = outcome.terminated, outcome.truncated
+            return outcome.state, observation, outcome.reward, *ends
+
+        return self._nodes(step, self.state, self.action, self.x, self.x)
+
+    @functools.cached_property
+    def measure(self) -> _Nodes:
+        return self._nodes(lambda *given: (self._metrics(*given),), *self._slot)
+
+    def metrics(self) -> Any:
+        """Return the shapes and types of the metrics."""
+        return jax.eval_shape(self._metrics, self.params, *self._slot)
+
+    @property
+    def _slot(self) -> tuple[Any, Any, Any]:
+        return self.state, self.action, self.x
+
+    def _metrics(self, params: Any, state: Any, action: Any, x: Any) -> Any:
+        return self.world.step(params, state, action, x).metrics
+
+    def _nodes(self, function: Callable[..., tuple[Any, ...]], *given: Any) -> _Nodes:
+        """Return a function of ``params`` and ``given`` with constant ``params``."""
+        graph = Graph()
+        traced, shapes = jax.make_jaxpr(function, return_shape=True)(self.params, *given)
+        numbers = arguments(graph, self.params, known=True)
+        nodes = [arguments(graph, part) for part in given]
+        leaves = iter(translate(graph, traced, [*numbers, *(n for part in nodes for n in part)]))
+        results = [[next(leaves) for _ in jax.tree.leaves(part)] for part in shapes]
+        return [_flat(part) for part in nodes], [_flat(part) for part in results]
 
 
 def _flat(leaves: list[np.ndarray]) -> list[Node]:
