@@ -15,14 +15,12 @@ import edgewright.adapters.gymnasium as adapter
 from edgewright.adapters import steppers
 from edgewright.adapters.drawing import DrawnRows
 from edgewright.adapters.host import program
-from edgewright.adapters.host.graph import Graph, Untranslatable
 from edgewright.adapters.host.emit import emit
-from edgewright.adapters.host.translate import arguments, translate
+from edgewright.adapters.host.graph import Graph
 from edgewright.adapters.host.steppers import HostSingle, HostVector
+from edgewright.adapters.host.translate import arguments, translate
 from edgewright.adapters.results import LazyInfo
 from edgewright.core.errors import InputError
-from edgewright.core.records import record
-from edgewright.core.spaces import Discrete
 from edgewright.loops.unroll import step_and_reset
 from edgewright.scenarios.build import Problem, build
 from edgewright.scenarios.load import load, shipped
@@ -116,3 +114,165 @@ def test_all_presets_play_what_jax_plays(name: str) -> None:
             np.testing.assert_array_equal(alone.restart(), result.observation[1])
             ended += 1
     assert ended, "no episode ended: the test does not see a reset"
+
+
+def on_host(function: Any, *given: Any, columns: bool) -> np.ndarray:
+    """Return what a function of arrays gives when its trace is run by Python or by NumPy."""
+    graph = Graph()
+    shapes = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in given]
+    nodes = [arguments(graph, shape)[0] for shape in shapes]
+    (result,) = translate(graph, jax.make_jaxpr(function)(*shapes), nodes)
+    flat = [list(node.reshape(-1)) for node in nodes]
+    run = emit(flat, [list(result.reshape(-1))], 2 if columns else None)
+    words = [[*one.reshape(-1)] for one in given]
+    if columns:
+        words = [[np.array([value, value]) for value in part] for part in words]
+    with np.errstate(all="ignore"):
+        (values,) = run(*words)
+    return np.array([v[1] if columns else v for v in values]).reshape(result.shape)
+
+
+A = np.array([[-2.5, 0.5, 1.5], [3.0, np.nan, 0.0]], np.float32)
+B = np.array([[2.0, -0.75, 1.5], [np.inf, 1.0, 0.0]], np.float32)
+WHOLE = np.array([[-7, 5, 0], [3, 2, -1]], np.int32)
+J = np.array([[2, -3, 4], [1, 2, 5]], np.int32)
+HALF = (J / 2).astype(np.float32)
+K = np.array([0, 2, -1, 5, 2], np.int32)
+
+OPERATIONS: dict[str, tuple[Any, tuple[np.ndarray, ...]]] = {
+    "arithmetic": (lambda a, b: (a + b) * a - b / a, (A, B)),
+    "minimum, maximum": (lambda a, b: jnp.stack([jnp.minimum(a, b), jnp.maximum(a, b)]), (A, B)),
+    "clip": (lambda a: jnp.clip(a, -1.0, 1.0), (A,)),
+    "comparisons": (lambda a, b: (a < b) & (a != b) | ~(a >= b), (A, B)),
+    "where": (lambda a, b: jnp.where(a > b, a, 0.0), (A, B)),
+    "floor division": (lambda i, j: jnp.stack([i // j, i % j]), (WHOLE, J)),
+    "division that cuts": (
+        lambda i, j: jnp.stack([jax.lax.div(i, j), jax.lax.rem(i, j)]),
+        (WHOLE, J),
+    ),
+    "remainder of floats": (lambda a, b: jnp.remainder(a, b), (A, B)),
+    "bits": (lambda i, j: (i & j) | ~j, (WHOLE, J)),
+    "float to int": (lambda a: (a * 3e9).astype(jnp.int32), (A,)),
+    "int to float and bool": (lambda i: i.astype(jnp.float32) * i.astype(bool), (WHOLE,)),
+    "rounding": (lambda a: jnp.floor(a) + 10 * jnp.ceil(a) + 100 * jnp.round(a), (A,)),
+    "powers": (lambda a, b: jnp.stack([a**5, jnp.abs(a) ** b, jnp.square(b)]), (A, B)),
+    "roots": (lambda a: jnp.sqrt(jnp.abs(a)) + jnp.cbrt(a), (A,)),
+    "exponentials": (lambda a: jnp.exp(a) + jnp.expm1(a) + jnp.log1p(a * a) + jnp.log(a), (A,)),
+    "circles": (lambda a: jnp.sin(a) + jnp.cos(a) + jnp.tanh(a) + jax.nn.sigmoid(a), (A,)),
+    "sign": (lambda a, i: jnp.sign(a) + jnp.abs(i) + -jnp.sign(i), (A, WHOLE)),
+    "sums": (lambda a: jnp.concatenate([a.sum(0), a.max(1), a.min(1), a[:1, 0]]), (B,)),
+    "all, any": (lambda i: jnp.stack([(i > 0).any(0), (i < 9).all(0)]), (WHOLE,)),
+    "running sum": (lambda b: jnp.cumsum(b, axis=1) + jnp.flip(b, 1), (B,)),
+    "products": (lambda b, j: b[0] @ j.T.astype(jnp.float32), (HALF, WHOLE)),
+    "shapes": (lambda a: jnp.tile(a.T.reshape(2, 3), (2, 1))[::2, None, 1:], (A,)),
+    "segments": (lambda b, k: jax.ops.segment_sum(b.reshape(-1)[:5], k, 3), (B, K)),
+    "choice of three": (
+        lambda i, a, b: jax.lax.select_n(jnp.abs(i) % 3, a, b, a + b),
+        (WHOLE, A, B),
+    ),
+}
+
+
+@pytest.mark.parametrize("columns", [False, True], ids=["one", "columns"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_are_those_of_jax(name: str, columns: bool) -> None:
+    function, given = OPERATIONS[name]
+    wanted = np.asarray(function(*map(jnp.asarray, given)))
+    result = on_host(function, *given, columns=columns)
+    assert result.dtype == wanted.dtype
+    np.testing.assert_allclose(result, wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_known_numbers_are_folded_and_equal_expressions_computed_once() -> None:
+    graph = Graph()
+    (node,) = arguments(graph, jax.ShapeDtypeStruct((), np.float32))
+    double = jax.make_jaxpr(lambda x: (x + 1.0) * (x + 1.0) + jnp.float32(2.0) * 3.0 + x * 1.0)
+    (result,) = translate(graph, double(jnp.float32(0)), [node])
+    code = emit([[node.item()]], [[result.item()]]).code
+    assert code.count(" + ") == 3  # x + 1 once, and two sums
+    assert code.count(" * ") == 1
+    assert "6.0" not in code  # constants have names
+
+
+class Sorting(ProbeWorld):
+    """A world with an operation that has no rule, such as one of a plug-in."""
+
+    def observe(self, params: Any, state: Any, x: Any) -> Any:
+        return jnp.sort(super().observe(params, state, x))
+
+
+def test_a_world_without_rules_is_compiled_without_a_word() -> None:
+    params = probe("match")
+    plain, sorting = ProbeWorld(), Sorting()
+    for world, kind in ((plain, HostSingle), (sorting, steppers._CompiledSingle)):
+        assert type(steppers.single_stepper(world, params, world.inputs(params))) is kind
+    one, other = (adapter.WorldEnv(w, params, w.inputs(params)) for w in (plain, sorting))
+    np.testing.assert_array_equal(np.sort(one.reset(seed=1)[0]), other.reset(seed=1)[0])
+    for action in (0, 1):
+        for env in (one, other):
+            env.reset()
+        mine, their = one.step(action), other.step(action)
+        assert mine[1:4] == their[1:4]
+        assert dict(mine[4]) == dict(their[4])
+    with pytest.raises(InputError, match="must be 'auto' or 'compiled' for this world"):
+        adapter.WorldEnv(sorting, params, sorting.inputs(params), backend="host")
+    with pytest.raises(InputError, match="must be 'auto', 'host' or 'compiled'; got 'gpu'"):
+        adapter.WorldEnv(plain, params, plain.inputs(params), backend="gpu")  # type: ignore
+
+
+def test_the_number_of_copies_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steppers, "MAX_HOST_COPIES", 4)
+    params = probe("match")
+    parts = ProbeWorld(), params, ProbeWorld().inputs(params)
+    assert type(steppers.vector_stepper(*parts, 4)) is HostVector
+    assert type(steppers.vector_stepper(*parts, 5)) is steppers.CompiledStepper
+    assert type(steppers.vector_stepper(*parts, 5, "host")) is HostVector
+
+
+def test_what_a_user_does_to_results_changes_nothing() -> None:
+    """Arrays that a step returned, and its actions, belong to the caller."""
+    parts = ProbeWorld(), probe("match"), ProbeWorld().inputs(probe("match"))
+    careful, careless = (adapter.WorldVectorEnv(*parts, 4) for _ in range(2))
+    for envs in (careful, careless):
+        envs.reset(seed=0)
+    for _ in range(20):
+        actions = np.array([0, 1, 1, 0])
+        wanted, result = careful.step(actions), careless.step(actions)
+        info = repr(wanted[4])
+        for mine, their in zip(wanted[:4], result[:4], strict=True):
+            np.testing.assert_array_equal(mine, their)
+            their[...] = 0
+        actions[...] = 0
+        assert repr(result[4]) == info
+
+
+def test_infos_are_computed_when_they_are_read_and_are_dictionaries() -> None:
+    calls: list[int] = []
+
+    def info() -> LazyInfo:
+        return LazyInfo(lambda: calls.append(0) or {"a": 1, "b": 2})
+
+    info()["c"] = 3
+    assert not calls
+    one = info()
+    one["a"] = 5  # what is written stays
+    assert dict(one) == {"a": 5, "b": 2}
+    assert len(calls) == 1
+    for read in (
+        dict,
+        lambda i: {**i},
+        lambda i: i | {},
+        lambda i: {} | i,
+        lambda i: i.copy(),
+        lambda i: dict(i.items()),
+        lambda i: {k: i[k] for k in i},
+        lambda i: pickle.loads(pickle.dumps(i)),
+        lambda i: (lambda **entries: entries)(**i),
+        lambda i: dict(zip(i.keys(), i.values(), strict=True)),
+    ):
+        assert read(info()) == {"a": 1, "b": 2}
+    assert "a" in info()
+    assert info().get("z", 4) == 4
+    assert len(info()) == 2
+    assert repr(info()) == "{'a': 1, 'b': 2}"
+    assert info() == info()

@@ -88,11 +88,7 @@ def _carries(stream: Stream[Any], seeds: Array) -> Any:
 
 
 @functools.partial(jax.jit, static_argnames=("layout", "blocks"))
-def _columns(
-    stream: Stream[Any], layout: Layout, carry: Any, blocks: int
-) -> tuple[Any, Array]:
+def _columns(stream: Stream[Any], layout: Layout, carry: Any, blocks: int) -> tuple[Any, Array]:
     """Return the next carries, and words ``[words, blocks * ROWS, N]``."""
-    carry, rows = jax.lax.scan(
-        lambda now, _: next_block(stream, layout, now), carry, length=blocks
-    )
+    carry, rows = jax.lax.scan(lambda now, _: next_block(stream, layout, now), carry, length=blocks)
     return carry, jnp.moveaxis(rows.reshape(-1, *rows.shape[2:]), -1, 0)

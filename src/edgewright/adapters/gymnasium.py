@@ -198,8 +198,8 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         return (
             _squeezed(result.observation, self._agents).copy(),
             _squeezed(result.reward, self._agents).copy(),
-            result.terminated,
-            result.truncated,
+            result.terminated.copy(),
+            result.truncated.copy(),
             LazyInfo(lambda: self._info(result)),
         )
 

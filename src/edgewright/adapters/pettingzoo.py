@@ -113,9 +113,7 @@ class WorldParallelEnv(ParallelEnv):
             self._infos(measured, acting),
         )
 
-    def _infos(
-        self, measured: Callable[[], Any], acting: list[str]
-    ) -> dict[str, dict[str, Any]]:
+    def _infos(self, measured: Callable[[], Any], acting: list[str]) -> dict[str, dict[str, Any]]:
         """Return the metrics of each agent, which are computed once one of them is read."""
         record = functools.cache(measured)
 

@@ -33,6 +33,7 @@ class LazyInfo(dict[str, Any]):
     """
 
     __slots__ = ("_compute",)
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, compute: Callable[[], dict[str, Any]]) -> None:
         self._compute: Callable[[], dict[str, Any]] | None = compute
@@ -48,6 +49,12 @@ class LazyInfo(dict[str, Any]):
     def copy(self) -> dict[str, Any]:
         """Return an ordinary dictionary of the same entries."""
         return dict(self.items())
+
+    def __eq__(self, other: object) -> bool:
+        return self.copy() == (other.copy() if isinstance(other, LazyInfo) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __or__(self, other: Any) -> Any:
         return self.copy() | other
@@ -71,10 +78,11 @@ def _reading(name: str) -> Callable[..., Any]:
     return read
 
 
-for _name in (
-    "__contains__ __delitem__ __eq__ __getitem__ __iter__ __len__ __ne__ __repr__ __reversed__ "
+_READING = (
+    "__contains__ __delitem__ __getitem__ __iter__ __len__ __repr__ __reversed__ "
     "clear get items keys pop popitem setdefault values"
-).split():
+)
+for _name in _READING.split():
     setattr(LazyInfo, _name, _reading(_name))
 
 

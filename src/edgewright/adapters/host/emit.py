@@ -43,8 +43,8 @@ class _Writer:
         for nodes in self.results:
             for node in nodes:
                 self._compute(node)
-        returned = (f"({''.join(self._value(node) + ', ' for node in nodes)})" for nodes in self.results)
-        self.lines.append(f"return {', '.join(returned)},")
+        values = (f"({''.join(self._value(n) + ', ' for n in nodes)})" for nodes in self.results)
+        self.lines.append(f"return {', '.join(values)},")
         body = "\n    ".join(self.lines)
         code = f"def program({', '.join(arguments)}):\n    {body}\n"
         exec(compile(code, "<world on the host>", "exec"), self.scope)
@@ -82,7 +82,8 @@ class _Writer:
         name = self._name(node, f"v{len(self.names)}")
         if element is SELECT:  # numpy.where takes three times as long
             self.scope["putmask"] = np.putmask
-            return f"{name} = {self._value(node.args[1])}.copy(); putmask({name}, {values[0]}, {values[2]})"
+            before = f"{name} = {self._value(node.args[1])}.copy()"
+            return f"{before}; putmask({name}, {values[0]}, {values[2]})"
         return f"{name} = {(element.column or element.scalar).format(*values)}"
 
     def _value(self, node: Node, full: bool = True) -> str:

@@ -40,6 +40,10 @@ def _transpose(graph: Graph, args: list[np.ndarray], p: dict[str, Any]) -> np.nd
     return np.transpose(args[0], p["permutation"])
 
 
+def _tile(graph: Graph, args: list[np.ndarray], p: dict[str, Any]) -> np.ndarray:
+    return np.tile(args[0], p["reps"])
+
+
 def _concatenate(graph: Graph, args: list[np.ndarray], p: dict[str, Any]) -> np.ndarray:
     return np.concatenate(args, p["dimension"])
 
@@ -180,6 +184,7 @@ RULES: dict[str, Rule] = {
     "squeeze": _squeeze,
     "expand_dims": _expand_dims,
     "transpose": _transpose,
+    "tile": _tile,
     "concatenate": _concatenate,
     "stack": _stack,
     "slice": _slice,

@@ -65,10 +65,7 @@ class HostSingle:
         """
         host, before, x = self._host, self._state, self._x
         following = next(self._rows)
-        if type(action) is int:
-            given = (self._types[0](action),)
-        else:
-            given = _words(action, host.action)
+        given = (self._types[0](action),) if type(action) is int else _words(action, host.action)
         self._state, observation, reward, (terminated,), (truncated,) = self._run(
             host.step, before, given, x, following
         )
@@ -95,9 +92,7 @@ class HostSingle:
 def _words(action: Any, layout: Layout) -> tuple[Any, ...]:
     """Return the entries of an action as NumPy scalars of the types that the world takes."""
     leaves = zip(jax.tree.leaves(action), layout.dtypes, strict=True)
-    return tuple(
-        value for leaf, dtype in leaves for value in np.asarray(leaf, dtype).reshape(-1)
-    )
+    return tuple(value for leaf, dtype in leaves for value in np.asarray(leaf, dtype).reshape(-1))
 
 
 def _record(values: tuple[Any, ...], layout: Layout) -> Any:
@@ -155,15 +150,15 @@ class HostVector:
         if np.count_nonzero(done):
             (fresh,) = self._run(host.reset, following)
             pairs = zip(fresh, state, strict=True)
-            state = tuple(np.where(done, new, old) for new, old in pairs)
+            state = tuple(_replaced(old, done, new) for new, old in pairs)
             shown = self._stacked(self._run(host.observe, state, following)[0])
         self._state, self._x, self._played = state, following, True
         return StepResult(
             shown,
             final,
             self._joined(reward, self._agents),
-            terminated.copy(),
-            truncated.copy(),
+            terminated,
+            truncated,
             lambda: self._record(self._run(host.measure, before, given, x)[0]),
         )
 
@@ -194,6 +189,13 @@ class HostVector:
             leaves.append(part.reshape(self.count, *shape))
             begin += size
         return jax.tree.unflatten(layout.structure, leaves)
+
+
+def _replaced(old: np.ndarray, where: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return ``old`` with ``new`` where the condition holds, ``[N]``."""
+    result = old.copy()
+    np.putmask(result, where, new)
+    return result
 
 
 def _columns(actions: Any, layout: Layout) -> tuple[Any, ...]:

@@ -111,7 +111,7 @@ def _element(name: str, equation: Any) -> Element:
     by_type = {"div": elements.DIV, "rem": elements.REM, "pow": elements.POW}
     whole = {"div": elements.CUT_DIVIDE, "rem": elements.REM}
     if name == "round":
-        if "EVEN" not in str(p["rounding_method"]):
+        if p["rounding_method"] != jax.lax.RoundingMethod.TO_NEAREST_EVEN:
             raise Untranslatable("rounding halves away from zero")
         return elements.RINT
     result = (by_type if floating(dtype) else whole).get(name) or ELEMENTS.get(name)
@@ -134,8 +134,6 @@ def _known(equation: Any) -> Element | None:
 @functools.cache
 def _trace_text(function: Callable[..., Any], types: Any) -> str:
     """Return the trace of a function of ``jax.numpy`` as text, without its outer call."""
-    shaped = [
-        jax.ShapeDtypeStruct(shape, dtype, weak_type=weak) for shape, dtype, weak in types
-    ]
+    shaped = [jax.ShapeDtypeStruct(shape, dtype, weak_type=weak) for shape, dtype, weak in types]
     equations = jax.make_jaxpr(function)(*shaped).jaxpr.eqns
     return str(equations[0].params.get("jaxpr")) if len(equations) == 1 else ""
