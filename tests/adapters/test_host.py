@@ -276,3 +276,18 @@ def test_infos_are_computed_when_they_are_read_and_are_dictionaries() -> None:
     assert len(info()) == 2
     assert repr(info()) == "{'a': 1, 'b': 2}"
     assert info() == info()
+
+
+def test_a_name_that_is_not_there_computes_nothing() -> None:
+    """Stable-Baselines3 asks every copy for "episode" in every step."""
+
+    def compute() -> dict[str, Any]:
+        raise AssertionError("computed")
+
+    one = LazyInfo(compute, names={"a"})
+    one["c"] = 3
+    assert one.get("episode") is None
+    assert "episode" not in one
+    assert one.get("c") == 3
+    with pytest.raises(AssertionError, match="computed"):
+        one.get("a")

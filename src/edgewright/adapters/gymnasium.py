@@ -28,6 +28,8 @@ from edgewright.scenarios.load import load
 
 register()
 
+_FINAL = ("final_obs", "_final_obs", "final_info", "_final_info")
+
 
 def make(
     scenario: str,
@@ -149,6 +151,7 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         self.single_action_space = spaces.actions(world, params)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._names: frozenset[str] | None = None  # of all entries of an info, once one was read
         self._copies = vector_stepper(world, params, stream, num_envs, backend)
 
     def reset(
@@ -200,13 +203,14 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
             _squeezed(result.reward, self._agents).copy(),
             result.terminated.copy(),
             result.truncated.copy(),
-            LazyInfo(lambda: self._info(result)),
+            LazyInfo(lambda: self._info(result), self._names),
         )
 
     def _info(self, result: StepResult) -> dict[str, Any]:
         """Return the metrics of the copies that go on, and apart those of the copies that ended."""
         done = result.terminated | result.truncated
         metrics = _metrics(result.metrics(), self._agents, copies=1)
+        self._names = frozenset((*metrics, *(f"_{name}" for name in metrics), *_FINAL))
         if not np.any(done):
             return _masked(metrics, ~done)
         final = np.full(self.num_envs, None, dtype=object)

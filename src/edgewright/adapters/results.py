@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,13 +30,21 @@ class LazyInfo(dict[str, Any]):
     """A dictionary whose entries are computed when somebody first reads one.
 
     What is written before that stays. Copies and pickles of it are ordinary dictionaries.
+
+    Args:
+        compute: returns the entries.
+        names: of all entries that it may return, where they are known: to ask for another one
+            computes nothing.
     """
 
-    __slots__ = ("_compute",)
+    __slots__ = ("_compute", "_names")
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
-    def __init__(self, compute: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, compute: Callable[[], dict[str, Any]], names: Collection[str] | None = None
+    ) -> None:
         self._compute: Callable[[], dict[str, Any]] | None = compute
+        self._names = names
 
     def _fill(self) -> None:
         if self._compute is not None:
@@ -45,6 +53,19 @@ class LazyInfo(dict[str, Any]):
             entries = compute() | dict(written)
             dict.clear(self)
             dict.update(self, entries)
+
+    def _look_up(self, name: object) -> None:
+        if self._names is None or name in self._names:
+            self._fill()
+
+    def __contains__(self, name: object) -> bool:
+        self._look_up(name)
+        return dict.__contains__(self, name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the entry of a name, ``default`` where there is none."""
+        self._look_up(name)
+        return dict.get(self, name, default)
 
     def copy(self) -> dict[str, Any]:
         """Return an ordinary dictionary of the same entries."""
@@ -79,8 +100,8 @@ def _reading(name: str) -> Callable[..., Any]:
 
 
 _READING = (
-    "__contains__ __delitem__ __getitem__ __iter__ __len__ __repr__ __reversed__ "
-    "clear get items keys pop popitem setdefault values"
+    "__delitem__ __getitem__ __iter__ __len__ __repr__ __reversed__ "
+    "clear items keys pop popitem setdefault values"
 )
 for _name in _READING.split():
     setattr(LazyInfo, _name, _reading(_name))
