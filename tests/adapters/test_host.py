@@ -227,6 +227,9 @@ def test_the_number_of_copies_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(steppers.vector_stepper(*parts, 4)) is HostVector
     assert type(steppers.vector_stepper(*parts, 5)) is steppers.CompiledStepper
     assert type(steppers.vector_stepper(*parts, 5, "host")) is HostVector
+    monkeypatch.setattr(steppers, "MAX_COLUMN_OPERATIONS", 3)  # no world is that small
+    assert type(steppers.vector_stepper(*parts, 4)) is steppers.CompiledStepper
+    assert type(steppers.single_stepper(*parts)) is HostSingle
 
 
 def test_what_a_user_does_to_results_changes_nothing() -> None:

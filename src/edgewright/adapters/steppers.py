@@ -23,8 +23,11 @@ NUMBERS = 2**31
 MAX_HOST_COPIES = 1024
 """The largest number of copies that NumPy steps; see docs/decisions/0078 for the measurement."""
 
+MAX_COLUMN_OPERATIONS = 1000
+"""The largest number of operations of a step that NumPy runs, some 0.3 us each."""
+
 Backend = Literal["auto", "host", "compiled"]
-"""``auto`` is the host for a world that can be translated, up to :data:`MAX_HOST_COPIES`."""
+"""``auto`` is the host for a small world that can be translated, up to :data:`MAX_HOST_COPIES`."""
 
 
 class SingleStepper(Protocol):
@@ -93,7 +96,7 @@ def vector_stepper(
     check_process()
     if _tries_host(backend, count):
         host = host_world(world, params, stream, count)
-        if host is not None:
+        if host is not None and (backend == "host" or host.operations <= MAX_COLUMN_OPERATIONS):
             return HostVector(host, stream, count)
         _check_not_asked(backend)
     return CompiledStepper(world, params, stream, count)

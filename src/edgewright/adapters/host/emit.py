@@ -90,9 +90,9 @@ class _Writer:
         """Return the name of a node; a constant is a column where ``full``, else one number."""
         if not node.constant:
             return self.names[id(node)]
-        full = full and self.copies is not None
-        name = f"{'full' if full else 'c'}_{node.dtype.name}_{node.value.tobytes().hex()}"
+        size = self.copies if full else None
+        name = f"{'c' if size is None else 'full'}_{node.dtype.name}_{node.value.tobytes().hex()}"
         if name not in self.scope:
             value = node.value if self.copies is None else np.asarray(node.value)
-            self.scope[name] = np.full(self.copies, value) if full else value
+            self.scope[name] = value if size is None else np.full(size, value)
         return name

@@ -31,7 +31,7 @@ class HostWorld:
     Attributes:
         trace: what the functions are written from.
         copies: None: values are NumPy scalars; a number ``N``: they are columns ``[N]``.
-        state, x, action: layouts of the records that the tuples stand for.
+        x, action: layouts of the records that the tuples stand for.
         observation: shape of an observation, ``(*agents, features)``.
         reset: (x) to (state).
         observe: (state, x) to (observation).
@@ -40,13 +40,17 @@ class HostWorld:
 
     trace: _Trace
     copies: int | None
-    state: Layout
     x: Layout
     action: Layout
     observation: tuple[int, ...]
     reset: Program
     observe: Program
     step: Program
+
+    @property
+    def operations(self) -> int:
+        """Return the number of operations of a step."""
+        return vars(self.step)["code"].count("\n")
 
     @functools.cached_property
     def metrics(self) -> Layout:
@@ -70,9 +74,9 @@ def host_world(
         copies: None: values are NumPy scalars; a number ``N``: they are columns ``[N]``.
     """
     leaves, structure = jax.tree.flatten(params)
-    arrays = [np.asarray(leaf) for leaf in leaves]
-    numbers = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
     try:
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        numbers = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
         trace = _trace(_Known((world, structure, numbers), params), Layout.of(row_shapes(stream)))
         return _written(trace, copies)
     except Exception:  # of whatever kind: the compiled step runs every world
@@ -97,7 +101,6 @@ def _written(trace: _Trace, copies: int | None) -> HostWorld:
     return HostWorld(
         trace=trace,
         copies=copies,
-        state=Layout.of(trace.state),
         x=Layout.of(trace.x),
         action=Layout.of(trace.action),
         observation=trace.observation,
