@@ -1,4 +1,4 @@
-"""Choose what steps the copies of a world: Python, NumPy or the compiled program."""
+"""Choose between Python, NumPy and the compiled program to step the copies of a world."""
 
 from __future__ import annotations
 

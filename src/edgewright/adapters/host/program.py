@@ -111,15 +111,15 @@ def _written(trace: _Trace, copies: int | None) -> HostWorld:
 
 
 class _Trace:
-    """The functions of a world as expressions: the nodes of the arguments and of the results."""
+    """Functions of a world as expressions, by the nodes of their arguments and results."""
 
     def __init__(self, world: World, params: Any, x: Layout) -> None:
         self.world, self.params, self.x = world, params, x.shapes_of()
         self.state = jax.eval_shape(world.reset, params, self.x)
         key = jax.eval_shape(lambda: jax.random.key(0))
         self.action = jax.eval_shape(world.action_space(params).sample, key)
-        seen = jax.eval_shape(world.observe, params, self.state, self.x)
-        self.observation = tuple(seen.shape)
+        shown = jax.eval_shape(world.observe, params, self.state, self.x)
+        self.observation = tuple(shown.shape)
 
     @functools.cached_property
     def reset(self) -> _Nodes:

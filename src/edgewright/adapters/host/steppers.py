@@ -142,11 +142,11 @@ class HostVector:
         host, before, x = self._host, self._state, self._x
         following = next(self._rows)
         given = _columns(actions, host.action)
-        state, seen, reward, (terminated,), (truncated,) = self._run(
+        state, columns, reward, (terminated,), (truncated,) = self._run(
             host.step, before, given, x, following
         )
         done = terminated | truncated
-        shown = final = self._stacked(seen)
+        shown = final = self._stacked(columns)
         if np.count_nonzero(done):
             (fresh,) = self._run(host.reset, following)
             pairs = zip(fresh, state, strict=True)

@@ -79,9 +79,9 @@ def _check_dtype(aval: Any) -> None:
 def _equation(graph: Graph, equation: Any, args: list[np.ndarray]) -> list[np.ndarray]:
     name, p = equation.primitive.name, equation.params
     if name in _INLINED:
-        whole = _known(equation)
-        if whole is not None:
-            return [graph.elementwise(whole, *args)]
+        known = _known(equation)
+        if known is not None:
+            return [graph.elementwise(known, *args)]
         inner = p.get("jaxpr") or p.get("call_jaxpr")
         if inner is None:
             raise Untranslatable(name)
@@ -104,17 +104,17 @@ def _element(name: str, equation: Any) -> Element:
     p, dtype = equation.params, np.dtype(equation.invars[0].aval.dtype)
     if name in ("and", "or", "not"):
         logical = {"and": elements.AND, "or": elements.OR, "not": elements.NOT}
-        whole = {"and": elements.BIT_AND, "or": elements.BIT_OR, "not": elements.INVERT}
-        return (logical if dtype == BOOL else whole)[name]
+        integers = {"and": elements.BIT_AND, "or": elements.BIT_OR, "not": elements.INVERT}
+        return (logical if dtype == BOOL else integers)[name]
     if p.get("accuracy") is not None:
         raise Untranslatable(f"{name} with a chosen accuracy")
     by_type = {"div": elements.DIV, "rem": elements.REM, "pow": elements.POW}
-    whole = {"div": elements.CUT_DIVIDE, "rem": elements.REM}
+    integers = {"div": elements.CUT_DIVIDE, "rem": elements.REM}
     if name == "round":
         if p["rounding_method"] != jax.lax.RoundingMethod.TO_NEAREST_EVEN:
             raise Untranslatable("rounding halves away from zero")
         return elements.RINT
-    result = (by_type if floating(dtype) else whole).get(name) or ELEMENTS.get(name)
+    result = (by_type if floating(dtype) else integers).get(name) or ELEMENTS.get(name)
     if result is None or (dtype == BOOL and name not in ("eq", "ne")):
         raise Untranslatable(f"{name} of {dtype.name}")
     return result
