@@ -91,4 +91,4 @@ def _carries(stream: Stream[Any], seeds: Array) -> Any:
 def _columns(stream: Stream[Any], layout: Layout, carry: Any, blocks: int) -> tuple[Any, Array]:
     """Return the next carries, and words ``[words, blocks * ROWS, N]``."""
     carry, rows = jax.lax.scan(lambda now, _: next_block(stream, layout, now), carry, length=blocks)
-    return carry, jnp.moveaxis(rows.reshape(-1, *rows.shape[2:]), -1, 0)
+    return carry, jnp.moveaxis(rows.reshape(blocks * ROWS, *rows.shape[2:]), -1, 0)
