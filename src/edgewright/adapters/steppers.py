@@ -20,7 +20,7 @@ from edgewright.core.protocols import Stream, World
 NUMBERS = 2**31
 """A copy is numbered from 0 to this; its inputs follow from the number."""
 
-MAX_HOST_COPIES = 1024
+MAX_HOST_COPIES = 256
 """The largest number of copies that NumPy steps; see docs/decisions/0078 for the measurement."""
 
 MAX_COLUMN_OPERATIONS = 1000
