@@ -17,7 +17,7 @@ from edgewright.adapters import steppers
 from edgewright.adapters.drawing import DrawnRows
 from edgewright.adapters.host import program
 from edgewright.adapters.host.emit import emit
-from edgewright.adapters.host.graph import Graph
+from edgewright.adapters.host.graph import Graph, Untranslatable
 from edgewright.adapters.host.steppers import HostSingle, HostVector
 from edgewright.adapters.host.translate import arguments, translate
 from edgewright.adapters.results import LazyInfo
@@ -186,6 +186,23 @@ def test_operations_are_those_of_jax(name: str, columns: bool) -> None:
     result = on_host(function, *given, columns=columns)
     assert result.dtype == wanted.dtype
     np.testing.assert_allclose(result, wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, k: jnp.sort(a),
+        lambda a, k: jax.lax.pow(a, k),  # a power of a float and a whole number
+        lambda a, k: jax.lax.dot(k, k, preferred_element_type=jnp.float32),
+        lambda a, k: jax.random.bits(jax.random.key(0), (5,)),
+        lambda a, k: jax.lax.fori_loop(0, k[0], lambda i, x: x + 1, a),
+    ],
+    ids=["sort", "mixed power", "mixed product", "random", "loop"],
+)
+def test_what_no_rule_covers_is_not_translated(function: Any) -> None:
+    given = np.arange(5, dtype=np.float32), K
+    with pytest.raises(Untranslatable):
+        on_host(function, *given, columns=False)
 
 
 def test_known_numbers_are_folded_and_equal_expressions_computed_once() -> None:

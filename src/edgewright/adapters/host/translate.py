@@ -64,16 +64,18 @@ def _followed(graph: Graph, jaxpr: Any, consts: Any, given: list[np.ndarray]) ->
         values[variable] = graph.constants(np.asarray(value))
     values |= zip(jaxpr.invars, given, strict=True)
     for equation in jaxpr.eqns:
-        for variable in equation.outvars:
-            _check_dtype(variable.aval)
         results = _equation(graph, equation, [read(one) for one in equation.invars])
+        for variable, result in zip(equation.outvars, results, strict=True):
+            _check(equation.primitive.name, variable.aval, result)
         values |= zip(equation.outvars, results, strict=True)
     return [read(one) for one in jaxpr.outvars]
 
 
-def _check_dtype(aval: Any) -> None:
-    if not isinstance(getattr(aval, "dtype", None), np.dtype):
-        raise Untranslatable(f"a value of type {aval}")
+def _check(name: str, aval: Any, result: np.ndarray) -> None:
+    """Refuse a rule that did not expect these arguments: its result has another form than JAX's."""
+    types = {node.dtype for node in result.reshape(-1)} or {aval.dtype}
+    if result.shape != aval.shape or types != {aval.dtype}:
+        raise Untranslatable(f"{name} returned {result.shape} of {types}, not {aval}")
 
 
 def _equation(graph: Graph, equation: Any, args: list[np.ndarray]) -> list[np.ndarray]:
@@ -87,7 +89,7 @@ def _equation(graph: Graph, equation: Any, args: list[np.ndarray]) -> list[np.nd
             raise Untranslatable(name)
         return _followed(graph, inner.jaxpr, inner.consts, args)
     if name in RULES:
-        return [RULES[name](graph, args, p)]
+        return [np.asarray(RULES[name](graph, args, p), object)]  # one number may come bare
     if name == "convert_element_type":
         return [_converted(graph, args[0], equation)]
     return [graph.elementwise(_element(name, equation), *args)]
