@@ -1,4 +1,4 @@
-"""Offer a world to Gymnasium as one copy, or as many copies behind one compiled step.
+"""Offer a world to Gymnasium as one copy, or as many copies behind one step.
 
 ``import edgewright.adapters.gymnasium`` registers the shipped scenarios (as the entry point of the
 installed package does): ``gymnasium.make("Edgewright/aigc-heavy-v0")``.
