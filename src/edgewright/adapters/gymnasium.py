@@ -1,4 +1,4 @@
-"""Offer a world to Gymnasium as one copy, or as many copies behind one compiled step.
+"""Offer a world to Gymnasium as one copy, or as many copies behind one step.
 
 ``import edgewright.adapters.gymnasium`` registers the shipped scenarios (as the entry point of the
 installed package does): ``gymnasium.make("Edgewright/aigc-heavy-v0")``.
@@ -18,8 +18,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from edgewright.adapters import spaces
-from edgewright.adapters.games import NUMBERS, StepResult, VectorStepper
 from edgewright.adapters.registration import register
+from edgewright.adapters.results import LazyInfo, StepResult
+from edgewright.adapters.steppers import NUMBERS, Backend, single_stepper, vector_stepper
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Stream, World
 from edgewright.scenarios.build import Problem, build
@@ -27,12 +28,15 @@ from edgewright.scenarios.load import load
 
 register()
 
+_FINAL = ("final_obs", "_final_obs", "final_info", "_final_info")
+
 
 def make(
     scenario: str,
     data: str | None = None,
     overrides: dict[str, Any] | None = None,
     render_mode: str | None = None,
+    backend: Backend = "auto",
 ) -> WorldEnv:
     """Return one copy of a scenario.
 
@@ -41,6 +45,7 @@ def make(
         data: folder of recordings, for scenarios that are driven by them.
         overrides: dotted keys and values, e.g. ``{"params.slot_s": 1.0}``.
         render_mode: None: there is nothing to render.
+        backend: what runs a step; see :mod:`edgewright.adapters.steppers`.
 
     Raises:
         InputError: the scenario is wrong, or has several devices (see ``adapters.pettingzoo``), or
@@ -48,7 +53,7 @@ def make(
     """
     _check_render_mode(render_mode)
     problem = _built(scenario, data, overrides)
-    return WorldEnv(problem.world, problem.params, problem.train_stream)
+    return WorldEnv(problem.world, problem.params, problem.train_stream, backend)
 
 
 def make_vec(
@@ -57,25 +62,30 @@ def make_vec(
     data: str | None = None,
     overrides: dict[str, Any] | None = None,
     render_mode: str | None = None,
+    backend: Backend = "auto",
 ) -> WorldVectorEnv:
-    """Return ``num_envs`` copies of a scenario behind one compiled step; see :func:`make`."""
+    """Return ``num_envs`` copies of a scenario behind one step for all; see :func:`make`."""
     _check_render_mode(render_mode)
     problem = _built(scenario, data, overrides)
-    return WorldVectorEnv(problem.world, problem.params, problem.train_stream, num_envs)
+    parts = problem.world, problem.params, problem.train_stream
+    return WorldVectorEnv(*parts, num_envs, backend)
 
 
 class WorldEnv(gymnasium.Env):
     """One copy of a world with one decision maker.
 
     ``reset(seed=...)`` decides all inputs from there on; ``reset()`` begins the next episode on the
-    inputs that follow. ``info`` holds the world's physical metrics of the step.
+    inputs that follow. ``info`` holds the world's physical metrics of the step; they are computed
+    when it is first read.
     """
 
-    def __init__(self, world: World, params: Any, stream: Stream[Any]) -> None:
+    def __init__(
+        self, world: World, params: Any, stream: Stream[Any], backend: Backend = "auto"
+    ) -> None:
         self._agents = _single(world, params)
         self.observation_space = spaces.observations(world, params)
         self.action_space = spaces.actions(world, params)
-        self._games = VectorStepper(world, params, stream, 1)
+        self._copy = single_stepper(world, params, stream, backend)
         self._over = True
 
     def reset(
@@ -93,12 +103,12 @@ class WorldEnv(gymnasium.Env):
         _check_options(options)
         seed = None if seed is None else operator.index(seed)
         super().reset(seed=seed)
-        if seed is not None or not self._games.started:
-            result = self._games.reset([_number(self.np_random)])
+        if seed is not None or not self._copy.started:
+            observation = self._copy.reset(_number(self.np_random))
         else:
-            result = self._games.restart()
+            observation = self._copy.restart()
         self._over = False
-        return _squeezed(result, self._agents)[0], {}
+        return observation.reshape(-1), {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Serve one slot."""
@@ -106,29 +116,32 @@ class WorldEnv(gymnasium.Env):
             raise gymnasium.error.ResetNeeded(
                 "the episode is over, or none has begun: call reset()"
             )
-        given = spaces.stacked([spaces.checked(action, self.action_space)])
-        result = self._games.step(spaces.for_world(given, self._agents))
-        terminated, truncated = bool(result.terminated[0]), bool(result.truncated[0])
+        given: Any = spaces.plain_choice(action, self.action_space)
+        if given is None:
+            given = spaces.for_one(spaces.checked(action, self.action_space), self._agents)
+        observation, reward, terminated, truncated, measured = self._copy.step(given)
         self._over = terminated or truncated
-        metrics = _metrics(result, self._agents)
-        return (
-            _squeezed(result.final_observation, self._agents)[0].copy(),
-            float(_squeezed(result.reward, self._agents)[0]),
-            terminated,
-            truncated,
-            {name: values[0].copy() for name, values in metrics.items()},
-        )
+        info = LazyInfo(lambda: _metrics(measured(), self._agents))
+        return observation.reshape(-1), float(reward[0]), terminated, truncated, info
 
 
 class WorldVectorEnv(gymnasium.vector.VectorEnv):
-    """Many copies of a world with one decision maker each, one compiled step for all.
+    """Many copies of a world with one decision maker each, one step for all.
 
     Autoreset is ``SAME_STEP``: where an episode ends, the observation returned is the first of the
     next one; ``info["final_obs"]`` and ``info["final_info"]`` hold what the step led to. Copy ``i``
-    of ``reset(seed=s)`` plays what one copy with ``reset(seed=s + i)`` plays.
+    of ``reset(seed=s)`` plays what one copy with ``reset(seed=s + i)`` plays. ``info`` is computed
+    when it is first read.
     """
 
-    def __init__(self, world: World, params: Any, stream: Stream[Any], num_envs: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        params: Any,
+        stream: Stream[Any],
+        num_envs: int,
+        backend: Backend = "auto",
+    ) -> None:
         if num_envs < 1:
             raise InputError(f"{num_envs} copies", where="num_envs", hint="give 1 or more")
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
@@ -138,7 +151,8 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
         self.single_action_space = spaces.actions(world, params)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._games = VectorStepper(world, params, stream, num_envs)
+        self._names: frozenset[str] | None = None  # of all entries of an info, once one was read
+        self._copies = vector_stepper(world, params, stream, num_envs, backend)
 
     def reset(
         self,
@@ -164,36 +178,39 @@ class WorldVectorEnv(gymnasium.vector.VectorEnv):
             message = f"{len(each)} seeds for {self.num_envs} copies"
             raise InputError(message, where="seed", hint="give one number, or one for each copy")
         super().reset(seed=each[0] if each is not None else None)
-        if each is not None or not self._games.started:
+        if each is not None or not self._copies.started:
             given = each if each is not None else [None] * self.num_envs
             generators = [
                 self.np_random if one is None else seeding.np_random(one)[0] for one in given
             ]
-            result = self._games.reset([_number(generator) for generator in generators])
+            result = self._copies.reset([_number(generator) for generator in generators])
         else:
-            result = self._games.restart()
+            result = self._copies.restart()
         return _squeezed(result, self._agents), {}
 
     def step(
         self, actions: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Serve one slot in every copy."""
-        if not self._games.started:
+        if not self._copies.started:
             raise gymnasium.error.ResetNeeded("no episode has begun: call reset()")
-        given = spaces.checked(actions, self.action_space, "the actions")
-        result = self._games.step(spaces.for_world(given, self._agents))
+        given: Any = spaces.plain_choices(actions, self.action_space)
+        if given is None:
+            given = spaces.checked(actions, self.action_space, "the actions")
+        result = self._copies.step(spaces.for_world(given, self._agents))
         return (
             _squeezed(result.observation, self._agents).copy(),
             _squeezed(result.reward, self._agents).copy(),
-            result.terminated,
-            result.truncated,
-            self._info(result),
+            result.terminated.copy(),
+            result.truncated.copy(),
+            LazyInfo(lambda: self._info(result), self._names),
         )
 
     def _info(self, result: StepResult) -> dict[str, Any]:
         """Return the metrics of the copies that go on, and apart those of the copies that ended."""
         done = result.terminated | result.truncated
-        metrics = _metrics(result, self._agents)
+        metrics = _metrics(result.metrics(), self._agents, copies=1)
+        self._names = frozenset((*metrics, *(f"_{name}" for name in metrics), *_FINAL))
         if not np.any(done):
             return _masked(metrics, ~done)
         final = np.full(self.num_envs, None, dtype=object)
@@ -251,13 +268,14 @@ def _squeezed(values: np.ndarray, agents: tuple[int, ...]) -> np.ndarray:
     return values.reshape(values.shape[0], *values.shape[1 + len(agents) :])
 
 
-def _metrics(step: StepResult, agents: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Return the metrics by name ``[N, ...]``, without the axis of the one agent."""
+def _metrics(record: Any, agents: tuple[int, ...], copies: int = 0) -> dict[str, Any]:
+    """Return metrics by name, without the axis of the one agent; ``copies`` axes come before it."""
     result = {}
-    for field in dataclasses.fields(step.metrics):
-        values = getattr(step.metrics, field.name)
-        per_agent = values.shape[1 : 1 + len(agents)] == agents
-        result[field.name] = _squeezed(values, agents) if per_agent else values
+    for field in dataclasses.fields(record):
+        values = getattr(record, field.name)
+        if agents and values.shape[copies : copies + 1] == agents:
+            values = values[:, 0] if copies else values[0]
+        result[field.name] = values.copy()
     return result
 
 

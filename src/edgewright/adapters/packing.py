@@ -81,6 +81,19 @@ class Layout:
             leaves.append(values.reshape(*words.shape[:-1], *shape))
         return jax.tree.unflatten(self.structure, leaves)
 
+    def shapes_of(self) -> Any:
+        """Return the record with the shape and type of each leaf instead of its values."""
+        pairs = zip(self.shapes, self.dtypes, strict=True)
+        leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in pairs]
+        return jax.tree.unflatten(self.structure, leaves)
+
+    @property
+    def word_dtypes(self) -> list[str]:
+        """Return the type of every word."""
+        sizes = [math.prod(shape) for shape in self.shapes]
+        pairs = zip(self.dtypes, sizes, strict=True)
+        return [dtype for dtype, size in pairs for _ in range(size)]
+
     @functools.cached_property
     def _places(self) -> list[tuple[tuple[int, ...], str, int, int]]:
         places, begin = [], 0

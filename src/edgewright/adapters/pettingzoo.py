@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from edgewright.adapters import spaces
-from edgewright.adapters.games import NUMBERS, VectorStepper
+from edgewright.adapters.results import LazyInfo
+from edgewright.adapters.steppers import NUMBERS, single_stepper
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import Stream, World
 from edgewright.scenarios.build import build
@@ -56,7 +59,7 @@ class WorldParallelEnv(ParallelEnv):
         self.action_spaces = {
             agent: spaces.actions(world, params) for agent in self.possible_agents
         }
-        self._games = VectorStepper(world, params, stream, 1)
+        self._copy = single_stepper(world, params, stream)
         self._generator: np.random.Generator | None = None
 
     def observation_space(self, agent: str) -> Any:
@@ -79,11 +82,11 @@ class WorldParallelEnv(ParallelEnv):
         seed = None if seed is None else operator.index(seed)
         if seed is not None or self._generator is None:
             self._generator, _ = seeding.np_random(seed)
-            result = self._games.reset([int(self._generator.integers(NUMBERS))])
+            result = self._copy.reset(int(self._generator.integers(NUMBERS)))
         else:
-            result = self._games.restart()
+            result = self._copy.restart()
         self.agents = list(self.possible_agents)
-        return self._each(result[0]), {agent: {} for agent in self.agents}
+        return self._each(result), {agent: {} for agent in self.agents}
 
     def step(
         self, actions: dict[str, Any]
@@ -99,22 +102,30 @@ class WorldParallelEnv(ParallelEnv):
             hint = "call reset() first"
             raise InputError("the episode is over, or none has begun", where="step", hint=hint)
         acting = self.agents
-        result = self._games.step(self._joint(actions))
-        done = bool(result.terminated[0]) or bool(result.truncated[0])
-        self.agents = [] if done else acting
-        infos: dict[str, dict[str, Any]] = {agent: {} for agent in acting}
-        for field in dataclasses.fields(result.metrics):
-            values = getattr(result.metrics, field.name)[0]
-            own = values.shape[:1] == (len(acting),)
-            for index, agent in enumerate(acting):
-                infos[agent][field.name] = (values[index] if own else values).copy()
+        joint = self._joint(actions)
+        observation, reward, terminated, truncated, measured = self._copy.step(joint)
+        self.agents = [] if terminated or truncated else acting
         return (
-            self._each(result.final_observation[0]),
-            {agent: float(result.reward[0, index]) for index, agent in enumerate(acting)},
-            {agent: bool(result.terminated[0]) for agent in acting},
-            {agent: bool(result.truncated[0]) for agent in acting},
-            infos,
+            self._each(observation),
+            {agent: float(reward[index]) for index, agent in enumerate(acting)},
+            {agent: terminated for agent in acting},
+            {agent: truncated for agent in acting},
+            self._infos(measured, acting),
         )
+
+    def _infos(self, measured: Callable[[], Any], acting: list[str]) -> dict[str, dict[str, Any]]:
+        """Return the metrics of each agent, which are computed once one of them is read."""
+        record = functools.cache(measured)
+
+        def own(index: int) -> dict[str, Any]:
+            metrics = record()
+            values = {f.name: getattr(metrics, f.name) for f in dataclasses.fields(metrics)}
+            each = (len(acting),)
+            return {n: (v[index] if v.shape[:1] == each else v).copy() for n, v in values.items()}
+
+        return {
+            agent: LazyInfo(functools.partial(own, index)) for index, agent in enumerate(acting)
+        }
 
     def render(self) -> None:
         """Draw nothing."""
@@ -139,4 +150,4 @@ class WorldParallelEnv(ParallelEnv):
                 for agent in self.agents
             ]
         )
-        return spaces.for_world(spaces.stacked([joint]), ())
+        return spaces.for_one(joint, ())

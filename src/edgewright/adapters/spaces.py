@@ -124,6 +124,31 @@ def checked(action: Any, space: spaces.Space, where: str = "the action") -> Any:
     return given
 
 
+def plain_choice(action: Any, space: spaces.Space) -> int | None:
+    """Return a whole number that is in a space of choices, None for all else: a quick check."""
+    if type(space) is not spaces.Discrete or type(action) not in (int, np.int64, np.int32):
+        return None
+    index = int(action)
+    return index if space.start <= index < space.start + space.n else None
+
+
+def plain_choices(actions: Any, space: spaces.Space) -> np.ndarray | None:
+    """Return an array of whole numbers that is in a space, None for all else: a quick check."""
+    if type(space) is not spaces.MultiDiscrete or type(actions) is not np.ndarray:
+        return None
+    if actions.dtype not in (np.int64, np.int32) or actions.shape != space.shape:
+        return None
+    wrong = (actions < space.start) | (actions >= space.start + space.nvec)
+    return None if np.count_nonzero(wrong) else actions
+
+
+def for_one(action: Any, axes: tuple[int, ...]) -> Any:
+    """Return an action of one decision maker as ``[*axes, ...]``; see :func:`for_world`."""
+    if isinstance(action, Mapping):
+        return {name: for_one(part, axes) for name, part in action.items()}
+    return for_world(np.asarray(action)[None], axes)[0]
+
+
 def for_world(actions: Any, axes: tuple[int, ...]) -> Any:
     """Return a batch ``[N, ...]`` of actions of one decision maker as ``[N, *axes, ...]``.
 

@@ -6,7 +6,8 @@ Needs the extra ``peers`` (torch and stable-baselines3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from edgewright.adapters import weights
 from edgewright.adapters.gymnasium import WorldVectorEnv
 from edgewright.adapters.gymnasium import make_vec as make_gymnasium_vec
+from edgewright.adapters.results import LazyInfo
 from edgewright.adapters.stable_baselines3_checks import check_network, normaliser_of
 from edgewright.adapters.stable_baselines3_files import read_statistics
 from edgewright.core.errors import InputError
@@ -47,6 +49,7 @@ class WorldVecEnv(VecEnv):
     def __init__(self, envs: WorldVectorEnv) -> None:
         self.envs = envs
         self._chosen: np.ndarray = np.zeros(0)
+        self._names: frozenset[str] | None = None  # of the metrics, once they were read
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
 
     def reset(self) -> np.ndarray:
@@ -63,9 +66,10 @@ class WorldVecEnv(VecEnv):
         observation, reward, terminated, truncated, info = self.envs.step(self._chosen)
         done = terminated | truncated
         infos = self._infos(info)
+        final = self._infos(info["final_info"]) if np.any(done) else []
         for copy in np.flatnonzero(done):
             infos[copy] = {
-                **self._infos(info["final_info"], only=int(copy))[0],
+                **final[copy],
                 "terminal_observation": info["final_obs"][copy],
             }
         for copy, entry in enumerate(infos):
@@ -80,9 +84,7 @@ class WorldVecEnv(VecEnv):
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        raise AttributeError(
-            "the copies share one compiled step: nothing can be set on one of them"
-        )
+        raise AttributeError("the copies share one step: nothing can be set on one of them")
 
     def env_method(
         self,
@@ -91,17 +93,26 @@ class WorldVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        raise AttributeError("the copies share one compiled step: none has methods of its own")
+        raise AttributeError("the copies share one step: none has methods of its own")
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
         return [False for _ in self._get_indices(indices)]
 
-    def _infos(self, info: dict[str, Any], only: int | None = None) -> list[dict[str, Any]]:
-        """Return the metrics copy by copy instead of name by name."""
-        copies: Sequence[int] = range(self.num_envs) if only is None else [only]
-        columns = {name: values for name, values in info.items() if f"_{name}" in info}
-        columns = {n: v.tolist() for n, v in columns.items() if not n.startswith("final")}
-        return [{name: values[copy] for name, values in columns.items()} for copy in copies]
+    def _infos(self, info: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the metrics copy by copy instead of name by name, computed when one is read."""
+
+        @functools.cache
+        def columns() -> dict[str, list[Any]]:
+            metrics = {n: v for n, v in info.items() if f"_{n}" in info}
+            columns = {n: v.tolist() for n, v in metrics.items() if not n.startswith("final")}
+            self._names = frozenset(columns) or None
+            return columns
+
+        def of(copy: int) -> dict[str, Any]:
+            return {name: values[copy] for name, values in columns().items()}
+
+        copies = range(self.num_envs)
+        return [LazyInfo(functools.partial(of, copy), self._names) for copy in copies]
 
 
 def policy_of(

@@ -1,8 +1,6 @@
-"""Step ``N`` copies of a world from Python, one call a step, with inputs drawn in blocks.
+"""Step ``N`` copies of a world from Python by one compiled program, one call a step.
 
-Results equal those of :func:`edgewright.loops.unroll.unroll` on the same inputs. Where an episode
-ends, the row that its last observation showed is the first row of the next one. Inputs are
-drawn in blocks of :data:`ROWS` rows; a copy's inputs depend on its own number only.
+Where an episode ends, the row that its last observation showed is the first row of the next one.
 """
 
 from __future__ import annotations
@@ -16,29 +14,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from edgewright.adapters.drawing import ROWS, first_block, next_block, row_shapes
 from edgewright.adapters.packing import Layout
-from edgewright.core.process import check_process
+from edgewright.adapters.results import StepResult
 from edgewright.core.protocols import Stream, World
 from edgewright.core.records import Array, record
-from edgewright.loops.unroll import next_rows, step_and_reset
-
-ROWS = 128
-"""Rows of inputs drawn at a time. Another number is another random sequence."""
-
-NUMBERS = 2**31
-"""A copy is numbered from 0 to this; its inputs follow from the number."""
+from edgewright.loops.unroll import step_and_reset
 
 
 @record
-class StepResult:
-    """The result of one step. Leaves ``[N, ...]`` on the host; copy them before keeping them."""
+class _Shown:
+    """All that a step shows, packed and read as one record."""
 
-    observation: Any  # what to decide on next: of a new episode where the old one ended
-    final_observation: Any  # what the step led to, before any reset
+    observation: Any
+    final_observation: Any
     reward: Any
     terminated: Any
     truncated: Any
-    metrics: Any
 
 
 @dataclass(frozen=True)
@@ -48,14 +40,14 @@ class _Layouts:
     params: Layout
     state: Layout
     x: Layout
-    observation: Layout
+    shown: Layout
+    metrics: Layout
 
 
-class VectorStepper:
+class CompiledStepper:
     """``N`` copies of a world, in lockstep, each with inputs of its own."""
 
     def __init__(self, world: World, params: Any, stream: Stream[Any], count: int) -> None:
-        check_process()
         self.world, self.count, self._stream = world, count, stream
         self._layouts = _layouts(world, params, stream)
         self._params = jax.jit(self._layouts.params.pack)(params)
@@ -66,13 +58,14 @@ class VectorStepper:
 
     @property
     def started(self) -> bool:
-        """Return whether :meth:`start` was called."""
+        """Return whether :meth:`reset` was called."""
         return self._carry is not None
 
     def reset(self, numbers: Sequence[int]) -> np.ndarray:
         """Start all copies afresh and return their observations ``[N, *agents, features]``."""
         seeds = np.asarray(numbers, np.uint32)
-        self._carry, self._rows = _first_rows(self._stream, self._layouts, seeds)
+        self._carry, words = first_block(self._stream, self._layouts.x, seeds)
+        self._rows = jnp.concatenate([words[:1], words])
         self._row = 1  # row 0 of the first block only fills the shape
         return self._reset()
 
@@ -88,7 +81,7 @@ class VectorStepper:
         Args:
             actions: ``[N, *agents, ...]``, or a record of that.
         """
-        self._state, words = _advance(
+        self._state, words, metrics = _advance(
             self.world,
             self._layouts,
             self._params,
@@ -99,7 +92,16 @@ class VectorStepper:
         )
         self._next_row()
         self._played = True
-        return self._layouts.observation.read(np.asarray(words))
+        shown = self._layouts.shown.read(np.asarray(words))
+        read = self._layouts.metrics.read
+        return StepResult(
+            shown.observation,
+            shown.final_observation,
+            shown.reward,
+            shown.terminated,
+            shown.truncated,
+            lambda: read(np.asarray(metrics)),
+        )
 
     def _reset(self) -> np.ndarray:
         self._played = False
@@ -111,37 +113,35 @@ class VectorStepper:
     def _next_row(self) -> None:
         self._row += 1
         if self._row == ROWS:
-            self._carry, self._rows = _more_rows(
-                self._stream, self._layouts, self._carry, self._rows
-            )
+            self._carry, words = next_block(self._stream, self._layouts.x, self._carry)
+            self._rows = jnp.concatenate([self._rows[-1:], words])
             self._row = 0
 
 
 def _layouts(world: World, params: Any, stream: Stream[Any]) -> _Layouts:
     """Return the layouts, found without computing anything."""
     key = jax.eval_shape(lambda: jax.random.key(0))
-    row = jax.eval_shape(lambda k: stream.next_rows(stream.init_carry(k), 1)[1], key)
-    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), row)
+    x = row_shapes(stream)
     state = jax.eval_shape(world.reset, params, x)
-    space = world.action_space(params)
-    action = jax.eval_shape(space.sample, key)
-    result = jax.eval_shape(functools.partial(_play, world), params, state, action, x, x)[1]
-    return _Layouts(Layout.of(params), Layout.of(state), Layout.of(x), Layout.of(result))
+    action = jax.eval_shape(world.action_space(params).sample, key)
+    play = functools.partial(_play, world)
+    _, shown, metrics = jax.eval_shape(play, params, state, action, x, x)
+    return _Layouts(*map(Layout.of, (params, state, x, shown, metrics)))
 
 
 def _play(
     world: World, params: Any, state: Any, action: Any, x: Any, x_next: Any
-) -> tuple[Any, StepResult]:
-    """Step one copy; return the state to go on from, and what is shown."""
+) -> tuple[Any, _Shown, Any]:
+    """Step one copy; return the state to go on from, what is shown, and the metrics."""
     outcome, following = step_and_reset(world, params, state, action, x, x_next)
-    return following, StepResult(
+    shown = _Shown(
         observation=world.observe(params, following, x_next),
         final_observation=world.observe(params, outcome.state, x_next),
         reward=outcome.reward,
         terminated=outcome.terminated,
         truncated=outcome.truncated,
-        metrics=outcome.metrics,
     )
+    return following, shown, outcome.metrics
 
 
 @functools.partial(jax.jit, static_argnames=("world", "layouts"))
@@ -153,17 +153,18 @@ def _advance(
     rows: Array,
     row: Array,
     actions: Array,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
     numbers = layouts.params.unpack(params)
 
-    def one(state: Array, action: Array, x: Array, x_next: Array) -> tuple[Array, Array]:
+    def one(state: Array, action: Array, x: Array, x_next: Array) -> tuple[Array, Array, Array]:
         before, now, later = (
             layouts.state.unpack(state),
             layouts.x.unpack(x),
             layouts.x.unpack(x_next),
         )
-        after, result = _play(world, numbers, before, action, now, later)
-        return layouts.state.pack(after), layouts.observation.pack(result)
+        after, shown, metrics = _play(world, numbers, before, action, now, later)
+        packed = layouts.state.pack(after), layouts.shown.pack(shown)
+        return *packed, layouts.metrics.pack(metrics)
 
     return jax.vmap(one)(state, actions, rows[row], rows[row + 1])
 
@@ -180,25 +181,3 @@ def _fresh(
         return layouts.state.pack(state), world.observe(numbers, state, x)
 
     return jax.vmap(one)(rows[row])
-
-
-def _packed_rows(layout: Layout, rows: Any) -> Array:
-    return jax.vmap(jax.vmap(layout.pack))(rows)
-
-
-@functools.partial(jax.jit, static_argnames="layouts")
-def _first_rows(stream: Stream[Any], layouts: _Layouts, seeds: Array) -> tuple[Any, Array]:
-    """Return the carries of new streams and a first block ``[ROWS + 1, N, words]``."""
-    carry = jax.vmap(lambda seed: stream.init_carry(jax.random.key(seed)))(seeds)
-    carry, rows = next_rows(stream, carry, ROWS)
-    words = _packed_rows(layouts.x, rows)
-    return carry, jnp.concatenate([words[:1], words])
-
-
-@functools.partial(jax.jit, static_argnames="layouts")
-def _more_rows(
-    stream: Stream[Any], layouts: _Layouts, carry: Any, before: Array
-) -> tuple[Any, Array]:
-    """Return the next carries and a block whose row 0 is the last one of the block before."""
-    carry, rows = next_rows(stream, carry, ROWS)
-    return carry, jnp.concatenate([before[-1:], _packed_rows(layouts.x, rows)])
