@@ -146,7 +146,10 @@ def compress(
 
 
 def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> np.ndarray:
-    """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs."""
+    """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs.
+
+    Normal numbers of a policy that draws do not depend on what it observes: they are drawn anew.
+    """
     interface, observations = candidate.bundle.interface, []
     for index, epsilon in enumerate(EPSILONS):
         player = LayerPolicy(
@@ -155,9 +158,14 @@ def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> 
             head=candidate.head,
             interface=interface,
         )
-        columns = interface.columns
+        columns = interface.columns - interface.draws
         observations.append(watch(setting.world, setting.problem, player, columns, seed + index))
-    return np.random.default_rng(seed).permutation(np.concatenate(observations))
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.concatenate(observations))
+    if not interface.draws:
+        return rows
+    noise = rng.standard_normal((len(rows), interface.draws), np.float32)
+    return np.concatenate([rows, noise], axis=1)
 
 
 def _table(

@@ -34,6 +34,7 @@ from edgewright.export.layers import (
     Dueling,
     Gate,
     Layer,
+    Mish,
     Relu,
     Scale,
     Shift,
@@ -47,7 +48,7 @@ from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
 
-HIDDEN = {"tanh": Tanh, "relu": Relu}
+HIDDEN = {"tanh": Tanh, "relu": Relu, "mish": Mish}
 
 
 @functools.singledispatch
