@@ -26,7 +26,7 @@ from edgewright.compress.quantise import quantise, reference_of_int8
 from edgewright.compress.stages import CompressionStage
 from edgewright.core.errors import InputError
 from edgewright.export.heads import Head, read_head
-from edgewright.export.layers import Program, read_layers, run
+from edgewright.export.layers import Nested, Program, read_layers, run
 from edgewright.export.lite import required, with_lite
 from edgewright.export.record import make_record
 from edgewright.export.write import (
@@ -41,7 +41,8 @@ from edgewright.export.write import (
 
 INT8_TOLERANCE = 1e-2
 """Scores of an 8-bit graph may differ by this share of their size: a rounding that falls on the
-other side moves an input of the next product by one of 256 steps."""
+other side moves an input of the next product by one of 256 steps. In a denoising loop that may
+happen in every step."""
 
 SMALLEST = 1e-3
 """Scores are taken to be this large at least. A step of 8 bits is as small as the scores are, so a
@@ -144,10 +145,16 @@ def _quantised(
     graph = Graph(model, {**plain.facts, "precision": "int8", "bytes": len(model)})
     reference = reference_of_int8(model, interface)
     far = how_far(layers)
-    tolerance = INT8_TOLERANCE * score_size(reference, interface, far, SMALLEST)
+    size = score_size(reference, interface, far, SMALLEST)
+    tolerance = INT8_TOLERANCE * _steps(layers) * size
     scores = functools.partial(run, layers)
     record = make_record(interface, reference, head, scores, tolerance, far)
     named = f"onnx {onnx.__version__} reference evaluator"
     parity = {"reference": named, "tolerance": tolerance, "quantiser": onnxruntime.__version__}
     extended = {**facts, "parity": parity}
     return assemble(interface, {POLICY: graph, **rules}, record, extended, bundle.path)
+
+
+def _steps(layers: Sequence[Any]) -> int:
+    """Return how often a decision runs the layers that it runs most."""
+    return max((layer.calls for layer in layers if isinstance(layer, Nested)), default=1)

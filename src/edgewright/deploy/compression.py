@@ -20,6 +20,7 @@ from edgewright.core.errors import InputError
 from edgewright.deploy.gain import share_kept, ways
 from edgewright.deploy.latency import measure_engines
 from edgewright.deploy.rollouts import watch
+from edgewright.evaluation.actions import register_exports
 from edgewright.evaluation.compare import bound_of
 from edgewright.evaluation.gap import gap_closed
 from edgewright.evaluation.statistics import (
@@ -97,6 +98,7 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         problem = build(scenario, data)
     else:  # the number counts the scenarios of the training, however many are asked for here
         problem = build(original, data).only(facts["task"], episodes)
+    register_exports(problem)
     world = problem.world
     if "learner" in facts:
         world = world_of_learner(facts["learner"], problem)

@@ -43,8 +43,9 @@ from edgewright.export.layers import (
 )
 from edgewright.export.policy import NumbersPolicy
 from edgewright.export.record_head import RecordHead
-from edgewright.nets.actors import GaussianActor
+from edgewright.nets.actors import network_of
 from edgewright.nets.mlp import MLP
+from edgewright.nets.phased import plain_network
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
 
@@ -65,8 +66,8 @@ def layers_of(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ..
 
 @layers_of.register
 def _(policy: ActorPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    actor = policy.actor.mean if isinstance(policy.actor, GaussianActor) else policy.actor
-    return (*entry_layers(policy.inputs), *dense_layers(actor))
+    network = plain_network(network_of(policy.actor))
+    return (*entry_layers(policy.inputs), *dense_layers(network))
 
 
 @layers_of.register

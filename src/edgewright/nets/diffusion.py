@@ -102,7 +102,9 @@ class DiffusionActor:
         step = jnp.minimum((chance * self.steps).astype(jnp.int32), self.steps - 1)
         added = noise[..., 0, :]
         noisy = noised(units, added, jnp.asarray(constants.signal)[step][..., None])
-        output = self.network(self.chain.given(noisy, times[step], observation))[..., : self.numbers]
+        output = self.network(self.chain.given(noisy, times[step], observation))[
+            ..., : self.numbers
+        ]
         goal = units if self.parameterisation == "x0" else added
         guess = output if self.parameterisation == "eps_clip" else jnp.tanh(output)
         return jnp.mean(jnp.square(guess - goal), axis=-1)

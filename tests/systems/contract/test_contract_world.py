@@ -272,6 +272,44 @@ def test_wrong_markets_get_one_message(body, said, tmp_path) -> None:
         load(str(file))
 
 
+@pytest.mark.parametrize(
+    ("body", "key", "value", "remedy"),
+    [
+        (WRONG[0][0], "params.transition[0]", "0.9, not 1", "divide each by the sum"),
+        (WRONG[1][0], "params.theta", "[2.0, 1.0]", "list the least willing type first"),
+        (WRONG[4][0], "world.types", "1", ""),
+        (WRONG[6][0], "params.discount", "-0.5", ""),
+    ],
+)
+def test_the_command_line_names_file_key_value_and_remedy(
+    body, key, value, remedy, tmp_path, edgewright
+) -> None:
+    file: Path = tmp_path / "mine.toml"
+    text = f'schema = 1\nextends = "contract-d2"\nname = "mine"\n{body}'
+    file.write_text(text)
+    out = tmp_path / "run"
+    said = edgewright("train", file, "--learner", "edmsac", "--out", out, code=2)
+    (line,) = [one for one in said.stderr.splitlines() if one.startswith("error: ")]
+    assert str(file) in line and key in line and value in line
+    hints = [one for one in said.stderr.splitlines() if one.startswith("hint: ")]
+    assert len(hints) == 1 and remedy in hints[0]
+    assert file.read_text() == text and not out.exists() and said.stdout == ""
+
+
+def test_a_program_that_has_no_solution_is_one_line_of_the_command_line(
+    tmp_path, edgewright
+) -> None:
+    """Types that always change: no payments of period 1 separate them without a commitment."""
+    file: Path = tmp_path / "mine.toml"
+    body = "[params]\ntransition = [[0.02, 0.98], [0.98, 0.02]]\n"
+    file.write_text(f'schema = 1\nextends = "contract-d2"\nname = "mine"\n{body}')
+    options = ("--policies", "spot", "--set", "evaluation.episodes=2")
+    said = edgewright("compare", file, *options, code=2)
+    (line,) = [one for one in said.stderr.splitlines() if one.startswith("error: ")]
+    assert "infeasible, for theta = [1. 2.]" in line and "0.98" in line
+    assert "hint: no menu meets all constraints" in said.stderr
+
+
 def test_a_wrong_number_of_tries_is_refused() -> None:
     problem = problem_of("contract-d2")
     with pytest.raises(InputError, match="must be from 1 to 100000; got '0'"):
