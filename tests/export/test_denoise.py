@@ -39,14 +39,13 @@ ACTIONS = Box((-1.0, 0.0), (3.0, 4.0), (2,), unit="W")
 OBSERVATIONS = Box(-1.0, 1.0, (FEATURES,))
 FACTS = {"name": "d", "kind": "learned", "scenario": {}, "provenance": {}, "scores": {}}
 
-READINGS = [("x0", True), ("x0", False), ("eps_clip", True), ("tanh_eps", True),
-            ("eps_clip", False), ("tanh_eps", False)]  # fmt: skip
+READINGS = [("x0", True), ("eps_clip", True), ("tanh_eps", False)]
 
 
 def policy_of(parameterisation="x0", density=True, candidates=1):
     settings = {"space": ACTIONS, "steps": STEPS, "parameterisation": parameterisation}
     actor = init_diffusion(jax.random.key(0), FEATURES, (8, 6), **settings, density=density)
-    last = jax.random.normal(jax.random.key(1), actor.network.weights[-1].shape)
+    last = 0.4 * jax.random.normal(jax.random.key(1), actor.network.weights[-1].shape)
     network = dataclasses.replace(actor.network, weights=(*actor.network.weights[:-1], last))
     masks = (jnp.ones(8).at[3].set(0.0), jnp.ones(6))  # one unit hands nothing on
     critics = init_critics(list(jax.random.split(jax.random.key(2), 2)), FEATURES + 2, (4,), "relu")
@@ -103,16 +102,13 @@ def test_the_layer_answers_as_the_policy_and_is_read_back(parameterisation, dens
     decided = head(jnp.asarray(answer[SCORES]), jnp.asarray(rows))["action"]
     np.testing.assert_allclose(decided, answer["action"], atol=1e-6)
     spread = np.abs(answer[SCORES])
-    assert spread.max() > 0.5  # the clip or the tanh did something
+    assert spread.max() > 0.3  # the clip or the tanh did something
     assert entry["multiply_adds"] == STEPS * (21 * 7 + 7 * 6 + 6 * 2)
     assert entry["parameters"] == 22 * 7 + 8 * 6 + 7 * 2
 
 
-@pytest.mark.parametrize("parameterisation", ["x0", "eps_clip"])
-def test_a_bundle_of_an_older_version_answers_the_same_but_is_not_compressed(
-    tmp_path, parameterisation
-):
-    policy = policy_of(parameterisation)
+def test_a_bundle_of_an_older_version_answers_the_same_but_is_not_compressed(tmp_path):
+    policy = policy_of()
     content, old = as_program(policy)
     _, new = written(policy)
     rows = rows_of(new)
@@ -171,27 +167,26 @@ def test_a_program_that_a_rule_is_keeps_its_own_message():
         pipeline.begin(rule)
 
 
-@pytest.mark.parametrize("importance", ["act", "mag"])
-def test_units_are_ranked_by_what_the_network_meets_on_its_own_chain(importance):
+def test_units_are_ranked_by_what_the_network_meets_on_its_own_chain():
     """The least important half by the scores of a pruned training is what a compression removes."""
     policy = policy_of()
     actor = dataclasses.replace(policy.actor, network=compacted(policy.actor.network))
     layer = drawing.denoise_layer(actor, (), FEATURES)
     row = np.random.default_rng(3).normal(size=(128, FEATURES + 2 * STEPS)).astype(np.float32)
     observed, noise = row[:, :FEATURES], row[:, FEATURES:].reshape(-1, STEPS, 2)
-    (pruned,) = prune((layer,), 0.5, jnp.asarray(row), importance)
+    (pruned,) = prune((layer,), 0.5, jnp.asarray(row), "act")
     given = actor.network_inputs(jnp.asarray(observed), jnp.asarray(noise))
     assert given.shape == (STEPS, 128, 2 + 16 + FEATURES)
     mean_only = dataclasses.replace(
         actor.network, weights=(*actor.network.weights[:-1], layer.network[-1].weight)
     )
-    first = score_network(importance, mean_only, actor.network.hidden(given))[0]
+    first = score_network("act", mean_only, actor.network.hidden(given))[0]
     order = np.argsort(-np.asarray(first), kind="stable")
     wanted = np.asarray(layer.network[0].weight)[:, np.sort(order[:3])]
     np.testing.assert_array_equal(pruned.network[0].weight, wanted)
     unrelated = np.random.default_rng(4).normal(size=given.shape).astype(np.float32)
     other = score_network("act", mean_only, actor.network.hidden(jnp.asarray(unrelated)))[0]
-    assert importance == "mag" or not np.allclose(first, other, rtol=0.05)
+    assert not np.allclose(first, other, rtol=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +196,7 @@ def parent():
 
 @pytest.fixture
 def brief(monkeypatch):
-    monkeypatch.setattr(distil, "STEPS", 150)
+    monkeypatch.setattr(distil, "STEPS", 1000)
 
 
 def error(one, other, rows):
@@ -243,9 +238,9 @@ def test_a_network_without_the_loop_answers_for_all_seeds_alike(parent, brief):
     assert not np.allclose(*drawn, atol=1e-3)
     facts = plain.bundle.facts["graphs"]["policy"]
     assert facts["multiply_adds"] == FEATURES * 8 + 8 * 2
-    constant = np.broadcast_to(parent.bundle.engine.many(rows)["action"].mean(axis=0), (512, 2))
-    wanted = parent.bundle.engine.many(rows)["action"]
-    assert error(plain, parent, rows) < float(np.mean(np.abs(constant - wanted)))
+    wanted, given = (c.bundle.engine.many(rows)["action"] for c in (parent, plain))
+    constant = wanted.mean(axis=0)
+    assert np.mean(np.square(given - wanted)) < np.mean(np.square(constant - wanted))
     with pytest.raises(InputError, match="must be given a policy that denoises"):
         pipeline.apply(stage, plain, rows, 0)
 
