@@ -1,7 +1,7 @@
 """Write the denoising loop of a diffusion actor as a layer that can be read back and compressed.
 
-The loop is unrolled in the graph: its dense layers appear once as arrays and are called in every
-step. The embedding of the steps and the constants of the schedule are numbers of the graph.
+The loop is unrolled in the graph. The weights of its dense layers are arrays that every step uses,
+as is the table of embeddings of the steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from edgewright.core.records import Array, record, static
 from edgewright.export.graph import GraphBuilder
-from edgewright.export.layers import NESTED, Nested, describe, read_layers, run
+from edgewright.export.layers import NESTED, Dense, Nested, describe, read_layers, run
 from edgewright.nets.chain import TIME_SIZE, Chain, Parameterisation
 from edgewright.nets.denoising import NoiseSchedule, ScheduleName, noise_schedule
 
@@ -86,8 +86,10 @@ class Denoise(Nested):
         for step in range(steps - 1, -1, -1):
             time = _columns(graph, times, step * TIME_SIZE, TIME_SIZE)
             output = graph.node("Concat", [noisy, time, observed], axis=1)
+            call = f".{step}" if step else ""
             for index, layer in enumerate(self.network):
-                output = layer.emit(graph, output, f"{name}.network.{index}")
+                own = {"call": call} if isinstance(layer, Dense) else {}
+                output = layer.emit(graph, output, f"{name}.network.{index}", **own)
             if step == 0:
                 break
             mean = self._emit_mean(graph, constants, step, noisy, output)

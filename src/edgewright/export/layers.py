@@ -115,9 +115,16 @@ class Dense:
     def __call__(self, x: Array) -> Array:
         return x @ self.weight + self.bias
 
-    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+    def emit(self, graph: GraphBuilder, x: str, name: str, call: str = "") -> str:
+        """Add the nodes for one batch; return the name of the output.
+
+        Args:
+            call: behind the name of the bias. A layer that is called several times has a bias for
+                each call: in 8 bits its scale is that of the call's input.
+        """
         weight = graph.constant(self.weight, f"{name}.weight")
-        return graph.node("Gemm", [x, weight, graph.constant(self.bias, f"{name}.bias")])
+        bias = graph.constant(self.bias, f"{name}.bias{call}")
+        return graph.node("Gemm", [x, weight, bias])
 
 
 @record
