@@ -21,7 +21,7 @@ from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.systems.contract import optima
-from edgewright.systems.contract.baselines import exact, float64
+from edgewright.systems.contract.baselines import exact, float64, mechanisms
 from edgewright.systems.contract.decoding import action_size, as_menu, as_numbers, rising_in_both
 from edgewright.systems.contract.markets import market_rows
 from edgewright.systems.contract.policies import USUAL
@@ -297,16 +297,19 @@ def test_the_command_line_names_file_key_value_and_remedy(
 
 
 def test_a_program_that_has_no_solution_is_one_line_of_the_command_line(
-    tmp_path, edgewright
+    monkeypatch, edgewright
 ) -> None:
-    """Types that always change: no payments of period 1 separate them without a commitment."""
-    file: Path = tmp_path / "mine.toml"
-    body = "[params]\ntransition = [[0.02, 0.98], [0.98, 0.02]]\n"
-    file.write_text(f'schema = 1\nextends = "contract-d2"\nname = "mine"\n{body}')
-    options = ("--policies", "spot", "--set", "evaluation.episodes=2")
-    said = edgewright("compare", file, *options, code=2)
-    (line,) = [one for one in said.stderr.splitlines() if one.startswith("error: ")]
-    assert "infeasible, for theta = [1. 2.]" in line and "0.98" in line
+    """No market that passes the schema is infeasible, so the program gets one more constraint."""
+
+    def program(market, regime):
+        one = float64.one(market, 0)
+        return exact.solve(one, regime, lambda unknown: [unknown.r1 <= -1])
+
+    monkeypatch.setattr(mechanisms, "best_menus", program)
+    options = ("--policies", "per-period", "--set", "evaluation.episodes=2")
+    said = edgewright("compare", "contract-d2", *options, code=2)
+    (line,) = [one for one in said.stderr.splitlines() if "error: " in one]
+    assert "per_period: the best contract is not known: infeasible, for theta = [1. 2.]" in line
     assert "hint: no menu meets all constraints" in said.stderr
 
 
