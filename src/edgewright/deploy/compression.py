@@ -65,8 +65,7 @@ class Setting:
 
     def rule(self, name: str) -> np.ndarray:
         """Return the reward ``[episodes]`` of a policy that needs no training."""
-        entry = baseline(name, self.problem)
-        return self._played(dataclasses.replace(entry, world=self.problem.world))
+        return self._played(baseline(name, self.problem))
 
     def bound(self) -> np.ndarray | None:
         """Return the bound on the reward of each episode; None where there is none."""
