@@ -13,6 +13,7 @@ import pytest
 
 from edgewright.agents.ppo import PPO
 from edgewright.agents.pruned_ppo import PrunedPPO
+from edgewright.agents.unit_pruning import plain_network
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
 from edgewright.core.spaces import Box
@@ -20,7 +21,6 @@ from edgewright.export.layers import Dense, run
 from edgewright.export.networks import layers_of
 from edgewright.loops.online import Training, advance, init_training
 from edgewright.nets.actors import network_of
-from edgewright.nets.phased import plain_network
 from edgewright.rules import pruning
 from edgewright.systems.probes import ProbeWorld, probe
 from edgewright.systems.target_probe import TargetParams, TargetWorld

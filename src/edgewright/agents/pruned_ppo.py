@@ -14,7 +14,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from edgewright.agents.ppo import PPO, ActorPolicy, PPOState, Samples
-from edgewright.agents.unit_pruning import UnitPruning, made_smaller
+from edgewright.agents.unit_pruning import (
+    Masked,
+    PhasedNetwork,
+    UnitPruning,
+    made_smaller,
+)
 from edgewright.core.records import Array, Trajectory, record
 from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.actors import (
@@ -24,7 +29,7 @@ from edgewright.nets.actors import (
     network_of,
     with_own_network,
 )
-from edgewright.nets.phased import Gated, Masked, PhasedNetwork
+from edgewright.nets.phased import Gated
 from edgewright.rules import batches, importance, pruning
 from edgewright.rules.pruning import PruningState
 
@@ -42,7 +47,7 @@ class PrunedPPOState:
     """Everything that changes while a pruned PPO learns.
 
     Attributes:
-        ppo: its actor's network is a :class:`~edgewright.nets.phased.Masked` one.
+        ppo: its actor's network is a :class:`~edgewright.agents.unit_pruning.Masked` one.
         small: zeros before the schedule has ended; None where its widths are not known beforehand.
         frozen: bool, whether the schedule has ended.
     """

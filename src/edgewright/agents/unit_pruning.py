@@ -1,7 +1,8 @@
 """Say when and how much the hidden units of a network are pruned while its learner learns.
 
-What the learners that prune share: their settings, the turn of an event, and the smaller arrays of
-the units that stay. The rules are in :mod:`edgewright.rules.pruning`.
+What the learners that prune share: their settings, the turn of an event, networks with masked
+units, and the smaller arrays of the units that stay. The rules are in
+:mod:`edgewright.rules.pruning`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array, Number, record, static
 from edgewright.core.settings import Share
+from edgewright.nets.mlp import MLP
 from edgewright.rules import importance, pruning
 from edgewright.rules.pruning import Pruning
 
@@ -99,6 +101,52 @@ class UnitPruning:
         )
 
 
+@record
+class Masked:
+    """A network whose masked units hand nothing on; the masks are not learned.
+
+    Attributes:
+        masks: 1 or 0 for each unit, ``[width]`` for each hidden layer.
+    """
+
+    inner: MLP
+    masks: pruning.Masks
+
+    def __call__(self, x: Array) -> Array:
+        """Return the outputs ``[..., out]``."""
+        return self.plain(x)
+
+    @property
+    def plain(self) -> MLP:
+        """The network with the masks written into its weights."""
+        return pruning.masked(self.inner, jax.lax.stop_gradient(self.masks))
+
+
+@record
+class PhasedNetwork:
+    """Two networks of one purpose, of which one is used, see
+    :class:`edgewright.nets.phased.PhasedActor`.
+    """
+
+    dense: Masked
+    small: MLP
+    use_small: Array
+
+    def __call__(self, x: Array) -> Array:
+        """Return the outputs ``[..., out]``."""
+        return jax.lax.cond(self.use_small, lambda: self.small(x), lambda: self.dense(x))
+
+
+def plain_network(network: Any) -> Any:
+    """Return the smallest network that computes the same: no masked units, one phase.
+
+    Not for compiled code: which phase it is must be known.
+    """
+    if isinstance(network, PhasedNetwork):
+        return network.small if bool(network.use_small) else plain_network(network.dense)
+    return pruning.compacted(network.plain) if isinstance(network, Masked) else network
+
+
 def made_smaller(tree: Any, optimiser: Any, gather: Callable[[Any], Any]) -> tuple[Any, Any]:
     """Return what ``gather`` makes of parameters, and of every vector of moments of them."""
     flat, restore = ravel_pytree(tree)
@@ -109,4 +157,4 @@ def made_smaller(tree: Any, optimiser: Any, gather: Callable[[Any], Any]) -> tup
     return gather(tree), jax.tree.map(moments, optimiser)
 
 
-__all__ = ["UnitPruning", "made_smaller"]
+__all__ = ["Masked", "PhasedNetwork", "UnitPruning", "made_smaller", "plain_network"]

@@ -83,18 +83,12 @@ class Denoise(Nested):
             observed = layer.emit(graph, observed, f"{name}.entry.{index}")
         times, constants = self._emit_times(graph, x, name), noise_schedule(*self._schedule)
         noisy = _columns(graph, x, self.features, numbers)
-        for step in range(steps - 1, -1, -1):
-            time = _columns(graph, times, step * TIME_SIZE, TIME_SIZE)
-            output = graph.node("Concat", [noisy, time, observed], axis=1)
-            call = f".{step}" if step else ""
-            for index, layer in enumerate(self.network):
-                own = {"call": call} if isinstance(layer, Dense) else {}
-                output = layer.emit(graph, output, f"{name}.network.{index}", **own)
-            if step == 0:
-                break
+        for step in range(steps - 1, 0, -1):
+            output = self._emit_output(graph, (noisy, times, observed), name, step)
             mean = self._emit_mean(graph, constants, step, noisy, output)
             fresh = _columns(graph, x, self.features + (steps - step) * numbers, numbers)
             noisy = _weighted(graph, (1.0, mean), (constants.deviation[step], fresh))
+        output = self._emit_output(graph, (noisy, times, observed), name, 0)
         return self._emit_last(graph, constants, noisy, output)
 
     def _parts(self, x: Array) -> tuple[Array, Array]:
@@ -117,6 +111,19 @@ class Denoise(Nested):
         count = graph.node("Shape", [x], start=0, end=1)
         one = graph.constant([1], dtype=np.int64)
         return graph.node("Expand", [flat, graph.node("Concat", [count, one], axis=0)])
+
+    def _emit_output(
+        self, graph: GraphBuilder, given: tuple[str, str, str], name: str, step: int
+    ) -> str:
+        """Add the network of one step, given ``a_t``, the embeddings of all steps and features."""
+        noisy, times, observed = given
+        time = _columns(graph, times, step * TIME_SIZE, TIME_SIZE)
+        output = graph.node("Concat", [noisy, time, observed], axis=1)
+        call = f".{step}" if step else ""
+        for index, layer in enumerate(self.network):
+            own = {"call": call} if isinstance(layer, Dense) else {}
+            output = layer.emit(graph, output, f"{name}.network.{index}", **own)
+        return output
 
     def _emit_mean(
         self, graph: GraphBuilder, constants: NoiseSchedule, step: int, noisy: str, output: str

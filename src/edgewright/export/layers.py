@@ -195,6 +195,10 @@ class Nested:
     Its dense layers are compressed like those of a plain network.
     """
 
+    def __call__(self, x: Array) -> Array:
+        """Return the output for ``[..., columns]``."""
+        raise NotImplementedError
+
     @property
     def calls(self) -> int:
         """Return how often a decision runs the chains."""

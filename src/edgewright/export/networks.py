@@ -22,6 +22,7 @@ from edgewright.agents.planning import PlannerPolicy
 from edgewright.agents.ppo import ActorPolicy
 from edgewright.agents.rule_level import RulePolicy
 from edgewright.agents.two_time_scale import LEVELS, TwoLevelPolicy, levels
+from edgewright.agents.unit_pruning import plain_network
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
@@ -45,7 +46,6 @@ from edgewright.export.policy import NumbersPolicy
 from edgewright.export.record_head import RecordHead
 from edgewright.nets.actors import network_of
 from edgewright.nets.mlp import MLP
-from edgewright.nets.phased import plain_network
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
 

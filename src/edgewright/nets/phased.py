@@ -10,7 +10,6 @@ import jax
 from edgewright.core.records import Array, record
 from edgewright.core.spaces import Box
 from edgewright.nets.mlp import MLP
-from edgewright.rules import pruning
 
 
 @record
@@ -27,50 +26,6 @@ class Gated:
     def __call__(self, x: Array) -> Array:
         """Return the outputs ``[..., out]``."""
         return self.inner(x, self.gates)
-
-
-@record
-class Masked:
-    """A network whose masked units hand nothing on; the masks are not learned.
-
-    Attributes:
-        masks: 1 or 0 for each unit, ``[width]`` for each hidden layer.
-    """
-
-    inner: MLP
-    masks: pruning.Masks
-
-    def __call__(self, x: Array) -> Array:
-        """Return the outputs ``[..., out]``."""
-        return self.plain(x)
-
-    @property
-    def plain(self) -> MLP:
-        """The network with the masks written into its weights."""
-        return pruning.masked(self.inner, jax.lax.stop_gradient(self.masks))
-
-
-@record
-class PhasedNetwork:
-    """Two networks of one purpose, of which one is used, see :class:`PhasedActor`."""
-
-    dense: Masked
-    small: MLP
-    use_small: Array
-
-    def __call__(self, x: Array) -> Array:
-        """Return the outputs ``[..., out]``."""
-        return jax.lax.cond(self.use_small, lambda: self.small(x), lambda: self.dense(x))
-
-
-def plain_network(network: Any) -> Any:
-    """Return the smallest network that computes the same: no masked units, one phase.
-
-    Not for compiled code: which phase it is must be known.
-    """
-    if isinstance(network, PhasedNetwork):
-        return network.small if bool(network.use_small) else plain_network(network.dense)
-    return pruning.compacted(network.plain) if isinstance(network, Masked) else network
 
 
 @record
@@ -134,12 +89,4 @@ def with_network(actor: Any, network: Any) -> Any:
     return dataclasses.replace(actor, network=network)
 
 
-__all__ = [
-    "Gated",
-    "Masked",
-    "PhasedActor",
-    "PhasedNetwork",
-    "plain_network",
-    "settled",
-    "with_network",
-]
+__all__ = ["Gated", "PhasedActor", "settled", "with_network"]
