@@ -1,4 +1,4 @@
-"""Say when and how much the hidden units of a network are pruned while its learner learns.
+"""Schedule the pruning of the hidden units of a network while its learner learns.
 
 What the learners that prune share: their settings, the turn of an event, networks with masked
 units, and the smaller arrays of the units that stay. The rules are in

@@ -51,12 +51,12 @@ class Chain:
 
     @property
     def bound(self) -> float:
-        """The size that the mean of the last step is clipped to, unless it is the output itself."""
+        """Return what the mean of the last step is clipped to, unless it is the output itself."""
         return LARGEST_MEAN if self.density else 1.0
 
     @property
     def squashes(self) -> bool:
-        """Whether the mean of the last step becomes units by ``tanh``; else it is the units."""
+        """Return whether the mean of the last step needs ``tanh``; else it is the units."""
         return self.density or self.parameterisation == "x0"
 
     def given(self, noisy: Array, time: Array, observation: Array) -> Array:
