@@ -90,6 +90,11 @@ def test_gymnasiums_checker(options: dict[str, Any], capsys: pytest.CaptureFixtu
     run_checker(env.unwrapped, capsys, **options)
 
 
+def test_gymnasiums_checker_on_menus(capsys: pytest.CaptureFixture[str]) -> None:
+    env = gymnasium.make("Edgewright/contract-d3-v0")
+    run_checker(env.unwrapped, capsys, ("high",), skip_render_check=True)
+
+
 def test_gymnasiums_checker_refuses_what_is_wrong(problem: Problem) -> None:
     """The check above can fail: with infinite bounds the checker warns, and that is an error."""
     env = adapter.WorldEnv(problem.world, problem.params, problem.train_stream)

@@ -24,6 +24,7 @@ from edgewright.agents.droo import Droo
 from edgewright.agents.independent import Independent
 from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
+from edgewright.agents.pruned_ppo import PrunedPPO
 from edgewright.agents.pruned_sac import PrunedSAC
 from edgewright.agents.sac import SAC
 from edgewright.agents.two_time_scale import TwoTimeScale
@@ -170,7 +171,7 @@ def test_every_log_of_a_learner_has_a_row_and_no_row_is_stale(learner: str, kind
     )
 
 
-@pytest.mark.parametrize("kind", [DDPG, SAC, PrunedSAC])
+@pytest.mark.parametrize("kind", [DDPG, SAC, PrunedSAC, PrunedPPO])
 def test_every_log_of_a_learner_of_numbers_has_a_row_and_no_row_is_stale(kind: Any) -> None:
     world, params = TargetWorld(), TargetParams(horizon_slots=jnp.float32(8))
     assert described_logs(kind.__name__) == logs_of(world, params, world.inputs(params), kind())
@@ -274,7 +275,9 @@ def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
 
 def test_every_setting_that_pruning_adds_has_a_row() -> None:
     added = names(PrunedSAC) - names(SAC)
-    assert set(rows(section("learners.md", "Settings of PrunedSAC"))) == added
+    described = set(rows(section("learners.md", "Settings of PrunedSAC")))
+    assert described == added
+    assert names(PrunedPPO) - names(PPO) == described - {"group_sparse", "group_coef"}
 
 
 def test_every_public_name_is_in_the_api_reference() -> None:

@@ -95,7 +95,7 @@ def problem_of(tmp_path: Path, monkeypatch, learners: str) -> Problem:
 def test_a_learner_that_does_not_fit_is_refused_with_those_that_do(tmp_path, monkeypatch):
     mine = '[mine]\nlearner = "edgewright.agents.droo:Droo"\n'
     problem = problem_of(tmp_path, monkeypatch, mine)
-    fitting = ["se-ppo", "se-ppo-steady", "ppo-norm", "ppo-lr", "ppo", "a2c"]
+    fitting = ["se-ppo", "se-ppo-steady", "se-ppo-pruned", "ppo-norm", "ppo-lr", "ppo", "a2c"]
     fitting += ["ppo-horizon", "a2c-horizon", "all-action-sampled"]
     fitting += [
         "ddpg",

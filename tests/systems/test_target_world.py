@@ -39,6 +39,7 @@ FITTING = (
 )
 
 VARIANTS = (
+    "se-ppo-pruned",
     "dmsac-eps",
     "dmsac-paper",
     "dmsac-small",

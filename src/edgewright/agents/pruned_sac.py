@@ -8,7 +8,7 @@ smaller matrices, which the same compiled program trains on: both shapes are par
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +16,13 @@ from jax.flatten_util import ravel_pytree
 
 from edgewright.agents.sac import SAC, DrawingPolicy, SACState
 from edgewright.agents.sac_steps import Learned
-from edgewright.core.errors import InputError
+from edgewright.agents.unit_pruning import UnitPruning, made_smaller
 from edgewright.core.records import Array, Trajectory, record, static
-from edgewright.core.settings import Share
 from edgewright.core.spaces import Box, Space
 from edgewright.nets.critics import action_values
 from edgewright.nets.phased import Gated, PhasedActor, with_network
 from edgewright.rules import importance, pruning
-from edgewright.rules.pruning import Pruning, PruningState
+from edgewright.rules.pruning import PruningState
 from edgewright.rules.replay import draw
 from edgewright.rules.transitions import Transition
 
@@ -52,28 +51,14 @@ class PrunedSACState:
 
 
 @record
-class PrunedSAC(SAC):
-    """SAC whose actor loses hidden units while it learns (after Su et al., arXiv:2402.05146).
+class PrunedSAC(UnitPruning, SAC):
+    """SAC whose actor loses hidden units while it learns, see :class:`.unit_pruning.UnitPruning`.
 
-    (Z) is the schedule of Zhu and Gupta (arXiv:1710.01878). Scores are those of
-    :mod:`edgewright.rules.importance`, ``"spread"`` left out.
+    Scores are taken on states of the replay and all steps of the actor's own chain.
     """
 
-    pruning_start: Share = 0.2  # e0, share of total_steps
-    pruning_end: Share = 0.7  # e1; masks are frozen and the actor is made smaller
-    pruning_interval: Array | float = 1000.0  # environment steps between two scorings
-    pruning_threshold: Array | float = 1.0  # kappa, for schedule "threshold"
-    max_drop: Share = 0.1  # of a layer, in one event of "threshold"
-    importance_decay: Share = 0.9  # of the moving average over the scores
     group_coef: Array | float = 1e-3  # weight of the group-sparse term, where it is on
-    kept_percent: int = static(default=50)  # of every layer's units; 100 prunes nothing
     group_sparse: bool = static(default=False)  # whether unimportant units are pushed to zero
-    importance: Literal["mag", "act", "taylor", "random"] = static(default="act")
-    pruning_schedule: pruning.Mode = static(default="cubic")  # (Z)
-    allocation: Literal["layer", "global"] = static(default="layer")
-    regrowth: bool = static(default=True)  # whether a masked unit may return until pruning_end
-    min_units: int = static(default=8)  # that stay in every layer
-    importance_samples: int = static(default=256)  # of the replay, for one scoring
 
     def check_sizes(self, observations: Box, actions: Space) -> None:
         """Check also the share of units and that the schedule ends after it begins.
@@ -82,17 +67,7 @@ class PrunedSAC(SAC):
             InputError: it does not, or a size does not fit.
         """
         super().check_sizes(observations, actions)
-        if self.kept_percent > 100:
-            message = f"kept_percent must be at most 100; got {self.kept_percent}"
-            hint = "100 prunes nothing, 50 leaves half of every layer"
-            raise InputError(message, where="learner.kept_percent", hint=hint)
-        if self.pruning_start > self.pruning_end:
-            message = (
-                f"pruning_end must be at least pruning_start {self.pruning_start}; "
-                f"got {self.pruning_end}"
-            )
-            hint = "both are shares of the training, e.g. 0.2 and 0.7"
-            raise InputError(message, where="learner.pruning_end", hint=hint)
+        self.check_pruning()
 
     def init(self, key: Array, observations: Box, actions: Box) -> PrunedSACState:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return SAC before its first step, with every unit of the actor. Consumes ``key``."""
@@ -106,7 +81,7 @@ class PrunedSAC(SAC):
     def policy(self, state: PrunedSACState, explore: bool) -> DrawingPolicy:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the actor of the units that stay."""
         actor: Any = state.sac.learned.actor
-        if self._masks_units():
+        if self.masks_units():
             actor = _restricted(actor, state.pruning.masks)
         if state.small is not None:
             actor = PhasedActor(dense=actor, small=state.small.actor, use_small=state.frozen)
@@ -116,17 +91,15 @@ class PrunedSAC(SAC):
         self, key: Array, state: PrunedSACState, batch: Trajectory
     ) -> tuple[PrunedSACState, dict[str, Array]]:
         """Store one trajectory, learn as SAC does, and score and mask units when it is time."""
-        if not self._masks_units() and not self.group_sparse:  # SAC bit for bit
+        if not self.masks_units() and not self.group_sparse:  # SAC bit for bit
             sac, log = super().update(key, state.sac, batch)
             return dataclasses.replace(state, sac=sac), {**log, "sparsity": jnp.zeros(())}
         draw_key, learn_key = jax.random.split(key)
         sac, parts = self.stored(draw_key, state.sac, batch)
         state, log = self._learn(learn_key, dataclasses.replace(state, sac=sac), parts)
-        before = (sac.steps - batch.terminated.size) / self.pruning_interval
-        turn = jnp.floor(sac.steps / self.pruning_interval) > jnp.floor(before)
-        ends = sac.steps >= self.pruning_end * self.total_steps
+        due, ends = self.due(sac.steps, batch.terminated.size, self.total_steps)
         state = jax.lax.cond(
-            ~state.frozen & (turn | ends),
+            ~state.frozen & due,
             lambda: self._scored(jax.random.fold_in(learn_key, 1), state, ends),
             lambda: state,
         )
@@ -165,7 +138,7 @@ class PrunedSAC(SAC):
     def _options(self, state: PrunedSACState) -> dict[str, Any]:
         """Return what a gradient step does otherwise than that of SAC."""
         masks, scores, options = state.pruning.masks, state.pruning.scores, {}
-        if self._masks_units():
+        if self.masks_units():
             options["restrict"] = lambda actor: _restricted(actor, masks)
             options["live"] = _live(state.sac.learned.actor, masks)
         if self.group_sparse:
@@ -175,16 +148,12 @@ class PrunedSAC(SAC):
             )
         return options
 
-    def _masks_units(self) -> bool:
-        """Return whether a unit may be masked."""
-        return self.kept_percent < 100 or self.pruning_schedule == "threshold"
-
     def _scored(self, key: Array, state: PrunedSACState, ends: Array) -> PrunedSACState:
         """Return the state after an event: new masks, no moments of what they mask."""
         learned = state.sac.learned
         share = state.sac.steps / self.total_steps
         scores = self._scores(key, state)
-        masks = self._pruning().next(state.pruning, scores, share)
+        masks = self.rule().next(state.pruning, scores, share)
         live = _live(learned.actor, masks.masks)
         moments = pruning.with_moments_cleared(learned.optimisers[0], live)
         learned = dataclasses.replace(learned, optimisers=(moments, *learned.optimisers[1:]))
@@ -215,37 +184,15 @@ class PrunedSAC(SAC):
 
     def _small(self, learned: Learned, masks: PruningState) -> SmallActor | None:
         """Return the actor of the units that stay, with the moments of its parameters."""
-        actor = learned.actor
-        widths = self._pruning().final_widths(importance.widths_of(actor.network))
-        if widths is None or not self._masks_units():
+        remaining = self.remaining(learned.actor.network, masks.masks)
+        if remaining is None:
             return None
-        remaining = pruning.kept_units(masks.masks, widths)
-        restore = ravel_pytree(actor)[1]
-        size = ravel_pytree(actor)[0].shape
 
         def gathered(tree: Any) -> Any:
             return with_network(tree, pruning.gathered(tree.network, remaining))
 
-        def moments(leaf: Array) -> Array:
-            return ravel_pytree(gathered(restore(leaf)))[0] if leaf.shape == size else leaf
-
-        return SmallActor(
-            actor=gathered(actor), optimiser=jax.tree.map(moments, learned.optimisers[0])
-        )
-
-    def _pruning(self) -> Pruning:
-        return Pruning(
-            sparsity=(100 - self.kept_percent) / 100,
-            start=self.pruning_start,
-            end=self.pruning_end,
-            threshold=self.pruning_threshold,
-            max_drop=self.max_drop,
-            decay=self.importance_decay,
-            mode=self.pruning_schedule,
-            allocation=self.allocation,
-            regrowth=self.regrowth,
-            min_units=self.min_units,
-        )
+        actor, optimiser = made_smaller(learned.actor, learned.optimisers[0], gathered)
+        return SmallActor(actor=actor, optimiser=optimiser)
 
 
 def _restricted(actor: Any, masks: pruning.Masks) -> Any:

@@ -30,7 +30,7 @@ _AGAIN = "export the policy again"
 
 LOOSEST, LOOSE = 0.2, 1e-3
 """A tolerance is at most this share of the largest score recorded, or this small in any case.
-Exporters take 1e-4 of the scores' size, and 1e-2 in 8 bits."""
+Exporters take 1e-4 of the scores' size, and 1e-2 in 8 bits for each step of a denoising loop."""
 
 
 def check_parity(

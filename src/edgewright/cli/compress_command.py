@@ -39,7 +39,7 @@ COLUMNS = [
     "--stages",
     required=True,
     metavar="A,B,...",
-    help="In this order: prune:SHARE, distil:WIDTHS, sparse:SHARE, int8.",
+    help="In this order: prune:SHARE[:SCORE], distil:WIDTHS[:plain], sparse:SHARE, int8.",
 )
 @out_option(metavar="FILE", help="The compressed bundle; BUNDLE with -small if absent.")
 @min_gain_option("Refuse")

@@ -7,7 +7,6 @@ that is already close.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
@@ -19,8 +18,9 @@ import optax
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
+from edgewright.export.denoise import Denoise
 from edgewright.export.heads import CategoricalHead, Head
-from edgewright.export.layers import Branches, Dense, Dueling, run
+from edgewright.export.layers import Branches, Dense, Dueling, Nested, run
 from edgewright.nets.mlp import init_mlp
 
 STEPS, BATCH, RATE = 3000, 256, 2e-3
@@ -37,19 +37,11 @@ def smaller(
     Raises:
         InputError: the network has no hidden layer, whose activation and widths are taken.
     """
-    if any(isinstance(layer, Branches) for layer in layers):
-        return tuple(_smaller_branches(layer, widths, head, key) for layer in layers)
-    dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]
-    if len(dense) < 2:
-        message = "distil must be given a network with a hidden layer; this one has none"
-        raise InputError(message, where="--stages", hint="leave distil out")
-    first, last = dense[0], dense[-1]
-    activation = layers[first + 1]
+    if any(isinstance(layer, Nested) for layer in layers):  # each chain has a network of its own
+        return tuple(_smaller_chains(layer, widths, head, key) for layer in layers)
+    first, last = _ends(layers)
     sizes = (layers[first].weight.shape[0], *widths, layers[last].weight.shape[1])
-    made = init_mlp(key, sizes)
-    fresh = [Dense(weight=w, bias=b) for w, b in zip(made.weights, made.biases, strict=True)]
-    chained = itertools.zip_longest(fresh, [activation] * len(widths))
-    body: list[Any] = [layer for pair in chained for layer in pair if layer is not None]
+    body = _fresh(sizes, layers[first + 1], key)
     student = [*layers[:first], *body, *layers[last + 1 :]]
     at = max(n for n, layer in enumerate(student) if isinstance(layer, Dense))
     for part in _held(student, head):
@@ -58,14 +50,52 @@ def smaller(
     return tuple(student)
 
 
-def _smaller_branches(layer: Any, widths: tuple[int, ...], head: Head, key: Array) -> Any:
+def without_chain(layers: Sequence[Any], widths: tuple[int, ...], key: Array) -> tuple[Any, ...]:
+    """Return fresh layers that decide at once what a denoising loop decides in several steps.
+
+    They read the features and leave the normal numbers of the row aside, so whoever asks for a
+    decision asks as before; a seed changes nothing any more.
+
+    Args:
+        widths: of the hidden layers.
+
+    Raises:
+        InputError: there is no denoising loop.
+    """
+    if not isinstance(layers[0], Denoise):
+        message = "distil with plain must be given a policy that denoises; this one does not"
+        raise InputError(message, where="--stages", hint="leave :plain out")
+    loop = layers[0]
+    first, _ = _ends(loop.network)
+    sizes = (loop.features, *widths, loop.rule.numbers)
+    body = _fresh(sizes, loop.network[first + 1], key)
+    chain = (*loop.entry, *body)
+    return (Branches(parts=(chain,), columns=(tuple(range(loop.features)),)), *layers[1:])
+
+
+def _ends(layers: Sequence[Any]) -> tuple[int, int]:
+    """Return where the first and the last dense layer of a network with a hidden layer are."""
+    dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]
+    if len(dense) < 2:
+        message = "distil must be given a network with a hidden layer; this one has none"
+        raise InputError(message, where="--stages", hint="leave distil out")
+    return dense[0], dense[-1]
+
+
+def _fresh(sizes: tuple[int, ...], activation: Any, key: Array) -> list[Any]:
+    """Return dense layers of widths ``sizes`` with an activation between them."""
+    made = init_mlp(key, sizes)
+    fresh = [Dense(weight=w, bias=b) for w, b in zip(made.weights, made.biases, strict=True)]
+    chained = itertools.zip_longest(fresh, [activation] * (len(sizes) - 2))
+    return [layer for pair in chained for layer in pair if layer is not None]
+
+
+def _smaller_chains(layer: Any, widths: tuple[int, ...], head: Head, key: Array) -> Any:
     """Return a layer whose chains, if it has some, have fresh dense layers of other widths."""
-    if not isinstance(layer, Branches):
+    if not isinstance(layer, Nested):
         return layer
-    keys = jax.random.split(key, len(layer.parts))
-    pairs = zip(layer.parts, keys, strict=True)
-    parts = tuple(smaller(part, widths, head, one) for part, one in pairs)
-    return dataclasses.replace(layer, parts=parts)
+    pairs = zip(layer.chains, jax.random.split(key, len(layer.chains)), strict=True)
+    return layer.with_chains(tuple(smaller(chain, widths, head, one) for chain, one in pairs))
 
 
 def fit(

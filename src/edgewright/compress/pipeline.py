@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,13 +20,13 @@ import onnx
 from edgewright.bundle import Bundle
 from edgewright.bundle.bundle import POLICY
 from edgewright.bundle.onnx_runtime import onnxruntime
-from edgewright.compress.distil import fit, smaller
+from edgewright.compress.distil import fit, smaller, without_chain
 from edgewright.compress.prune import prune, sparsify
 from edgewright.compress.quantise import quantise, reference_of_int8
 from edgewright.compress.stages import CompressionStage
 from edgewright.core.errors import InputError
 from edgewright.export.heads import Head, read_head
-from edgewright.export.layers import read_layers, run
+from edgewright.export.layers import Nested, Program, read_layers, run
 from edgewright.export.lite import required, with_lite
 from edgewright.export.record import make_record
 from edgewright.export.write import (
@@ -41,7 +41,8 @@ from edgewright.export.write import (
 
 INT8_TOLERANCE = 1e-2
 """Scores of an 8-bit graph may differ by this share of their size: a rounding that falls on the
-other side moves an input of the next product by one of 256 steps."""
+other side moves an input of the next product by one of 256 steps. In a denoising loop that may
+happen in every step."""
 
 SMALLEST = 1e-3
 """Scores are taken to be this large at least. A step of 8 bits is as small as the scores are, so a
@@ -64,13 +65,14 @@ def begin(bundle: Bundle) -> Candidate:
     """Return the policy of a bundle as the first candidate.
 
     Raises:
-        InputError: it holds a rule, which has no weights, or a graph for LiteRT where that is not
-            installed.
+        InputError: it holds a program, e.g. a rule, which has no layers to read, or a graph for
+            LiteRT where that is not installed.
     """
     entry = bundle.facts["graphs"][POLICY]
     if "lite" in entry:
         required(bundle.path)
     try:
+        _check_learned_program(bundle, entry["layers"])
         layers = read_layers(entry["layers"], read_arrays(bundle.graph()), bundle.path)
         head = read_head(entry.get("head", {}), bundle.graph(), bundle.interface.outputs)
         int8 = entry["precision"] == "int8"
@@ -78,6 +80,16 @@ def begin(bundle: Bundle) -> Candidate:
         message = f"the manifest's layers are not those of the graph ({error!r})"
         raise InputError(message, where=bundle.path, hint="export the policy again") from None
     return Candidate(layers, layers, head, int8, b"", bundle)
+
+
+def _check_learned_program(bundle: Bundle, layers: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a learned policy that was written as one program, e.g. the best of some candidates."""
+    if bundle.facts["kind"] != "learned" or layers[-1]["kind"] != Program.kind:
+        return
+    message = "a policy written as a program cannot be compressed: it takes the best of several "
+    message += "actions by its critics, or an older version exported it"
+    hint = "export it again from its run, trained with learner.num_candidates = 1"
+    raise InputError(message, where=bundle.path, hint=hint)
 
 
 def apply(stage: CompressionStage, before: Candidate, rows: np.ndarray, seed: int) -> Candidate:
@@ -94,7 +106,10 @@ def apply(stage: CompressionStage, before: Candidate, rows: np.ndarray, seed: in
         layers = sparsify(layers, stage.share)
     elif stage.kind == "distil":
         student_key, key = jax.random.split(key)
-        layers = smaller(layers, stage.widths, before.head, student_key)
+        if stage.plain:
+            layers = without_chain(layers, stage.widths, student_key)
+        else:
+            layers = smaller(layers, stage.widths, before.head, student_key)
     if stage.kind != "int8":
         layers = fit(layers, before.teacher, before.head, observations, key)
     int8 = before.int8 or stage.kind == "int8"
@@ -130,10 +145,16 @@ def _quantised(
     graph = Graph(model, {**plain.facts, "precision": "int8", "bytes": len(model)})
     reference = reference_of_int8(model, interface)
     far = how_far(layers)
-    tolerance = INT8_TOLERANCE * score_size(reference, interface, far, SMALLEST)
+    size = score_size(reference, interface, far, SMALLEST)
+    tolerance = INT8_TOLERANCE * _steps(layers) * size
     scores = functools.partial(run, layers)
     record = make_record(interface, reference, head, scores, tolerance, far)
     named = f"onnx {onnx.__version__} reference evaluator"
     parity = {"reference": named, "tolerance": tolerance, "quantiser": onnxruntime.__version__}
     extended = {**facts, "parity": parity}
     return assemble(interface, {POLICY: graph, **rules}, record, extended, bundle.path)
+
+
+def _steps(layers: Sequence[Any]) -> int:
+    """Return how often a decision runs the layers that it runs most."""
+    return max((layer.calls for layer in layers if isinstance(layer, Nested)), default=1)

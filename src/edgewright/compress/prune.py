@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
-from edgewright.export.layers import Branches, Dense
+from edgewright.export.layers import Dense, Nested
 from edgewright.rules.importance import Score, score_units
 
 
@@ -32,7 +31,7 @@ def prune(
     dense = [index for index, layer in enumerate(result) if isinstance(layer, Dense)]
     x = rows
     for index, layer in enumerate(result):
-        if isinstance(layer, Branches):
+        if isinstance(layer, Nested):
             result[index] = _pruned(layer, share, x, importance)
         elif index in dense[1:]:
             before = dense[dense.index(index) - 1]
@@ -45,19 +44,18 @@ def prune(
     return tuple(result)
 
 
-def _pruned(layer: Branches, share: float, x: Array, importance: Score) -> Branches:
-    pairs = zip(layer.parts, layer.columns, strict=True)
-    parts = tuple(prune(part, share, x[:, list(own)], importance) for part, own in pairs)
-    return dataclasses.replace(layer, parts=parts)
+def _pruned(layer: Nested, share: float, x: Array, importance: Score) -> Nested:
+    """Return a nested layer whose chains are pruned by what each of them is given."""
+    pairs = zip(layer.chains, layer.chain_inputs(x), strict=True)
+    return layer.with_chains(tuple(prune(chain, share, own, importance) for chain, own in pairs))
 
 
 def sparsify(layers: Sequence[Any], share: float) -> tuple[Any, ...]:
     """Return the layers with the smallest ``share`` of every layer's weights set to zero."""
 
     def thinned(layer: Any) -> Any:
-        if isinstance(layer, Branches):
-            parts = tuple(sparsify(part, share) for part in layer.parts)
-            return dataclasses.replace(layer, parts=parts)
+        if isinstance(layer, Nested):
+            return layer.with_chains(tuple(sparsify(chain, share) for chain in layer.chains))
         if not isinstance(layer, Dense):
             return layer
         size = jnp.abs(layer.weight)

@@ -1,6 +1,8 @@
 """Stages of compression, as a user writes them: ``prune:0.5,distil:32x32,int8``.
 
-A share of neurons may be followed by the score that ranks them: ``prune:0.5:act``.
+A share of neurons may be followed by the score that ranks them: ``prune:0.5:act``. ``distil``
+keeps the denoising loop of a diffusion actor and makes the network in it smaller;
+``distil:32x32:plain`` replaces the loop by a network that decides at once.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from edgewright.rules.importance import Score
 
 Kind = Literal["prune", "distil", "sparse", "int8"]
 
+PLAIN = "plain"
 EXAMPLE = "e.g. --stages prune:0.5,int8 or distil:32x32"
 
 
@@ -26,6 +29,7 @@ class CompressionStage:
         share: of the neurons (``prune``) or weights (``sparse``) to be removed.
         widths: of the hidden layers of the network to distil into.
         importance: the score by which neurons are removed (``prune``).
+        plain: whether a denoising loop is replaced by a network without one (``distil``).
     """
 
     kind: Kind
@@ -33,6 +37,7 @@ class CompressionStage:
     share: float = 0.0
     widths: tuple[int, ...] = ()
     importance: Score = "spread"
+    plain: bool = False
 
 
 def parse_stages(text: str) -> list[CompressionStage]:
@@ -57,7 +62,12 @@ def _parse(text: str) -> CompressionStage:
             raise InputError(f"'{text}': int8 takes no value", where="--stages", hint=EXAMPLE)
         return CompressionStage("int8", text)
     if name == "distil":
-        return CompressionStage("distil", text, widths=_widths(text, value))
+        value, separator, kind = value.partition(":")
+        if separator and kind != PLAIN:
+            message = f"'{text}': what follows the widths must be '{PLAIN}'; got '{kind}'"
+            raise InputError(message, where="--stages", hint=f"e.g. distil:32x32:{PLAIN}")
+        widths = _widths(text, value)
+        return CompressionStage("distil", text, widths=widths, plain=kind == PLAIN)
     if name == "sparse":
         return CompressionStage("sparse", text, share=_share(text, value))
     value, _, score = value.partition(":")

@@ -20,6 +20,7 @@ from edgewright.core.errors import InputError
 from edgewright.deploy.gain import share_kept, ways
 from edgewright.deploy.latency import measure_engines
 from edgewright.deploy.rollouts import watch
+from edgewright.evaluation.actions import register_exports
 from edgewright.evaluation.compare import bound_of
 from edgewright.evaluation.gap import gap_closed
 from edgewright.evaluation.statistics import (
@@ -64,8 +65,7 @@ class Setting:
 
     def rule(self, name: str) -> np.ndarray:
         """Return the reward ``[episodes]`` of a policy that needs no training."""
-        entry = baseline(name, self.problem)
-        return self._played(dataclasses.replace(entry, world=self.problem.world))
+        return self._played(baseline(name, self.problem))
 
     def bound(self) -> np.ndarray | None:
         """Return the bound on the reward of each episode; None where there is none."""
@@ -97,6 +97,7 @@ def setting_of(bundle: Bundle, data: str | None = None, episodes: int | None = N
         problem = build(scenario, data)
     else:  # the number counts the scenarios of the training, however many are asked for here
         problem = build(original, data).only(facts["task"], episodes)
+    register_exports(problem)
     world = problem.world
     if "learner" in facts:
         world = world_of_learner(facts["learner"], problem)
@@ -146,7 +147,10 @@ def compress(
 
 
 def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> np.ndarray:
-    """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs."""
+    """Return rows ``[n, columns]`` in units, shuffled, that the policy meets in training inputs.
+
+    Normal numbers of a policy that draws do not depend on what it observes: they are drawn anew.
+    """
     interface, observations = candidate.bundle.interface, []
     for index, epsilon in enumerate(EPSILONS):
         player = LayerPolicy(
@@ -155,9 +159,14 @@ def watched_rows(candidate: pipeline.Candidate, setting: Setting, seed: int) -> 
             head=candidate.head,
             interface=interface,
         )
-        columns = interface.columns
+        columns = interface.columns - interface.draws
         observations.append(watch(setting.world, setting.problem, player, columns, seed + index))
-    return np.random.default_rng(seed).permutation(np.concatenate(observations))
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.concatenate(observations))
+    if not interface.draws:
+        return rows
+    noise = rng.standard_normal((len(rows), interface.draws), np.float32)
+    return np.concatenate([rows, noise], axis=1)
 
 
 def _table(

@@ -26,10 +26,18 @@ Part = dict[str, Any]
 
 def head_in(problem: Problem, world: World | None = None) -> Head:
     """Return what policies of a problem decide; in another world of its system, if one is named."""
+    register_exports(problem)
+    return head_of(without_phase(problem.world if world is None else world), problem.params)
+
+
+def register_exports(problem: Problem) -> None:
+    """Import the module of a problem's system that says how its policies become graphs.
+
+    The heads of the system can be read from bundles afterwards.
+    """
     module = system_of(problem.kind).export
     if module:
         importlib.import_module(module)
-    return head_of(without_phase(problem.world if world is None else world), problem.params)
 
 
 def decisions(actions: Any, alive: Any) -> Any:
@@ -169,4 +177,12 @@ def warning(name: str, parts: Sequence[Part]) -> str | None:
     return f"{name} always decided {text}"
 
 
-__all__ = ["action_shares", "columns", "constant", "decisions", "head_in", "warning"]
+__all__ = [
+    "action_shares",
+    "columns",
+    "constant",
+    "decisions",
+    "head_in",
+    "register_exports",
+    "warning",
+]

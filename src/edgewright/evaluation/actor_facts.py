@@ -25,7 +25,8 @@ WARM, CALLS, LONGEST_S = 5, 100, 1.0
 def actor_facts(entry: PolicyEntry, features: int) -> dict[str, Any]:
     """Return size, sparsity and duration of the actor of a policy; nothing where it has none.
 
-    ``parameters`` are those of the actor without its masked units, as a bundle holds them;
+    ``parameters`` are those of the actor without its masked units; a bundle does not hold those
+    that only exploration needs;
     ``sparsity`` is the share of hidden units and ``weight_sparsity`` that of parameters that the
     training took away; ``denoise_ms`` is by batch size, see :func:`denoise_ms`.
 

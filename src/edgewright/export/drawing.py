@@ -1,4 +1,7 @@
-"""Turn an actor that draws into layers, with its denoising loop unrolled."""
+"""Turn an actor that draws into layers, a denoising loop as :class:`~.denoise.Denoise`.
+
+A policy that takes the best of several candidates by its critics becomes a program.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,13 @@ import jax.numpy as jnp
 from edgewright.agents.sac import DrawingPolicy
 from edgewright.bundle.interface import Interface
 from edgewright.core.records import Array
+from edgewright.export.denoise import Denoise
+from edgewright.export.heads import Head, head_for
 from edgewright.export.layers import Dense, Layer, Program
-from edgewright.export.networks import HIDDEN, dense_layers, entry_layers, layers_of
+from edgewright.export.networks import dense_layers, entry_layers, layers_of
+from edgewright.export.record_head import RecordHead
 from edgewright.nets.actions import from_units
+from edgewright.nets.diffusion import DiffusionActor
 from edgewright.nets.mlp import MLP
 from edgewright.nets.phased import settled, with_network
 from edgewright.nets.squashed import TanhGaussianActor
@@ -38,14 +45,45 @@ def draws_of(policy: Any) -> int:
 @layers_of.register
 def _(policy: DrawingPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
     small = deployed(policy)
-    actor, network = small.actor, small.actor.network
-    if isinstance(actor, TanhGaussianActor) and network.activation in HIDDEN:
-        *hidden, last = dense_layers(network)
-        assert isinstance(last, Dense)
-        numbers = math.prod(actor.space.shape)
-        mean = Dense(weight=last.weight[:, :numbers], bias=last.bias[:numbers])
-        return (*entry_layers(small.inputs), *hidden, mean)
+    actor, entry = small.actor, entry_layers(small.inputs)
+    if isinstance(actor, TanhGaussianActor):
+        return (*entry, *_mean_layers(actor.network, math.prod(actor.space.shape)))
+    if isinstance(actor, DiffusionActor) and small.candidates == 1:
+        return (denoise_layer(actor, entry, interface.columns - interface.draws),)
     return (_program(small, interface.columns),)
+
+
+@head_for.register
+def _(policy: DrawingPolicy, usual: Head) -> Head:
+    """Return the usual head; a chain whose last step is clipped gives units, not scores."""
+    actor = settled(policy.actor)
+    if policy.candidates > 1 or not isinstance(actor, DiffusionActor) or actor.chain.squashes:
+        return usual
+    assert isinstance(usual, RecordHead), "an actor that draws decides numbers"
+    return dataclasses.replace(usual, squash="clip")
+
+
+def denoise_layer(actor: DiffusionActor, entry: tuple[Layer, ...], features: int) -> Denoise:
+    """Return the layer of a diffusion actor, which draws nothing in its last step.
+
+    Args:
+        entry: layers before its network.
+        features: entries of an observation.
+    """
+    return Denoise(
+        entry=entry,
+        network=_mean_layers(actor.network, actor.numbers),
+        times=actor.times(),
+        features=features,
+        rule=actor.chain,
+    )
+
+
+def _mean_layers(network: MLP, numbers: int) -> tuple[Layer, ...]:
+    """Return the layers of a network without its outputs behind the first ``numbers``."""
+    *hidden, last = dense_layers(network)
+    assert isinstance(last, Dense), "a network ends in a dense layer"
+    return (*hidden, Dense(weight=last.weight[:, :numbers], bias=last.bias[:numbers]))
 
 
 def _program(policy: DrawingPolicy, columns: int) -> Program:
@@ -73,4 +111,4 @@ def _products(network: MLP) -> int:
     return sum(weight.size for weight in network.weights)
 
 
-__all__ = ["deployed", "draws_of"]
+__all__ = ["denoise_layer", "deployed", "draws_of"]

@@ -2,9 +2,10 @@
 
 A layer is a record with three duties: calling it computes it in JAX on ``[..., columns]``;
 ``emit(graph, x, name)`` adds its nodes and returns the name of its output; ``kind`` names it in the
-manifest. A denoising loop or a recurrent cell is one more class here, in ``KINDS``. What comes
-after the scores is a head, see :mod:`.heads` and :mod:`.bits`. Arrays that a layer writes are named
-``<place>.<field>``, so :func:`read_layers` finds them again.
+manifest. A layer that holds chains of layers, as :class:`Branches` or a denoising loop
+(:mod:`.denoise`), is a :class:`Nested` one. What comes after the scores is a head, see
+:mod:`.heads` and :mod:`.bits`. Arrays that a layer writes are named ``<place>.<field>``, so
+:func:`read_layers` finds them again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.records import Array, record, static
 from edgewright.export.graph import GraphBuilder
 from edgewright.nets.heads import dueling_values
+from edgewright.nets.mlp import MISH_LINEAR, mish
 from edgewright.rules.normalise import CLIP
 
 
@@ -113,9 +115,16 @@ class Dense:
     def __call__(self, x: Array) -> Array:
         return x @ self.weight + self.bias
 
-    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+    def emit(self, graph: GraphBuilder, x: str, name: str, call: str = "") -> str:
+        """Add the nodes for one batch; return the name of the output.
+
+        Args:
+            call: behind the name of the bias. A layer that is called several times has a bias for
+                each call: in 8 bits its scale is that of the call's input.
+        """
         weight = graph.constant(self.weight, f"{name}.weight")
-        return graph.node("Gemm", [x, weight, graph.constant(self.bias, f"{name}.bias")])
+        bias = graph.constant(self.bias, f"{name}.bias{call}")
+        return graph.node("Gemm", [x, weight, bias])
 
 
 @record
@@ -145,6 +154,22 @@ class Relu:
 
 
 @record
+class Mish:
+    """``x tanh(ln(1 + exp(x)))``, see :func:`edgewright.nets.mlp.mish`."""
+
+    kind: ClassVar[str] = "mish"
+
+    def __call__(self, x: Array) -> Array:
+        return mish(x)
+
+    def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
+        two = graph.constant(2.0, "two")
+        grown = graph.node("Exp", [graph.node("Min", [x, graph.constant(MISH_LINEAR, "linear")])])
+        ratio = graph.node("Mul", [grown, graph.node("Add", [grown, two])])
+        return graph.node("Mul", [x, graph.node("Div", [ratio, graph.node("Add", [ratio, two])])])
+
+
+@record
 class Dueling:
     """``V + A - mean A`` of ``[V, A...]`` (Wang et al., ICML 2016, equation 9)."""
 
@@ -164,8 +189,41 @@ class Dueling:
         return graph.node("Sub", [graph.node("Add", [value, advantages]), mean])
 
 
+class Nested:
+    """A layer that holds chains of layers.
+
+    Its dense layers are compressed like those of a plain network.
+    """
+
+    def __call__(self, x: Array) -> Array:
+        """Return the output for ``[..., columns]``."""
+        raise NotImplementedError
+
+    @property
+    def calls(self) -> int:
+        """Return how often a decision runs the chains."""
+        return 1
+
+    @property
+    def chains(self) -> tuple[tuple[Any, ...], ...]:
+        """Return the layers of every chain."""
+        raise NotImplementedError
+
+    def with_chains(self, chains: tuple[tuple[Any, ...], ...]) -> Nested:
+        """Return the layer with others in their place."""
+        raise NotImplementedError
+
+    def chain_inputs(self, x: Array) -> tuple[Array, ...]:
+        """Return what each chain is given ``[n, ...]`` for inputs ``[N, columns]`` of the layer."""
+        raise NotImplementedError
+
+    def described(self) -> dict[str, Any]:
+        """Return what a manifest says of the layer."""
+        raise NotImplementedError
+
+
 @record
-class Branches:
+class Branches(Nested):
     """Chains of layers side by side, each on its own columns; their outputs in a row.
 
     Attributes:
@@ -178,9 +236,22 @@ class Branches:
     kind: ClassVar[str] = "branches"
 
     def __call__(self, x: Array) -> Array:
-        pairs = zip(self.parts, self.columns, strict=True)
-        each = [run(part, x[..., np.asarray(own, np.int32)]) for part, own in pairs]
-        return jnp.concatenate(each, axis=-1)
+        pairs = zip(self.parts, self.chain_inputs(x), strict=True)
+        return jnp.concatenate([run(part, own) for part, own in pairs], axis=-1)
+
+    @property
+    def chains(self) -> tuple[tuple[Any, ...], ...]:
+        return self.parts
+
+    def with_chains(self, chains: tuple[tuple[Any, ...], ...]) -> Branches:
+        return dataclasses.replace(self, parts=chains)
+
+    def chain_inputs(self, x: Array) -> tuple[Array, ...]:
+        return tuple(x[..., np.asarray(own, np.int32)] for own in self.columns)
+
+    def described(self) -> dict[str, Any]:
+        parts = [describe(part) for part in self.parts]
+        return {"kind": self.kind, "columns": [list(own) for own in self.columns], "parts": parts}
 
     def emit(self, graph: GraphBuilder, x: str, name: str) -> str:
         ends = []
@@ -221,9 +292,13 @@ class Program:
 
 
 KINDS: dict[str, type] = {
-    layer.kind: layer for layer in (Scale, Shift, Gate, Standardise, Dense, Tanh, Relu, Dueling)
+    layer.kind: layer
+    for layer in (Scale, Shift, Gate, Standardise, Dense, Tanh, Relu, Mish, Dueling)
 }
 """Layers that can be read back from a bundle; a program cannot."""
+
+NESTED: dict[str, Callable[[Mapping[str, Any], Mapping[str, np.ndarray], str, str], Nested]] = {}
+"""How a nested layer is read: entry of the manifest, arrays, bundle, what names begin with."""
 
 
 def run(layers: Sequence[Layer], x: Array) -> Array:
@@ -239,9 +314,8 @@ def describe(layers: Sequence[Layer]) -> list[dict[str, Any]]:
 
 
 def _described(layer: Any) -> dict[str, Any]:
-    if isinstance(layer, Branches):
-        parts = [describe(part) for part in layer.parts]
-        return {"kind": layer.kind, "columns": [list(own) for own in layer.columns], "parts": parts}
+    if isinstance(layer, Nested):
+        return layer.described()
     shapes = {f.name: list(np.shape(getattr(layer, f.name))) for f in _arrays(type(layer))}
     return {"kind": layer.kind} | shapes
 
@@ -255,15 +329,15 @@ def read_layers(
     """Return the layers that a manifest describes, with their arrays from the graph.
 
     Args:
-        within: what the names of the arrays begin with, for a chain of :class:`Branches`.
+        within: what the names of the arrays begin with, for a chain of a nested layer.
 
     Raises:
         InputError: a layer is of a kind that has no weights to read, e.g. a rule's program.
     """
     layers = []
     for index, entry in enumerate(described):
-        if entry["kind"] == Branches.kind:
-            layers.append(_read_branches(entry, arrays, where, f"{within}{index}."))
+        if nested := NESTED.get(entry["kind"]):
+            layers.append(nested(entry, arrays, where, f"{within}{index}."))
             continue
         make = KINDS.get(entry["kind"])
         if make is None:
@@ -285,12 +359,15 @@ def _read_branches(
     return Branches(parts=parts, columns=tuple(tuple(map(int, own)) for own in entry["columns"]))
 
 
+NESTED[Branches.kind] = _read_branches
+
+
 def every(layers: Sequence[Any]) -> list[Any]:
-    """Return all layers, those of chains side by side too."""
+    """Return all layers, those of the chains of nested ones too."""
     result = []
     for layer in layers:
-        inner = layer.parts if isinstance(layer, Branches) else ()
-        result += [one for part in inner for one in every(part)] if inner else [layer]
+        inner = layer.chains if isinstance(layer, Nested) else ()
+        result += [one for chain in inner for one in every(chain)] if inner else [layer]
     return result
 
 
@@ -302,8 +379,15 @@ def parameters(layers: Sequence[Any]) -> int:
 
 def multiply_adds(layers: Sequence[Any]) -> int:
     """Return the multiply-adds of one decision in dense layers, and in programs."""
-    dense = sum(int(x.weight.size) for x in every(layers) if isinstance(x, Dense))
-    return dense + sum(x.products for x in every(layers) if isinstance(x, Program))
+
+    def products(layer: Any) -> int:
+        if isinstance(layer, Nested):
+            return layer.calls * sum(multiply_adds(chain) for chain in layer.chains)
+        if isinstance(layer, Program):
+            return layer.products
+        return int(layer.weight.size) if isinstance(layer, Dense) else 0
+
+    return sum(map(products, layers))
 
 
 def _arrays(kind: type) -> list[Any]:

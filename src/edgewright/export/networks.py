@@ -22,6 +22,7 @@ from edgewright.agents.planning import PlannerPolicy
 from edgewright.agents.ppo import ActorPolicy
 from edgewright.agents.rule_level import RulePolicy
 from edgewright.agents.two_time_scale import LEVELS, TwoLevelPolicy, levels
+from edgewright.agents.unit_pruning import plain_network
 from edgewright.bundle.interface import Interface
 from edgewright.core.errors import InputError
 from edgewright.core.records import Array
@@ -34,6 +35,7 @@ from edgewright.export.layers import (
     Dueling,
     Gate,
     Layer,
+    Mish,
     Relu,
     Scale,
     Shift,
@@ -42,12 +44,12 @@ from edgewright.export.layers import (
 )
 from edgewright.export.policy import NumbersPolicy
 from edgewright.export.record_head import RecordHead
-from edgewright.nets.actors import GaussianActor
+from edgewright.nets.actors import network_of
 from edgewright.nets.mlp import MLP
 from edgewright.rules import normalise
 from edgewright.rules.scaling import InputScaler
 
-HIDDEN = {"tanh": Tanh, "relu": Relu}
+HIDDEN = {"tanh": Tanh, "relu": Relu, "mish": Mish}
 
 
 @functools.singledispatch
@@ -64,8 +66,8 @@ def layers_of(policy: Any, params: Any, interface: Interface) -> tuple[Layer, ..
 
 @layers_of.register
 def _(policy: ActorPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
-    actor = policy.actor.mean if isinstance(policy.actor, GaussianActor) else policy.actor
-    return (*entry_layers(policy.inputs), *dense_layers(actor))
+    network = plain_network(network_of(policy.actor))
+    return (*entry_layers(policy.inputs), *dense_layers(network))
 
 
 @layers_of.register

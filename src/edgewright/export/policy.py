@@ -30,9 +30,7 @@ class BundlePolicy(Memoryless):
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``: the output ``action``, or a record of all outputs."""
         names = tuple(output.name for output in self.bundle.interface.outputs)
-        if draws := self.bundle.interface.draws:
-            noise = jax.random.normal(key, (*observation.shape[:-1], draws))
-            observation = jnp.concatenate([observation, noise], axis=-1)
+        observation = _with_noise(key, self.bundle.interface, observation)
         if "action" in names:
             return carry, Decision(action=self.ask(("action",), observation)["action"], aux=())
         return carry, Decision(action=self.ask(names, observation), aux=())
@@ -95,7 +93,9 @@ class LayerPolicy(Memoryless):
 
     def act(self, key: Array, carry: tuple[()], observation: Array) -> tuple[tuple[()], Decision]:
         """Return an action ``[*agents]``, or a record of them; each entry explores by itself."""
-        rows, agents = _wide(self.interface, observation), observation.shape[:-1]
+        agents = observation.shape[:-1]
+        extended = _with_noise(jax.random.fold_in(key, 1), self.interface, observation)
+        rows = _wide(self.interface, extended)
         flat = rows.reshape(-1, rows.shape[-1])
         scores = run(self.layers, flat)
         best = self.head.action(self.head(scores, flat), agents)
@@ -122,6 +122,14 @@ class NumbersPolicy(Memoryless):
         return carry, Decision(
             action=greedy_action(self.space, run(self.layers, observation)), aux=()
         )
+
+
+def _with_noise(key: Array, interface: Interface, observation: Array) -> Array:
+    """Return an observation with the normal numbers of a policy that draws behind it."""
+    if not interface.draws:
+        return observation
+    noise = jax.random.normal(key, (*observation.shape[:-1], interface.draws))
+    return jnp.concatenate([observation, noise], axis=-1)
 
 
 def _wide(interface: Interface, observation: Array) -> Array:

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +24,14 @@ from edgewright.core.spaces import Bits, Box, Discrete, Record, Simplex, Space
 from edgewright.export.graph import GraphBuilder
 from edgewright.nets.actions import (
     bounded,
+    from_units,
     part_action,
     parts_of,
     score_shape,
     split_scores,
 )
+
+Squash = Literal["tanh", "clip"]
 
 CLEAR = 1e3
 """The gap of a policy without choices and bits: nothing turns."""
@@ -41,10 +44,12 @@ class RecordHead:
     Attributes:
         space: of the decision of one agent.
         meanings: what each part is, by its name.
+        squash: how scores of numbers with bounds become units, from -1 to 1.
     """
 
     space: Space
     meanings: tuple[tuple[str, str], ...] = ()
+    squash: Squash = dataclasses.field(default="tanh", kw_only=True)
     kind: ClassVar[str] = "record"
 
     @property
@@ -58,7 +63,7 @@ class RecordHead:
 
     def __call__(self, scores: Array, rows: Array) -> dict[str, Array]:
         pieces = split_scores(self.space, scores)
-        return {name: part_action(part, pieces[name]) for name, part in parts_of(self.space)}
+        return {name: self._decided(part, pieces[name]) for name, part in parts_of(self.space)}
 
     def decoded(self, action: Array, rows: Array) -> dict[str, Array]:
         """Return the outputs by name for rows ``[n, numbers]`` of actions, part after part."""
@@ -93,7 +98,10 @@ class RecordHead:
     def distance(self, given: Array, wanted: Array) -> Array:
         """Return the mean divergence over parts; numbers are compared in units of their range."""
         ours, goals = split_scores(self.space, given), split_scores(self.space, wanted)
-        parts = [_divergence(part, ours[name], goals[name]) for name, part in parts_of(self.space)]
+        clips = self.squash == "clip"
+        parts = [
+            _divergence(part, ours[name], goals[name], clips) for name, part in parts_of(self.space)
+        ]
         return jnp.mean(jnp.stack(parts))
 
     def settled(self, scores: np.ndarray, rows: np.ndarray, tolerance: float) -> np.ndarray:
@@ -113,7 +121,7 @@ class RecordHead:
             shape = score_shape(part)
             piece = _piece(graph, scores, first, math.prod(shape), shape)
             first += math.prod(shape)
-            _emit_part(graph, piece, name, part)
+            _emit_part(graph, piece, name, part, self.squash)
 
     def emit_decoded(self, graph: GraphBuilder, action: str) -> None:
         first = 0
@@ -129,7 +137,8 @@ class RecordHead:
     def facts(self) -> dict[str, Any]:
         parts = [{"name": name, **_space_facts(part)} for name, part in parts_of(self.space)]
         record = isinstance(self.space, Record)
-        return {"kind": self.kind, "record": record, "parts": parts}
+        clips = {"squash": self.squash} if self.squash != "tanh" else {}
+        return {"kind": self.kind, "record": record, "parts": parts, **clips}
 
     @classmethod
     def read(cls, facts: Mapping[str, Any], outputs: tuple[Output, ...]) -> RecordHead:
@@ -141,10 +150,20 @@ class RecordHead:
         parts = tuple((str(one["name"]), _read_space(one)) for one in facts["parts"])
         space = Record(parts) if facts["record"] else parts[0][1]
         meanings = tuple((output.name, output.meaning) for output in outputs)
-        head = cls(space, meanings)
+        squash = facts.get("squash", "tanh")
+        if squash not in get_args(Squash):
+            raise ValueError(squash)
+        head = cls(space, meanings, squash=squash)
         if head.outputs != outputs:
             raise ValueError("its parts are not the outputs")
         return head
+
+    def _decided(self, part: Any, scores: Array) -> Array:
+        """Return the action of one part from its scores ``[..., *score_shape(part)]``."""
+        if self.squash == "tanh" or not isinstance(part, Box):
+            return part_action(part, scores)
+        lead = scores.shape[: scores.ndim - len(part.shape)]
+        return from_units(part, scores.reshape(*lead, -1))
 
 
 def cut(numbers: Array, outputs: Sequence[Output]) -> dict[str, Array]:
@@ -205,13 +224,15 @@ def _margin(part: Any, scores: Array) -> Array:
     return best[..., 0] - best[..., 1]
 
 
-def _divergence(part: Any, given: Array, wanted: Array) -> Array:
+def _divergence(part: Any, given: Array, wanted: Array, clips: bool) -> Array:
     if isinstance(part, Bits):
         chance = jax.nn.sigmoid(wanted)
         return jnp.mean(
             jax.nn.softplus(given) - jax.nn.softplus(wanted) - chance * (given - wanted)
         )
     if isinstance(part, Box):
+        if clips:  # clipped scores would have no slope
+            return jnp.mean(jnp.square(0.5 * (given - wanted)))
         low, high = part.bounds
         size = (high - low) if bounded(part) else 1.0
         error = (part_action(part, given) - part_action(part, wanted)) / size
@@ -228,8 +249,8 @@ def _piece(graph: GraphBuilder, row: str, first: int, count: int, shape: tuple[i
     return graph.node("Reshape", [columns, wanted])
 
 
-def _emit_part(graph: GraphBuilder, scores: str, name: str, part: Any) -> None:
-    """Add :func:`edgewright.nets.actions.part_action`."""
+def _emit_part(graph: GraphBuilder, scores: str, name: str, part: Any, squash: Squash) -> None:
+    """Add :func:`edgewright.nets.actions.part_action`, or ``from_units`` where scores are units."""
     if isinstance(part, Discrete):
         graph.node("ArgMax", [scores], name, axis=-1, keepdims=0)
     elif isinstance(part, Bits):
@@ -243,7 +264,8 @@ def _emit_part(graph: GraphBuilder, scores: str, name: str, part: Any) -> None:
         graph.node("Identity", [scores], name)
     else:
         low, high = part.bounds
-        up = graph.node("Add", [graph.node("Tanh", [scores]), graph.constant(1.0)])
+        units = graph.node("Tanh", [scores]) if squash == "tanh" else scores
+        up = graph.node("Add", [units, graph.constant(1.0)])
         scaled = graph.node("Mul", [up, graph.constant(0.5 * (high - low))])
         moved = graph.node("Add", [scaled, graph.constant(low)])
         above = graph.node("Max", [moved, graph.constant(low)])

@@ -6,6 +6,7 @@ network chooses, a :class:`GaussianActor` has numbers.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -40,6 +41,16 @@ class GaussianActor:
         mean = self.mean(observation)
         spread = jnp.broadcast_to(self.log_deviation, mean.shape)
         return jnp.concatenate([mean, spread], axis=-1)
+
+
+def network_of(actor: Actor) -> Any:
+    """Return the network of an actor that draws from its scores."""
+    return actor.mean if isinstance(actor, GaussianActor) else actor
+
+
+def with_own_network(actor: Actor, network: Any) -> Actor:
+    """Return an actor with another network, see :func:`network_of`."""
+    return dataclasses.replace(actor, mean=network) if isinstance(actor, GaussianActor) else network
 
 
 @record
@@ -178,4 +189,6 @@ __all__ = [
     "distribution_of",
     "init_actor",
     "init_box_actor",
+    "network_of",
+    "with_own_network",
 ]

@@ -8,34 +8,18 @@ learning", ICLR 2023 (arXiv:2208.06193); as a part of SAC: Du et al., IEEE TMC 2
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, record, static
 from edgewright.core.spaces import Box
-from edgewright.nets.denoising import (
-    ScheduleName,
-    estimated_clean,
-    mean_from_clean,
-    mean_from_noise,
-    noise_schedule,
-    noised,
-    straight_through_clip,
-    time_features,
-)
+from edgewright.nets.chain import TIME_SIZE, Chain, Parameterisation
+from edgewright.nets.denoising import ScheduleName, noise_schedule, noised, time_features
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.nets.squashed import mean_and_deviation, squashed
 
-Parameterisation = Literal["x0", "eps_clip", "tanh_eps"]
-
-TIME_SIZE, TIME_HIDDEN = 16, 32
-
-LARGEST_MEAN = 3.0
-"""``mu_1`` stays within this before its ``tanh`` where it is not the network's own output.
-
-A bounded noise cannot take the tails off ``a_1``, and there the density grows without bound."""
+TIME_HIDDEN = 32
 
 
 @record
@@ -76,22 +60,33 @@ class DiffusionActor:
         """The chain stays random; its last step does not."""
         return self.steps
 
+    @property
+    def chain(self) -> Chain:
+        """The equations of the steps."""
+        return Chain(
+            numbers=self.numbers,
+            steps=self.steps,
+            schedule=self.schedule,
+            parameterisation=self.parameterisation,
+            density=self.density,
+        )
+
     def sample(self, observation: Array, noise: Array) -> tuple[Array, Array]:
         """Return units ``[..., numbers]`` and their log-density given ``a_1``, ``[...]``."""
-        mean, log_deviation = self._last(observation, self._chain(observation, noise)[0])
+        mean, log_deviation = self._last(observation, self._until_last(observation, noise)[0])
         if not self.density:
-            return self._finished(mean), jnp.zeros(mean.shape[:-1])
+            return self.chain.finished(mean), jnp.zeros(mean.shape[:-1])
         return squashed(mean, log_deviation, noise[..., self.steps, :])
 
     def greedy(self, observation: Array, noise: Array) -> Array:
         """Return the units ``[..., numbers]`` of the mean of the last step."""
-        mean, _ = self._last(observation, self._chain(observation, noise)[0])
-        return self._finished(mean)
+        mean, _ = self._last(observation, self._until_last(observation, noise)[0])
+        return self.chain.finished(mean)
 
     def network_inputs(self, observation: Array, noise: Array) -> Array:
         """Return what the network is given on its own chain ``[T, ..., inputs]``."""
-        noisy, given = self._chain(observation, noise)
-        last = self._given(noisy, self._times()[0], observation)
+        noisy, given = self._until_last(observation, noise)
+        last = self.chain.given(noisy, self.times()[0], observation)
         return jnp.concatenate([given, last[None]])
 
     def imitation_loss(self, observation: Array, units: Array, noise: Array) -> Array:
@@ -102,70 +97,33 @@ class DiffusionActor:
         Args:
             noise: ``[..., draws, numbers]``; the first row noises, the last chooses the steps.
         """
-        constants, times = noise_schedule(self.schedule, self.steps), self._times()
+        constants, times = noise_schedule(self.schedule, self.steps), self.times()
         chance = jax.scipy.special.ndtr(noise[..., -1, 0])
         step = jnp.minimum((chance * self.steps).astype(jnp.int32), self.steps - 1)
         added = noise[..., 0, :]
         noisy = noised(units, added, jnp.asarray(constants.signal)[step][..., None])
-        output = self.network(self._given(noisy, times[step], observation))[..., : self.numbers]
+        output = self.network(self.chain.given(noisy, times[step], observation))[
+            ..., : self.numbers
+        ]
         goal = units if self.parameterisation == "x0" else added
         guess = output if self.parameterisation == "eps_clip" else jnp.tanh(output)
         return jnp.mean(jnp.square(guess - goal), axis=-1)
 
-    def _times(self) -> Array:
+    def times(self) -> Array:
         """Return the embedding of every step ``[T, 16]``."""
         return self.time(jnp.asarray(time_features(self.steps, TIME_SIZE)))
 
-    def _given(self, noisy: Array, time: Array, observation: Array) -> Array:
-        embedded = jnp.broadcast_to(time, (*noisy.shape[:-1], TIME_SIZE))
-        return jnp.concatenate([noisy, embedded, observation], axis=-1)
-
-    def _chain(self, observation: Array, noise: Array) -> tuple[Array, Array]:
+    def _until_last(self, observation: Array, noise: Array) -> tuple[Array, Array]:
         """Return ``a_1`` ``[..., numbers]``, and the inputs of the network on the way to it."""
-        constants = noise_schedule(self.schedule, self.steps)
-        added = jnp.moveaxis(noise[..., 1 : self.steps, :], -2, 0)
-        numbers = (
-            constants.beta, constants.alpha, constants.signal, constants.from_clean,
-            constants.from_noisy, constants.deviation,
-        )  # fmt: skip
-        rows = (added, self._times()[:0:-1], *(jnp.asarray(one[:0:-1]) for one in numbers))
-
-        def step(noisy: Array, row: tuple[Array, ...]) -> tuple[Array, Array]:
-            fresh, time, beta, alpha, signal, from_clean, from_noisy, deviation = row
-            given = self._given(noisy, time, observation)
-            output = self.network(given)[..., : self.numbers]
-            if self.parameterisation == "tanh_eps":
-                mean = mean_from_noise(noisy, jnp.tanh(output), beta, alpha, signal)
-            else:
-                clean = self._clean(noisy, output, signal)
-                mean = mean_from_clean(clean, noisy, from_clean, from_noisy)
-            return mean + deviation * fresh, given
-
-        return jax.lax.scan(step, noise[..., 0, :], rows, unroll=True)
-
-    def _clean(self, noisy: Array, output: Array, signal: Array) -> Array:
-        """Return the estimate of ``a_0`` within -1 and 1."""
-        if self.parameterisation == "x0":
-            return jnp.tanh(output)
-        return straight_through_clip(estimated_clean(noisy, output, signal))
+        return self.chain.until_last(self.network, self.times(), observation, noise)
 
     def _last(self, observation: Array, noisy: Array) -> tuple[Array, Array]:
         """Return ``mu_1`` before its bounds and the logarithm of its deviation."""
-        constants = noise_schedule(self.schedule, self.steps)
-        output = self.network(self._given(noisy, self._times()[0], observation))
+        output = self.network(self.chain.given(noisy, self.times()[0], observation))
         log_deviation = jnp.zeros(())
         if self.density:
             output, log_deviation = mean_and_deviation(output)
-        if self.parameterisation == "x0":
-            return output, log_deviation
-        noise = jnp.tanh(output) if self.parameterisation == "tanh_eps" else output
-        mean = estimated_clean(noisy, noise, constants.signal[0].item())
-        bound = LARGEST_MEAN if self.density else 1.0
-        return bound * straight_through_clip(mean / bound), log_deviation
-
-    def _finished(self, mean: Array) -> Array:
-        """Return ``a_0`` without noise: ``tanh`` where the law has it, else what was clipped."""
-        return jnp.tanh(mean) if self.density or self.parameterisation == "x0" else mean
+        return self.chain.last_mean(noisy, output), log_deviation
 
 
 def init_diffusion(

@@ -12,6 +12,8 @@ import pytest
 
 import edgewright as ew
 from edgewright.bundle import load as load_bundle
+from edgewright.compress import pipeline
+from edgewright.deploy.compression import setting_of
 from edgewright.deploy.export_run import export_rule
 from edgewright.physics import payments
 from edgewright.physics.contract import contribution, effort
@@ -91,3 +93,7 @@ def test_a_trained_network_whose_payments_tie_is_exported_with_parity(tmp_path) 
     answer = bundle.decide(bundle.interface.observation(np.mean(bundle.interface.typical(), 0)))
     assert answer["feasible"] in (0, 1)
     assert np.shape(answer["payment_2"]) == (2, 2)
+    setting = setting_of(bundle)  # as a compression begins
+    assert setting.baseline().shape == setting.rule("random").shape == (2,)
+    assert setting.baseline().mean() > setting.rule("random").mean()
+    assert pipeline.begin(bundle).head.kind == "menu"

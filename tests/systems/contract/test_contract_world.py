@@ -21,7 +21,7 @@ from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.systems.contract import optima
-from edgewright.systems.contract.baselines import exact, float64
+from edgewright.systems.contract.baselines import exact, float64, mechanisms
 from edgewright.systems.contract.decoding import action_size, as_menu, as_numbers, rising_in_both
 from edgewright.systems.contract.markets import market_rows
 from edgewright.systems.contract.policies import USUAL
@@ -282,6 +282,47 @@ def test_wrong_markets_get_one_message(body, said, tmp_path) -> None:
     file.write_text(f'schema = 1\nextends = "contract-d2"\nname = "mine"\n{body}')
     with pytest.raises(InputError, match=said):
         load(str(file))
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "value", "remedy"),
+    [
+        (WRONG[0][0], "params.transition[0]", "0.9, not 1", "divide each by the sum"),
+        (WRONG[1][0], "params.theta", "[2.0, 1.0]", "list the least willing type first"),
+        (WRONG[4][0], "world.types", "1", ""),
+        (WRONG[6][0], "params.discount", "-0.5", ""),
+    ],
+)
+def test_the_command_line_names_file_key_value_and_remedy(
+    body, key, value, remedy, tmp_path, edgewright
+) -> None:
+    file: Path = tmp_path / "mine.toml"
+    text = f'schema = 1\nextends = "contract-d2"\nname = "mine"\n{body}'
+    file.write_text(text)
+    out = tmp_path / "run"
+    said = edgewright("train", file, "--learner", "edmsac", "--out", out, code=2)
+    (line,) = [one for one in said.stderr.splitlines() if one.startswith("error: ")]
+    assert str(file) in line and key in line and value in line
+    hints = [one for one in said.stderr.splitlines() if one.startswith("hint: ")]
+    assert len(hints) == 1 and remedy in hints[0]
+    assert file.read_text() == text and not out.exists() and said.stdout == ""
+
+
+def test_a_program_that_has_no_solution_is_one_line_of_the_command_line(
+    monkeypatch, edgewright
+) -> None:
+    """No market that passes the schema is infeasible, so the program gets one more constraint."""
+
+    def program(market, regime):
+        one = float64.one(market, 0)
+        return exact.solve(one, regime, lambda unknown: [unknown.r1 <= -1])
+
+    monkeypatch.setattr(mechanisms, "best_menus", program)
+    options = ("--policies", "per-period", "--set", "evaluation.episodes=2")
+    said = edgewright("compare", "contract-d2", *options, code=2)
+    (line,) = [one for one in said.stderr.splitlines() if "error: " in one]
+    assert "per_period: the best contract is not known: infeasible, for theta = [1. 2.]" in line
+    assert "hint: no menu meets all constraints" in said.stderr
 
 
 def test_a_wrong_number_of_tries_is_refused() -> None:

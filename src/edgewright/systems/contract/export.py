@@ -21,7 +21,6 @@ from edgewright.export.networks import layers_of
 from edgewright.export.observation import head_of
 from edgewright.export.record_head import RecordHead, cut, emit_cut
 from edgewright.export.trace import write_program
-from edgewright.nets.actions import greedy_action
 from edgewright.physics.contract import (
     Market,
     Regime,
@@ -98,7 +97,7 @@ class MenuHead(RecordHead):
         )
 
     def __call__(self, scores: Array, rows: Array) -> dict[str, Array]:
-        return self.decoded(greedy_action(self.space, scores), rows)
+        return self.decoded(super().__call__(scores, rows)["action"], rows)
 
     def decoded(self, action: Array, rows: Array) -> dict[str, Array]:
         flat = jax.vmap(self._numbers)(jnp.concatenate([rows, action], axis=-1))
@@ -139,7 +138,7 @@ class MenuHead(RecordHead):
         action = RecordHead.read(facts, outputs[:1])
         own = {name: facts[name] for name in ("types", "decoding", "regime")}
         scales = Scales(**{name: float(value) for name, value in facts["scales"].items()})
-        head = cls(action.space, action.meanings, scales, **own)
+        head = cls(action.space, action.meanings, scales, squash=action.squash, **own)
         if head.outputs != outputs:
             raise ValueError("its parts are not the outputs")
         return head

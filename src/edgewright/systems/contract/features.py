@@ -49,14 +49,16 @@ def features(types: int) -> tuple[Feature, ...]:
     for k in range(types):
         low = FIRST_THETA[0] + k * THETA_GAP[0]
         high = FIRST_THETA[1] + k * THETA_GAP[1]
-        about = "willingness of the type"
+        about = "willingness of the type" + (", raised above the type before" if k else "")
         table.append(_feature(f"theta_{k + 1}", about, (low, high), float("inf")))
     unit = (0.0, 1.0)
     for k in range(types):
-        table.append(_feature(f"prior_{k + 1}", "probability in period 1", unit, 1.0))
+        about = "probability in period 1, divided by the sum of all"
+        table.append(_feature(f"prior_{k + 1}", about, unit, 1.0))
     for i in range(types):
         for j in range(types):
             about = "probability of the second type in period 2 after the first one"
+            about += ", divided by the sum of its row"
             table.append(_feature(f"transition_{i + 1}_{j + 1}", about, unit, 1.0))
     return tuple(table)
 
