@@ -26,6 +26,7 @@ COMMANDS = {
     "inspect": "Show what is in a bundle or a recording.",
     "compress": "Prune, distil and quantise a bundle.",
     "serve": "Decide with a bundle over HTTP.",
+    "log": "Check or export a log of decisions.",
     "gateway": "Put a policy in front of generation servers.",
     "generator": "Train or measure the gateway's own generator.",
     "bench": "Measure speed, as ratios in one run.",

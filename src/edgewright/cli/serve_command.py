@@ -41,6 +41,12 @@ TOKEN = "EDGEWRIGHT_TOKEN"
     "--fallback", metavar="RULE", help="Rule of the bundle, or a bundle, for when the model fails."
 )
 @click.option(
+    "--explore",
+    metavar="SHARE|own",
+    help="Draw this share of decisions uniformly over what is allowed, or all by the policy's own "
+    "probabilities; their probability is answered and logged.",
+)
+@click.option(
     "--out-of-range",
     type=click.Choice(["clamp", "refuse"]),
     default="clamp",
@@ -97,6 +103,8 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
             message = "needs a log; none is kept"
             raise InputError(message, where=option, hint="add --log FILE")
 
+    from edgewright.serve.explore import read_explore
+
     def number(name: str, least: int) -> int:
         option = "--" + name.replace("_", "-")
         return whole(options[name], option, least) or least
@@ -116,6 +124,7 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
         max_batch=number("max_batch", 1),
         max_connections=number("max_connections", 1),
         log_queue_size=number("log_queue_size", 1),
+        explore=read_explore(options["explore"]),
         client_timeout_s=float(number("client_timeout", 1)),
         drain_s=float(number("drain", 0)),
     )

@@ -51,7 +51,7 @@ class OutcomeLog:
         self._number[receipt.id] = number
         observed = decision.observation or {}
         entry = Entry(
-            row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside
+            row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside, 1.0
         )
         if self.log.add(entry):
             self._written[receipt.id] = row

@@ -9,6 +9,7 @@ import secrets
 import time
 from typing import Any
 
+import numpy as np
 import orjson
 
 from edgewright.bundle import BadField, Bundle, load
@@ -16,6 +17,7 @@ from edgewright.bundle.bundle import POLICY
 from edgewright.bundle.engine import Engine, EngineError
 from edgewright.core.errors import InputError
 from edgewright.serve.counters import Counters
+from edgewright.serve.explore import Explorer, explorer_of
 from edgewright.serve.log import DecisionLog, Entry
 from edgewright.serve.settings import Settings
 
@@ -44,6 +46,7 @@ class ActivePolicy:
     Attributes:
         fallback_version: of the bundle that the fallback is in.
         fallback_file: where it is, if that is not the bundle that decides.
+        explorer: what takes other actions now and then; None where nothing does.
     """
 
     bundle: Bundle
@@ -51,6 +54,7 @@ class ActivePolicy:
     fallback_name: str
     fallback_version: str = ""
     fallback_file: str = ""
+    explorer: Explorer | None = None
 
     @property
     def facts(self) -> dict[str, str]:
@@ -72,15 +76,17 @@ def prepare(settings: Settings) -> ActivePolicy:
         InputError: one of them cannot be loaded, or they do not answer the same questions.
     """
     bundle, named = load(settings.bundle), settings.fallback
+    explorer = explorer_of(bundle, settings.explore)
     if named is None:
-        return ActivePolicy(bundle, None, "")
+        return ActivePolicy(bundle, None, "", explorer=explorer)
     if named in bundle.rules or not named.endswith(".edge"):
-        return ActivePolicy(bundle, bundle.rule(named), named, bundle.version)
+        rule = bundle.rule(named)
+        return ActivePolicy(bundle, rule, named, bundle.version, explorer=explorer)
     other = load(named)
     if not bundle.interface.same_contract(other.interface):
         message = f"'{named}' takes or gives other fields than '{settings.bundle}'"
         raise InputError(message, where="--fallback", hint="name a rule of the same scenario")
-    return ActivePolicy(bundle, other.engine, other.name, other.version, named)
+    return ActivePolicy(bundle, other.engine, other.name, other.version, named, explorer)
 
 
 class Decider:
@@ -91,6 +97,7 @@ class Decider:
     ) -> None:
         self.serving, self.settings, self.counters, self.log = serving, settings, counters, log
         self._start, self._number = secrets.token_hex(6), itertools.count()
+        self._rng = np.random.default_rng()
 
     def answer(self, body: bytes) -> bytes:
         """Return the answer to a request as JSON.
@@ -118,6 +125,9 @@ class Decider:
         row, clamped = self._row(serving, observation, where)
         by, engine = POLICY, serving.bundle.engine
         try:
+            if serving.explorer is not None:
+                ((outputs, chance),) = serving.explorer.decide([row], self._rng)
+                return self._told(serving, observation, outputs, clamped, by, chance)
             values = engine.one(row)
         except EngineError as error:
             by, engine = self._stand_in(serving, error)
@@ -138,6 +148,14 @@ class Decider:
         rows: Any = [row for row, _ in checked]
         by, engine = POLICY, serving.bundle.engine
         try:
+            if serving.explorer is not None:
+                drawn = serving.explorer.decide(rows, self._rng)
+                return [
+                    self._told(serving, one, outputs, clamped, by, chance)
+                    for one, (_, clamped), (outputs, chance) in zip(
+                        observations, checked, drawn, strict=True
+                    )
+                ]
             result = engine.many(rows)
         except EngineError as error:
             by, engine = self._stand_in(serving, error)
@@ -195,6 +213,7 @@ class Decider:
         outputs: dict[str, Any],
         clamped: tuple[str, ...],
         by: str,
+        propensity: float = 1.0,
     ) -> dict[str, Any]:
         """Count and log a decision; return what is answered."""
         name = f"{self._start}-{next(self._number):x}"
@@ -204,13 +223,16 @@ class Decider:
             self.counters.fallbacks[by] += 1
         if clamped:
             self.counters.clamped.update(clamped)
+        if propensity < 1.0:
+            self.counters.drawn += 1
         state = "off"
         if self.log is not None:
             version = serving.bundle.version
-            entry = Entry(name, time.time(), version, by, observation, outputs, clamped)
+            entry = Entry(name, time.time(), version, by, observation, outputs, clamped, propensity)
             taken = "written" if self.settings.log_sync else "queued"
             state = taken if self.log.add(entry) else "dropped"
-        return {"id": name, **outputs, "decided_by": by, "clamped": clamped, "log": state}
+        facts = {"decided_by": by, "clamped": clamped, "propensity": propensity, "log": state}
+        return {"id": name, **outputs, **facts}
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -53,9 +53,15 @@ def _decision(interface: Interface) -> dict[str, Any]:
             **outputs,
             "decided_by": {"type": "string", "description": "policy, or the fallback rule"},
             "clamped": {"type": "array", "items": {"type": "string"}},
+            "propensity": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "probability of this decision; 1 where nothing is explored",
+            },
             "log": {"enum": ["queued", "written", "dropped", "off"]},
         },
-        "required": ["id", *outputs, "decided_by", "clamped", "log"],
+        "required": ["id", *outputs, "decided_by", "clamped", "propensity", "log"],
     }
 
 

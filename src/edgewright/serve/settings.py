@@ -54,6 +54,8 @@ class Settings(Listening):
         token: what clients must bear; None asks for nothing.
         max_batch: a request for more observations is refused.
         log_queue_size: decisions that wait to be written; more are dropped and counted.
+        explore: share of decisions that are drawn uniformly over what is allowed, or ``"own"`` for
+            the probabilities of the policy; None takes the best action always.
     """
 
     bundle: Path
@@ -65,3 +67,4 @@ class Settings(Listening):
     token: str | None = dataclasses.field(default=None, repr=False)
     max_batch: int = 1024
     log_queue_size: int = 10_000
+    explore: float | str | None = None
