@@ -12,7 +12,9 @@ from edgewright.bundle.choices import FORBIDDEN, Choices, choices_of, probabilit
 from edgewright.bundle.engine import SCORES
 from edgewright.core.errors import InputError
 from edgewright.serve.app import Service
+from edgewright.serve.decider import HTTPError
 from edgewright.serve.explore import OWN, Explorer, explorer_of, read_explore
+from edgewright.serve.log_reader import DecisionLogReader
 from edgewright.serve.settings import Settings
 
 ACTIONS = 9
@@ -120,8 +122,6 @@ def test_the_propensity_is_answered_logged_and_counted(sampled, observation, tmp
     answers = [json.loads(service.decider.answer(body))["decision"] for _ in range(20)]
     answers += json.loads(service.decider.answer(many))["decisions"]
     service.log.close()
-    from edgewright.serve.log_reader import DecisionLogReader
-
     with DecisionLogReader(tmp_path / "log.db") as reader:
         logged = {row.id: row for row in reader.rows()}
         explored = reader.facts.explored
@@ -138,3 +138,16 @@ def test_nothing_is_explored_by_default(bundles, observation, tmp_path):
     answers = [json.loads(service.decider.answer(body))["decision"] for _ in range(20)]
     service.log.close()
     assert {a["propensity"] for a in answers} == {1.0} and len({a["action"] for a in answers}) == 1
+
+
+def test_a_client_states_its_name(bundles, observation, tmp_path):
+    service = Service(Settings(bundle=bundles["se-ppo"], log=tmp_path / "log.db"))
+    for content in ({"client": "cell-7"}, {}):
+        service.decider.answer(json.dumps({"observation": observation, **content}).encode())
+    for name in (7, "x" * 65, "line\n", "café"):
+        body = json.dumps({"observation": observation, "client": name}).encode()
+        with pytest.raises(HTTPError, match="cannot be used"):
+            service.decider.answer(body)
+    service.log.close()
+    with DecisionLogReader(tmp_path / "log.db") as reader:
+        assert [row.client for row in reader.rows()] == ["cell-7", ""]

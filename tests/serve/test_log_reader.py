@@ -23,7 +23,7 @@ def entry(number, at=None, propensity=0.5, policy="v1", by="policy", decision=No
     observation = {"load": number, "mode": "best"} if number % 2 else {"load": 0.5 * number}
     return Entry(
         f"{RUN}-{number:x}", time, policy, by, observation, decision or {"action": number % 3}, (),
-        propensity,
+        propensity, "cell-1" if number % 2 else "",
     )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def test_decisions_come_with_their_outcomes_in_order_and_nothing_changes(log, tm
     assert [int(row.id[-1]) for row in rows] == [1, 2, 3]
     assert [row.reward for row in rows] == [-2.5, None, 1.0]
     assert rows[0].metrics == {"delay_s": 2.0} and rows[1].metrics == {}
+    assert [row.client for row in rows] == ["cell-1", "", "cell-1"]
     assert rows[0].observation == {"load": 1, "mode": "best"} and rows[0].propensity == 0.5
     assert rows[0].by_policy and (facts.decisions, facts.outcomes, facts.explored) == (3, 2, 3)
     assert facts.policies == {"v1": 3} and (facts.first_at, facts.last_at) == (101.0, 103.0)
@@ -162,6 +163,7 @@ def test_a_log_becomes_columns_of_their_types(log, tmp_path):
     assert columns["decision.menu"] == [[[1.0, 2.5]], [[3.0, 4.0]], None]
     assert columns["decision.odd"] == [None, '"text"', "1"]
     assert columns["observation.load"] == [1.0, 1.0, 3.0]
+    assert columns["client"] == ["cell-1", "", "cell-1"]
     assert columns["observation.mode"] == ["best", None, "best"]
     assert columns["reward"] == [1.0, None, None] and columns["metrics.delay_s"][0] == 2.0
     assert table.schema.metadata[b"edgewright.log.schema"] == str(SCHEMA).encode()

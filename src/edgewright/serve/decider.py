@@ -7,7 +7,7 @@ import itertools
 import math
 import secrets
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -19,9 +19,10 @@ from edgewright.core.errors import InputError
 from edgewright.serve.counters import Counters
 from edgewright.serve.explore import Explorer, explorer_of
 from edgewright.serve.log import DecisionLog, Entry
+from edgewright.serve.openapi import MAX_CLIENT
 from edgewright.serve.settings import Settings
 
-ONE, MANY = "observation", "observations"
+ONE, MANY, CLIENT = "observation", "observations", "client"
 MAX_ECHOED = 100
 """Characters of a name or a value that an error repeats."""
 
@@ -89,6 +90,16 @@ def prepare(settings: Settings) -> ActivePolicy:
     return ActivePolicy(bundle, other.engine, other.name, other.version, named, explorer)
 
 
+class Made(NamedTuple):
+    """A decision before it is counted and logged; see :class:`~edgewright.serve.store.Entry`."""
+
+    outputs: dict[str, Any]
+    clamped: tuple[str, ...]
+    by: str
+    client: str
+    propensity: float = 1.0
+
+
 class Decider:
     """Answers requests for decisions."""
 
@@ -108,26 +119,30 @@ class Decider:
         began = time.perf_counter()
         asked = parse_object(body)
         serving = self.serving
+        client = _client(asked.pop(CLIENT, ""))
         if ONE in asked and len(asked) == 1:
-            decision = self._one(serving, asked[ONE], ONE)
+            decision = self._one(serving, asked[ONE], ONE, client)
             result = {"policy": serving.bundle.version, "decision": decision}
         elif MANY in asked and len(asked) == 1:
-            decisions = self._many(serving, asked[MANY])
+            decisions = self._many(serving, asked[MANY], client)
             result = {"policy": serving.bundle.version, "decisions": decisions}
         else:
-            message = f'a request has "{ONE}" or "{MANY}", and nothing else'
+            message = f'a request has "{ONE}" or "{MANY}", and nothing else but "{CLIENT}"'
             raise HTTPError(422, message, found=[cut(name) for name in sorted(asked)[:20]])
         text = orjson.dumps(result)
         self.counters.took(time.perf_counter() - began)
         return text
 
-    def _one(self, serving: ActivePolicy, observation: Any, where: str) -> dict[str, Any]:
+    def _one(
+        self, serving: ActivePolicy, observation: Any, where: str, client: str
+    ) -> dict[str, Any]:
         row, clamped = self._row(serving, observation, where)
         by, engine = POLICY, serving.bundle.engine
         try:
             if serving.explorer is not None:
                 ((outputs, chance),) = serving.explorer.decide([row], self._rng)
-                return self._told(serving, observation, outputs, clamped, by, chance)
+                made = Made(outputs, clamped, by, client, chance)
+                return self._told(serving, observation, made)
             values = engine.one(row)
         except EngineError as error:
             by, engine = self._stand_in(serving, error)
@@ -136,9 +151,9 @@ class Decider:
             except EngineError as second:
                 raise _failed(second) from None
         outputs = dict(zip(engine.outputs, values, strict=True))
-        return self._told(serving, observation, outputs, clamped, by)
+        return self._told(serving, observation, Made(outputs, clamped, by, client))
 
-    def _many(self, serving: ActivePolicy, observations: Any) -> list[dict[str, Any]]:
+    def _many(self, serving: ActivePolicy, observations: Any, client: str) -> list[dict[str, Any]]:
         if not isinstance(observations, list) or not observations:
             raise HTTPError(422, f'"{MANY}" is not a list with something in it', field=MANY)
         if len(observations) > self.settings.max_batch:
@@ -151,7 +166,7 @@ class Decider:
             if serving.explorer is not None:
                 drawn = serving.explorer.decide(rows, self._rng)
                 return [
-                    self._told(serving, one, outputs, clamped, by, chance)
+                    self._told(serving, one, Made(outputs, clamped, by, client, chance))
                     for one, (_, clamped), (outputs, chance) in zip(
                         observations, checked, drawn, strict=True
                     )
@@ -166,7 +181,9 @@ class Decider:
         names = engine.outputs
         columns = zip(*(result[name].tolist() for name in names), strict=True)
         return [
-            self._told(serving, one, dict(zip(names, values, strict=True)), clamped, by)
+            self._told(
+                serving, one, Made(dict(zip(names, values, strict=True)), clamped, by, client)
+            )
             for one, values, (_, clamped) in zip(observations, columns, checked, strict=True)
         ]
 
@@ -207,15 +224,10 @@ class Decider:
         return serving.fallback_name, serving.fallback
 
     def _told(
-        self,
-        serving: ActivePolicy,
-        observation: dict[str, Any],
-        outputs: dict[str, Any],
-        clamped: tuple[str, ...],
-        by: str,
-        propensity: float = 1.0,
+        self, serving: ActivePolicy, observation: dict[str, Any], made: Made
     ) -> dict[str, Any]:
         """Count and log a decision; return what is answered."""
+        outputs, clamped, by, client, propensity = made
         name = f"{self._start}-{next(self._number):x}"
         first = next(iter(outputs.values()))
         self.counters.decisions[str(first) if type(first) is int else "vector"] += 1
@@ -228,11 +240,25 @@ class Decider:
         state = "off"
         if self.log is not None:
             version = serving.bundle.version
-            entry = Entry(name, time.time(), version, by, observation, outputs, clamped, propensity)
+            at = time.time()
+            entry = Entry(name, at, version, by, observation, outputs, clamped, propensity, client)
             taken = "written" if self.settings.log_sync else "queued"
             state = taken if self.log.add(entry) else "dropped"
         facts = {"decided_by": by, "clamped": clamped, "propensity": propensity, "log": state}
         return {"id": name, **outputs, **facts}
+
+
+def _client(value: Any) -> str:
+    """Return the name that a client states.
+
+    Raises:
+        HTTPError: it is no short printable text.
+    """
+    if type(value) is str and len(value) <= MAX_CLIENT and value.isascii() and value.isprintable():
+        return value
+    allowed = f"printable ASCII of at most {MAX_CLIENT} characters"
+    fields = [{"problem": f'"{CLIENT}" cannot be used', "field": CLIENT, "value": _shown(value)}]
+    raise refused_fields([{**fields[0], "allowed": allowed}])
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

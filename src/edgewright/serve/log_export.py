@@ -1,8 +1,8 @@
 """Write a decision log as a Parquet file, one row for each decision with its outcome.
 
-Columns: ``id``, ``at``, ``policy``, ``decided_by``, ``clamped``, ``propensity``, ``reward``,
-``outcome_at``, and one for each field of the observation (``observation.NAME``), of the decision
-(``decision.NAME``) and of the metrics (``metrics.NAME``).
+Columns: ``id``, ``at``, ``policy``, ``decided_by``, ``clamped``, ``propensity``, ``client``,
+``reward``, ``outcome_at``, and one for each field of the observation (``observation.NAME``), of
+the decision (``decision.NAME``) and of the metrics (``metrics.NAME``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ ROWS = 20_000
 """Rows that are held in memory at once, one group of the file."""
 
 PARTS = ("observation", "decision", "metrics")
-_FIXED = ("id", "at", "policy", "decided_by", "clamped", "propensity", "reward", "outcome_at")
+_FIXED = (
+    "id",
+    "at",
+    "policy",
+    "decided_by",
+    "clamped",
+    "propensity",
+    "client",
+    "reward",
+    "outcome_at",
+)
 
 _INT, _FLOAT, _TEXT, _JSON = "int", "float", "text", "json"
 
@@ -46,7 +56,7 @@ def export_log(reader: DecisionLogReader, out: Path) -> dict[str, Any]:
     types = {_INT: arrow.int64(), _FLOAT: arrow.float64(), _TEXT: arrow.string()}
     fixed = {
         **dict.fromkeys(_FIXED, arrow.float64()),
-        **dict.fromkeys(("id", "policy", "decided_by"), arrow.string()),
+        **dict.fromkeys(("id", "policy", "decided_by", "client"), arrow.string()),
         "clamped": arrow.list_(arrow.string()),
     }
     columns = [

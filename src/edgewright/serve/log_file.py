@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS decisions (
   observation TEXT NOT NULL,    -- JSON, as it was sent
   decision TEXT NOT NULL,       -- JSON, the outputs
   clamped TEXT NOT NULL,        -- JSON, names of fields that were out of range
-  propensity REAL               -- probability of this decision when it was made; NULL if unknown
+  propensity REAL,              -- probability of this decision when it was made; NULL if unknown
+  client TEXT NOT NULL          -- who asked, as the client states; empty if it states nothing
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outcomes (
   decision TEXT PRIMARY KEY REFERENCES decisions (id),
@@ -46,6 +47,7 @@ COLUMNS = {
     "about": ["key", "value"],
     "decisions": [
         "id", "at", "policy", "decided_by", "observation", "decision", "clamped", "propensity",
+        "client",
     ],
     "outcomes": ["decision", "at", "reward", "metrics"],
 }  # fmt: skip

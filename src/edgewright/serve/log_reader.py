@@ -31,7 +31,7 @@ _OTHER = "name a log written by edgewright serve --log or by the gateway; it was
 _ALTERED = "restore the file from where the service wrote it; it was left as it is"
 _JOINED = """
 SELECT d.id, d.at, d.policy, d.decided_by, d.observation, d.decision, d.clamped, d.propensity,
-       o.reward, o.at, o.metrics
+       d.client, o.reward, o.at, o.metrics
 FROM decisions d LEFT JOIN outcomes o ON o.decision = d.id ORDER BY d.at, d.id
 """
 
@@ -45,6 +45,7 @@ class LoggedDecision:
         policy: version of the bundle.
         decided_by: ``"policy"``, or the rule that stood in; the gateway adds the version.
         propensity: probability of this decision when it was made; None if unknown.
+        client: who asked, as the client stated; empty if it stated nothing.
         reward: what was reported; None without an outcome.
         outcome_at: time of the report [s]; None without an outcome.
         metrics: other numbers that were reported; empty without an outcome.
@@ -58,6 +59,7 @@ class LoggedDecision:
     decision: dict[str, Any]
     clamped: tuple[str, ...]
     propensity: float | None
+    client: str
     reward: float | None
     outcome_at: float | None
     metrics: dict[str, float]
@@ -140,16 +142,14 @@ class DecisionLogReader:
     def _row(self, row: tuple[Any, ...]) -> LoggedDecision:
         try:
             observation, decision, clamped = (json.loads(text) for text in row[4:7])
-            metrics = json.loads(row[10]) if row[10] is not None else {}
+            metrics = json.loads(row[11]) if row[11] is not None else {}
             if not isinstance(observation, dict) or not isinstance(decision, dict):
                 raise ValueError("it is not an object")
             names = tuple(map(str, clamped))
         except (TypeError, ValueError, RecursionError) as error:
             message = f"decision {row[0]} cannot be read: {error}"
             raise self._refused(message, _ALTERED) from None
-        return LoggedDecision(
-            *row[:4], observation, decision, names, row[7], row[8], row[9], metrics
-        )
+        return LoggedDecision(*row[:4], observation, decision, names, *row[7:11], metrics)
 
     def _checked(self, bundle: str | None) -> LogFacts:
         for table, columns in COLUMNS.items():

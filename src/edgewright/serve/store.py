@@ -31,7 +31,7 @@ NOT_THE_DISK = (
 )
 """Errors that a row causes, so that another try would fail as well."""
 
-_INSERT = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Entry(NamedTuple):
@@ -39,6 +39,7 @@ class Entry(NamedTuple):
 
     Attributes:
         propensity: probability of the decision when it was made, in (0, 1]; None if unknown.
+        client: who asked, as the client states; empty if it states nothing.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Entry(NamedTuple):
     decision: Mapping[str, Any]
     clamped: tuple[str, ...]
     propensity: float | None = None
+    client: str = ""
 
 
 class Report(NamedTuple):
@@ -157,7 +159,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _row(entry: Entry) -> tuple[Any, ...]:
     parts = (entry.observation, entry.decision, entry.clamped)
     texts = (orjson.dumps(part).decode() for part in parts)
-    return (*entry[:4], *texts, entry.propensity)
+    return (*entry[:4], *texts, entry.propensity, entry.client)
 
 
 def _insert(database: sqlite3.Connection, entry: Entry) -> str:
