@@ -27,6 +27,7 @@ COMMANDS = {
     "compress": "Prune, distil and quantise a bundle.",
     "serve": "Decide with a bundle over HTTP.",
     "log": "Check or export a log of decisions.",
+    "drift": "Test whether a service's inputs or rewards changed.",
     "gateway": "Put a policy in front of generation servers.",
     "generator": "Train or measure the gateway's own generator.",
     "bench": "Measure speed, as ratios in one run.",
