@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Decide with a bundle over HTTP.",
     "log": "Check or export a log of decisions.",
     "drift": "Test whether a service's inputs or rewards changed.",
+    "calibrate": "Fit a scenario to a log of decisions.",
     "gateway": "Put a policy in front of generation servers.",
     "generator": "Train or measure the gateway's own generator.",
     "bench": "Measure speed, as ratios in one run.",
