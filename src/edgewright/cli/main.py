@@ -29,6 +29,8 @@ COMMANDS = {
     "log": "Check or export a log of decisions.",
     "drift": "Test whether a service's inputs or rewards changed.",
     "calibrate": "Fit a scenario to a log of decisions.",
+    "update": "Retrain a bundle from its log, behind a gate.",
+    "rollback": "Let the bundle before an update decide again.",
     "gateway": "Put a policy in front of generation servers.",
     "generator": "Train or measure the gateway's own generator.",
     "bench": "Measure speed, as ratios in one run.",
