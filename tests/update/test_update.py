@@ -82,7 +82,7 @@ def test_an_update_passes_and_says_in_its_lineage_what_it_is_from(plan, tmp_path
     (stage,) = new.facts["lineage"]
     assert (stage["stage"], stage["from"]) == ("update", old.version)
     assert stage["calibration"]["params.server_ghz"] == pytest.approx([6.0, 16.0], rel=0.05)
-    assert stage["log"]["decisions"] == 3200 and stage["gate"]["passed"]
+    assert 3168 <= stage["log"]["decisions"] <= 3200 and stage["gate"]["passed"]
     assert new.facts["provenance"]["samples"] == "softmax"
     assert result["simulation"]["difference_low"] > 0
     again = load_run(deployed / "work").request
@@ -147,11 +147,9 @@ def test_a_candidate_that_is_worse_does_not_pass(plan, deployed, monkeypatch, tm
 
 
 def worse_law(bundle, rows):
-    """Return the law of a bundle; of the candidate, that of its worst action."""
-    if not bundle.path.endswith("new.edge"):
-        return greedy_law(bundle, rows)
-    scores = bundle.engine.many(rows)["scores"]
-    return np.eye(scores.shape[1])[np.argmin(scores, axis=1)]
+    """Return the law of a bundle; for the candidate, one that knows nothing."""
+    law = greedy_law(bundle, rows)
+    return np.full_like(law, 1 / 9) if bundle.path.endswith("new.edge") else law
 
 
 def test_a_log_without_exploring_is_refused(plan, rows):

@@ -21,7 +21,7 @@ def command() -> None:
 @click.option("--bundle", metavar="BUNDLE", help="A bundle that must have decided in the log.")
 @json_option
 def check(file: str, bundle: str | None, as_json: bool) -> None:
-    """Check FILE and state what it holds: decisions, outcomes, policies and propensities."""
+    """Check FILE and state its decisions, outcomes, policies and propensities."""
     from edgewright.serve.log_reader import DecisionLogReader
 
     with DecisionLogReader(file, _version(bundle)) as reader:

@@ -252,7 +252,7 @@ def _client(value: Any) -> str:
     """Return the name that a client states.
 
     Raises:
-        HTTPError: it is no short printable text.
+        HTTPError: it must be a short printable text, and is not.
     """
     if type(value) is str and len(value) <= MAX_CLIENT and value.isascii() and value.isprintable():
         return value

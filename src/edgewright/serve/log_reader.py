@@ -72,7 +72,7 @@ class LoggedDecision:
 
 @dataclasses.dataclass(frozen=True)
 class LogFacts:
-    """What a log holds.
+    """The contents of a log.
 
     Attributes:
         policies: number of decisions by version of the bundle.
@@ -100,7 +100,7 @@ class DecisionLogReader:
         bundle: version of a bundle that must have decided in it; any if None.
 
     Raises:
-        InputError: the file is missing, is no log of this schema, is empty, holds outcomes without
+        InputError: the file is missing, of another schema or empty, holds outcomes without
             decisions, times that go backwards or impossible numbers, or is of another bundle.
     """
 
@@ -177,7 +177,7 @@ class DecisionLogReader:
         return facts
 
     def _check_numbers(self) -> None:
-        """Refuse rewards that are no numbers, and propensities that are no probabilities."""
+        """Refuse rewards and times that cannot be, and propensities outside (0, 1]."""
         for table, key, column, rule, wrong in (
             ("outcomes", "decision", "reward", "a finite number", "abs(reward) > 1.7e308"),
             ("outcomes", "decision", "at", "a time", "abs(at) > 1e12"),
@@ -263,7 +263,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     changes, because SQLite would otherwise begin one.
 
     Raises:
-        InputError: the file is missing, cannot be read, or is no log of this schema.
+        InputError: the file is missing, cannot be read, or is not a log of this schema.
     """
     where = str(path)
     try:

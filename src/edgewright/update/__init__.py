@@ -1,1 +1,1 @@
-"""Update a deployed policy from its log: estimates, drift, calibration, retraining and a gate."""
+"""Update a deployed policy from its log."""

@@ -85,7 +85,7 @@ class RewardDrift:
 
 @dataclasses.dataclass(frozen=True)
 class DriftReport:
-    """What changed between two parts of a log.
+    """The changes between two parts of a log.
 
     Attributes:
         rate: stated probability of an alarm where nothing changed.
@@ -123,7 +123,7 @@ def drift(
         rate: probability of any alarm where nothing changed, in (0, 1).
 
     Raises:
-        InputError: the rate is no probability, or either part is too small.
+        InputError: the rate must be a probability and is not, or either part is too small.
     """
     if not 0.0 < rate < 1.0:
         raise InputError(

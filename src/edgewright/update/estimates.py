@@ -42,7 +42,7 @@ class ValueInterval:
 
 @dataclasses.dataclass(frozen=True)
 class OffPolicyValue:
-    """What a log says of one policy.
+    """The value of one policy by a log.
 
     Attributes:
         methods: interval of each of :data:`METHODS`.

@@ -120,7 +120,7 @@ def gate(
     )
 
 
-def refusal(gate: Gate) -> str:
+def explained(gate: Gate) -> str:
     """Return a sentence on the conditions that do not hold, and the remedy of the first."""
     texts = [f"{one.name} is {one.value:.4g}, must be {one.rule}" for one in gate.failed]
     return f"{'; '.join(texts)}; nothing was written\nhint: {_REMEDIES[gate.failed[0].name]}"
@@ -139,7 +139,7 @@ __all__ = [
     "MIN_AGREEMENT",
     "Condition",
     "Gate",
+    "explained",
     "gate",
-    "refusal",
     "trust_gate",
 ]

@@ -34,9 +34,9 @@ def replace_bundle(path: Path, content: bytes, before: Bundle | None, action: st
     """
     folder = history_folder(path)
     if before is not None:
-        kept = folder / f"{before.version}.edge"
-        if not kept.exists():
-            save(kept, path.read_bytes())
+        copy = folder / f"{before.version}.edge"
+        if not copy.exists():
+            save(copy, path.read_bytes())
     save(path, content)
     folder.mkdir(parents=True, exist_ok=True)
     line = {

@@ -46,8 +46,8 @@ class SimulatedEdge:
 
     def observations(self, state: Any, rows: Any, slot: int) -> np.ndarray:
         """Return the rows ``[copies * agents, features]`` of a slot, copy after copy."""
-        seen = _observe(self.world, self.problem.params, state, rows, jnp.int32(slot))
-        return np.asarray(seen).reshape(-1, seen.shape[-1])
+        observed = _observe(self.world, self.problem.params, state, rows, jnp.int32(slot))
+        return np.asarray(observed).reshape(-1, observed.shape[-1])
 
     def step(
         self, state: Any, rows: Any, slot: int, actions: np.ndarray

@@ -42,13 +42,13 @@ _NORMAL_MAD = 1.4826
 
 @dataclasses.dataclass(frozen=True)
 class Trust:
-    """What is wrong with the outcomes of a log.
+    """The wrong outcomes of a log.
 
     Attributes:
         absurd: share of outcomes that cannot be, without those of clients that lie.
         lying: clients that report otherwise than the others in the same states.
         lying_share: share of the decisions that are theirs.
-        unnamed: whether no client states its name, so that none can be told apart.
+        unnamed: whether no client states its name, so that none can be judged.
     """
 
     absurd: float
@@ -71,14 +71,14 @@ def trusted(samples: Samples, actions: int) -> tuple[Samples, Trust]:
     absurd = np.abs(residual - np.median(residual)) > ABSURD * _deviation(residual)
     clients = np.array([row.client for row in samples.table.rows])
     lying = _lying(samples.logged.reward, residual, clients, ~absurd)
-    theirs = np.isin(clients, lying)
+    of_liars = np.isin(clients, lying)
     trust = Trust(
-        absurd=float(np.mean(absurd & ~theirs)),
+        absurd=float(np.mean(absurd & ~of_liars)),
         lying=tuple(lying),
-        lying_share=float(np.mean(theirs)),
+        lying_share=float(np.mean(of_liars)),
         unnamed=not np.any(clients != ""),
     )
-    return samples.only(~absurd & ~theirs), trust
+    return samples.only(~absurd & ~of_liars), trust
 
 
 def residuals(logged: LoggedActions, actions: int) -> np.ndarray:
@@ -119,10 +119,10 @@ def _lying(
         if not name or own.sum() < MIN_OF_CLIENT or others.sum() < MIN_OF_CLIENT:
             continue
         count = own.sum() / max(1.0, autocorrelation_time(residual[own]))
-        ours, theirs = (_correlation(reward[rows], forecast[rows]) for rows in (own, others))
-        apart = (np.arctanh(theirs) - np.arctanh(ours)) * np.sqrt(max(count - 3.0, 0.0))
+        ours, rest = (_correlation(reward[rows], forecast[rows]) for rows in (own, others))
+        apart = (np.arctanh(rest) - np.arctanh(ours)) * np.sqrt(max(count - 3.0, 0.0))
         shift = abs(float(np.median(residual[own]))) / spread
-        unlike = ours < LYING_LIKENESS * theirs and apart > CERTAIN
+        unlike = ours < LYING_LIKENESS * rest and apart > CERTAIN
         if unlike or (shift > LYING_SHIFT and shift * np.sqrt(count) > CERTAIN):
             lying.append(str(name))
     return lying

@@ -1,4 +1,4 @@
-"""Update a bundle from its log: calibrate, retrain, compare, and write what passes the gate."""
+"""Update a bundle from its log, and write what passes the gate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from edgewright.specs.calibration import Calibration
 from edgewright.training.runs import Request, Run, load_run, request_digest, train
 from edgewright.update import estimates
 from edgewright.update.calibrate import calibrated
-from edgewright.update.gate import MAX_LOSS, Gate, gate, refusal, trust_gate
+from edgewright.update.gate import MAX_LOSS, Gate, explained, gate, trust_gate
 from edgewright.update.history import replace_bundle
 from edgewright.update.samples import Samples, greedy_law, samples_of
 from edgewright.update.simulate import SimulatedEdge, simulated_log
@@ -79,7 +79,7 @@ class UpdatePlan:
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """What an update found so far; parts that it did not reach are None."""
+    """The findings of an update so far; parts that it did not reach are None."""
 
     trust: Trust
     left_out: dict[str, int]
@@ -112,7 +112,7 @@ class GateClosed(CheckFailed):
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        super().__init__(refusal(evidence.gate))
+        super().__init__(explained(evidence.gate))
 
 
 def update(plan: UpdatePlan, on_share: OnShare = lambda share, text: None) -> dict[str, Any]:
@@ -246,8 +246,8 @@ def compared(
 
 def paired(candidate: Bundle, running: Bundle, setting: Setting) -> Interval:
     """Return the difference of reward on the same episodes, candidate minus running policy."""
-    ours, theirs = (setting.rewards(whole_policy(one)) for one in (candidate, running))
-    return paired_difference(ours, theirs)
+    ours, others = (setting.rewards(whole_policy(one)) for one in (candidate, running))
+    return paired_difference(ours, others)
 
 
 def simulated_samples(

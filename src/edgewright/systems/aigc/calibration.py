@@ -49,8 +49,8 @@ def calibrate(scenario: AigcScenario, table: LogTable) -> Calibration:
     if not physical:
         left["params"] = "physics are fitted where reading = 'ours' and every server is in reach"
         return Calibration(tuple(fits), left, {})
-    found, without = _Physics(scenario, table).fits()
-    fits += found
+    fitted, without = _Physics(scenario, table).fits()
+    fits += fitted
     left |= without
     after = _with(scenario, fits)
     gap = {
@@ -84,7 +84,7 @@ def predicted(scenario: AigcScenario, table: LogTable) -> dict[str, np.ndarray]:
 
 
 class _Parts:
-    """What the equations take, per decision ``[n]``."""
+    """The arguments of the equations, per decision ``[n]``."""
 
     def __init__(self, scenario: AigcScenario, table: LogTable) -> None:
         numbers, servers = scenario.params, scenario.world.servers
