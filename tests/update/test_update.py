@@ -7,19 +7,21 @@ import numpy as np
 import pytest
 
 from edgewright.bundle import load as load_bundle
+from edgewright.bundle.history import rollback
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.deploy.export_run import export_run
+from edgewright.evaluation.statistics import Interval
 from edgewright.scenarios.load import load
 from edgewright.scenarios.write import changed_scenario
 from edgewright.serve.log_table import LogTable
 from edgewright.training.runs import Request, load_run, train
 from edgewright.training.warm_start import warm_started
-from edgewright.update import update as updates
-from edgewright.update.history import rollback
-from edgewright.update.samples import greedy_law, samples_of
+from edgewright.update.estimates import OffPolicyValue, PolicyComparison, ValueInterval
+from edgewright.update.gate import explained, gate, trust_gate
+from edgewright.update.samples import samples_of
 from edgewright.update.simulate import simulated_log
-from edgewright.update.trust import trusted
-from edgewright.update.update import UpdatePlan, update
+from edgewright.update.trust import Trust, trusted
+from edgewright.update.update import GateClosed, UpdatePlan, update
 
 SETTINGS = {
     "params.horizon_slots": 40,
@@ -139,17 +141,47 @@ def test_one_client_that_lies_is_left_out(rows, deployed):
     assert trust.absurd <= 0.01 and len(kept.rows) <= len(rows) - 100
 
 
-def test_a_candidate_that_is_worse_does_not_pass(plan, deployed, monkeypatch, tmp_path):
-    monkeypatch.setattr(updates, "greedy_law", worse_law)
-    with pytest.raises(CheckFailed, match="held-out log is -"):
-        update(plan())
+def test_a_candidate_without_the_gain_that_is_asked_for_does_not_pass(plan, tmp_path):
+    with pytest.raises(GateClosed, match="held-out log is") as error:
+        update(plan(max_loss=-1.0))
+    assert [one.name for one in error.value.evidence.gate.failed] == ["held-out log"]
     assert not (tmp_path / "new.edge").exists()
 
 
-def worse_law(bundle, rows):
-    """Return the law of a bundle; for the candidate, one that knows nothing."""
-    law = greedy_law(bundle, rows)
-    return np.full_like(law, 1 / 9) if bundle.path.endswith("new.edge") else law
+@pytest.mark.parametrize(
+    ("logged", "simulated", "failed"),
+    [
+        (0.01, 0.02, []),
+        (-0.04, 0.02, []),
+        (-0.06, 0.02, ["held-out log"]),
+        (0.01, -0.01, ["simulation"]),
+        (-0.06, 0.0, ["held-out log", "simulation"]),
+    ],
+)
+def test_every_condition_can_close_the_gate(logged, simulated, failed):
+    value = OffPolicyValue({}, 500.0, 0.0, 1.0)
+    difference = {"doubly_robust": ValueInterval(logged + 0.1, logged, logged + 0.2)}
+    comparison = PolicyComparison(900, ValueInterval(0, 0, 0), value, value, difference)
+    sound = trust_gate(Trust(0.0, (), 0.0, False), 0.9)
+    gap = Interval(simulated + 0.1, simulated, simulated + 0.2, 0.95)
+    judged = gate(sound, comparison, 0.5, gap)
+    assert [one.name for one in judged.failed] == failed and judged.passed == (not failed)
+    if failed:
+        assert "hint: " in explained(judged)
+
+
+def test_nothing_is_learned_from_what_cannot_be():
+    names = [
+        [one.name for one in trust_gate(trust, likeness).failed]
+        for trust, likeness in (
+            (Trust(0.02, (), 0.0, False), 0.9),
+            (Trust(0.0, ("a",), 0.3, False), 0.9),
+            (Trust(0.0, (), 0.0, True), 0.4),
+        )
+    ]
+    assert names == [
+        ["absurd outcomes"], ["clients that report otherwise"], ["log and simulator agree"],
+    ]  # fmt: skip
 
 
 def test_a_log_without_exploring_is_refused(plan, rows):

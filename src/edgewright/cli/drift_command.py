@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgewright.cli.options import json_option, print_json, writable
-from edgewright.core.errors import CheckFailed, InputError
+from edgewright.cli.options import json_option, print_json, real, writable
+from edgewright.core.errors import CheckFailed
 
 if TYPE_CHECKING:
     from edgewright.update.drift import DriftReport, RewardDrift
@@ -60,8 +60,8 @@ def command(
     from edgewright.core.files import write_bytes
     from edgewright.update.log_parts import drift_of, prometheus, read_parts
 
-    parts = read_parts(Path(log), Path(reference) if reference else None, number(split, "--split"))
-    report = drift_of(*parts, number(rate, "--rate"))
+    parts = read_parts(Path(log), Path(reference) if reference else None, real(split, "--split"))
+    report = drift_of(*parts, real(rate, "--rate"))
     if metrics is not None:
         write_bytes(Path(metrics), prometheus(report).encode())
     if as_json:
@@ -70,19 +70,6 @@ def command(
         _show(log, report)
     if check and report.alarm:
         raise CheckFailed("inputs or rewards changed\nhint: edgewright update BUNDLE --log FILE")
-
-
-def number(text: str, option: str) -> float:
-    """Return an option that is a number.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        message = f"must be a number; got '{text}'"
-        raise InputError(message, where=option, hint="e.g. 0.05") from None
 
 
 def _show(log: str, report: DriftReport) -> None:
@@ -105,4 +92,4 @@ def _reward(reward: RewardDrift | None) -> str:
     return f"{text}; {reward.direction} since about {reward.alarm_at:,} outcomes after the start"
 
 
-__all__ = ["command", "number"]
+__all__ = ["command"]

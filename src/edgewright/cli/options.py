@@ -125,6 +125,19 @@ def whole(text: str | None, option: str, least: int, most: int = MAX_WHOLE) -> i
     return int(number)
 
 
+def real(text: str, option: str) -> float:
+    """Return an option that is a number.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        message = f"must be a number; got '{text}'"
+        raise InputError(message, where=option, hint="e.g. 0.05") from None
+
+
 def print_json(content: dict[str, Any]) -> None:
     """Print exactly one JSON object on stdout; numbers that are not finite become null."""
     click.echo(json.dumps(_clean(content), indent=2))

@@ -20,7 +20,7 @@ def command(bundle: str, source: str | None, as_json: bool) -> None:
 
     A service that serves BUNDLE takes it up without losing a request.
     """
-    from edgewright.update.history import rollback
+    from edgewright.bundle.history import rollback
 
     result = rollback(Path(bundle), Path(source) if source else None)
     if as_json:

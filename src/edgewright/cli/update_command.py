@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from edgewright.cli.drift_command import number
 from edgewright.cli.options import (
     data_option,
     episodes_option,
     json_option,
     out_option,
     print_json,
+    real,
     whole,
 )
 
@@ -72,7 +72,7 @@ def command(bundle: str, log: str, run: str, out: str, as_json: bool, **options:
         work=Path(options["work"] or target.with_name(f"{target.stem}-run")),
         steps=whole(options["steps"], "--steps", 1),
         newest=whole(options["newest"], "--newest", 1),
-        max_loss=number(options["max_loss"], "--max-loss"),
+        max_loss=real(options["max_loss"], "--max-loss"),
         episodes=whole(options["episodes"], "--episodes", 2),
         data=options["data"],
     )

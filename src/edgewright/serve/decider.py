@@ -16,6 +16,7 @@ from edgewright.bundle import BadField, Bundle, load
 from edgewright.bundle.bundle import POLICY
 from edgewright.bundle.engine import Engine, EngineError
 from edgewright.core.errors import InputError
+from edgewright.serve.canary import Canary
 from edgewright.serve.counters import Counters
 from edgewright.serve.explore import Explorer, explorer_of
 from edgewright.serve.log import DecisionLog, Entry
@@ -90,6 +91,25 @@ def prepare(settings: Settings) -> ActivePolicy:
     return ActivePolicy(bundle, other.engine, other.name, other.version, named, explorer)
 
 
+def prepare_canary(settings: Settings, running: ActivePolicy) -> Canary | None:
+    """Return the canary of a service, checked; None where there is none.
+
+    Raises:
+        InputError: it cannot be loaded, or takes or gives other fields than the running bundle.
+    """
+    if settings.canary is None:
+        return None
+    test = settings.canary
+    active = prepare(dataclasses.replace(settings, bundle=test.file))
+    if not running.bundle.interface.same_contract(active.bundle.interface):
+        message = f"'{test.file}' takes or gives other fields than '{settings.bundle}'"
+        raise InputError(message, where="--canary", hint="name a bundle of the same scenario")
+    if active.bundle.version == running.bundle.version:
+        message = "the canary must be another bundle than the one that is served"
+        raise InputError(message, where="--canary", hint="leave the option out")
+    return Canary(active, test)
+
+
 class Made(NamedTuple):
     """A decision before it is counted and logged; see :class:`~edgewright.serve.store.Entry`."""
 
@@ -109,6 +129,7 @@ class Decider:
         self.serving, self.settings, self.counters, self.log = serving, settings, counters, log
         self._start, self._number = secrets.token_hex(6), itertools.count()
         self._rng = np.random.default_rng()
+        self.canary: Canary | None = None
 
     def answer(self, body: bytes) -> bytes:
         """Return the answer to a request as JSON.
@@ -119,6 +140,8 @@ class Decider:
         began = time.perf_counter()
         asked = parse_object(body)
         serving = self.serving
+        if self.canary is not None and self.canary.drawn(self._rng):
+            serving = self.canary.serving
         client = _client(asked.pop(CLIENT, ""))
         if ONE in asked and len(asked) == 1:
             decision = self._one(serving, asked[ONE], ONE, client)
@@ -237,6 +260,8 @@ class Decider:
             self.counters.clamped.update(clamped)
         if propensity < 1.0:
             self.counters.drawn += 1
+        if self.canary is not None:
+            self.canary.decided(name, serving is self.canary.serving)
         state = "off"
         if self.log is not None:
             version = serving.bundle.version

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from edgewright.bundle.interface import OutOfRange
+from edgewright.serve.canary import CanaryTest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Settings(Listening):
         log_queue_size: decisions that wait to be written; more are dropped and counted.
         explore: share of decisions that are drawn uniformly over what is allowed, or ``"own"`` for
             the probabilities of the policy; None takes the best action always.
+        canary: another bundle that decides a share of requests; None for none.
     """
 
     bundle: Path
@@ -68,3 +70,4 @@ class Settings(Listening):
     max_batch: int = 1024
     log_queue_size: int = 10_000
     explore: float | str | None = None
+    canary: CanaryTest | None = None

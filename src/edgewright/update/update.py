@@ -11,6 +11,7 @@ import numpy as np
 
 from edgewright.bundle import Bundle, load
 from edgewright.bundle.bundle import pack_again
+from edgewright.bundle.history import replace_bundle
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.core.sealed import digest, read_json
 from edgewright.deploy.compression import Setting, setting_of
@@ -30,7 +31,6 @@ from edgewright.training.runs import Request, Run, load_run, request_digest, tra
 from edgewright.update import estimates
 from edgewright.update.calibrate import calibrated
 from edgewright.update.gate import MAX_LOSS, Gate, explained, gate, trust_gate
-from edgewright.update.history import replace_bundle
 from edgewright.update.samples import Samples, greedy_law, samples_of
 from edgewright.update.simulate import SimulatedEdge, simulated_log
 from edgewright.update.trust import Trust, agreement, trusted

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgewright.bundle import Bundle, load
-from edgewright.bundle.bundle import save
+from edgewright.bundle.bundle import Bundle, load, save
 from edgewright.core.errors import InputError
 
 ROLLBACK = "rollback"
