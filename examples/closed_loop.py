@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from edgewright.bundle import load as load_bundle
@@ -45,7 +46,7 @@ from edgewright.update.update import UpdatePlan, update
 QUICK = "--quick" in sys.argv
 STEPS, RETRAIN = (2e4, 2e4) if QUICK else (1e5, 1e5)
 COPIES = 32  # devices, each in a world of its own, each with its own name
-BEFORE, AFTER, RECOVERED = (40, 60, 20) if QUICK else (100, 150, 100)  # slots
+BEFORE, AFTER, RECOVERED = (40, 140, 20) if QUICK else (100, 150, 100)  # slots
 SETTINGS = {
     "params.horizon_slots": 40 if QUICK else 100,
     "evaluation.episodes": 24 if QUICK else 100,
@@ -92,11 +93,16 @@ class Devices:
     def __init__(self, url, interface):
         self.clients = [Client(url, timeout_s=60.0, name=f"cell-{n}") for n in range(COPIES)]
         self.interface, self.rewards, self.asked, self.failed = interface, [], 0, 0
-        self.pool = ThreadPoolExecutor(COPIES)
+        self.pool, self.state = ThreadPoolExecutor(COPIES), None
 
     def play(self, edge, slots, seed, until=lambda slot: False):
-        """Play slots of fresh episodes; stop early where ``until`` says so."""
+        """Play slots with new inputs, from where the devices are; stop where ``until`` says so.
+
+        At first they are at all parts of an episode, so that no clock of episodes looks like drift.
+        """
         state, rows = edge.start(jax.random.key(seed), slots)
+        spread = jnp.arange(COPIES) * SETTINGS["params.horizon_slots"] // COPIES
+        state = dataclasses.replace(state, slot=spread) if self.state is None else self.state
         for slot in range(slots):
             observed = edge.observations(state, rows, slot)
             decisions = [*self.pool.map(self.ask, self.clients, observed)]
@@ -104,6 +110,7 @@ class Devices:
             state, reward, metrics = edge.step(state, rows, slot, actions)
             each = [{k: float(v[n]) for k, v in metrics.items()} for n in range(COPIES)]
             list(self.pool.map(self.tell, self.clients, decisions, reward, each))
+            self.state = state
             self.rewards.append(float(np.mean(reward)))
             if until(slot):
                 return
@@ -132,7 +139,7 @@ def logged(file):
 def first_alarm(file, start):
     """Return after how many slots of the new law the drift test fires; None if it does not."""
     rows = logged(file)
-    before, now = rows[: start * COPIES], rows[start * COPIES :]
+    before, now = rows[start // 4 * COPIES : start * COPIES], rows[start * COPIES :]
     for slots in range(10, AFTER + 1, 10):
         report = drift_of(before, now[: slots * COPIES], rate=0.01)
         if report.alarm:
@@ -232,16 +239,18 @@ def main(folder):
         rows = logged(log)[-AFTER * COPIES :]
         done = threading.Event()
         ahead = threading.Thread(
-            target=lambda: devices.play(edge_of(new), 10_000, 3, lambda slot: done.is_set())
+            target=lambda: devices.play(edge_of(new), 2000, 3, lambda slot: done.is_set())
         )
         counted = len(devices.rewards)
         ahead.start()
-        result = update(plan)
-        with Client(url, timeout_s=60.0) as client:
-            while client.policy()["version"] != result["version"]:
-                done.wait(0.05)
-        done.set()
-        ahead.join()
+        try:
+            result = update(plan)
+            with Client(url, timeout_s=60.0) as client:
+                while client.policy()["version"] != result["version"]:
+                    done.wait(0.05)
+        finally:
+            done.set()
+            ahead.join()
         del devices.rewards[counted:]  # slots during the retraining, as many as it took
         devices.play(edge_of(new), RECOVERED, 4)
         devices.pool.shutdown()

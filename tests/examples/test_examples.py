@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import runpy
 import sys
 import types
@@ -26,7 +27,7 @@ EXPECTED = {
     "deploy_and_ask.py": ["from the file: ", "from the service: "],
 }
 SB3 = "gymnasium_sb3.py"
-LOOP = "closed_loop.py"
+LOOP, LONG = "closed_loop.py", "EDGEWRIGHT_LONG_TESTS"
 LOOP_EXPECTED = [
     "drift: noticed",
     "passed the gate",
@@ -63,6 +64,7 @@ def test_a_script_prints_what_it_promises(name: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.learn
+@pytest.mark.skipif(LONG not in os.environ, reason=f"takes minutes: set {LONG}")
 def test_the_closed_loop_recovers_and_its_gate_holds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, empty_folder: Path
 ) -> None:

@@ -118,3 +118,16 @@ def test_a_report_names_its_parts_and_refuses_small_ones():
         drift(before[:10], after, (np.zeros(0), np.zeros(0)))
     with pytest.raises(InputError, match="above 0 and below 1"):
         drift(before, after, (np.zeros(0), np.zeros(0)), rate=1.5)
+
+
+def test_clients_that_ask_in_turn_are_series_of_their_own():
+    rng, trials, rate, clients = np.random.default_rng(7), 150, 0.05, 8
+    alarms = 0
+    for _ in range(trials):
+        each = np.stack([series(rng, 600, 0.8) for _ in range(clients)])
+        before, after = each[:, :300], each[:, 300:]
+        result = reward_drift(
+            before.T.ravel(), after.T.ravel(), rate, sequence=before.ravel(), clients=clients
+        )
+        alarms += result is not None and result.alarm
+    assert alarms / trials <= rate + 3 * np.sqrt(rate * (1 - rate) / trials)

@@ -114,12 +114,16 @@ def drift(
     rewards: tuple[np.ndarray, np.ndarray],
     *,
     rate: float = RATE,
+    sequence: np.ndarray | None = None,
+    clients: int = 1,
 ) -> DriftReport:
-    """Return what changed from the reference to the current decisions, both in their order of time.
+    """Return what changed from the reference to the current decisions.
 
     Args:
-        reference, current: observations, numbers and choices by field.
-        rewards: of the reference and of the current decisions that have an outcome.
+        reference, current: observations, numbers and choices by field, in their order of time. Of
+            several clients, all of one come before those of the next.
+        rewards: of the reference and of the current decisions that have an outcome, by time.
+        sequence, clients: see :func:`reward_drift`.
         rate: probability of any alarm where nothing changed, in (0, 1).
 
     Raises:
@@ -134,9 +138,8 @@ def drift(
         message = f"both parts must hold {MIN_DECISIONS} decisions or more; got {least}"
         raise InputError(message, where="drift", hint=f"wait for {MIN_DECISIONS - least} more")
     fields = input_drift(reference, current, rate / 2)
-    return DriftReport(
-        rate, len(reference), len(current), fields, reward_drift(*rewards, rate=rate / 2)
-    )
+    change = reward_drift(*rewards, rate=rate / 2, sequence=sequence, clients=clients)
+    return DriftReport(rate, len(reference), len(current), fields, change)
 
 
 def input_drift(
@@ -186,16 +189,31 @@ def autocorrelation_time(values: np.ndarray) -> float:
     return max(1.0, float(total[ends[0] if ends.size else -1]))
 
 
-def reward_drift(reference: np.ndarray, current: np.ndarray, rate: float) -> RewardDrift | None:
+def reward_drift(
+    reference: np.ndarray,
+    current: np.ndarray,
+    rate: float,
+    *,
+    sequence: np.ndarray | None = None,
+    clients: int = 1,
+) -> RewardDrift | None:
     """Return the CUSUM of the current rewards around the mean of the reference.
 
     ``S+_t = max(0, S+_{t-1} + z_t - k)`` and ``S-_t`` likewise with ``-z_t``, where ``z_t`` is the
     mean of a batch in standard deviations of the batch means of the reference, and ``k`` is
     :data:`SLACK`. None where either part has fewer than :data:`MIN_BATCHES` batches.
+
+    Args:
+        reference, current: rewards in their order of time.
+        rate: probability of an alarm where nothing changed.
+        sequence: rewards of the reference, client after client: neighbours of one client are alike,
+            those of two are not; ``reference`` if None.
+        clients: how many there are, so that a batch has as many rewards of each.
     """
     if min(len(reference), len(current)) < MIN_BATCHES:
         return None
-    apart = 4.0 * (autocorrelation_time(reference) - 1.0) + 1.0
+    alike = autocorrelation_time(reference if sequence is None else sequence)
+    apart = (4.0 * (alike - 1.0) + 1.0) * clients
     batch = math.ceil(max(apart, max(len(reference), len(current)) / MAX_BATCHES))
     before, after = _batches(reference, batch), _batches(current, batch)
     if min(len(before), len(after)) < MIN_BATCHES:

@@ -40,13 +40,20 @@ def read_parts(
 def drift_of(
     reference: Sequence[LoggedDecision], current: Sequence[LoggedDecision], rate: float
 ) -> DriftReport:
-    """Return what changed between two parts of logs; see :func:`edgewright.update.drift.drift`."""
-    observations = [[row.observation for row in part] for part in (reference, current)]
+    """Return what changed between two parts of logs; see :func:`edgewright.update.drift.drift`.
+
+    Decisions of one client that follow one another are alike. So each client is a series of its
+    own; decisions of clients that state no name are one series.
+    """
+    by_client = [sorted(part, key=lambda row: row.client) for part in (reference, current)]
+    observations = [[row.observation for row in part] for part in by_client]
     before, after = (
         np.array([row.reward for row in part if row.reward is not None], float)
         for part in (reference, current)
     )
-    return drift(*observations, (before, after), rate=rate)
+    sequence = np.array([row.reward for row in by_client[0] if row.reward is not None], float)
+    clients = max(1, len({row.client for row in reference}))
+    return drift(*observations, (before, after), rate=rate, sequence=sequence, clients=clients)
 
 
 def prometheus(report: DriftReport) -> str:
