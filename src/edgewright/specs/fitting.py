@@ -126,7 +126,8 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 
 
 def _distance(values: np.ndarray, cdf: Any) -> float:
-    return float(stats.kstest(values, cdf).statistic)
+    result: Any = stats.kstest(values, cdf)
+    return float(result.statistic)
 
 
 def _spread(values: np.ndarray) -> float:

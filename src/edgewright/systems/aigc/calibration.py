@@ -205,7 +205,8 @@ def _utilisation(
     ``L' = max(0, L + own + B - f slot)`` with the work ``B`` of others, a compound Poisson number
     of jobs: the mean of ``L'`` rises with the utilisation, so that bisection finds it.
     """
-    numbers, spec = scenario.params, scenario.streams.background_gcps
+    numbers = scenario.params
+    spec: Any = scenario.streams.background_gcps
     first, second = pairs[:, 0], pairs[:, 1]
     own = np.where(parts.location[first] == server + 1, parts.work[first], 0.0)
     ahead = parts.queues[first, server] + own
