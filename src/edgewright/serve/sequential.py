@@ -1,7 +1,7 @@
 """Compare the rewards of two arms after every outcome, with a stated error however long one looks.
 
 A confidence sequence covers the difference of the means at all times together with probability
-``1 - error``, so that stopping at the first clear result is no mistake. It is that of the mixture
+``1 - error``, so that it is right to stop at the first clear result. It is that of the mixture
 sequential probability ratio test for normal means: Robbins, "Statistical methods related to the law
 of the iterated logarithm" (Annals of Mathematical Statistics 1970); Johari, Koomen, Pekelis and
 Walsh, "Always valid inference: continuous monitoring of A/B tests" (Operations Research 2022).
