@@ -94,7 +94,9 @@ def reward_model(
         gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = own @ products[rows]
         grams.append(gram)
         sides.append(own @ (features[rows] * reward[rows, None]))
-    shared = np.linalg.solve(sum(grams) + shrink, sum(sides)[..., None])[..., 0]
+    shared = np.linalg.solve(np.sum(grams, axis=0) + shrink, np.sum(sides, axis=0)[..., None])[
+        ..., 0
+    ]
     for action, (gram, side) in enumerate(zip(grams, sides, strict=True)):
         left = side - np.einsum("bij,bj->bi", gram, shared)
         result[:, action] = shared + np.linalg.solve(gram + shrink, left[..., None])[..., 0]

@@ -101,7 +101,7 @@ def _kind(value: Any) -> tuple[str, int]:
         return (_JSON, 0) if kind[0] == _JSON else (kind[0], kind[1] + 1)
     names: Mapping[type, str] = {int: _INT, float: _FLOAT, str: _TEXT}
     name = names.get(type(value), _JSON)
-    if name == _INT and not -(2**63) <= value < 2**63:
+    if type(value) is int and not -(2**63) <= value < 2**63:
         return _FLOAT, 0
     return name, 0
 

@@ -149,7 +149,12 @@ class DecisionLogReader:
         except (TypeError, ValueError, RecursionError) as error:
             message = f"decision {row[0]} cannot be read: {error}"
             raise self._refused(message, _ALTERED) from None
-        return LoggedDecision(*row[:4], observation, decision, names, *row[7:11], metrics)
+        id, at, policy, decided_by = row[:4]
+        propensity, client, reward, outcome_at = row[7:11]
+        return LoggedDecision(
+            id, at, policy, decided_by, observation, decision, names, propensity, client,
+            reward, outcome_at, metrics,
+        )  # fmt: skip
 
     def _checked(self, bundle: str | None) -> LogFacts:
         for table, columns in COLUMNS.items():

@@ -46,14 +46,14 @@ def drift_of(
     own; decisions of clients that state no name are one series.
     """
     by_client = [sorted(part, key=lambda row: row.client) for part in (reference, current)]
-    observations = [[row.observation for row in part] for part in by_client]
+    first, second = ([row.observation for row in part] for part in by_client)
     before, after = (
         np.array([row.reward for row in part if row.reward is not None], float)
         for part in (reference, current)
     )
     sequence = np.array([row.reward for row in by_client[0] if row.reward is not None], float)
     clients = max(1, len({row.client for row in reference}))
-    return drift(*observations, (before, after), rate=rate, sequence=sequence, clients=clients)
+    return drift(first, second, (before, after), rate=rate, sequence=sequence, clients=clients)
 
 
 def prometheus(report: DriftReport) -> str:
