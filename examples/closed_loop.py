@@ -1,7 +1,7 @@
 """Serve a policy, let the world change, notice it, update the policy behind a gate, and recover.
 
     pip install '.[train,deploy,serve]'
-    python examples/closed_loop.py            # about three minutes, writes closed_loop.png
+    python examples/closed_loop.py            # minutes; writes closed_loop.png
     python examples/closed_loop.py --quick    # smaller, for a first look
 
 A decision service runs in front of a simulated edge. Half-way the bandwidth and the load of a

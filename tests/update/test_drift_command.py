@@ -1,6 +1,9 @@
 """``edgewright drift`` finds a change in a log, and says where."""
 
+import contextlib
+import hashlib
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -54,3 +57,32 @@ def test_the_older_part_alone_did_not_change(log, edgewright):
 )
 def test_wrong_options_are_refused(options, message, log, edgewright):
     assert message in edgewright("drift", "--log", str(log), *options, code=2).stderr
+
+
+WRONG = {
+    "no decisions": ("DELETE FROM outcomes; DELETE FROM decisions", "got none"),
+    "another schema": ("PRAGMA user_version = 2", "the log has schema 2"),
+    "outcomes alone": ("DELETE FROM decisions WHERE at < 5", "must have its decision; got 5"),
+    "back in time": ("UPDATE decisions SET at = -50 WHERE at = 9", "must not go backwards"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_commands_refuse_a_wrong_log_and_leave_it(name, log, tmp_path, edgewright):
+    statements, message = WRONG[name]
+    path = tmp_path / "log.db"
+    path.write_bytes(log.read_bytes())
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(statements)
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    out = ("--out", tmp_path / "new.toml")
+    for asked in (
+        ("log", "check", path),
+        ("drift", "--log", path),
+        ("calibrate", "--log", path, "--scenario", "aigc-heavy", *out),
+    ):
+        said = edgewright(*asked, code=2).stderr
+        assert message in said and str(path) in said and "hint: " in said
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+    assert not (tmp_path / "new.toml").exists()
