@@ -80,12 +80,15 @@ class Client:
         url: of the service, with the prefix of a proxy in front of it if there is one.
         token: of the service, if it asks for one.
         timeout_s: how long to wait for an answer, in seconds.
+        name: by which the log of the service knows this client; nothing if empty.
 
     Raises:
         InputError: the URL is not the address of a service.
     """
 
-    def __init__(self, url: str, token: str | None = None, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, url: str, token: str | None = None, timeout_s: float = 5.0, name: str = ""
+    ) -> None:
         parts = _address(url)
         make = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -97,14 +100,17 @@ class Client:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._used = 0.0
+        self._name = {"client": name} if name else {}
 
     def decide(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """Return the decision for one observation."""
-        return self._ask("POST", "/v1/decide", {"observation": dict(observation)})["decision"]
+        return self._ask("POST", "/v1/decide", {"observation": dict(observation), **self._name})[
+            "decision"
+        ]
 
     def decide_many(self, observations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the decisions for many observations, all by the same policy."""
-        content = {"observations": [dict(one) for one in observations]}
+        content = {"observations": [dict(one) for one in observations], **self._name}
         return self._ask("POST", "/v1/decide", content)["decisions"]
 
     def outcome(self, decision: str, reward: float, **metrics: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import runpy
 import sys
 import types
@@ -26,6 +27,15 @@ EXPECTED = {
     "deploy_and_ask.py": ["from the file: ", "from the service: "],
 }
 SB3 = "gymnasium_sb3.py"
+LOOP, LONG = "closed_loop.py", "EDGEWRIGHT_LONG_TESTS"
+LOOP_EXPECTED = [
+    "drift: noticed",
+    "passed the gate",
+    "0 failed",
+    "rewards inverted: refused, log and simulator agree",
+    "5 % absurd outcomes: refused, absurd outcomes",
+    "one client lies: ['cell-7'] left out",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +51,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*EXPECTED, SB3}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*EXPECTED, SB3, LOOP}
     assert list(EXAMPLES.glob("*.ipynb")) == [NOTEBOOK]
 
 
@@ -51,6 +61,19 @@ def test_a_script_prints_what_it_promises(name: str, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     for text in EXPECTED[name]:
         assert text in printed
+
+
+@pytest.mark.learn
+@pytest.mark.skipif(LONG not in os.environ, reason=f"takes minutes: set {LONG}")
+def test_the_closed_loop_recovers_and_its_gate_holds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, empty_folder: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["example", "--quick"])
+    runpy.run_path(str(EXAMPLES / LOOP), run_name="__main__")
+    printed = capsys.readouterr().out
+    for text in LOOP_EXPECTED:
+        assert text in printed
+    assert (empty_folder / "closed_loop.png").stat().st_size > 10_000
 
 
 def test_stable_baselines3_is_scored_beside_the_rules(capsys: pytest.CaptureFixture[str]) -> None:

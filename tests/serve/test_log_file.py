@@ -44,13 +44,13 @@ def foreign(path, *statements):
 
 FOREIGN = {
     "another program's": ["CREATE TABLE decisions (id INTEGER, what TEXT)"],
-    "with our number of a schema": ["CREATE TABLE t (x)", "PRAGMA user_version = 2"],
+    "with our number of a schema": ["CREATE TABLE t (x)", "PRAGMA user_version = 3"],
     "another application's": ["CREATE TABLE t (x)", "PRAGMA application_id = 7"],
     "in a write-ahead log": ["PRAGMA journal_mode = WAL", "CREATE TABLE t (x)"],
     "of our number, with other columns": [
         "CREATE TABLE decisions (id, what)",
         f"PRAGMA application_id = {int.from_bytes(b'EdgW')}",
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
     ],
 }
 

@@ -36,7 +36,8 @@ set_option = click.option(
 )
 
 
-def _writable(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def writable(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the path of an option, after checking that it can be written."""
     if value is not None:
         check_writable(Path(value), parameter.opts[0], folder=parameter.metavar != "FILE")
     return value
@@ -44,13 +45,13 @@ def _writable(context: click.Context, parameter: click.Parameter, value: str | N
 
 def out_option(metavar: str, help: str, **settings: Any) -> Callable[[F], F]:
     """Return the option ``--out``; a place that cannot be written is refused before any work."""
-    return click.option("--out", metavar=metavar, help=help, callback=_writable, **settings)
+    return click.option("--out", metavar=metavar, help=help, callback=writable, **settings)
 
 
 tasks_option = click.option(
     "--tasks",
     metavar="FILE",
-    callback=_writable,
+    callback=writable,
     help="Write a CSV file with a row for every decision of every policy.",
 )
 
@@ -122,6 +123,19 @@ def whole(text: str | None, option: str, least: int, most: int = MAX_WHOLE) -> i
         hint = f"give {most:g} or less"
         raise InputError(f"{text} is too large", where=option, hint=hint)
     return int(number)
+
+
+def real(text: str, option: str) -> float:
+    """Return an option that is a number.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        message = f"must be a number; got '{text}'"
+        raise InputError(message, where=option, hint="e.g. 0.05") from None
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from edgewright.cli.options import whole
+from edgewright.cli.options import real, whole
 from edgewright.core.errors import InputError
+from edgewright.serve.canary import MAX_SHARE, CanaryTest
 from edgewright.serve.settings import Keep, Settings
 
 TOKEN = "EDGEWRIGHT_TOKEN"
@@ -39,6 +40,28 @@ TOKEN = "EDGEWRIGHT_TOKEN"
 )
 @click.option(
     "--fallback", metavar="RULE", help="Rule of the bundle, or a bundle, for when the model fails."
+)
+@click.option(
+    "--explore",
+    metavar="SHARE|own",
+    help="Draw this share of decisions uniformly over what is allowed, or all by the policy's own "
+    "probabilities; their probability is answered and logged.",
+)
+@click.option("--canary", metavar="BUNDLE", help="Another bundle that decides some requests.")
+@click.option(
+    "--canary-share", default="0.05", show_default=True, help="Share of requests it decides."
+)
+@click.option(
+    "--canary-error",
+    default="0.05",
+    show_default=True,
+    help="Probability that it is promoted or withdrawn wrongly, however long it runs.",
+)
+@click.option(
+    "--canary-margin",
+    default="0",
+    show_default=True,
+    help="Loss of mean reward at which it is promoted all the same.",
 )
 @click.option(
     "--out-of-range",
@@ -91,11 +114,13 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
     Raises:
         InputError: a number is wrong, an option says nothing, or the token cannot be read or sent.
     """
-    for name in ("log_sync", "log_keep"):
+    for name in ("log_sync", "log_keep", "canary"):
         if options[name] and not options["log"]:
             option = "--" + name.replace("_", "-")
             message = "needs a log; none is kept"
             raise InputError(message, where=option, hint="add --log FILE")
+
+    from edgewright.serve.explore import read_explore
 
     def number(name: str, least: int) -> int:
         option = "--" + name.replace("_", "-")
@@ -116,9 +141,30 @@ def _settings(bundle: str, options: dict[str, Any]) -> Settings:
         max_batch=number("max_batch", 1),
         max_connections=number("max_connections", 1),
         log_queue_size=number("log_queue_size", 1),
+        explore=read_explore(options["explore"]),
+        canary=_canary(options),
         client_timeout_s=float(number("client_timeout", 1)),
         drain_s=float(number("drain", 0)),
     )
+
+
+def _canary(options: dict[str, Any]) -> CanaryTest | None:
+    """Return the settings of the canary; None without one.
+
+    Raises:
+        InputError: a share, an error or a margin is out of its range.
+    """
+    if options["canary"] is None:
+        return None
+    limits = {"share": (0.0, MAX_SHARE), "error": (0.0, 0.5), "margin": (-1e-9, 1e9)}
+    numbers = {}
+    for name, (low, high) in limits.items():
+        option = f"--canary-{name}"
+        numbers[name] = number = real(options[f"canary_{name}"], option)
+        if not low < number <= high:
+            message = f"must be above {max(low, 0.0):g} and at most {high:g}; got {number:g}"
+            raise InputError(message, where=option, hint="leave it out for the usual value")
+    return CanaryTest(Path(options["canary"]), **numbers)
 
 
 def _keep(text: str | None) -> Keep | None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.agents.planning import PlannerPolicy
+from edgewright.agents.ppo import ActorPolicy
 from edgewright.agents.rule_level import RulePolicy
 from edgewright.agents.two_time_scale import LEVELS, TwoLevelPolicy
+from edgewright.bundle.choices import SOFTMAX
 from edgewright.core.errors import InputError
 from edgewright.core.protocols import PerAgentPolicy, Policy
 from edgewright.core.sealed import read_json
@@ -74,7 +76,12 @@ class Subject:
             "kind": "learned",
             "scenario": resolved(run.request.scenario),
             "provenance": _provenance(
-                run, self.seed, task=self.task, device=part.device, level=part.level
+                run,
+                self.seed,
+                task=self.task,
+                device=part.device,
+                level=part.level,
+                samples=SOFTMAX if isinstance(self.policy, ActorPolicy) else None,
             ),
             "scores": {key: scores[key] for key in SCORES if key in scores},
             "lineage": [],

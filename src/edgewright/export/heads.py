@@ -138,7 +138,8 @@ class CategoricalHead:
             graph.node("Gather", [graph.constant(values, dtype=np.int64), action], name, axis=0)
 
     def facts(self) -> dict[str, Any]:
-        return {"kind": self.kind}
+        tables = {name: [int(one) for one in values] for name, values in self.tables.items()}
+        return {"kind": self.kind, "tables": tables}
 
 
 READERS: dict[str, Callable[[Mapping[str, Any], tuple[Output, ...]], Head]] = {

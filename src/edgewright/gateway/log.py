@@ -51,8 +51,9 @@ class OutcomeLog:
         self._number[receipt.id] = number
         observed = decision.observation or {}
         entry = Entry(
-            row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside
-        )
+            row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside,
+            propensity=1.0, client=receipt.client,
+        )  # fmt: skip
         if self.log.add(entry):
             self._written[receipt.id] = row
 

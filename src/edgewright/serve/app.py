@@ -19,8 +19,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from edgewright.core.errors import InputError
+from edgewright.serve.canary import PROMOTED, promote
 from edgewright.serve.counters import Counters
-from edgewright.serve.decider import Decider, HTTPError, parse_object, prepare
+from edgewright.serve.decider import (
+    Decider,
+    HTTPError,
+    parse_object,
+    prepare,
+    prepare_canary,
+)
 from edgewright.serve.log import TWICE, UNKNOWN, DecisionLog, Report
 from edgewright.serve.openapi import document
 from edgewright.serve.outcome import read_outcome
@@ -57,6 +65,7 @@ class Service:
                 keep=settings.log_keep,
             )
         self.decider = Decider(serving, settings, self.counters, self.log)
+        self.decider.canary = prepare_canary(settings, serving)
         self.reloader = Reloader(self.decider, settings, self.counters, emit)
         self.stopping, self.probes = False, Probes(self)
         self._token = settings.token.encode() if settings.token else None
@@ -183,6 +192,7 @@ class Service:
         answer = await report
         if answer == "":
             self.counters.outcomes += 1
+            await self._compare(content)
             return JSONResponse({"recorded": True})
         status, message = {
             UNKNOWN: (404, "unknown decision: it is not in the log"),
@@ -190,6 +200,28 @@ class Service:
         }.get(answer, (503, "the log cannot be written now; the outcome was not recorded"))
         self.counters.refused[status] += 1
         return JSONResponse({"error": {"problem": message}}, status)
+
+    async def _compare(self, content: dict[str, Any]) -> None:
+        """Let an outcome count for the canary, and promote or withdraw it where that is clear."""
+        canary = self.decider.canary
+        if canary is None:
+            return
+        result = canary.reported(content["decision"], float(content["reward"]))
+        if not result:
+            return
+        facts, running = canary.facts(), self.decider.serving
+        self.counters.canaries[result] += 1
+        self.decider.canary = None
+        text = f"canary {facts['version']} is {result}: {facts['difference']:+.4g} a decision"
+        self._emit(f"{text} [{facts['low']:+.4g}, {facts['high']:+.4g}]")
+        if result != PROMOTED:
+            return
+        self.decider.serving = canary.serving
+        try:
+            await asyncio.to_thread(promote, self.settings.bundle, canary)
+        except (InputError, OSError) as error:
+            stays = f"{running.bundle.version} stays in {self.settings.bundle}"
+            self._emit(f"the file was not replaced, {stays}: {error}")
 
     def _report(self, content: dict[str, Any]) -> asyncio.Future[str]:
         """Hand an outcome to the log; return what will say how that went."""
@@ -202,7 +234,12 @@ class Service:
 
     async def _policy(self, request: Request) -> Response:
         serving = self.decider.serving
-        facts = {"version": serving.bundle.version, "fallback": serving.fallback_facts}
+        facts: dict[str, Any] = {
+            "version": serving.bundle.version,
+            "fallback": serving.fallback_facts,
+        }
+        canary = self.decider.canary
+        facts["canary"] = canary.facts() if canary is not None else None
         return JSONResponse({**facts, **serving.bundle.facts})
 
     async def _openapi(self, request: Request) -> Response:

@@ -30,7 +30,8 @@ class Counters:
         self.fallbacks: Counter[str] = Counter()
         self.refused: Counter[int] = Counter()
         self.reloads: Counter[str] = Counter()
-        self.outcomes = 0
+        self.canaries: Counter[str] = Counter()
+        self.outcomes = self.drawn = 0
         self.latency_s = 0.0
         self._buckets = [0] * (len(BUCKETS_S) + 1)
 
@@ -46,7 +47,11 @@ class Counters:
         yield _counted("fallbacks", "Decisions that a rule took, by rule.", "rule", self.fallbacks)
         yield _counted("refused", "Requests refused, by status.", "status", self.refused)
         yield _counted("reloads", "Bundles read again, by result.", "result", self.reloads)
+        yield _counted("canaries", "Canaries that ended, by result.", "result", self.canaries)
         yield CounterMetricFamily("edgewright_outcomes", "Outcomes recorded.", self.outcomes)
+        yield CounterMetricFamily(
+            "edgewright_drawn", "Decisions drawn at random, see --explore.", self.drawn
+        )
         yield self._latency()
         info = GaugeMetricFamily(
             "edgewright_policy_info", "The policy that decides.", labels=[*facts]

@@ -7,19 +7,23 @@ import itertools
 import math
 import secrets
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 
 from edgewright.bundle import BadField, Bundle, load
 from edgewright.bundle.bundle import POLICY
 from edgewright.bundle.engine import Engine, EngineError
 from edgewright.core.errors import InputError
+from edgewright.serve.canary import Canary
 from edgewright.serve.counters import Counters
+from edgewright.serve.explore import Explorer, explorer_of
 from edgewright.serve.log import DecisionLog, Entry
+from edgewright.serve.openapi import MAX_CLIENT
 from edgewright.serve.settings import Settings
 
-ONE, MANY = "observation", "observations"
+ONE, MANY, CLIENT = "observation", "observations", "client"
 MAX_ECHOED = 100
 """Characters of a name or a value that an error repeats."""
 
@@ -44,6 +48,7 @@ class ActivePolicy:
     Attributes:
         fallback_version: of the bundle that the fallback is in.
         fallback_file: where it is, if that is not the bundle that decides.
+        explorer: what takes other actions now and then; None where nothing does.
     """
 
     bundle: Bundle
@@ -51,6 +56,7 @@ class ActivePolicy:
     fallback_name: str
     fallback_version: str = ""
     fallback_file: str = ""
+    explorer: Explorer | None = None
 
     @property
     def facts(self) -> dict[str, str]:
@@ -72,15 +78,46 @@ def prepare(settings: Settings) -> ActivePolicy:
         InputError: one of them cannot be loaded, or they do not answer the same questions.
     """
     bundle, named = load(settings.bundle), settings.fallback
+    explorer = explorer_of(bundle, settings.explore)
     if named is None:
-        return ActivePolicy(bundle, None, "")
+        return ActivePolicy(bundle, None, "", explorer=explorer)
     if named in bundle.rules or not named.endswith(".edge"):
-        return ActivePolicy(bundle, bundle.rule(named), named, bundle.version)
+        rule = bundle.rule(named)
+        return ActivePolicy(bundle, rule, named, bundle.version, explorer=explorer)
     other = load(named)
     if not bundle.interface.same_contract(other.interface):
         message = f"'{named}' takes or gives other fields than '{settings.bundle}'"
         raise InputError(message, where="--fallback", hint="name a rule of the same scenario")
-    return ActivePolicy(bundle, other.engine, other.name, other.version, named)
+    return ActivePolicy(bundle, other.engine, other.name, other.version, named, explorer)
+
+
+def prepare_canary(settings: Settings, running: ActivePolicy) -> Canary | None:
+    """Return the canary of a service, checked; None where there is none.
+
+    Raises:
+        InputError: it cannot be loaded, or takes or gives other fields than the running bundle.
+    """
+    if settings.canary is None:
+        return None
+    test = settings.canary
+    active = prepare(dataclasses.replace(settings, bundle=test.file))
+    if not running.bundle.interface.same_contract(active.bundle.interface):
+        message = f"'{test.file}' takes or gives other fields than '{settings.bundle}'"
+        raise InputError(message, where="--canary", hint="name a bundle of the same scenario")
+    if active.bundle.version == running.bundle.version:
+        message = "the canary must be another bundle than the one that is served"
+        raise InputError(message, where="--canary", hint="leave the option out")
+    return Canary(active, test)
+
+
+class Made(NamedTuple):
+    """A decision before it is counted and logged; see :class:`~edgewright.serve.store.Entry`."""
+
+    outputs: dict[str, Any]
+    clamped: tuple[str, ...]
+    by: str
+    client: str
+    propensity: float = 1.0
 
 
 class Decider:
@@ -91,6 +128,8 @@ class Decider:
     ) -> None:
         self.serving, self.settings, self.counters, self.log = serving, settings, counters, log
         self._start, self._number = secrets.token_hex(6), itertools.count()
+        self._rng = np.random.default_rng()
+        self.canary: Canary | None = None
 
     def answer(self, body: bytes) -> bytes:
         """Return the answer to a request as JSON.
@@ -101,23 +140,32 @@ class Decider:
         began = time.perf_counter()
         asked = parse_object(body)
         serving = self.serving
+        if self.canary is not None and self.canary.drawn(self._rng):
+            serving = self.canary.serving
+        client = _client(asked.pop(CLIENT, ""))
         if ONE in asked and len(asked) == 1:
-            decision = self._one(serving, asked[ONE], ONE)
+            decision = self._one(serving, asked[ONE], ONE, client)
             result = {"policy": serving.bundle.version, "decision": decision}
         elif MANY in asked and len(asked) == 1:
-            decisions = self._many(serving, asked[MANY])
+            decisions = self._many(serving, asked[MANY], client)
             result = {"policy": serving.bundle.version, "decisions": decisions}
         else:
-            message = f'a request has "{ONE}" or "{MANY}", and nothing else'
+            message = f'a request has "{ONE}" or "{MANY}", and nothing else but "{CLIENT}"'
             raise HTTPError(422, message, found=[cut(name) for name in sorted(asked)[:20]])
         text = orjson.dumps(result)
         self.counters.took(time.perf_counter() - began)
         return text
 
-    def _one(self, serving: ActivePolicy, observation: Any, where: str) -> dict[str, Any]:
+    def _one(
+        self, serving: ActivePolicy, observation: Any, where: str, client: str
+    ) -> dict[str, Any]:
         row, clamped = self._row(serving, observation, where)
         by, engine = POLICY, serving.bundle.engine
         try:
+            if serving.explorer is not None:
+                ((outputs, chance),) = serving.explorer.decide([row], self._rng)
+                made = Made(outputs, clamped, by, client, chance)
+                return self._told(serving, observation, made)
             values = engine.one(row)
         except EngineError as error:
             by, engine = self._stand_in(serving, error)
@@ -126,9 +174,9 @@ class Decider:
             except EngineError as second:
                 raise _failed(second) from None
         outputs = dict(zip(engine.outputs, values, strict=True))
-        return self._told(serving, observation, outputs, clamped, by)
+        return self._told(serving, observation, Made(outputs, clamped, by, client))
 
-    def _many(self, serving: ActivePolicy, observations: Any) -> list[dict[str, Any]]:
+    def _many(self, serving: ActivePolicy, observations: Any, client: str) -> list[dict[str, Any]]:
         if not isinstance(observations, list) or not observations:
             raise HTTPError(422, f'"{MANY}" is not a list with something in it', field=MANY)
         if len(observations) > self.settings.max_batch:
@@ -138,6 +186,14 @@ class Decider:
         rows: Any = [row for row, _ in checked]
         by, engine = POLICY, serving.bundle.engine
         try:
+            if serving.explorer is not None:
+                drawn = serving.explorer.decide(rows, self._rng)
+                return [
+                    self._told(serving, one, Made(outputs, clamped, by, client, chance))
+                    for one, (_, clamped), (outputs, chance) in zip(
+                        observations, checked, drawn, strict=True
+                    )
+                ]
             result = engine.many(rows)
         except EngineError as error:
             by, engine = self._stand_in(serving, error)
@@ -148,7 +204,9 @@ class Decider:
         names = engine.outputs
         columns = zip(*(result[name].tolist() for name in names), strict=True)
         return [
-            self._told(serving, one, dict(zip(names, values, strict=True)), clamped, by)
+            self._told(
+                serving, one, Made(dict(zip(names, values, strict=True)), clamped, by, client)
+            )
             for one, values, (_, clamped) in zip(observations, columns, checked, strict=True)
         ]
 
@@ -189,14 +247,10 @@ class Decider:
         return serving.fallback_name, serving.fallback
 
     def _told(
-        self,
-        serving: ActivePolicy,
-        observation: dict[str, Any],
-        outputs: dict[str, Any],
-        clamped: tuple[str, ...],
-        by: str,
+        self, serving: ActivePolicy, observation: dict[str, Any], made: Made
     ) -> dict[str, Any]:
         """Count and log a decision; return what is answered."""
+        outputs, clamped, by, client, propensity = made
         name = f"{self._start}-{next(self._number):x}"
         first = next(iter(outputs.values()))
         self.counters.decisions[str(first) if type(first) is int else "vector"] += 1
@@ -204,13 +258,32 @@ class Decider:
             self.counters.fallbacks[by] += 1
         if clamped:
             self.counters.clamped.update(clamped)
+        if propensity < 1.0:
+            self.counters.drawn += 1
+        if self.canary is not None:
+            self.canary.decided(name, serving is self.canary.serving)
         state = "off"
         if self.log is not None:
             version = serving.bundle.version
-            entry = Entry(name, time.time(), version, by, observation, outputs, clamped)
+            at = time.time()
+            entry = Entry(name, at, version, by, observation, outputs, clamped, propensity, client)
             taken = "written" if self.settings.log_sync else "queued"
             state = taken if self.log.add(entry) else "dropped"
-        return {"id": name, **outputs, "decided_by": by, "clamped": clamped, "log": state}
+        facts = {"decided_by": by, "clamped": clamped, "propensity": propensity, "log": state}
+        return {"id": name, **outputs, **facts}
+
+
+def _client(value: Any) -> str:
+    """Return the name that a client states.
+
+    Raises:
+        HTTPError: it must be a short printable text, and is not.
+    """
+    if type(value) is str and len(value) <= MAX_CLIENT and value.isascii() and value.isprintable():
+        return value
+    allowed = f"printable ASCII of at most {MAX_CLIENT} characters"
+    fields = [{"problem": f'"{CLIENT}" cannot be used', "field": CLIENT, "value": _shown(value)}]
+    raise refused_fields([{**fields[0], "allowed": allowed}])
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

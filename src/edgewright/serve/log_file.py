@@ -1,7 +1,7 @@
 """Open the file of a decision log, for its owner alone and for one service at a time.
 
-A file is judged by its first 100 bytes before SQLite opens it. So a database of somebody else is
-neither written nor given a journal.
+The schema is documented in ``docs/reference/decision-log.md``. A file is judged by its first 100
+bytes before SQLite opens it. So a database of somebody else is neither written nor given a journal.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ import stat
 from pathlib import Path
 
 from edgewright.core.errors import InputError
+from edgewright.core.version import __version__
 
-APPLICATION, SCHEMA = int.from_bytes(b"EdgW"), 2
-"""Numbers in the header of every log, by which it is known."""
+APPLICATION, SCHEMA = int.from_bytes(b"EdgW"), 3
+"""Numbers in the header of every log, by which it is known; the table ``about`` repeats them."""
 
 TABLES = """
+CREATE TABLE IF NOT EXISTS about (
+  key TEXT PRIMARY KEY,         -- "schema", or "version" of the package that began the file
+  value TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS decisions (
   id TEXT PRIMARY KEY,          -- as answered
   at REAL NOT NULL,             -- seconds since 1970
@@ -25,7 +30,9 @@ CREATE TABLE IF NOT EXISTS decisions (
   decided_by TEXT NOT NULL,     -- "policy", or the rule that stood in
   observation TEXT NOT NULL,    -- JSON, as it was sent
   decision TEXT NOT NULL,       -- JSON, the outputs
-  clamped TEXT NOT NULL         -- JSON, names of fields that were out of range
+  clamped TEXT NOT NULL,        -- JSON, names of fields that were out of range
+  propensity REAL,              -- probability of this decision when it was made; NULL if unknown
+  client TEXT NOT NULL          -- who asked, as the client states; empty if it states nothing
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outcomes (
   decision TEXT PRIMARY KEY REFERENCES decisions (id),
@@ -36,11 +43,18 @@ CREATE TABLE IF NOT EXISTS outcomes (
 CREATE INDEX IF NOT EXISTS decisions_at ON decisions (at);
 """
 
-_COLUMNS = {
-    "decisions": ["id", "at", "policy", "decided_by", "observation", "decision", "clamped"],
+COLUMNS = {
+    "about": ["key", "value"],
+    "decisions": [
+        "id", "at", "policy", "decided_by", "observation", "decision", "clamped", "propensity",
+        "client",
+    ],
     "outcomes": ["decision", "at", "reward", "metrics"],
-}
-_MAGIC, _HEADER = b"SQLite format 3\0", 100
+}  # fmt: skip
+"""Columns of every table, in their order."""
+
+_ABOUT = "INSERT OR IGNORE INTO about VALUES (?, ?)"
+_MAGIC, HEADER = b"SQLite format 3\0", 100
 _OWNER = 0o600
 _OTHER = "name another file with --log; this one was left as it is"
 
@@ -95,6 +109,8 @@ def open_log(path: Path) -> sqlite3.Connection:
             f"BEGIN IMMEDIATE;{TABLES}PRAGMA application_id = {APPLICATION};"
             f"PRAGMA user_version = {SCHEMA};COMMIT;"
         )
+        with database:
+            database.executemany(_ABOUT, [("schema", str(SCHEMA)), ("version", __version__)])
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
@@ -113,25 +129,33 @@ def _check_file(path: Path) -> None:
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise InputError("the log must be a regular file", where=str(path), hint=_OTHER)
-        header = os.read(file, _HEADER)
+        header = os.read(file, HEADER)
     finally:
         os.close(file)
-    if not header:
-        return
+    if header:
+        check_header(path, header, _OTHER)
+
+
+def check_header(path: Path, header: bytes, hint: str) -> None:
+    """Check the first :data:`HEADER` bytes of a file: those of a log of this schema.
+
+    Raises:
+        InputError: they are of another file, or of another schema.
+    """
     where = str(path)
-    if len(header) < _HEADER or not header.startswith(_MAGIC):
-        raise InputError("the file is not a decision log", where=where, hint=_OTHER)
+    if len(header) < HEADER or not header.startswith(_MAGIC):
+        raise InputError("the file is not a decision log", where=where, hint=hint)
     version, application = (int.from_bytes(header[n : n + 4]) for n in (60, 68))
     if application != APPLICATION:
         message = "the file is an SQLite database, but not a decision log of this version"
-        raise InputError(message, where=where, hint=_OTHER)
+        raise InputError(message, where=where, hint=hint)
     if version != SCHEMA:
-        message = f"the log has schema {version}, this version writes {SCHEMA}"
-        raise InputError(message, where=where, hint=_OTHER)
+        message = f"the log has schema {version}, this version has {SCHEMA}"
+        raise InputError(message, where=where, hint=hint)
 
 
 def _check_tables(path: Path, database: sqlite3.Connection) -> None:
-    for table, columns in _COLUMNS.items():
+    for table, columns in COLUMNS.items():
         asked = database.execute("SELECT name FROM pragma_table_info(?)", (table,))
         if (there := [name for (name,) in asked]) and there != columns:
             database.close()

@@ -9,6 +9,8 @@ from edgewright.core.version import __version__
 from edgewright.serve.settings import Settings
 
 ID_PATTERN = "^[0-9a-f]{12}-[0-9a-f]{1,16}$"
+CLIENT_PATTERN, MAX_CLIENT = "^[ -~]*$", 64
+"""The name that a client states: printable ASCII, and its most characters."""
 
 
 def document(interface: Interface, name: str, settings: Settings) -> dict[str, Any]:
@@ -53,9 +55,15 @@ def _decision(interface: Interface) -> dict[str, Any]:
             **outputs,
             "decided_by": {"type": "string", "description": "policy, or the fallback rule"},
             "clamped": {"type": "array", "items": {"type": "string"}},
+            "propensity": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "probability of this decision; 1 where nothing is explored",
+            },
             "log": {"enum": ["queued", "written", "dropped", "off"]},
         },
-        "required": ["id", *outputs, "decided_by", "clamped", "log"],
+        "required": ["id", *outputs, "decided_by", "clamped", "propensity", "log"],
     }
 
 
@@ -75,7 +83,7 @@ def _paths(max_batch: int) -> dict[str, Any]:
 def _decide(max_batch: int) -> dict[str, Any]:
     one = {"$ref": "#/components/schemas/Observation"}
     many = {"type": "array", "minItems": 1, "maxItems": max_batch, "items": one}
-    request = {"oneOf": [_only("observation", one), _only("observations", many)]}
+    request = {"oneOf": [_asked("observation", one), _asked("observations", many)]}
     decision = {"$ref": "#/components/schemas/Decision"}
     answer = {
         "type": "object",
@@ -154,6 +162,14 @@ def _output(output: Output) -> dict[str, Any]:
         schema = {"type": "array", "items": schema, "minItems": count, "maxItems": count}
     unit = f" [{output.unit}]" if output.unit else ""
     return {**schema, "description": output.meaning + unit}
+
+
+def _asked(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a request for decisions, which may state who asks."""
+    about = "who asks, for the log"
+    client = {"type": "string", "maxLength": MAX_CLIENT, "pattern": CLIENT_PATTERN}
+    request = _only(name, schema)
+    return {**request, "properties": {name: schema, "client": {**client, "description": about}}}
 
 
 def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -147,6 +147,8 @@ class Reloader(Watcher):
             return False
         self.message = ""
         self.decider.serving = fresh
+        if self.decider.canary is not None and fresh.bundle.version != running.bundle.version:
+            self.decider.canary.restart()
         self.counters.reloads["taken"] += 1
         self.emit(f"{fresh.bundle.version} decides now; before, {running.bundle.version}")
         if fresh.fallback_file and fresh.fallback_version != running.fallback_version:

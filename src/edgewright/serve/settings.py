@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from edgewright.bundle.interface import OutOfRange
+from edgewright.serve.canary import CanaryTest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Settings(Listening):
         token: what clients must bear; None asks for nothing.
         max_batch: a request for more observations is refused.
         log_queue_size: decisions that wait to be written; more are dropped and counted.
+        explore: share of decisions that are drawn uniformly over what is allowed, or ``"own"`` for
+            the probabilities of the policy; None takes the best action always.
+        canary: another bundle that decides a share of requests; None for none.
     """
 
     bundle: Path
@@ -65,3 +69,5 @@ class Settings(Listening):
     token: str | None = dataclasses.field(default=None, repr=False)
     max_batch: int = 1024
     log_queue_size: int = 10_000
+    explore: float | str | None = None
+    canary: CanaryTest | None = None

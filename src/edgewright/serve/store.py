@@ -31,11 +31,16 @@ NOT_THE_DISK = (
 )
 """Errors that a row causes, so that another try would fail as well."""
 
-_INSERT = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Entry(NamedTuple):
-    """One decision to be logged."""
+    """One decision to be logged.
+
+    Attributes:
+        propensity: probability of the decision when it was made, in (0, 1]; None if unknown.
+        client: who asked, as the client states; empty if it states nothing.
+    """
 
     id: str
     at: float
@@ -44,6 +49,8 @@ class Entry(NamedTuple):
     observation: Mapping[str, Any]
     decision: Mapping[str, Any]
     clamped: tuple[str, ...]
+    propensity: float | None = None
+    client: str = ""
 
 
 class Report(NamedTuple):
@@ -152,7 +159,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _row(entry: Entry) -> tuple[Any, ...]:
     parts = (entry.observation, entry.decision, entry.clamped)
     texts = (orjson.dumps(part).decode() for part in parts)
-    return (*entry[:4], *texts)
+    return (*entry[:4], *texts, entry.propensity, entry.client)
 
 
 def _insert(database: sqlite3.Connection, entry: Entry) -> str:

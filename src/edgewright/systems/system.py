@@ -26,6 +26,8 @@ from edgewright.loops.evaluate import (
     summarise,
 )
 from edgewright.loops.unroll import ObserveFn
+from edgewright.serve.log_table import LogTable
+from edgewright.specs.calibration import Calibration
 from edgewright.specs.schema import Evaluation, Inconsistency, Scenario
 from edgewright.systems.problem import LearnerPlan, Problem
 from edgewright.systems.trainer import OnlineTrainer, Trainer, draw_inputs
@@ -216,6 +218,8 @@ class System:
             action is one index.
         presets: folder of the scenario files that a plug-in brings; those of a system in this
             package lie in its folder.
+        calibrate: (scenario, table of a decision log) to the scenario's inputs and physics as the
+            log shows them; None where nothing is known of that.
         extra_results: (scenario, data folder) to what the result of a training says beside its
             score.
     """
@@ -250,6 +254,7 @@ class System:
     trains: tuple[str, ...] = ()
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     extra_results: Callable[[Any, str | None], dict[str, Any]] = _nothing
+    calibrate: Callable[[Any, LogTable], Calibration] | None = None
     export: str | None = None
     presets: str | None = None
 

@@ -33,6 +33,7 @@ from edgewright.training.seed import (
     SeedTraining,
     iterations,
 )
+from edgewright.training.warm_start import warm_started
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Request:
         data: folder of recordings, or None.
         first_seed: the first of the consecutive seeds. Trainings that select hyperparameters use
             other seeds than those that are judged.
+        start: digest of the run whose weights this one begins with; empty where it begins afresh.
     """
 
     scenario: Scenario
@@ -55,6 +57,7 @@ class Request:
     seeds: int
     data: str | None = None
     first_seed: int = 0
+    start: str = ""
 
     @property
     def numbers(self) -> range:
@@ -71,6 +74,7 @@ class Request:
             "steps": self.steps,
             "seeds": self.seeds,
             **({"first_seed": self.first_seed} if self.first_seed else {}),
+            **({"start": self.start} if self.start else {}),
             "data": str(Path(self.data).resolve()) if self.data else None,
             "recordings": fingerprint(self.scenario, self.data),
             "numerics": process.facts(),
@@ -88,22 +92,30 @@ class Run:
     trainings: list[Any]
 
 
-def train(request: Request, out: Path, on_progress: OnProgress | None = None) -> dict[str, Any]:
+def train(
+    request: Request, out: Path, on_progress: OnProgress | None = None, start: Any = None
+) -> dict[str, Any]:
     """Train all seeds into the folder ``out`` and return the timing; resume an earlier call.
 
+    Args:
+        start: an earlier training whose weights all seeds begin with; ``request.start`` names it.
+
     Raises:
-        InputError: the folder holds another run, or a checkpoint is not whole.
+        InputError: the folder holds another run, a checkpoint is not whole, or the learner cannot
+            begin with these weights.
     """
     problem = build(request.scenario, request.data)
     plan = build_learner(request.learner, request.scenario, problem, request.steps)
     for name in (request.scenario.evaluation.baseline, request.scenario.evaluation.reference):
         baseline(name, problem)  # refuses a misspelt name before the training
     trainer = trainer_of(request.scenario, problem, plan)
+    if start is not None:
+        warm_started(trainer.init_training(jax.random.key(0)), start)  # refuses before a file is
     with store.locked(out):
         _open_run(request, out)
         progress = Progress(on_progress)
         with saving_on_signals(progress.stop.set):
-            return _train(request, out, trainer, progress)
+            return _train(request, out, trainer, progress, start)
 
 
 def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Trainer:
@@ -111,7 +123,9 @@ def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Train
     return system_of(problem.kind).trainer(problem, plan, scenario.evaluation)
 
 
-def _train(request: Request, out: Path, trainer: Trainer, progress: Progress) -> dict[str, Any]:
+def _train(
+    request: Request, out: Path, trainer: Trainer, progress: Progress, start: Any
+) -> dict[str, Any]:
     started = time.perf_counter()
     example = trainer.init_training(jax.random.key(0))
     program = trainer.program(example, CHUNK)
@@ -125,7 +139,7 @@ def _train(request: Request, out: Path, trainer: Trainer, progress: Progress) ->
     def one(seed: int) -> None:
         folder = out / f"seed-{seed}"
         training = SeedTraining(
-            seed, folder, belongs, request.steps, trainer, program, judge, evaluations
+            seed, folder, belongs, request.steps, trainer, program, judge, evaluations, start
         )
         training.run(example, progress)
 
@@ -167,6 +181,7 @@ def load_run(folder: Path, data: str | None = None) -> Run:
             facts["seeds"],
             data or facts["data"],
             facts.get("first_seed", 0),
+            facts.get("start", ""),
         )
     except KeyError as error:
         message = f"the run does not say its {error}"
@@ -231,13 +246,16 @@ def threads(seeds: int) -> ThreadPoolExecutor:
 SECONDS_BETWEEN_SIGNALS = 0.2
 """How often a training that runs in threads looks for a signal [s]."""
 
-_IDENTITY = ("identity", "learner", "steps", "version", "recordings", "first_seed", "numerics")
+_IDENTITY = (
+    "identity", "learner", "steps", "version", "recordings", "first_seed", "start", "numerics",
+)  # fmt: skip
 """What must be the same in a folder that a training goes on in."""
 
 
 def request_digest(facts: dict[str, Any]) -> str:
     """Return the hash of what ``run.json`` says decides the numbers of a seed."""
-    return digest({name: facts.get(name) for name in _IDENTITY})
+    names = (name for name in _IDENTITY if name != "start" or name in facts)
+    return digest({name: facts.get(name) for name in names})
 
 
 def _open_run(request: Request, out: Path) -> None:

@@ -21,6 +21,7 @@ from edgewright.core.version import __version__
 from edgewright.loops.repeat import Program
 from edgewright.systems.trainer import Trainer
 from edgewright.training import checkpoint
+from edgewright.training.warm_start import warm_started
 
 CHUNK = 64
 """Most iterations between two looks at the clock; the compiled program runs any number up to it."""
@@ -78,6 +79,7 @@ class SeedTraining:
         program: trains any number of iterations up to :data:`CHUNK`; shared by all seeds.
         judge: scores a training on the evaluation episodes; shared by all seeds.
         evaluations: how often it does, at equal shares of the iterations.
+        start: an earlier training whose weights this one begins with; None begins afresh.
     """
 
     seed: int
@@ -88,6 +90,7 @@ class SeedTraining:
     program: Program
     judge: Callable[[Any], dict[str, float]]
     evaluations: int
+    start: Any = None
 
     def run(self, example: Any, progress: Progress) -> None:
         """Train, or resume from the checkpoint, until all steps are done or ``progress.stop``.
@@ -136,7 +139,8 @@ class SeedTraining:
         if not checkpoint.exists(self.folder):
             for name in checkpoint.LOGS:
                 write_bytes(self.folder / f"{name}.jsonl", b"")
-            return self.trainer.init_training(jax.random.key(self.seed)), 0
+            fresh = self.trainer.init_training(jax.random.key(self.seed))
+            return fresh if self.start is None else warm_started(fresh, self.start), 0
         facts = {"seed": self.seed, "request": self.request}
         training, note = checkpoint.load(self.folder, example, facts)
         checkpoint.drop_newer_rows(self.folder, note)

@@ -7,6 +7,7 @@ from typing import Any
 from edgewright.core.records import Array
 from edgewright.systems.aigc.baselines import fluid, no_self_congestion
 from edgewright.systems.aigc.build import RANGES, build, game
+from edgewright.systems.aigc.calibration import calibrate
 from edgewright.systems.aigc.policies import BASELINE_NAMES, policy, policy_names
 from edgewright.systems.aigc.schema import AigcScenario, inconsistencies
 from edgewright.systems.system import Metric, Problem, System
@@ -40,5 +41,6 @@ SYSTEM = System(
     inconsistencies=inconsistencies,
     transfer_world=game,
     recommended="all-action-guided",
+    calibrate=calibrate,
     export="edgewright.systems.aigc.export",
 )

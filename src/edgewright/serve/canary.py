@@ -1,0 +1,116 @@
+"""Let another bundle decide a small share of requests, until it is promoted or withdrawn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgewright.bundle import load
+from edgewright.bundle.history import replace_bundle
+from edgewright.core.errors import InputError
+from edgewright.serve.sequential import Arm, Difference, difference
+
+if TYPE_CHECKING:
+    from edgewright.serve.decider import ActivePolicy
+
+PROMOTED, WITHDRAWN = "promoted", "withdrawn"
+MAX_OPEN = 100_000
+"""Decisions whose outcome is waited for; older ones count no more."""
+
+MAX_SHARE = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class CanaryTest:
+    """The settings of a canary.
+
+    Attributes:
+        file: of the bundle.
+        share: of requests that it decides, above 0 and at most :data:`MAX_SHARE`.
+        error: probability of a wrong result, however long it runs.
+        margin: loss of mean reward that is accepted, in its unit.
+    """
+
+    file: Path
+    share: float = 0.05
+    error: float = 0.05
+    margin: float = 0.0
+
+
+class Canary:
+    """A bundle that decides a share of the requests while its rewards are compared."""
+
+    def __init__(self, serving: ActivePolicy, test: CanaryTest) -> None:
+        self.serving, self.test = serving, test
+        self.canary, self.running = Arm(), Arm()
+        self._open: OrderedDict[str, bool] = OrderedDict()
+
+    def drawn(self, rng: np.random.Generator) -> bool:
+        """Return whether the canary decides the next request."""
+        return bool(rng.random() < self.test.share)
+
+    def decided(self, decision: str, by_canary: bool) -> None:
+        """Remember who took a decision, until its outcome arrives."""
+        self._open[decision] = by_canary
+        if len(self._open) > MAX_OPEN:
+            self._open.popitem(last=False)
+
+    def reported(self, decision: str, reward: float) -> str:
+        """Count an outcome; return :data:`PROMOTED`, :data:`WITHDRAWN`, or "" to go on.
+
+        The canary is promoted where the confidence sequence lies above minus the margin, and
+        withdrawn where it lies below 0.
+        """
+        by_canary = self._open.pop(decision, None)
+        if by_canary is None:
+            return ""
+        (self.canary if by_canary else self.running).add(reward)
+        now = self.difference
+        if now.low > -self.test.margin:
+            return PROMOTED
+        return WITHDRAWN if now.high < 0.0 else ""
+
+    def restart(self) -> None:
+        """Forget all outcomes, because another policy is the running one now."""
+        self.canary, self.running = Arm(), Arm()
+        self._open.clear()
+
+    @property
+    def difference(self) -> Difference:
+        """Return canary minus running policy."""
+        return difference(self.canary, self.running, self.test.error)
+
+    def facts(self) -> dict[str, Any]:
+        """Return how the comparison stands."""
+        now = self.difference
+        finite = now.low > -float("inf")
+        return {
+            **self.serving.facts,
+            "share": self.test.share,
+            "error": self.test.error,
+            "outcomes": {"canary": self.canary.count, "running": self.running.count},
+            "difference": now.estimate,
+            "low": now.low if finite else None,
+            "high": now.high if finite else None,
+        }
+
+
+def promote(file: Path, canary: Canary) -> None:
+    """Put the bundle of a canary in the place of the running one, which goes to the history.
+
+    Raises:
+        InputError, OSError: a file cannot be read or written, or the canary's is another one now.
+    """
+    content = canary.test.file.read_bytes()
+    if load(canary.test.file).version != canary.serving.bundle.version:
+        message = "the file holds another bundle than the one that was compared"
+        hint = "start the service again with it"
+        raise InputError(message, where=str(canary.test.file), hint=hint)
+    replace_bundle(file, content, load(file), "promote")
+
+
+__all__ = ["MAX_SHARE", "PROMOTED", "WITHDRAWN", "Canary", "CanaryTest", "promote"]

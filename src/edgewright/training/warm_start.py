@@ -1,0 +1,59 @@
+"""Begin a training with what an earlier one learned: its networks and its statistics.
+
+Schedules and replays begin anew, because they belong to the old inputs, and so do the moments of
+an optimiser that is not part of what was learned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.errors import InputError
+
+LEARNED = ("networks", "network", "target", "learned", "initial", "inputs", "rewards", "changes")
+"""Fields of a learner's state that a warm start takes over, where the state has them."""
+
+_NETWORKS = ("networks", "network", "learned", "initial")
+
+
+def warm_started(fresh: Any, old: Any, where: str = "") -> Any:
+    """Return a fresh training with the networks and the statistics of an old one.
+
+    Args:
+        fresh, old: trainings of one learner and of one structure.
+        where: names the old run in messages.
+
+    Raises:
+        InputError: the state of the learner has no networks of its own, or the sizes differ.
+    """
+    part = "server" if hasattr(fresh, "server") else "learner"
+    now, before = getattr(fresh, part), getattr(old, part, None)
+    names = {field.name for field in dataclasses.fields(now)} if _is_record(now) else set()
+    if not names & set(_NETWORKS) or type(now) is not type(before):
+        message = f"a training of {type(now).__name__} cannot begin with earlier weights"
+        hint = "train again from the start: edgewright train SCENARIO --out RUN"
+        raise InputError(message, where=where, hint=hint)
+    taken = {name: getattr(before, name) for name in LEARNED if name in names}
+    for name, value in taken.items():
+        if _shapes(value) != _shapes(getattr(now, name)):
+            message = f"the sizes of '{name}' must be those of the earlier run"
+            hint = "keep the sizes of the world and of the learner, or train from the start"
+            raise InputError(message, where=where, hint=hint)
+    copies = jax.tree.map(jnp.asarray, taken)
+    return dataclasses.replace(fresh, **{part: dataclasses.replace(now, **copies)})
+
+
+def _is_record(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _shapes(tree: Any) -> Any:
+    leaves, structure = jax.tree.flatten(tree)
+    return [jnp.shape(leaf) for leaf in leaves], structure
+
+
+__all__ = ["LEARNED", "warm_started"]

@@ -1,0 +1,1 @@
+"""Update a deployed policy from its log."""
