@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Decide with a bundle over HTTP.",
     "gateway": "Put a policy in front of generation servers.",
     "generator": "Train or measure the gateway's own generator.",
+    "federate": "Let edge servers build an agent under a contract.",
     "bench": "Measure speed, as ratios in one run.",
     "demo": "Train, compare and report, in minutes.",
 }

@@ -12,7 +12,8 @@ from edgewright.federated.agent import BYTES_OF_AN_IMAGE, Measured, latency, mea
 from edgewright.federated.aggregation import Round, count_faults, names_of
 from edgewright.federated.contracts import Plan, plan
 from edgewright.federated.learning_curve import LearningCurve
-from edgewright.federated.modules import SHAPES
+from edgewright.federated.courier import ROOMS
+from edgewright.federated.modules import SHAPES, init_model
 from edgewright.federated.rounds import Engine, OnRound, Work, work_of
 from edgewright.federated.settings import Settings
 from edgewright.specs.schema import Scenario
@@ -60,12 +61,16 @@ def construct(
     work = work_of(settings, seed, agreed.samples(settings), request.faults)
     results = engine(work, on_round)
     last = results[-1].model
+    untrained = measure(settings, init_model(), seed).success
     agents = [measure(settings, results[n * settings.rounds - 1].model, seed) for n in (1, 2)]
+    scale = settings.value_of_quality / max(1.0 - untrained, 1e-9)
+    worth = [scale * (agent.success - untrained) for agent in agents]
     return {
         "seed": seed,
         "servers": _servers(work, agreed),
-        "periods": [_period(settings, agreed, work, n, agents[n], curve) for n in (0, 1)],
-        "accounts": _accounts(settings, agreed, agents),
+        "untrained_success": untrained,
+        "periods": [_period(work, agreed, n, agents[n], worth[n], curve) for n in (0, 1)],
+        "accounts": _accounts(agreed, worth, agents[1]),
         "exchange": exchange(work, results),
         "latency": latency(settings, last, seed),
         "set_aside": _set_aside(results),
@@ -121,37 +126,33 @@ def _servers(work: Work, agreed: Plan) -> list[dict[str, Any]]:
 
 
 def _period(
-    settings: Settings, agreed: Plan, work: Work, n: int, agent: Measured, curve: LearningCurve
+    work: Work, agreed: Plan, n: int, agent: Measured, worth: float, curve: LearningCurve
 ) -> dict[str, Any]:
     samples = samples_used(work)
-    measured_value = settings.value_of_quality * agent.success
-    payments = float(agreed.payment[:, n].sum())
-    total = int(samples[:, : n + 1].sum())
+    payments, modelled = float(agreed.payment[:, n].sum()), float(agreed.value[:, n].sum())
     return {
         "period": n + 1,
         "contributors": int(np.sum(samples[:, n] > 0)),
         "samples": int(samples[:, n].sum()),
         "payments": payments,
-        "modelled_value": float(agreed.value[:, n].sum()),
-        "measured_value": measured_value,
-        "modelled_profit": float(agreed.value[:, n].sum()) - payments,
-        "measured_profit": measured_value - payments,
-        "predicted_accuracy": curve.accuracy(total),
+        "modelled_value": modelled,
+        "measured_value": worth,
+        "modelled_profit": modelled - payments,
+        "measured_profit": worth - payments,
+        "predicted_accuracy": curve.accuracy(int(samples[:, : n + 1].sum())),
         **agent.facts(),
     }
 
 
-def _accounts(settings: Settings, agreed: Plan, agents: list[Measured]) -> dict[str, Any]:
+def _accounts(agreed: Plan, worth: list[float], agent: Measured) -> dict[str, Any]:
     payments = agreed.payment.sum(axis=0)
-    worth = settings.value_of_quality * np.array([agent.success for agent in agents])
-    weights = np.array([1.0, agreed.discount])
-    gained = agents[1].recognition_accuracy - 1.0 / 10.0
-    paid = float(payments.sum())
+    gained, paid = agent.recognition_accuracy - 1.0 / ROOMS, float(payments.sum())
+    measured = np.asarray(worth) - payments
     return {
         "payments": paid,
         "modelled_profit": agreed.profit(),
         "modelled_profit_expected": agreed.expected_profit,
-        "measured_profit": float(weights @ (worth - payments)),
+        "measured_profit": float(measured[0] + agreed.discount * measured[1]),
         "accuracy_above_chance_per_unit_paid": gained / paid if paid > 0 else None,
     }
 

@@ -37,8 +37,8 @@ class Settings:
         episodes: episodes that measure an agent.
         max_moves: moves after which an episode has failed.
         cost_limit: the most that the moves of a success cost, in costs of the cheapest path.
-        value_of_quality: what an agent that always succeeds earns in one period, in the currency
-            of the contract.
+        value_of_quality: what the cloud earns in one period from an agent that always succeeds, more
+            than from one without training, in the currency of the contract.
         round_trip_ms: modelled round trip from an edge server to the cloud.
         uplink_mbps: modelled uplink of an edge server.
     """
@@ -57,7 +57,7 @@ class Settings:
     episodes: int = 200
     max_moves: int = 20
     cost_limit: float = 1.5
-    value_of_quality: float = 100.0
+    value_of_quality: float = 150.0
     round_trip_ms: float = 40.0
     uplink_mbps: float = 20.0
 
