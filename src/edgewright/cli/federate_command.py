@@ -32,9 +32,7 @@ MAX_SEEDS = 1000
 )
 @click.option("--policy", metavar="RUN", help="Post the menus of a trained run (folder of train).")
 @click.option("--seeds", default="1", show_default=True, help="How many seeds: 0, 1, ...")
-@click.option(
-    "--engine", default="local", show_default=True, help="local, flower or processes."
-)
+@click.option("--engine", default="local", show_default=True, help="local, flower or processes.")
 @click.option("--workers", default="2", show_default=True, help="Client processes of --engine.")
 @click.option(
     "--setting",

@@ -1,4 +1,4 @@
-"""Measure a courier: success, cost of its paths, time of a decision and quality of its modules."""
+"""Measure a courier by success, cost of paths, time of a decision and quality of modules."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ def play(settings: Settings, model: Model, seed: int) -> tuple[float, float]:
     going, spent = np.ones(count, bool), np.zeros(count)
     for _ in range(settings.max_moves):
         points = rng.random(count)
-        rows = [pictures[room][int(point * len(pictures[room]))] for room, point in zip(at, points, strict=True)]
+        rows = [
+            pictures[room][int(point * len(pictures[room]))]
+            for room, point in zip(at, points, strict=True)
+        ]
         move = moves(model, noisy(settings, rng, clean[rows]), goals)
         spent += np.where(going, rooms.cost[at, move], 0.0)
         at = np.where(going, NEXT[at, move], at)

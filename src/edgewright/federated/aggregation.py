@@ -19,7 +19,7 @@ from edgewright.federated.shares import PIXELS
 
 @dataclasses.dataclass(frozen=True)
 class Upload:
-    """What one server sends after a round.
+    """An upload of one server after a round.
 
     Attributes:
         server: its number.

@@ -68,9 +68,7 @@ def campaign(
         for seed in range(seeds):
             on_progress(f"{request.mechanism}, seed {seed}")
             results.append(construct(request, seed, engine, curve, lambda name: None))
-        rows.append(
-            {"mechanism": request.mechanism, "summary": summary(results), "seeds": results}
-        )
+        rows.append({"mechanism": request.mechanism, "summary": summary(results), "seeds": results})
     return {
         "version": __version__,
         "scenario": requests[0].scenario.name,

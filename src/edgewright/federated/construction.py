@@ -1,4 +1,4 @@
-"""Construct an agent under a contract: two periods of rounds, measurements and accounts."""
+"""Construct an agent under a contract, with rounds, measurements and accounts of two periods."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from edgewright.federated.agent import BYTES_OF_AN_IMAGE, Measured, latency, measure
 from edgewright.federated.aggregation import Round, count_faults, names_of
 from edgewright.federated.contracts import Plan, plan
-from edgewright.federated.learning_curve import LearningCurve
 from edgewright.federated.courier import ROOMS
+from edgewright.federated.learning_curve import LearningCurve
 from edgewright.federated.modules import SHAPES, init_model
 from edgewright.federated.rounds import Engine, OnRound, Work, work_of
 from edgewright.federated.settings import Settings
@@ -24,7 +24,7 @@ WIRE_BYTES = 4
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What decides one construction.
+    """A request for one construction.
 
     Attributes:
         scenario: of contracts.

@@ -24,6 +24,7 @@ from edgewright.specs.schema import Scenario
 from edgewright.systems.contract.baselines import float64
 from edgewright.systems.contract.baselines.mechanisms import BEST, MECHANISMS, menus
 from edgewright.systems.contract.markets import market_rows
+from edgewright.systems.contract.world import ContractWorld
 from edgewright.training.runs import evaluation_inputs, load_run
 
 NO_CONTRACT = "none"
@@ -111,7 +112,8 @@ def mechanism(name: str) -> str:
     plain = name.replace("_", "-")
     if plain not in NAMES:
         message = f"`--mechanism` must be a mechanism of private types; got '{name}'"
-        raise InputError(message, where="--mechanism", hint=nearest(plain, NAMES))
+        hint = f"{nearest(plain, NAMES)}; the menus of a trained run need --policy RUN"
+        raise InputError(message, where="--mechanism", hint=hint)
     return plain
 
 
@@ -135,6 +137,7 @@ def _menu_of_run(folder: str, name: str, problem: Any, x: Any) -> Menu:
         hint = f"write --mechanism {run.request.learner}, or leave --policy out"
         raise InputError(message, where="--mechanism", hint=hint)
     policy, world = run.trainer.policy_entry(run.trainings[0])
+    assert isinstance(world, ContractWorld)
     state = world.reset(problem.params, x)
     carry = policy.init_carry(jax.random.key(0))
     observation = world.observe(problem.params, state, x)

@@ -1,4 +1,4 @@
-"""Choose what runs the rounds of a construction: this process, Flower in it, or processes."""
+"""Choose what runs the rounds of a construction, which is this process, Flower or processes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Draw the figures F1 to F3 of a campaign: quality, contributions, and prediction."""
+"""Draw quality, contributions and prediction of a campaign, the figures F1 to F3."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,9 @@ def prediction(mechanisms: list[dict[str, Any]]) -> Figure:
         "modelled profit": ("modelled_profit", 1),
         "measured profit": ("measured_profit", 1),
     }
-    trained = [one for one in mechanisms if one["summary"]["predicted_accuracy"]["mean"] is not None]
+    trained = [
+        one for one in mechanisms if one["summary"]["predicted_accuracy"]["mean"] is not None
+    ]
     return _dots(trained, columns)
 
 
@@ -78,7 +81,7 @@ def contribution(mechanisms: list[dict[str, Any]]) -> Figure:
     return dot_grid(rows, list(columns), cells, title=title)
 
 
-def _dots(mechanisms: list[dict[str, Any]], columns: dict[str, tuple[str, float]]) -> Figure:
+def _dots(mechanisms: list[dict[str, Any]], columns: Mapping[str, tuple[str, float]]) -> Figure:
     cells = {
         ("", column): [
             Row.of(one["mechanism"], "rule", _mean(scale * values(one["seeds"], measure)))

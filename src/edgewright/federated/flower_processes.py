@@ -1,4 +1,4 @@
-"""Run a construction as real processes on this machine: a SuperLink, SuperNodes and both apps.
+"""Run a construction as real processes on this machine, with SuperLink and SuperNodes.
 
 Each SuperNode hosts some of the edge servers; Flower starts a process for every message to a
 client and one for the server. They speak over loopback, without TLS.
@@ -151,7 +151,7 @@ def _scripts() -> Path:
     """Return the folder of Flower's own commands, which it starts others by."""
     import flwr  # pyright: ignore[reportMissingImports]
 
-    beside = Path(flwr.__file__).parents[1] / "bin"
+    beside = Path(str(flwr.__file__)).parents[1] / "bin"
     return beside if beside.is_dir() else Path(sys.executable).parent
 
 

@@ -12,19 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flwr.app import RecordDict  # pyright: ignore[reportMissingImports]
+from flwr.serverapp import ServerApp  # pyright: ignore[reportMissingImports]
 
 from edgewright.core.errors import InputError
 from edgewright.core.sealed import load_arrays, read_json, save_arrays, write_json
 from edgewright.federated.aggregation import Round
-from edgewright.federated.flower_strategy import (
-    CONFIG,
-    RecordDict,
-    run_strategy,
-)
+from edgewright.federated.flower_client import CONFIG
+from edgewright.federated.flower_strategy import run_strategy
 from edgewright.federated.rounds import Task, Work
 from edgewright.federated.settings import Settings
-
-from flwr.serverapp import ServerApp  # isort: skip # pyright: ignore[reportMissingImports]
 
 SECONDS_FOR_NODES = 120.0
 """How long the server waits until every server that works is hosted by a node."""

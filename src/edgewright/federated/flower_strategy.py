@@ -1,4 +1,4 @@
-"""Aggregate with Flower's strategy: messages of their own for servers, averages by Flower.
+"""Aggregate with the strategy of Flower, which sends tasks and averages uploads.
 
 The strategy is Flower's ``FedAvg`` (Beutel et al., 2020, arXiv:2007.14390). Three things differ:
 every server gets its own task, faulty uploads are set aside before the average, and statistics
@@ -106,7 +106,9 @@ class ConstructionStrategy(FedAvg):
             own = {name: a for name, a in one.arrays.items() if of_module(name) == module}
             if own:
                 reply = replies[one.server]
-                reply.content = RecordDict({ARRAYS: as_record(own), METRICS: reply.content[METRICS]})
+                reply.content = RecordDict(
+                    {ARRAYS: as_record(own), METRICS: reply.content[METRICS]}
+                )
                 messages.append(reply)
         if not messages:
             return {}
@@ -132,11 +134,11 @@ class InProcessGrid(Grid):
         self.replies: dict[str, Any] = {}
 
     def set_run(self, run: Any) -> None:
-        """Do nothing: there is one run."""
+        """Do nothing, since there is one run."""
 
     @property
     def run(self) -> Any:
-        """Return nothing: there is one run."""
+        """Return None, since there is one run."""
         return None
 
     def create_message(
@@ -200,9 +202,7 @@ def run_flower(work: Work, on_round: OnRound) -> list[Round]:
     return run_strategy(work, grid, nodes, on_round)
 
 
-def run_strategy(
-    work: Work, grid: Any, nodes: Mapping[int, int], on_round: OnRound
-) -> list[Round]:
+def run_strategy(work: Work, grid: Any, nodes: Mapping[int, int], on_round: OnRound) -> list[Round]:
     """Run all rounds on a grid.
 
     Args:

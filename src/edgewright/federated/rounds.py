@@ -1,4 +1,4 @@
-"""Say which server does what in each federated round, and run the rounds in this process."""
+"""Assign tasks to servers for each federated round, and run the rounds in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCALE = 100.0
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What the cloud asks of one server in one round.
+    """A task that the cloud gives one server in one round.
 
     Attributes:
         server: its number.
@@ -61,9 +61,7 @@ Engine = Callable[[Work, OnRound], list[Round]]
 """What runs the rounds of some work and returns the model after each."""
 
 
-def work_of(
-    settings: Settings, seed: int, samples: np.ndarray, faults: Mapping[int, str]
-) -> Work:
+def work_of(settings: Settings, seed: int, samples: np.ndarray, faults: Mapping[int, str]) -> Work:
     """Return the rounds that follow from the samples ``[servers, 2]`` of a contract.
 
     In mode ``split`` server ``e`` has module ``e mod 4``. Statistics are asked for in the first

@@ -37,8 +37,8 @@ class Settings:
         episodes: episodes that measure an agent.
         max_moves: moves after which an episode has failed.
         cost_limit: the most that the moves of a success cost, in costs of the cheapest path.
-        value_of_quality: what the cloud earns in one period from an agent that always succeeds, more
-            than from one without training, in the currency of the contract.
+        value_of_quality: what the cloud earns in one period from an agent that always succeeds,
+            beyond what an untrained one earns, in the currency of the contract.
         round_trip_ms: modelled round trip from an edge server to the cloud.
         uplink_mbps: modelled uplink of an edge server.
     """
@@ -71,12 +71,12 @@ class Settings:
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):
                 message = f"`{name}` must be from {least:g} to {most:g}; got {value:g}"
-                raise InputError(message, where=name, hint=f"set {name} within that range")
+                raise InputError(message, where="--setting", hint=f"set {name} within that range")
         for name, values in (("mode", MODES), ("aggregation", AGGREGATIONS)):
             value = getattr(self, name)
             if value not in values:
                 message = f"`{name}` must be one of {', '.join(values)}; got {value!r}"
-                raise InputError(message, where=name, hint=f"use {values[0]}")
+                raise InputError(message, where="--setting", hint=f"use {values[0]}")
 
     def facts(self) -> dict[str, Any]:
         """Return the settings as plain data."""

@@ -114,9 +114,7 @@ def shares(settings: Settings, seed: int) -> tuple[Share, ...]:
     )
 
 
-def fresh_samples(
-    settings: Settings, seed: int, server: int, first: int, count: int
-) -> Samples:
+def fresh_samples(settings: Settings, seed: int, server: int, first: int, count: int) -> Samples:
     """Return samples ``first`` to ``first + count`` of a server, fewer if its share ends.
 
     The same numbers give the same samples in every process.
