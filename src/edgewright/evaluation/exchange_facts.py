@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.agents.fleet import Fleet
 from edgewright.core.errors import InputError
+from edgewright.core.settings import settings_of
 from edgewright.evaluation.privacy import DELTA, epsilon
 from edgewright.training import checkpoint
 from edgewright.training.runs import Request
@@ -28,14 +30,19 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {
         f"{name}_per_thousand_steps": float(1e3 * value) for name, value in per_step.items()
     }
-    settings = request.scenario.learner
-    facts["mode"] = settings.get("mode", "federated")
-    facts["encoding"] = settings.get("encoding", "float32")
-    noise = float(settings.get("noise_multiplier", 0.0))
+    settings = _settings(request)
+    facts["mode"], facts["encoding"] = settings["mode"], settings["encoding"]
+    noise = float(settings["noise_multiplier"])
     if noise and facts["mode"] == "federated":
-        rounds = int(logs[0][-1]["iteration"]) // int(settings.get("local_updates", 1))
+        rounds = int(logs[0][-1]["iteration"]) // int(settings["local_updates"])
         facts["privacy"] = _privacy(noise, rounds)
     return {"exchange": facts}
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    """Return the settings of the fleet of a request."""
+    defaults = {name: default for name, (default, _) in settings_of(Fleet).items()}
+    return {**defaults, **request.scenario.learner}
 
 
 def _per_step(rows: list[dict[str, Any]], name: str) -> float:
