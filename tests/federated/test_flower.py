@@ -61,7 +61,6 @@ def test_a_client_of_another_version_is_set_aside(monkeypatch: Any) -> None:
     from edgewright.federated import flower_client
     from edgewright.federated.flower_strategy import run_flower
 
-    monkeypatch.setattr(flower_client, "task_config", flower_client.task_config)
     usual = flower_client.ConfigRecord
 
     def older(values: dict[str, Any]) -> Any:
