@@ -68,7 +68,7 @@ test-peers: $(VENV)/.peers
 	@touch $@
 
 test-federated: .venv-federated/.there
-	.venv-federated/bin/python -m pytest tests/federated
+	.venv-federated/bin/python -m pytest tests/federated tests/cli/test_train_fleet.py
 
 build/chromium/.there:
 	mkdir -p build/chromium
