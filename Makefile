@@ -12,7 +12,7 @@ DEMO_OUT ?= demo
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cases test test-peers test-pages lint bench wheel docs clean
+.PHONY: help demo cases test test-peers test-federated test-pages lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
@@ -20,6 +20,7 @@ help:
 	@echo "make cases  inputs from the field, and what becomes of each, as a table"
 	@echo "make test-pages   tests of pages in headless Chromium, which is installed for them"
 	@echo "make test-peers   tests beside Stable-Baselines3, which is installed for them"
+	@echo "make test-federated   tests with Flower, in an environment of its own"
 	@echo "make lint   format, lint, types, import contracts"
 	@echo "make bench  speed, as ratios in one run"
 	@echo "make wheel  build the wheel, install it in a fresh environment and decide with it"
@@ -60,6 +61,15 @@ test-peers: $(VENV)/.peers
 	  tests/rules/test_free_energy_peers.py \
 	  tests/examples/test_examples.py::test_stable_baselines3_is_scored_beside_the_rules
 
+.venv-federated/.there: pyproject.toml constraints-federated.txt
+	$(PYTHON) -m venv .venv-federated
+	.venv-federated/bin/python -m pip install -q --disable-pip-version-check \
+	  -c constraints-federated.txt -e ".[train,federated]" pytest hypothesis
+	@touch $@
+
+test-federated: .venv-federated/.there
+	.venv-federated/bin/python -m pytest tests/federated tests/cli/test_train_fleet.py
+
 build/chromium/.there:
 	mkdir -p build/chromium
 	cd build/chromium && npm install --silent --no-save --ignore-scripts @sparticuz/chromium puppeteer-core
@@ -87,4 +97,4 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
-	rm -rf $(VENV) build dist demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-federated build dist demo .pytest_cache .ruff_cache .hypothesis

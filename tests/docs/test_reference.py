@@ -21,6 +21,7 @@ from edgewright.agents.active_inference import ActiveInference
 from edgewright.agents.ddpg import DDPG
 from edgewright.agents.dqn import DQN
 from edgewright.agents.droo import Droo
+from edgewright.agents.fleet import Fleet
 from edgewright.agents.independent import Independent
 from edgewright.agents.maml import Maml
 from edgewright.agents.ppo import PPO
@@ -267,7 +268,7 @@ def test_every_page_is_in_the_navigation_and_the_citation_has_the_version() -> N
 
 
 @pytest.mark.parametrize(
-    "kind", [PPO, DQN, DDPG, SAC, ActiveInference, Independent, Droo, Maml, TwoTimeScale]
+    "kind", [PPO, DQN, DDPG, SAC, ActiveInference, Independent, Fleet, Droo, Maml, TwoTimeScale]
 )
 def test_every_setting_of_a_learner_has_a_row(kind: type) -> None:
     assert set(rows(section("learners.md", f"Settings of {kind.__name__}"))) == names(kind)

@@ -11,7 +11,16 @@ from edgewright.core.errors import InputError
 
 def test_every_folder_is_a_study_of_that_name():
     names = list(papers._folders())
-    assert names == ["edmsac", "fleet", "hadrl", "learner", "mrl", "seppo", "seppo-trace"]
+    assert names == [
+        "edge-dqn",
+        "edmsac",
+        "fleet",
+        "hadrl",
+        "learner",
+        "mrl",
+        "seppo",
+        "seppo-trace",
+    ]
     assert [papers.study_named(name).name for name in names] == names
 
 

@@ -10,7 +10,7 @@ running statistics when they are used.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.nets.heads import dueling_values
 from edgewright.nets.mlp import MLP, init_mlp
 from edgewright.rules import batches, schedule
+from edgewright.rules.gradient_hooks import GradientHook, hooked
 from edgewright.rules.optimiser import clipped_adam
 from edgewright.rules.priority import draw_places, importance, with_errors
 from edgewright.rules.replay import Replay, add, empty
@@ -95,6 +96,7 @@ class DQNState:
     inputs: InputScaler
     rewards: RewardScaler
     steps: Array  # environment steps so far
+    memory: Any = ()  # of the gradient's hook
 
 
 @record
@@ -128,6 +130,10 @@ class DQN:
     buffer_size: int = static(default=100_000)  # samples: one per agent and environment step
     train_freq: int = static(default=4)  # (B) environment steps per gradient step
     batch_size: int = static(default=64)
+    hook: GradientHook | None = dataclasses.field(default=None, metadata={"setting": False})
+
+    PARAMETERS: ClassVar[str] = "network"
+    """The field of the state that holds the parameters."""
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why DQN cannot learn with these spaces; empty if it can."""
@@ -200,8 +206,8 @@ class DQN:
             discount=jnp.power(jnp.asarray(self.gamma), rows.span),
             weight=weights,
         )
-        learn = (state.network, state.optimiser)
-        (network, optimiser), errors, log = jax.lax.cond(
+        learn = (state.network, state.optimiser, state.memory)
+        (network, optimiser, memory), errors, log = jax.lax.cond(
             steps >= self.learning_starts,
             lambda: self._learn(learn, state.target, part),
             lambda: (learn, jnp.zeros(shape), {"loss": jnp.zeros(()), "mean_q": jnp.zeros(())}),
@@ -214,6 +220,7 @@ class DQN:
             inputs=state.inputs.merged(batch.observation),
             rewards=rewards,
             steps=steps,
+            memory=memory,
         )
         return after, {**log, "epsilon": self._epsilon(state.steps)}
 
@@ -267,12 +274,13 @@ class DQN:
         return schedule.linear(steps, 1.0, self.final_epsilon, span)
 
     def _learn(
-        self, learn: tuple[MLP, Any], target: MLP, parts: Part
-    ) -> tuple[tuple[MLP, Any], Array, dict[str, Array]]:
+        self, learn: tuple[MLP, Any, Any], target: MLP, parts: Part
+    ) -> tuple[tuple[MLP, Any, Any], Array, dict[str, Array]]:
         """Take one gradient step for each of ``parts`` ``[steps, minibatch, ...]``.
 
         Returns:
-            network and optimiser, the errors ``[steps, minibatch]``, and means for the log.
+            network, optimiser and the hook's memory; the errors ``[steps, minibatch]``; and means
+            for the log.
         """
         flat, restore = ravel_pytree(learn[0])
         judged = action_values(target, parts.transition.next_observation, self.dueling)
@@ -290,12 +298,14 @@ class DQN:
             return jnp.mean(part.weight * huber(error)), (error, jnp.mean(taken))
 
         def step(carry: Any, row: tuple[Part, Array]) -> tuple[Any, tuple[Array, dict[str, Array]]]:
-            flat, optimiser = carry
+            flat, optimiser, memory = carry
             (cost, (error, mean_q)), grad = jax.value_and_grad(loss, has_aux=True)(flat, *row)
+            grad, memory = hooked(self.hook, grad, flat, memory)
             change, optimiser = self._optimiser().update(grad, optimiser)
             after = flat - jnp.asarray(change) * self.learning_rate
-            return (after, optimiser), (error, {"loss": cost, "mean_q": mean_q})
+            return (after, optimiser, memory), (error, {"loss": cost, "mean_q": mean_q})
 
-        (flat, optimiser), (errors, logs) = jax.lax.scan(step, (flat, learn[1]), (parts, judged))
+        carry = (flat, *learn[1:])
+        (flat, *rest), (errors, logs) = jax.lax.scan(step, carry, (parts, judged))
         means = {name: jnp.mean(leaf) for name, leaf in logs.items()}
-        return (restore(flat), optimiser), errors, means
+        return (restore(flat), *rest), errors, means

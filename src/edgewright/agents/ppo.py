@@ -7,7 +7,8 @@ PPO-Norm, PPO-LR, plain PPO and A2C are settings of one learner (see ``agents/le
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from edgewright.nets.actors import Actor, box_misfit, distribution_of, init_acto
 from edgewright.nets.knots import KnotNetwork, init_critic
 from edgewright.nets.mlp import MLP
 from edgewright.rules import batches, schedule
+from edgewright.rules.gradient_hooks import GradientHook, hooked
 from edgewright.rules.minibatch import affine_order
 from edgewright.rules.policy_gradient import (
     all_action_advantages,
@@ -65,6 +67,7 @@ class PPOState:
     inputs: InputScaler
     rewards: RewardScaler
     steps: Array  # environment steps so far
+    memory: Any = ()  # of the gradient's hook
 
 
 @record
@@ -120,6 +123,10 @@ class PPO:
     rollout_steps: int = static(default=128)
     epochs: int = static(default=10)
     batch_size: int = static(default=64)
+    hook: GradientHook | None = dataclasses.field(default=None, metadata={"setting": False})
+
+    PARAMETERS: ClassVar[str] = "networks"
+    """The field of the state that holds the parameters."""
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why PPO cannot learn with these spaces; empty if it can."""
@@ -174,28 +181,31 @@ class PPO:
         rate = jnp.where(is_actor, *rates)
 
         def batch_size(carry: Any, rows: Array) -> tuple[Any, None]:
-            flat, optimiser = carry
+            flat, optimiser, memory = carry
             # The barriers keep the compiler from repeating the gather and the concatenation of
             # gradients inside every operation that uses them.
             part = _settled(jax.tree.map(lambda leaf: leaf[rows], samples))
             grads = jax.grad(lambda nets: self._loss(nets, part)[0])(restore(flat))
-            grad = self._clipped(_settled(ravel_pytree(grads)[0]), actor_size, is_actor)
+            grad = _settled(ravel_pytree(grads)[0])
+            grad, memory = hooked(self.hook, grad, flat, memory)
+            grad = self._clipped(grad, actor_size, is_actor)
             step, optimiser = _ADAM.update(grad, optimiser)
-            return (flat - rate * jnp.asarray(step), optimiser), None
+            return (flat - rate * jnp.asarray(step), optimiser, memory), None
 
         def epoch(carry: Any, words: Array) -> tuple[Any, None]:
             order = affine_order(words, samples.drawn.shape[0])
             return jax.lax.scan(batch_size, carry, order.reshape(-1, self.batch_size))
 
-        (flat, optimiser), _ = jax.lax.scan(
-            epoch, (flat, state.optimiser), jax.random.bits(key, (self.epochs, 2))
-        )
+        carry = (flat, state.optimiser, state.memory)
+        words = jax.random.bits(key, (self.epochs, 2))
+        (flat, optimiser, memory), _ = jax.lax.scan(epoch, carry, words)
         after = PPOState(
             networks=restore(flat),
             optimiser=optimiser,
             inputs=state.inputs.merged(batch.observation),
             rewards=rewards,
             steps=state.steps + batch.terminated.size,
+            memory=memory,
         )
         # Logged once, on all samples and with the new networks: in every minibatch the four numbers
         # would cost a third of the time.

@@ -33,6 +33,7 @@ COMMANDS = {
     "rollback": "Let the bundle before an update decide again.",
     "gateway": "Put a policy in front of generation servers.",
     "generator": "Train or measure the gateway's own generator.",
+    "federate": "Let edge servers build an agent under a contract.",
     "bench": "Measure speed, as ratios in one run.",
     "demo": "Train, compare and report, in minutes.",
 }

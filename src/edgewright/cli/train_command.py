@@ -20,34 +20,39 @@ from edgewright.cli.options import (
     with_recordings,
 )
 from edgewright.cli.usage import command_line
+from edgewright.core.errors import InputError, nearest
+
+ENGINE = "local"
+FLEETS = {"dqn": "dqn-fleet", "se-ppo": "se-ppo-fleet"}
+"""Learners that a fleet trains, and the names of those fleets."""
 
 
 @click.command(name="train")
 @click.argument("scenario")
 @click.option("--learner", help="Which learner; the scenario's own if absent.")
+@click.option(
+    "--mode",
+    metavar="MODE",
+    help="Train a learner on each device: centralised, synchronous, federated, asynchronous or "
+    "independent.",
+)
+@click.option("--engine", help="With --mode: local, devices as an axis of one program.")
 @click.option("--steps", help="Environment steps for each seed, e.g. 1e6.")
 @click.option("--seeds", default="1", show_default=True, help="How many seeds: 0, 1, ...")
 @out_option(required=True, metavar="FOLDER", help="Where the run goes; resumes there.")
 @data_option
 @set_option
 @json_option
-def command(
-    scenario: str,
-    learner: str | None,
-    steps: str | None,
-    seeds: str,
-    out: str,
-    data: str | None,
-    overrides: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def command(scenario: str, out: str, data: str | None, as_json: bool, **options: Any) -> None:
     """Train a learner on SCENARIO (a shipped name or a TOML file) and score it.
 
     Interrupted, or killed, the same command goes on from the last checkpoint and ends with the same
     weights as an uninterrupted run.
     """
-    count = whole(seeds, "--seeds", 1, MAX_SEEDS) or 1
-    asked = whole(steps, "--steps", 1)
+    count = whole(options["seeds"], "--seeds", 1, MAX_SEEDS) or 1
+    asked = whole(options["steps"], "--steps", 1)
+    learner, extra = _of_mode(options["learner"], options["mode"], options["engine"])
+    overrides = (*options["overrides"], *extra)
     chosen = with_recordings(load_scenario(scenario, overrides), scenario, overrides, data)
     from edgewright.cli.terminal import training_bar
     from edgewright.core.compilation import keep_compilations
@@ -79,11 +84,49 @@ def command(
         f"reward per slot {reward['mean']:+.4f} [{reward['low']:+.4f}, {reward['high']:+.4f}]"
     )
     click.echo(sentence(result, result["baseline"]))
+    if result.get("exchange"):
+        click.echo(_exchanged(result["exchange"]))
     if result.get("cross_check"):
         click.echo(f"recorded optimum: {_verdict(result['cross_check'])}")
     policies = f"{result['baseline']},{out}"
     following = command_line("compare", scenario, "--policies", policies, overrides=overrides)
     click.echo(f"run in {out}; next: {following}")
+
+
+def _exchanged(facts: dict[str, Any]) -> str:
+    """Return a sentence on what devices exchanged."""
+    up, down = (facts[f"{name}link_bytes_per_thousand_steps"] for name in ("up", "down"))
+    text = f"{facts['mode']}: {up:,.0f} bytes up and {down:,.0f} down per thousand steps"
+    privacy = facts.get("privacy")
+    if privacy is None:
+        return text
+    if privacy["epsilon"] is None:
+        return f"{text}; {privacy['why']}"
+    return f"{text}; epsilon {privacy['epsilon']:.2f} at delta {privacy['delta']:g}"
+
+
+def _of_mode(
+    learner: str | None, mode: str | None, engine: str | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the learner and the values of the scenario that a mode stands for.
+
+    Raises:
+        InputError: the mode or the engine is unknown, or the learner cannot be trained by a fleet.
+    """
+    if engine not in (None, ENGINE) or (engine and not mode):
+        message = f"`--engine` must be {ENGINE}, beside --mode; got '{engine}'"
+        raise InputError(message, where="--engine", hint=f"e.g. --mode federated --engine {ENGINE}")
+    if mode is None:
+        return learner, ()
+    from edgewright.agents.fleet import MODES
+
+    if mode not in MODES:
+        message = f"`--mode` must be one of {', '.join(MODES)}; got '{mode}'"
+        raise InputError(message, where="--mode", hint=nearest(mode, MODES))
+    if learner not in FLEETS:
+        message = f"`--learner` must be one of {', '.join(FLEETS)} with --mode; got '{learner}'"
+        raise InputError(message, where="--learner", hint="e.g. --learner dqn")
+    return FLEETS[learner], (f"learner.mode={mode}",)
 
 
 def _verdict(check: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from edgewright.core.sealed import write_json
 from edgewright.evaluation.compare import compare
 from edgewright.evaluation.comparison_table import table
+from edgewright.evaluation.exchange_facts import exchange_facts
 from edgewright.scenarios.build import described
 from edgewright.systems.registry import system_of
 from edgewright.training.runs import Request
@@ -35,6 +36,7 @@ def finish(request: Request, out: Path, timing: dict[str, Any]) -> dict[str, Any
         "baseline": summary["baseline"],
         **{metric["name"]: row[metric["name"]] for metric in summary["metrics"]},
         **_recordings(request),
+        **exchange_facts(request, out),
         **system_of(request.scenario.world.kind).extra_results(request.scenario, request.data),
         "out": str(out),
     }

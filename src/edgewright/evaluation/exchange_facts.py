@@ -1,0 +1,68 @@
+"""Sum up what a fleet exchanged while it trained, from its logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgewright.agents.fleet import Fleet
+from edgewright.core.errors import InputError
+from edgewright.core.settings import settings_of
+from edgewright.evaluation.privacy import DELTA, epsilon
+from edgewright.training import checkpoint
+from edgewright.training.runs import Request
+
+LOGGED = ("uplink_bytes", "downlink_bytes")
+
+
+def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
+    """Return ``{"exchange": ...}`` of a run whose learner is a fleet; nothing of others.
+
+    Bytes are those of all devices for a thousand environment steps, each of which is a slot with a
+    decision of every device, as means over seeds. ``privacy`` is there where noise was added.
+    """
+    logs = [checkpoint.read_log(out / f"seed-{seed}", "metrics") for seed in request.numbers]
+    if not all(rows and LOGGED[0] in rows[0] for rows in logs):
+        return {}
+    per_step = {name: np.mean([_per_step(rows, name) for rows in logs]) for name in LOGGED}
+    facts: dict[str, Any] = {
+        f"{name}_per_thousand_steps": float(1e3 * value) for name, value in per_step.items()
+    }
+    settings = _settings(request)
+    facts["mode"], facts["encoding"] = settings["mode"], settings["encoding"]
+    noise = float(settings["noise_multiplier"])
+    if noise and facts["mode"] == "federated":
+        rounds = int(logs[0][-1]["iteration"]) // int(settings["local_updates"])
+        facts["privacy"] = _privacy(noise, rounds)
+    return {"exchange": facts}
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    """Return the settings of the fleet of a request."""
+    defaults = {name: default for name, (default, _) in settings_of(Fleet).items()}
+    return {**defaults, **request.scenario.learner}
+
+
+def _per_step(rows: list[dict[str, Any]], name: str) -> float:
+    """Return the mean over all updates of a log, divided by the steps of an update.
+
+    A row is a mean over the updates since the row before.
+    """
+    ends = np.array([row["iteration"] for row in rows], np.float64)
+    weights = np.diff(ends, prepend=0.0)
+    steps = rows[-1]["steps"] / ends[-1]
+    return float(np.average([row[name] for row in rows], weights=weights) / steps)
+
+
+def _privacy(noise: float, rounds: int) -> dict[str, Any]:
+    """Return noise, rounds, delta and epsilon; None and the remedy without the accountant."""
+    facts = {"noise_multiplier": noise, "rounds": rounds, "delta": DELTA, "protects": "a device"}
+    try:
+        return {**facts, "epsilon": epsilon(noise, rounds)}
+    except InputError as error:
+        return {**facts, "epsilon": None, "why": f"{error.message}: {error.hint}"}
+
+
+__all__ = ["exchange_facts"]

@@ -1,0 +1,90 @@
+"""Answer Flower's messages as an edge server: the ``ClientApp`` of a construction.
+
+Only this module and its siblings ``flower_*`` import Flower (flwr, extra ``federated``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+from flwr.app import (  # pyright: ignore[reportMissingImports]
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
+from flwr.clientapp import ClientApp  # pyright: ignore[reportMissingImports]
+
+from edgewright.core.errors import InputError
+from edgewright.core.version import __version__
+from edgewright.federated.modules import Model
+from edgewright.federated.rounds import Task, Work, client_update
+from edgewright.federated.settings import Settings
+
+ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
+"""Names of the records of a message."""
+
+client_app = ClientApp()
+
+
+def as_record(model: Model) -> Any:
+    """Return arrays as a record of Flower."""
+    return ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in model.items()})
+
+
+def as_model(record: Any) -> Model:
+    """Return a record of Flower as arrays."""
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def task_config(work: Work, task: Task) -> Any:
+    """Return what a server is asked for, as a record of Flower."""
+    return ConfigRecord(
+        {
+            "version": __version__,
+            "settings": json.dumps(work.settings.facts()),
+            "task": json.dumps(dataclasses.asdict(task)),
+            "seed": work.seed,
+            "fault": work.faults.get(task.server, ""),
+        }
+    )
+
+
+@client_app.query()
+def hosted(message: Message, context: Context) -> Message:
+    """Answer which servers this node hosts."""
+    servers = ConfigRecord({"servers": str(context.node_config.get("servers", ""))})
+    return Message(RecordDict({CONFIG: servers}), reply_to=message)
+
+
+@client_app.train()
+def train(message: Message, context: Context) -> Message:
+    """Train one server's modules on its own data and answer with parameters and statistics.
+
+    Raises:
+        InputError: the driver has another version, or the server is hosted elsewhere.
+    """
+    config = message.content[CONFIG]
+    if config["version"] != __version__:
+        note = f"the driver has version {config['version']}, this client {__version__}"
+        raise InputError(note, where="version", hint="install one version everywhere")
+    task = json.loads(config["task"])
+    task = Task(**{**task, "modules": tuple(task["modules"])})
+    if str(task.server) not in str(context.node_config.get("servers", "")).split("-"):
+        note = f"this node does not host server {task.server}"
+        raise InputError(note, where="servers", hint="name it in --node-config servers=...")
+    settings = Settings(**json.loads(config["settings"]))
+    model = as_model(message.content[ARRAYS])
+    upload = client_update(settings, int(config["seed"]), model, task, str(config["fault"]))
+    metrics = MetricRecord({"num-examples": upload.samples, "server": upload.server})
+    content = RecordDict({ARRAYS: as_record(upload.arrays), METRICS: metrics})
+    return Message(content, reply_to=message)
+
+
+__all__ = ["ARRAYS", "CONFIG", "METRICS", "as_model", "as_record", "client_app", "task_config"]

@@ -1,0 +1,80 @@
+"""Change gradients before a learner's optimiser takes them.
+
+A hook is a record, so its numbers are arguments of the compiled program. ``memory`` is a part of
+the learner's state. A learner without a hook computes what it did before there were any.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from edgewright.core.records import Array, Number, record, static
+from edgewright.rules import exchange
+
+
+class GradientHook(Protocol):
+    """A change of the gradient of all parameters as one vector."""
+
+    def init_memory(self, size: int) -> Any:
+        """Return the memory before the first gradient of ``size`` entries."""
+        ...
+
+    def __call__(self, gradient: Array, parameters: Array, memory: Any) -> tuple[Array, Any]:
+        """Return the gradient ``[n]`` that the optimiser takes, and the memory."""
+        ...
+
+
+def hooked(
+    hook: GradientHook | None, gradient: Array, parameters: Array, memory: Any
+) -> tuple[Array, Any]:
+    """Return the gradient and the memory after a hook, or both unchanged without one."""
+    return (gradient, memory) if hook is None else hook(gradient, parameters, memory)
+
+
+@record
+class Proximal:
+    """Pull parameters towards an anchor, FedProx (Li et al., MLSys 2020, arXiv:1812.06127).
+
+    The loss gains ``strength / 2 |w - anchor|^2``.
+    """
+
+    anchor: Array  # [n]
+    strength: Number
+
+    def init_memory(self, size: int) -> tuple[()]:
+        """Return nothing."""
+        return ()
+
+    def __call__(self, gradient: Array, parameters: Array, memory: Any) -> tuple[Array, Any]:
+        """Return the gradient of the loss with the proximal term."""
+        return gradient + self.strength * (parameters - self.anchor), memory
+
+
+@record
+class Averaged:
+    """Average gradients over devices in every step, as they arrive over the wire.
+
+    It runs inside ``vmap`` over a named axis, where all devices step together.
+    """
+
+    key: Array
+    axis: str = static()
+    encoding: exchange.Encoding = static(default="float32")
+    percent: int = static(default=10)
+
+    def init_memory(self, size: int) -> tuple[Array, Array]:
+        """Return what was left out so far, and the number of steps."""
+        return exchange.init_memory(size, self.encoding), jnp.zeros((), jnp.int32)
+
+    def __call__(self, gradient: Array, parameters: Array, memory: Any) -> tuple[Array, Any]:
+        """Return the mean over devices of what was decoded."""
+        left, steps = memory
+        key = jax.random.fold_in(self.key, steps)
+        decoded, left = exchange.transmitted(key, gradient, left, self.encoding, self.percent)
+        return jax.lax.pmean(decoded, self.axis), (left, steps + 1)
+
+
+__all__ = ["Averaged", "GradientHook", "Proximal", "hooked"]

@@ -1,0 +1,304 @@
+"""A fleet: every mode against the learner that it must equal, and what travels."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from edgewright.agents.dqn import DQN, Part
+from edgewright.agents.fleet import AXIS, Fleet
+from edgewright.agents.fleet_exchange import parameters_of, pooled
+from edgewright.agents.per_device import EachPolicy
+from edgewright.agents.ppo import PPO
+from edgewright.core.errors import InputError
+from edgewright.core.records import Trajectory
+from edgewright.core.spaces import Box, Discrete
+from edgewright.rules.gradient_hooks import Averaged
+from edgewright.rules.normalise import Moments, merge, no_moments
+from edgewright.rules.transitions import Transition
+
+M, T, N, F, ACTIONS = 3, 8, 2, 4, 5
+INNER = PPO(
+    hidden_sizes=(8,),
+    num_envs=N,
+    rollout_steps=T,
+    epochs=2,
+    batch_size=N * T,  # all samples, so that their order does not matter
+    normalize_observations=False,
+    normalize_rewards=False,
+    normalize_advantages=False,
+    warmup=False,
+    decay=False,
+    actor_learning_rate=1e-2,
+    critic_learning_rate=1e-2,
+)
+SPACES = Box(-1.0, 1.0, (M, F)), Discrete(ACTIONS, (M,))
+KEY = jax.random.key(7)
+
+update: Any = jax.jit(lambda learner, key, state, batch: learner.update(key, state, batch))
+init: Any = jax.jit(lambda learner, key: learner.init(key, *SPACES))
+
+
+def batch_of(seed: int, alike: bool = False) -> Trajectory:
+    """Return random data of all devices, the same for each if ``alike``."""
+    rng = np.random.default_rng(seed)
+
+    def real(*more: int) -> jax.Array:
+        values = rng.normal(size=(T, N, *more))
+        return jnp.asarray(values, jnp.float32)
+
+    batch = Trajectory(
+        observation=real(M, F),
+        action=jnp.asarray(rng.integers(0, ACTIONS, (T, N, M)), jnp.int32),
+        aux=real(M) - 1.6,
+        reward=real(M),
+        terminated=jnp.asarray(rng.random((T, N)) < 0.2),
+        truncated=jnp.zeros((T, N), bool),
+        next_observation=real(M, F),
+        metrics={"served": real(M)},
+    )
+    if not alike:
+        return batch
+    names = ("observation", "action", "aux", "reward", "next_observation")
+    equal = {n: jnp.repeat(getattr(batch, n)[:, :, :1], M, axis=2) for n in names}
+    return dataclasses.replace(batch, **equal)
+
+
+def fleet(mode: str, **settings: Any) -> Fleet:
+    return Fleet(inner=INNER, mode=mode, **settings)  # pyright: ignore[reportArgumentType]
+
+
+def parameters(state: Any) -> np.ndarray:
+    """Return the parameters of every device ``[M, n]``."""
+    return np.asarray(jax.vmap(lambda one: parameters_of(INNER, one))(state.devices.state))
+
+
+@pytest.fixture(scope="module")
+def federated() -> tuple[Any, Any, dict[str, Any]]:
+    """Return a federated fleet before and after a round, and its logs."""
+    learner = fleet("federated")
+    before = init(learner, KEY)
+    return before, *update(learner, KEY, before, batch_of(0))
+
+
+def test_synchronous_devices_are_one_learner_with_all_their_samples() -> None:
+    """Two gradient steps of D devices are those of one learner with a D-fold minibatch."""
+    together, central = fleet("synchronous"), fleet("centralised")
+    batch = batch_of(0)
+    after, logs = update(together, KEY, init(together, KEY), batch)
+    one, _ = update(central, KEY, init(central, KEY), batch)
+    expected = parameters_of(INNER, one.devices.state)
+    begun = parameters_of(INNER, init(central, KEY).devices.state)
+    assert float(jnp.max(jnp.abs(expected - begun))) > 1e-4
+    for row in parameters(after):
+        np.testing.assert_allclose(row, expected, atol=2e-6)
+    size = expected.size
+    assert float(logs["uplink_bytes"]) == M * 2 * 4 * size  # no statistics are used or sent
+
+
+def test_a_step_of_synchronous_q_learning_is_one_with_all_samples() -> None:
+    rng = np.random.default_rng(0)
+    inner = DQN(hidden_sizes=(8,), batch_size=6)
+    state = inner.init(KEY, Box(-1.0, 1.0, (F,)), Discrete(ACTIONS, ()))
+    shape = (2, M, 6)  # gradient steps, devices, samples
+
+    def real(*more: int) -> jax.Array:
+        return jnp.asarray(rng.normal(size=(*shape, *more)), jnp.float32)
+
+    part = Part(
+        transition=Transition(
+            observation=real(F),
+            action=jnp.asarray(rng.integers(0, ACTIONS, shape), jnp.int32),
+            reward=real(),
+            next_observation=real(F),
+            terminated=jnp.asarray(rng.random(shape) < 0.3, jnp.float32),
+        ),
+        discount=jnp.full(shape, 0.9),
+        weight=jnp.ones(shape),
+    )
+
+    def learned(hook: Any, part: Part, memory: Any) -> jax.Array:
+        learner = dataclasses.replace(inner, hook=hook)
+        start = (state.network, state.optimiser, memory)
+        return parameters_of(inner, dataclasses.replace(
+            state, network=learner._learn(start, state.target, part)[0][0]
+        ))  # fmt: skip
+
+    def device(part: Part) -> jax.Array:
+        hook = Averaged(key=KEY, axis=AXIS)
+        return learned(hook, part, hook.init_memory(parameters_of(inner, state).size))
+
+    each = jax.jit(jax.vmap(device, in_axes=1, axis_name=AXIS))(part)
+    flat = jax.tree.map(lambda leaf: leaf.reshape(2, M * 6, *leaf.shape[3:]), part)
+    one = jax.jit(lambda part: learned(None, part, ()))(flat)
+    assert float(jnp.max(jnp.abs(one - parameters_of(inner, state)))) > 1e-4
+    for row in each:
+        np.testing.assert_allclose(row, one, atol=2e-6)
+
+
+def test_fedavg_of_identical_devices_is_one_device(federated: Any) -> None:
+    batch = batch_of(3, alike=True)
+    learner = fleet("federated")
+    before = init(learner, KEY)
+    after, _ = update(learner, KEY, before, batch)
+    first = dataclasses.replace(
+        batch,
+        metrics=(),
+        **{
+            n: getattr(batch, n)[:, :, 0]
+            for n in ("observation", "action", "aux", "reward", "next_observation")
+        },
+    )
+    alone = jax.tree.map(lambda leaf: leaf[0], before.devices.state)
+    single, _ = update(INNER, KEY, alone, first)
+    np.testing.assert_allclose(after.shared.parameters, parameters_of(INNER, single), atol=2e-6)
+
+
+def test_a_round_is_the_mean_of_the_devices_changes(federated: Any) -> None:
+    before, after, logs = federated
+    learner = fleet("independent")
+    alone, quiet = update(learner, KEY, init(learner, KEY), batch_of(0))
+    mean = parameters(alone).mean(axis=0)
+    np.testing.assert_allclose(after.shared.parameters, mean, atol=2e-6)
+    for row in parameters(after):
+        np.testing.assert_allclose(row, after.shared.parameters, atol=0)
+    assert not np.allclose(parameters(alone)[0], parameters(alone)[1])
+    assert float(quiet["uplink_bytes"]) == 0.0
+    size = after.shared.parameters.size
+    assert float(logs["uplink_bytes"]) == M * 4 * size
+
+
+def test_devices_train_alone_between_rounds() -> None:
+    learner = fleet("federated", local_updates=2)
+    start = init(learner, KEY)
+    first, quiet = update(learner, KEY, start, batch_of(0))
+    second, sent = update(learner, KEY, first, batch_of(1))
+    np.testing.assert_array_equal(first.shared.parameters, start.shared.parameters)
+    assert not np.allclose(parameters(first)[0], parameters(first)[1])
+    np.testing.assert_array_equal(parameters(second)[0], parameters(second)[1])
+    assert float(quiet["uplink_bytes"]) == 0.0 < float(sent["uplink_bytes"])
+
+
+def test_fedprox_stays_nearer_to_the_model_that_was_downloaded(federated: Any) -> None:
+    before, after, _ = federated
+    near, _ = update(fleet("federated", proximal=50.0), KEY, before, batch_of(0))
+
+    def moved(state: Any) -> float:
+        return float(jnp.linalg.norm(state.shared.parameters - before.shared.parameters))
+
+    assert moved(near) < moved(after)
+
+
+def test_a_round_is_clipped_and_noisy_where_it_is_asked_to_be(federated: Any) -> None:
+    before, after, _ = federated
+    clipped, _ = update(fleet("federated", clip_norm=1e-3), KEY, before, batch_of(0))
+    change = clipped.shared.parameters - before.shared.parameters
+    assert 0 < float(jnp.linalg.norm(change)) <= 1e-3 * 1.001
+    private = fleet("federated", clip_norm=1e-3, noise_multiplier=2.0)
+    noisy, _ = update(private, KEY, before, batch_of(0))
+    noise = noisy.shared.parameters - clipped.shared.parameters
+    assert float(jnp.std(noise)) == pytest.approx(2.0 * 1e-3 / M, rel=0.2)
+
+
+@pytest.mark.parametrize("encoding", ["int8", "top-k"])
+def test_an_encoding_sends_less_and_keeps_what_it_left_out(encoding: str, federated: Any) -> None:
+    before, plain, dense = federated
+    learner = fleet("federated", encoding=encoding)
+    after, logs = update(learner, KEY, init(learner, KEY), batch_of(0))
+    assert float(logs["uplink_bytes"]) < 0.5 * float(dense["uplink_bytes"])
+    left = np.asarray(after.devices.memory)
+    if encoding == "top-k":
+        total = after.shared.parameters + left.mean(axis=0)
+        np.testing.assert_allclose(total, plain.shared.parameters, atol=2e-6)
+        assert np.any(left)
+    else:
+        assert left.shape == (M, 0)
+        change = plain.shared.parameters - before.shared.parameters
+        apart = after.shared.parameters - plain.shared.parameters
+        assert float(jnp.max(jnp.abs(apart))) < 0.05 * float(jnp.max(jnp.abs(change)))
+
+
+def test_asynchronous_changes_age_while_others_arrive() -> None:
+    learner = fleet("asynchronous", slowest=1.0)
+    start = init(learner, KEY)
+    first, logs = update(learner, KEY, start, batch_of(0))
+    assert float(logs["arrived"]) == M
+    assert float(logs["staleness"]) == (M - 1) / 2  # 0, 1 and 2 versions
+    assert int(first.version) == M
+    assert sorted(np.asarray(first.versions)) == [1, 2, 3]
+    assert float(logs["dropped"]) == 0.0
+    strict = dataclasses.replace(learner, max_staleness=0.0)
+    only, dropped = update(strict, KEY, start, batch_of(0))
+    assert float(dropped["dropped"]) == M - 1
+    moved = jnp.linalg.norm(only.shared.parameters - start.shared.parameters)
+    full = jnp.linalg.norm(first.shared.parameters - start.shared.parameters)
+    assert 0 < float(moved) < float(full)
+
+
+def test_evaluation_is_of_the_servers_model_or_of_each_devices_own(federated: Any) -> None:
+    _, after, _ = federated
+    assert not isinstance(fleet("federated").policy(after, explore=False), EachPolicy)
+    assert isinstance(fleet("federated").policy(after, explore=True), EachPolicy)
+    assert isinstance(fleet("independent").policy(after, explore=False), EachPolicy)
+
+
+def moments_of(rows: np.ndarray, base: Moments | None = None) -> Moments:
+    return merge(base or no_moments((F,)), jnp.asarray(rows, jnp.float32))
+
+
+def test_pooled_statistics_are_those_of_all_data_together() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(5.0, 2.0, (50, F))
+    own = [rng.normal(n, 1.0 + n, (20 + 7 * n, F)) for n in range(M)]
+    base = moments_of(common)
+    each = jax.tree.map(lambda *rows: jnp.stack(rows), *[moments_of(o, base) for o in own])
+    total = pooled(base, base, each)
+    every = np.concatenate([common, *own])
+    assert float(total.count) == len(every)
+    np.testing.assert_allclose(total.mean, every.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(total.variance, every.var(axis=0), rtol=1e-4)
+    late = pooled(moments_of(own[0], base), base, jax.tree.map(lambda leaf: leaf[1:], each))
+    np.testing.assert_allclose(late.variance, every.var(axis=0), rtol=1e-4)
+
+
+def test_statistics_are_exchanged_where_they_are_used() -> None:
+    """Observations of all devices are in the server's moments, and in the bytes."""
+    inner = dataclasses.replace(INNER, normalize_observations=True)
+    learner = Fleet(inner=inner, mode="federated")
+    batch = batch_of(0)
+    after, logs = update(learner, KEY, init(learner, KEY), batch)
+    rows = np.asarray(batch.observation).reshape(-1, F)
+    np.testing.assert_allclose(after.shared.inputs.mean, rows.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(after.shared.inputs.variance, rows.var(axis=0), rtol=1e-4)
+    size = after.shared.parameters.size
+    assert float(logs["uplink_bytes"]) == M * (4 * size + 4 * (2 * F + 1 + 3))
+
+
+def test_pooling_nothing_is_nothing() -> None:
+    empty = no_moments((F,))
+    each = jax.tree.map(lambda leaf: jnp.stack([leaf] * M), empty)
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(pooled(empty, empty, each)))
+
+
+def test_noise_without_a_norm_is_refused() -> None:
+    with pytest.raises(InputError, match="clip_norm"):
+        fleet("federated", noise_multiplier=1.0).check_sizes(*SPACES)
+
+
+def test_noise_beside_exact_statistics_is_refused() -> None:
+    inner = dataclasses.replace(INNER, normalize_rewards=True)
+    learner = Fleet(inner=inner, clip_norm=1.0, noise_multiplier=1.0)
+    with pytest.raises(InputError, match="statistics"):
+        learner.check_sizes(*SPACES)
+
+
+def test_a_fleet_needs_devices_and_a_learner_with_parameters() -> None:
+    assert "axis of agents" in fleet("federated").misfit(Box(-1.0, 1.0, (F,)), Discrete(3, ()))
+    from edgewright.agents.ddpg import DDPG
+
+    assert "parameters" in Fleet(inner=DDPG()).misfit(*SPACES)
