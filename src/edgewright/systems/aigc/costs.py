@@ -72,9 +72,12 @@ def task_work(params: AigcParams, x: AigcInputs, level: Array) -> Array:
     return compute.actual_work_gcycles(x.work_gcycles, pick(params.quality_multiplier, level))
 
 
-def _transfers_s(params: AigcParams, x: AigcInputs) -> tuple[Array, Array]:
+def _transfers_s(params: AigcParams, x: AigcInputs, level: Array) -> tuple[Array, Array]:
     """Return the times to send each task's input and to get its output back, ``[M]``."""
-    output_mb = jnp.broadcast_to(params.output_mb, x.input_mb.shape)
+    output_mb = params.output_mb
+    if jnp.ndim(output_mb):  # one size for each quality level
+        output_mb = pick(output_mb, level)
+    output_mb = jnp.broadcast_to(output_mb, x.input_mb.shape)
     up_s, down_s = (
         radio.transmission_s(size_mb, x.bandwidth_mbps, params.network_delay_s)
         for size_mb in (x.input_mb, output_mb)
@@ -112,7 +115,7 @@ def price(
     work = task_work(params, x, level)
     device_ghz = jnp.broadcast_to(params.device_ghz, work.shape)
     server_ghz = pick(world.at_queues(params, params.server_ghz), queue)
-    up_s, down_s = _transfers_s(params, x)
+    up_s, down_s = _transfers_s(params, x, level)
     backlog = pick(state.server_backlog_gcycles, queue)
     if together and world.devices > 1:
         sending = ~local & (state.charge_pct >= params.charge_floor_pct)
