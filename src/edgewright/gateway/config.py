@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgewright.core.errors import InputError, nearest
 from edgewright.gateway.literals import FREE
-from edgewright.gateway.rules import RULES
+from edgewright.gateway.rules import NAMES, SHARES
 from edgewright.gateway.settings import BackendTable, Config
 from edgewright.gateway.tables import read
 
@@ -157,16 +157,39 @@ def _check_quality(config: Config, file: str) -> None:
 
 
 def _check_policy(config: Config, file: str) -> None:
-    _known(file, "policy.fallback", config.policy.fallback, RULES)
+    _check_shares(config, file)
+    _known(file, "policy.fallback", config.policy.fallback, NAMES)
     for number, name in enumerate(config.policy.shadow):
         if not name.endswith(".edge"):
-            _known(file, f"policy.shadow[{number}]", name, RULES)
+            _known(file, f"policy.shadow[{number}]", name, NAMES)
     if config.blocks is not None:
         if len(config.blocks.arms) < 2:
             message = f"must hold two arms or more; got {len(config.blocks.arms)}"
             raise _error(file, "blocks.arms", message, 'e.g. arms = { a = "policy", b = "local" }')
         for arm, name in config.blocks.arms.items():
-            _known(file, f"blocks.arms.{arm}", name, ["policy", *RULES])
+            _known(file, f"blocks.arms.{arm}", name, ["policy", *NAMES])
+
+
+def _check_shares(config: Config, file: str) -> None:
+    """Refuse weights that do not match locations and levels, and the rule without them."""
+    rows, path = config.policy.shares, "policy.shares"
+    named = [config.policy.fallback, *config.policy.shadow]
+    named += config.blocks.arms.values() if config.blocks else []
+    locations = 1 + max(one.location for one in config.backend)
+    hint = f"e.g. one row for each of {locations} locations, with one weight for each level"
+    if not rows:
+        if SHARES in named:
+            raise _error(file, path, "must be given for the rule 'shares'", hint)
+        return
+    if len(rows) != locations:
+        message = f"must have one row for each of the {locations} locations; got {len(rows)}"
+        raise _error(file, path, message, hint)
+    for number, row in enumerate(rows):
+        _of_levels(file, f"{path}[{number}]", len(row), len(config.quality.levels))
+    weights = [weight for row in rows for weight in row]
+    if min(weights) < 0.0 or max(weights) <= 0.0:
+        message = f"must hold weights of at least 0, one of them above it; got {weights}"
+        raise _error(file, path, message, hint)
 
 
 def _of_levels(file: str, path: str, count: int, levels: int) -> None:

@@ -218,6 +218,8 @@ class Generation:
             "energy_j": decision.option.energy_j
             and self.plan.backends[decision.option.backend].table.power_w * service_s,
         }
+        if job.paced_speed is not None:
+            receipt.backend |= {"paced": True, "speed": job.paced_speed}
         if job.lateness is not None:
             receipt.backend["lateness"] = round(job.lateness, 4)
             self.counters.lateness[decision.option.backend] = job.lateness

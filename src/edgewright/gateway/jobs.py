@@ -21,6 +21,7 @@ class Job:
         chat: the body of a request for a chat completion; None for images.
         transfer_s: time on the link, where there is one.
         lateness: actual time of service over the paced one; None where it is not paced.
+        paced_speed: what a worker elsewhere says of its pace; None where it says nothing.
     """
 
     prompt: str
@@ -35,6 +36,7 @@ class Job:
     service_s: float | None = None
     queue_s: float | None = None
     lateness: float | None = None
+    paced_speed: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,10 @@ class PolicyTable:
     fallback: str = entry("rule where the policy cannot decide", "least-delay")
     shadow: tuple[str, ...] = entry("rules or bundles that decide beside it, without effect", ())
     on_late: str = entry("where no choice meets a deadline", "degrade", choices=("degrade", "shed"))
+    target_ms: float = entry("delay that the rule `cascade` keeps", 1000.0, above=0.0)
+    shares: tuple[tuple[float, ...], ...] = entry(
+        "weights of the rule `shares`: for each location one for each level", ()
+    )
 
 
 @dataclasses.dataclass(frozen=True)

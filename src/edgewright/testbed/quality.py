@@ -54,16 +54,16 @@ def of_digits(samples: Sequence[Sample], levels: int) -> Quality:
     """
     weights = shipped_weights()
     data = weights["data_mean"].astype(float), weights["data_covariance"].astype(float)
-    halves = []
-    for half in (0, 1):
-        rows = [one for one in samples if one.repeat % 2 == half]
-        tiles = [_tiles_of(rows, level) for level in range(levels)]
-        count = min(len(one) for one in tiles)
-        worst, best = (_distance(_generated(steps, count), data) for steps in (1, REFERENCE_STEPS))
-        distances = [_distance(one[:count], data) for one in tiles]
-        halves.append((distances, [_score(one, best, worst) for one in distances]))
+    tiles = [
+        [_tiles_of([one for one in samples if one.repeat % 2 == half], level) for half in (0, 1)]
+        for level in range(levels)
+    ]
+    count = min(len(one) for row in tiles for one in row)
+    worst, best = (_distance(_generated(steps, count), data) for steps in (1, REFERENCE_STEPS))
+    distances = [[_distance(one[:count], data) for one in row] for row in tiles]
+    halves = [[_score(row[half], best, worst) for row in distances] for half in (0, 1)]
     source = "Fréchet distance of pixels to the data, against 1 and 100 denoising steps"
-    return Quality(halves[0][1], halves[1][1], halves[0][0], source)
+    return Quality(halves[0], halves[1], [row[0] for row in distances], source)
 
 
 def _score(distance: float, best: float, worst: float) -> float:

@@ -137,6 +137,8 @@ class Upstream:
         complete = "content-length" in response.headers  # a stream is as slow as what makes it
         if self._link is not None and complete and length > 0:
             self._link.transferred(length, last - first)
+        job.paced_speed = _number(response.headers.get("x-edgewright-paced", ""))
+        job.lateness = _number(response.headers.get("x-edgewright-lateness", ""))
         queue_ms, service_ms = (_milliseconds(response.headers, n) for n in ("queue", "service"))
         if service_ms is not None:
             job.service_s, job.queue_s = 1e-3 * service_ms, 1e-3 * (queue_ms or 0.0)
