@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from edgewright.gateway import clock
 from edgewright.gateway.backend import CHAT
 from edgewright.gateway.chat import read_chat
 from edgewright.gateway.decide import Decision, Request
@@ -52,7 +53,7 @@ async def ask(
     Args:
         head: its headers by their names in lower case.
     """
-    began, counters = time.perf_counter(), gateway.counters
+    began, counters = clock.now(), gateway.counters
     if head.get("x-stainless-retry-count", "0").strip("0"):
         counters.retries += 1
     try:
@@ -111,7 +112,7 @@ async def _carried_out(
         if receipt.status == RUNNING:  # it went away before anything was sent to a back end
             receipt.status = CANCELLED
         gateway.outcomes.finished(receipt, plan)
-        seconds = time.perf_counter() - generation.began
+        seconds = clock.now() - generation.began
         counters.took(READERS[path][0], generation.request.model, problem, seconds)
 
 

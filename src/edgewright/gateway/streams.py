@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from typing import Any
 
 import orjson
 
-from edgewright.gateway import images
+from edgewright.gateway import clock, images
 from edgewright.gateway.errors import APIError
 from edgewright.gateway.generate import Generation
 from edgewright.gateway.images import ImageRequest
@@ -143,7 +142,7 @@ async def send_stream(
             if not isinstance(event, Partial | Image):
                 continue
             if first:
-                on_first(time.perf_counter() - generation.began)
+                on_first(clock.now() - generation.began)
                 first = False
             if held is not None:
                 await answer.chunk(_shown(held, generation, quality(generation)))
@@ -218,7 +217,7 @@ async def send_chat(
             if not isinstance(event, Chunk):
                 continue
             if first:
-                on_first(time.perf_counter() - generation.began)
+                on_first(clock.now() - generation.began)
                 first = False
             if stream:
                 await answer.chunk(event.content)

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
+from edgewright.gateway import clock
 from edgewright.gateway.backends import png
 from edgewright.gateway.backends.digits import TILE, Digits, seed_of
 from edgewright.gateway.config import SHEET
@@ -95,7 +96,7 @@ class PacedDigits:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
         yield Accepted()
         async with self._turn:
-            began = time.perf_counter()
+            began = clock.now()
             ledger.start(item)
             yield Started()
             partials = 0
@@ -104,7 +105,7 @@ class PacedDigits:
                     async for last, file in files:
                         yield Image(file) if last else Partial(file, partials)
                         partials += not last
-            job.service_s = time.perf_counter() - began
+            job.service_s = clock.now() - began
             if self.table.speed < 1.0:
                 expected = self.expected_s(job.size, job.count, job.level)
                 job.lateness = job.service_s / expected
@@ -127,7 +128,7 @@ class PacedDigits:
             if self.table.speed < 1.0:
                 done_s = before_s + self._work.image(job.size, step)
                 due = began + done_s / self.table.speed
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                await asyncio.sleep(max(0.0, due - clock.now()))
             ledger.advance(item, (number * steps + step) / (job.count * steps))
             if file:
                 yield last, file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from edgewright.gateway import clock
 from edgewright.gateway.backend import CHAT
 from edgewright.gateway.config import SHEET
 from edgewright.gateway.jobs import (
@@ -60,7 +60,7 @@ class Upstream:
 
     async def run(self, job: Job, ledger: Ledger, item: Item) -> AsyncGenerator[Event, None]:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
-        sent = time.monotonic()
+        sent = clock.now()
         try:
             async with self._connected().post(
                 self._url, data=self._body(job), headers=self._headers(), allow_redirects=False
@@ -82,7 +82,7 @@ class Upstream:
             reason = str(error) or type(error).__name__
             raise BackendError(f"it went away: {reason}", transport=True) from error
         if job.service_s is None:
-            _divide(job, item, sent, time.monotonic())
+            _divide(job, item, sent, clock.now())
         if job.chat is None:
             for one in _images(b"".join(parts)):
                 yield Image(b64=one)
@@ -129,9 +129,9 @@ class Upstream:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the body, and note the times of queue, service and transfer."""
         length, first = -1, 0.0
-        last = time.monotonic()
+        last = clock.now()
         async for part in response.content.iter_any():
-            last = time.monotonic()
+            last = clock.now()
             first, length = (last, 0) if length < 0 else (first, length + len(part))
             yield part
         complete = "content-length" in response.headers  # a stream is as slow as what makes it
