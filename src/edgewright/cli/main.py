@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Decide with a bundle over HTTP.",
     "gateway": "Put a policy in front of generation servers.",
     "calibrate": "Measure back ends, and write a scenario to train on.",
+    "testbed": "Measure the gap between a simulation and real processes.",
     "link": "Delay connections as a link of recorded bandwidth would.",
     "generator": "Train or measure the gateway's own generator.",
     "bench": "Measure speed, as ratios in one run.",

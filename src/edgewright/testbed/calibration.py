@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -50,12 +50,14 @@ class Budget:
     """How much is measured.
 
     Attributes:
-        repeats: images of each back end and level, half of which are held out.
+        repeats: images of each back end and level at most, half of which are held out.
+        seconds: time of a back end after which it makes fewer of them, but two; None for no limit.
         sizes: width and height of images, which are taken in turn; the last is the nominal one.
         seed: of the first image.
     """
 
     repeats: int = 6
+    seconds: float | None = None
     sizes: Sequence[tuple[int, int]] = ((256, 256),)
     seed: int = 1
 
@@ -123,15 +125,25 @@ def _check_locations(backends: Sequence[Backend], file: str) -> None:
 
 
 async def _images(
-    backend: Backend, levels: Iterable[int], budget: Budget, on_progress: OnProgress
+    backend: Backend, levels: Sequence[int], budget: Budget, on_progress: OnProgress
 ) -> list[Sample]:
     result = []
+    repeats = _repeats(backend, levels, budget)
     for level in levels:
         on_progress(f"{backend.name}: level {level}")
-        for repeat in range(budget.repeats):
+        for repeat in range(repeats):
             size = budget.sizes[-1 - (repeat // 2) % len(budget.sizes)]
             result.append(await sample(backend, level, size, repeat, budget.seed + repeat))
     return result
+
+
+def _repeats(backend: Backend, levels: Sequence[int], budget: Budget) -> int:
+    """Return how many images a back end makes of each level, an even number."""
+    if budget.seconds is None:
+        return budget.repeats
+    once_s = sum(backend.generator.expected_s(budget.sizes[-1], 1, level) for level in levels)
+    wanted = int(budget.seconds / max(1e-6, once_s))
+    return max(2, min(budget.repeats, wanted - wanted % 2))
 
 
 async def sample(
