@@ -9,13 +9,15 @@ ifneq ($(DATA),)
 export EDGEWRIGHT_DATA := $(DATA)
 endif
 DEMO_OUT ?= demo
+TESTBED_OUT ?= build/testbed
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cases test test-peers test-pages lint bench wheel docs clean
+.PHONY: help demo testbed cases test test-peers test-pages lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
+	@echo "make testbed   policies on real processes beside simulations of the same requests (minutes)"
 	@echo "make test   all tests"
 	@echo "make cases  inputs from the field, and what becomes of each, as a table"
 	@echo "make test-pages   tests of pages in headless Chromium, which is installed for them"
@@ -44,6 +46,9 @@ $(VENV)/.docs: $(VENV)/.user
 
 demo: $(VENV)/.user
 	$(BIN)/edgewright demo --out $(DEMO_OUT) $(if $(DATA),--data $(DATA))
+
+testbed: $(VENV)/.dev
+	$(BIN)/edgewright testbed --quick --out $(TESTBED_OUT) $(if $(DATA),--data $(DATA))
 
 cases: $(VENV)/.dev
 	$(BIN)/python tests/cases/table.py $(CASES)

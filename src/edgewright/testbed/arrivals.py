@@ -1,4 +1,4 @@
-"""Draw the requests of a block: their times, sizes, modes and seeds."""
+"""Draw the times, sizes, modes and seeds of the requests of a block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_REQUESTS = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """How requests arrive.
+    """The rate, the sizes and the log of requests that arrive.
 
     Attributes:
         seconds: length of a block.

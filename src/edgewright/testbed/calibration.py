@@ -47,7 +47,7 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """How much is measured.
+    """Limits of what is measured.
 
     Attributes:
         repeats: images of each back end and level at most, half of which are held out.

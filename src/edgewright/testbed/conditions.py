@@ -15,7 +15,7 @@ from edgewright.testbed.rate import Rate
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """What happens to requests, but for where and how well they are made.
+    """Numbers of the link and of services, which no policy changes.
 
     Attributes:
         fitted: work, speeds, bytes and spread, as they were calibrated.

@@ -23,7 +23,7 @@ ARRIVES, REACHES, ENDS = range(3)
 
 @dataclasses.dataclass
 class _Item:
-    """A request that was sent to a location: its expected service, and when that began."""
+    """A request that was sent to a location, with its expected service and its start."""
 
     expected_s: float
     started_s: float | None = None

@@ -1,4 +1,4 @@
-"""Say how far a simulation was from the testbed, in five figures with intervals.
+"""Measure how far a simulation was from the testbed, in five figures with intervals.
 
 1. errors of the calibration, on what it did not use; 2. distance of the delays; 3. agreement of the
 ranks; 4. regret of the simulator's choice; 5. the distance on every rung between the two.

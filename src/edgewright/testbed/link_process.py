@@ -20,7 +20,7 @@ RESTART = "restart"
 
 @dataclasses.dataclass(frozen=True)
 class LinkSettings:
-    """What a link is made of.
+    """Settings of a link.
 
     Attributes:
         up, down: bandwidth towards the servers and back.

@@ -32,7 +32,7 @@ class Arrival:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a request.
+    """The answer to a request, or its absence.
 
     Attributes:
         index: of its arrival.

@@ -1,4 +1,4 @@
-"""Measure the quality of each level: the curve beta(q) of a scenario."""
+"""Measure the quality of each level, the curve beta(q) of a scenario."""
 
 from __future__ import annotations
 

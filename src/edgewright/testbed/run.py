@@ -1,4 +1,4 @@
-"""Run a testbed: calibrate, train, replay on real processes, and simulate the same blocks."""
+"""Calibrate, train, replay on real processes, and simulate the same blocks."""
 
 from __future__ import annotations
 

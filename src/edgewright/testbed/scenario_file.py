@@ -23,7 +23,7 @@ CUBE = 1e27
 
 @dataclasses.dataclass(frozen=True)
 class Traffic:
-    """What a scenario assumes of requests, as no back end can be asked for it.
+    """Assumptions about requests, as no back end can be asked for them.
 
     Attributes:
         sizes: width and height of images, drawn between the smallest and the largest.

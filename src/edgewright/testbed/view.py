@@ -16,7 +16,7 @@ _SERVER = re.compile(r"server_(\d+)_backlog_gcycles")
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What a policy may see besides the request.
+    """Measurements that a policy may see besides the request.
 
     Attributes:
         queue_s: ``[1 + N]`` seconds of work ahead at each location.

@@ -158,20 +158,22 @@ def simulate(file: Path, conditions: Conditions, arrivals: Sequence[Arrival]) ->
         for backend in plan.backends.values():
             simulated = SimulatedGenerator(backend.table.location, clocks, backend.link)
             backend.generator = simulated
-        counters, kept = Counters(), Receipts(len(arrivals) + 1)
-        return list(await asyncio.gather(*(_one(plan, counters, kept, one) for one in arrivals)))
+        counters, made = Counters(), Receipts(len(arrivals) + 1)
+        return list(await asyncio.gather(*(_one(plan, counters, made, one) for one in arrivals)))
 
     return run_virtually(main)
 
 
-async def _one(plan: Plan, counters: Counters, kept: Receipts, arrival: Arrival) -> Outcome:
+async def _one(
+    plan: Plan, counters: Counters, receipts_made: Receipts, arrival: Arrival
+) -> Outcome:
     """Let the gateway decide about one request at its time, and carry it out."""
     await asyncio.sleep(arrival.at_s)
     began, body = clock.now(), body_of(arrival)
     content = orjson.loads(body)
     request = read_request(content, len(body), plan.config.gateway, plan.levels)
     claims = read_claims(content, {}, plan.policy.modes if plan.policy else ())
-    receipt = kept.new(began, "", {})
+    receipt = receipts_made.new(began, "", {})
     generation = Generation(plan, counters, request, receipt, began)
     client = plan.keys.client({})
     events = generation.events(claims, client, arrival.index, plan.chooser, lambda decision: None)

@@ -131,6 +131,7 @@ def row_insight(world: AigcWorld, params: Any, row: Any) -> PrivilegedObservatio
         local_idle_slots=jnp.zeros(1),
         server_idle_slots=idle,
         slot=jnp.zeros((), jnp.int32),
+        uplink_backlog_mb=value("uplink_backlog_mb") if world.uplink == "queue" else None,
     )
     x = AigcInputs(
         input_mb=value("input_mb"),

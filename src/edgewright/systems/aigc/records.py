@@ -75,6 +75,7 @@ class AigcState:
     local_idle_slots: Array  # [M] whole slots since the queue ran empty
     server_idle_slots: Array  # as server_backlog_gcycles
     slot: Array  # [] int32
+    uplink_backlog_mb: Array | None = None  # [M] Q_trans; None with world.uplink = "parallel"
 
 
 @record

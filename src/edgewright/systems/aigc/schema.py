@@ -64,6 +64,7 @@ class AigcTable:
     quality_action: bool
     reach: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     alone: bool
+    uplink: Literal["parallel", "queue"] = "parallel"
 
 
 @dataclass(frozen=True, kw_only=True)
