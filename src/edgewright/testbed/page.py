@@ -79,6 +79,7 @@ def _policies(facts: dict[str, Any]) -> html.Section:
         "score of the answers that were not. Intervals are 95 % bootstraps over parts of blocks.",
         f"The arm `twin` is `{twins['of']}` again: its difference of rewards {verdict}.",
     ]
+    paragraphs += [f"`{name}` was left out: {why}." for name, why in facts["left_out"].items()]
     return html.Section("Policies", paragraphs, Table(columns, rows))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core.compilation import keep_compilations
+from edgewright.core.errors import InputError
 from edgewright.deploy.export_run import export_rule, export_run
 from edgewright.training.runs import Request, train
 
@@ -19,8 +20,10 @@ def bundles_of(
     folder: Path,
     steps: float,
     on_progress: Callable[[str], None],
-) -> dict[str, Path]:
-    """Return the bundles that decide in the gateway, in the order of their names.
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the bundles that decide in the gateway, and why rules were left out, by their names.
+
+    A rule whose numbers a graph does not reproduce on this machine is left out.
 
     Args:
         names: the learner :data:`LEARNER`, or rules that can be exported.
@@ -28,18 +31,27 @@ def bundles_of(
         steps: environment steps of the learner.
 
     Raises:
-        InputError: a policy cannot be trained or exported.
+        InputError: the learner cannot be trained or exported, or all rules were left out.
     """
     keep_compilations()
-    result = {}
+    result: dict[str, Path] = {}
+    left_out: dict[str, str] = {}
     for name in names:
-        result[name] = folder / f"{name}.edge"
+        file = folder / f"{name}.edge"
         if name != LEARNER:
             on_progress(f"export {name}")
-            export_rule(name, scenario, result[name])
+            try:
+                export_rule(name, scenario, file)
+                result[name] = file
+            except InputError as error:
+                left_out[name] = error.message
             continue
         on_progress(f"train {name}")
         request = Request(scenario=scenario, learner=name, steps=steps, seeds=1, data=None)
         train(request, folder / "run")
-        export_run(folder / "run", result[name], rules=[])
-    return result
+        export_run(folder / "run", file, rules=[])
+        result[name] = file
+    if not result:
+        hint = "use another version of onnxruntime"
+        raise InputError(f"must be exported: {left_out}", where="testbed policies", hint=hint)
+    return result, left_out

@@ -63,6 +63,7 @@ def report(run: Finished, machine: dict[str, Any]) -> dict[str, Any]:
             }
             for arm in run.arms
         ],
+        "left_out": run.left_out,
         "gap": {
             "1_calibration": _calibration(run),
             "2_delays": {

@@ -51,6 +51,7 @@ class Finished:
     """All that a run measured.
 
     Attributes:
+        left_out: why a policy was not compared, by its name.
         rounds: the requests of each round, the same for every policy.
         outcomes: by rung, policy and round.
         order: (round, policy) as the blocks were played, with the load of the machine at each end.
@@ -61,6 +62,7 @@ class Finished:
     bandwidth: Bandwidth
     objective: Objective
     arms: list[Arm]
+    left_out: dict[str, str]
     rounds: list[list[Arrival]]
     outcomes: dict[str, dict[str, list[list[Outcome]]]]
     order: list[dict[str, Any]]
@@ -102,7 +104,7 @@ def run(
         scenario = load_scenario(str(folder / "calibrated.toml"))
         seconds["calibrate"], began = time.monotonic() - began, time.monotonic()
         steps = setup.train_steps
-        bundles = bundles_of(setup.policies, scenario, folder, steps, on_progress)
+        bundles, left_out = bundles_of(setup.policies, scenario, folder, steps, on_progress)
         seconds["train"], began = time.monotonic() - began, time.monotonic()
         objective = objective_of(
             scenario.params, objective_s(calibrated.fitted, calibrated.traffic)
@@ -127,7 +129,17 @@ def run(
     outcomes |= _simulated(problem, given, files, rounds)
     seconds["simulate"] = time.monotonic() - began
     return Finished(
-        setup, calibrated, bandwidth, objective, arms, rounds, outcomes, order, log, seconds
+        setup,
+        calibrated,
+        bandwidth,
+        objective,
+        arms,
+        left_out,
+        rounds,
+        outcomes,
+        order,
+        log,
+        seconds,
     )
 
 

@@ -31,7 +31,7 @@ from edgewright.testbed.objective import DONE, FAILED, REFUSED, Arrival, Outcome
 
 
 class _Jumping(selectors.BaseSelector):
-    """Waits for nothing: where nothing is ready, the time until the next timer has passed."""
+    """Waits for nothing. Where nothing is ready, the time until the next timer has passed."""
 
     def __init__(self) -> None:
         self._real, self.now_s = selectors.DefaultSelector(), 0.0
@@ -164,16 +164,14 @@ def simulate(file: Path, conditions: Conditions, arrivals: Sequence[Arrival]) ->
     return run_virtually(main)
 
 
-async def _one(
-    plan: Plan, counters: Counters, receipts_made: Receipts, arrival: Arrival
-) -> Outcome:
+async def _one(plan: Plan, counters: Counters, made: Receipts, arrival: Arrival) -> Outcome:
     """Let the gateway decide about one request at its time, and carry it out."""
     await asyncio.sleep(arrival.at_s)
     began, body = clock.now(), body_of(arrival)
     content = orjson.loads(body)
     request = read_request(content, len(body), plan.config.gateway, plan.levels)
     claims = read_claims(content, {}, plan.policy.modes if plan.policy else ())
-    receipt = receipts_made.new(began, "", {})
+    receipt = made.new(began, "", {})
     generation = Generation(plan, counters, request, receipt, began)
     client = plan.keys.client({})
     events = generation.events(claims, client, arrival.index, plan.chooser, lambda decision: None)
