@@ -74,7 +74,7 @@ test-pages: $(VENV)/.dev build/chromium/.there
 	export NODE_PATH=$(CURDIR)/build/chromium/node_modules && \
 	  export EDGEWRIGHT_CHROMIUM=$$(cd build/chromium && node --input-type=module \
 	    -e "import c from '@sparticuz/chromium'; console.log(await c.executablePath())") && \
-	  $(BIN)/python -m pytest tests/reporting/test_page_layout.py
+	  $(BIN)/python -m pytest tests/reporting/test_page_layout.py tests/gateway/test_live.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks examples

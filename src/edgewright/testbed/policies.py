@@ -9,6 +9,7 @@ from typing import Any
 from edgewright.core.compilation import keep_compilations
 from edgewright.core.errors import InputError
 from edgewright.deploy.export_run import export_rule, export_run
+from edgewright.scenarios.load import training_identity
 from edgewright.training.runs import Request, train
 
 LEARNER = "se-ppo"
@@ -48,8 +49,9 @@ def bundles_of(
             continue
         on_progress(f"train {name}")
         request = Request(scenario=scenario, learner=name, steps=steps, seeds=1, data=None)
-        train(request, folder / "run")
-        export_run(folder / "run", file, rules=[])
+        run = folder / f"run-{training_identity(scenario)}"  # an earlier scenario has its own
+        train(request, run)
+        export_run(run, file, rules=[])
         result[name] = file
     if not result:
         hint = "use another version of onnxruntime"
