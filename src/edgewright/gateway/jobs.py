@@ -18,6 +18,7 @@ class Job:
         count: number of images.
         level: quality level, 0 is the lowest.
         partials: partial images to send for each image.
+        sources: files of images to edit; none to generate from the prompt alone.
         chat: the body of a request for a chat completion; None for images.
         transfer_s: time on the link, where there is one.
         lateness: actual time of service over the paced one; None where it is not paced.
@@ -31,6 +32,7 @@ class Job:
     partials: int = 0
     seed: int | None = None
     request_bytes: int = 0
+    sources: tuple[bytes, ...] = ()
     chat: Mapping[str, Any] | None = None
     transfer_s: float = 0.0
     service_s: float | None = None

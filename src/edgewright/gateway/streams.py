@@ -161,12 +161,12 @@ def _shown(event: Partial | Image, generation: Generation, quality: str) -> byte
     about = {**images.common(request, quality), "created_at": int(generation.receipt.at)}
     if isinstance(event, Partial):
         content = {"b64_json": images.encoded(event.png), "partial_image_index": event.index}
-        return images.event("image_generation.partial_image", {**content, **about})
+        return images.event(f"{request.event}.partial_image", {**content, **about})
     b64 = event.b64 or images.encoded(event.png)
     content = {"b64_json": b64, "usage": images.USAGE, **about}
     if generation.plan.config.gateway.receipt == "both":
         content[images.EXTRA] = generation.receipt.short()
-    return images.event("image_generation.completed", content)
+    return images.event(f"{request.event}.completed", content)
 
 
 async def _kept_alive(

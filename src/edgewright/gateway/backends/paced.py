@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import struct
 import time
+import zlib
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
+
+import numpy as np
 
 from edgewright.gateway import clock
 from edgewright.gateway.backends import png
@@ -118,7 +122,8 @@ class PacedDigits:
         steps = self.table.steps[job.level]
         shown = _partial_steps(steps, job.partials)
         seed = _image_seed(job, number)
-        estimates = self._generator.estimates(job.prompt, job.size, steps, seed)
+        edited = self._edited(job) if job.sources else None
+        estimates = self._generator.estimates(job.prompt, job.size, steps, seed, edited)
         before_s = number * self._work.image(job.size, steps)
         for step in range(1, steps + 1):
             last, file = step == steps, b""
@@ -132,6 +137,24 @@ class PacedDigits:
             ledger.advance(item, (number * steps + step) / (job.count * steps))
             if file:
                 yield last, file
+
+    def _edited(self, job: Job) -> np.ndarray:
+        """Return the image to edit.
+
+        Raises:
+            BackendError: it is not one that this generator could have made; the request is at
+                fault.
+        """
+        width, height = job.size
+        try:
+            image = png.decode(job.sources[0])
+        except (ValueError, struct.error, zlib.error) as error:
+            message = f"image must be a grey PNG file without filters: {error}"
+            raise BackendError(message, transport=False, status=400) from error
+        if image.shape != (height, width):
+            message = f"size must be that of the image, {image.shape[1]}x{image.shape[0]}"
+            raise BackendError(f"{message}; got {width}x{height}", transport=False, status=400)
+        return image
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         try:

@@ -52,6 +52,7 @@ class Upstream:
         path = "chat/completions" if table.modality == CHAT else "images/generations"
         self._model = table.model
         self._url = f"{table.url.rstrip('/')}/{path}"
+        self._edits_url = f"{table.url.rstrip('/')}/images/edits"
         self._session: aiohttp.ClientSession | None = None
 
     def expected_s(self, size: tuple[int, int], count: int, level: int) -> float:
@@ -63,7 +64,10 @@ class Upstream:
         sent = clock.now()
         try:
             async with self._connected().post(
-                self._url, data=self._body(job), headers=self._headers(), allow_redirects=False
+                self._edits_url if job.sources else self._url,
+                data=self._form(job) if job.sources else self._body(job),
+                headers=self._headers(form=bool(job.sources)),
+                allow_redirects=False,
             ) as response:
                 if response.status != 200:
                     raise await _refusal(response, named=job.chat is not None and not self._model)
@@ -118,8 +122,22 @@ class Upstream:
             content["edgewright"] = {"seed": job.seed}
         return orjson.dumps(content)
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"content-type": "application/json"}
+    def _form(self, job: Job) -> aiohttp.FormData:
+        """Return the form of an edit; texts stand before files, as OpenAI's clients send them."""
+        form = aiohttp.FormData(default_to_multipart=True)
+        for name, value in orjson.loads(self._body(job)).items():
+            nested = value if isinstance(value, dict) else {}
+            for key, one in nested.items():
+                form.add_field(f"{name}[{key}]", _text(one))
+            if not nested:
+                form.add_field(name, _text(value))
+        name = "image" if len(job.sources) == 1 else "image[]"
+        for number, content in enumerate(job.sources):
+            form.add_field(name, content, filename=f"{number}.png", content_type="image/png")
+        return form
+
+    def _headers(self, form: bool = False) -> dict[str, str]:
+        headers = {} if form else {"content-type": "application/json"}
         if name := self.table.api_key_env:
             headers["authorization"] = f"Bearer {os.environ[name]}"
         return headers
@@ -150,6 +168,11 @@ class Upstream:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def _text(value: Any) -> str:
+    """Return a value as the text of a form."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _divide(job: Job, item: Item, sent: float, done: float) -> None:
