@@ -94,14 +94,22 @@ def _mbps(conditions: Conditions, at_s: float) -> float:
 def _options(
     params: AigcParams, conditions: Conditions, arrival: Arrival, now: State, backlog: np.ndarray
 ) -> list[Option]:
-    """Return every choice that no full server refuses, with the delays of the world."""
+    """Return every choice that no full queue refuses, with the delays of the world.
+
+    The world has no limit for the device's own queue. The gateway has one, as a number of requests,
+    which here is a time: that many mean services at the middle level.
+    """
     fitted, result = conditions.fitted, []
     outputs = np.asarray(params.output_mb)
     limit = float(params.load_limit_gcycles)
+    middle = len(conditions.levels) // 2
+    device_s = conditions.queues[0] * conditions.expected_s(arrival, 0, middle)
     for location in conditions.locations:
         for level in conditions.levels:
             work = fitted.work_gcycles(arrival.size) * fitted.multiplier[level]
             if location and backlog[location] + work > limit:
+                continue
+            if not location and now.queue_s[0] > device_s:
                 continue
             megabytes = 1e-6 * arrival.request_bytes + float(outputs[level])
             transfer_s = 8.0 * megabytes / now.mbps + 2.0 * float(params.network_delay_s)
