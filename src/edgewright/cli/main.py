@@ -68,7 +68,13 @@ class PluginName(click.ParamType):
     envvar_list_splitter = os.pathsep
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "EDGEWRIGHT",
+    },
+)
 @click.version_option(__version__, prog_name="edgewright")
 @click.option(
     "--plugin",

@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgewright.core.errors import InputError, nearest
+from edgewright.gateway.environment import overlaid, variables
 from edgewright.gateway.literals import FREE
 from edgewright.gateway.rules import NAMES, SHARES
 from edgewright.gateway.settings import BackendTable, Config
@@ -27,7 +28,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def load(path: Path) -> tuple[Config, str]:
-    """Return the settings in a file, and the first 12 digits of the file's hash.
+    """Return the settings in a file, and the first 12 digits of its hash.
+
+    Variables of the environment go before it and are part of what is hashed.
 
     Raises:
         InputError: the file cannot be read, or something in it is wrong.
@@ -43,9 +46,24 @@ def load(path: Path) -> tuple[Config, str]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         hint = "check quotes and brackets at that line"
         raise InputError(f"must be TOML: {error}", where=str(path), hint=hint) from None
-    config = read(Config, table, str(path))
-    _check(config, str(path))
+    given = overlaid(table, os.environ)
+    try:
+        config = read(Config, table, str(path))
+        _check(config, str(path))
+    except InputError as error:
+        if named := _variable(error.where, given):
+            raise InputError(error.message, where=named, hint=error.hint) from None
+        raise
+    if given:
+        content += repr(sorted(given.items())).encode()
     return config, hashlib.sha256(content).hexdigest()[:12]
+
+
+def _variable(where: str, given: Mapping[str, str]) -> str | None:
+    """Return the variable whose value stands at a place of the file, if there is one."""
+    known = variables()
+    places = {".".join(known[name]): name for name in given}
+    return next((name for place, name in places.items() if f": {place}" in where), None)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

@@ -26,7 +26,7 @@ def entry(about: str, default: Any = MISSING, **rules: Any) -> Any:
 class GatewayTable:
     """The address of the gateway, and limits of requests."""
 
-    host: str = entry("address to listen on", "127.0.0.1")
+    host: str = entry("address to listen on; unix:/path is a socket", "127.0.0.1")
     port: int = entry("port; 0 for any that is free", 8080, low=0, high=65535)
     probe_port: int | None = entry("a port of its own for probes and metrics", None, low=0)
     receipt: str = entry("where receipts are sent", "both", choices=("both", "headers"))
@@ -152,6 +152,11 @@ class LogTable:
     path: str | None = entry("SQLite file of decisions and outcomes", None)
     keep_days: int = entry("older rows are deleted", 30, low=1)
     receipts: int = entry("receipts that are kept in memory", 10_000, low=1)
+    access: str = entry(
+        "a line on stderr for each request, and the form of all lines",
+        "none",
+        choices=("none", "text", "json"),
+    )
     prompts: str = entry("what is kept of prompts", "none", choices=("none", "hash"))
 
 

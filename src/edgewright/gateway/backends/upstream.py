@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 
 from edgewright.gateway import clock
+from edgewright.gateway.access import TRACE, TRACE_OF_REQUEST
 from edgewright.gateway.backend import CHAT
 from edgewright.gateway.config import SHEET
 from edgewright.gateway.jobs import (
@@ -138,6 +139,8 @@ class Upstream:
 
     def _headers(self, form: bool = False) -> dict[str, str]:
         headers = {} if form else {"content-type": "application/json"}
+        if trace := TRACE_OF_REQUEST.get():
+            headers[TRACE] = trace
         if name := self.table.api_key_env:
             headers["authorization"] = f"Bearer {os.environ[name]}"
         return headers
