@@ -62,8 +62,8 @@ def load(path: Path) -> tuple[Config, str]:
 def _variable(where: str, given: Mapping[str, str]) -> str | None:
     """Return the variable whose value stands at a place of the file, if there is one."""
     known = variables()
-    places = {".".join(known[name]): name for name in given}
-    return next((name for place, name in places.items() if f": {place}" in where), None)
+    keys = {".".join(known[name]): name for name in given}
+    return next((name for key, name in keys.items() if f": {key}" in where), None)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

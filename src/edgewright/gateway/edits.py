@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import struct
 from collections.abc import Mapping
@@ -77,11 +78,10 @@ def _sources(content: Mapping[str, Any]) -> tuple[bytes, ...]:
 def _file(given: Any) -> bytes:
     if isinstance(given, bytes) and given:
         return given
-    try:
+    if isinstance(given, str):
         text = given.rpartition(",")[2] if given.startswith("data:") else given
-        if result := base64.b64decode(text, validate=True):
-            return result
-    except (AttributeError, ValueError, binascii.Error):
-        pass
+        with contextlib.suppress(ValueError, binascii.Error):
+            if result := base64.b64decode(text, validate=True):
+                return result
     message = "image must be a file: a part of a form, or base64 or a data URL in JSON"
     raise APIError(400, message, param="image", code="invalid_value")

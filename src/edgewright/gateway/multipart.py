@@ -8,7 +8,7 @@ from typing import Any
 from edgewright.gateway.errors import APIError
 
 MAX_PARTS, MAX_TEXT_BYTES = 64, 200_000
-"""Parts of a body, and bytes of those that are no file."""
+"""Parts of a body, and bytes of those without a file."""
 
 FILES = ("image", "image[]", "mask")
 """Names of parts that hold a file; OpenAI's clients call several ones ``image[]``."""

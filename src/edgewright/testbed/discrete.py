@@ -11,6 +11,7 @@ import dataclasses
 import heapq
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 from edgewright.gateway.options import Chooser, Option
 from edgewright.testbed.conditions import Conditions
@@ -45,7 +46,7 @@ class Discrete:
             TransmissionClock(one, 0.0) for one in (conditions.up, conditions.down)
         )
         self._order = itertools.count()
-        self._events: list[tuple[float, int, int, tuple]] = []
+        self._events: list[tuple[float, int, int, tuple[Any, ...]]] = []
 
     def run(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """Return what became of every request, in their order."""
@@ -62,7 +63,7 @@ class Discrete:
                 self._ends(now_s, *facts, result)
         return [result[one.index] for one in arrivals]
 
-    def _at(self, time_s: float, kind: int, facts: tuple) -> None:
+    def _at(self, time_s: float, kind: int, facts: tuple[Any, ...]) -> None:
         heapq.heappush(self._events, (time_s, next(self._order), kind, facts))
 
     def _options(self, arrival: Arrival, now_s: float) -> list[Option]:

@@ -90,12 +90,18 @@ def distances(bootstrap: Bootstrap, simulated: Series, real: Series) -> dict[str
     measures = {
         "wasserstein_s": lambda one, two: float(wasserstein_distance(one, two)),
         "relative": lambda one, two: float(wasserstein_distance(one, two) / np.mean(two)),
-        "ks": lambda one, two: float(ks_2samp(one, two, method="asymp").statistic),
+        "ks": _ks,
         **{f"p{100 * share:.0f}": ratio(share) for share in QUANTILES},
     }
     if not all(len(one) for one in both(bootstrap.everything)):
         return dict.fromkeys(measures)
     return {name: bootstrap.figure(of(measure)).facts() for name, measure in measures.items()}
+
+
+def _ks(one: np.ndarray, two: np.ndarray) -> float:
+    """Return the greatest difference of two distribution functions."""
+    result: Any = ks_2samp(one, two, method="asymp")
+    return float(result.statistic)
 
 
 def ranks(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[str, Any]:
@@ -109,7 +115,8 @@ def ranks(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[st
         return [float(ladder[rung][name].reward[rows].mean()) for name in names]
 
     def tau(rows: np.ndarray) -> float:
-        return float(kendalltau(means(WORLD, rows), means(TESTBED, rows)).statistic)
+        result: Any = kendalltau(means(WORLD, rows), means(TESTBED, rows))
+        return float(result.statistic)
 
     def same_top(rows: np.ndarray) -> bool:
         return int(np.argmax(means(WORLD, rows))) == int(np.argmax(means(TESTBED, rows)))
