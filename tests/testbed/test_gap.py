@@ -15,6 +15,13 @@ from edgewright.testbed.gap import (
 )
 from edgewright.testbed.objective import DONE, REFUSED, Arrival, Objective, Outcome
 
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Draw less often than for intervals that anyone reads."""
+    monkeypatch.setattr("edgewright.testbed.gap.DRAWS", 100)
+
+
 ROUNDS = [[Arrival(n, 0.1 * n, "4", (64, 64), "best", n) for n in range(40)] for _ in range(2)]
 OBJECTIVE = Objective([0.5, 1.0], {"best": [0.6, 0.2, 0.2]}, 10.0, 10.0, -1.0, slo_s=2.0)
 

@@ -29,6 +29,12 @@ TINY = dataclasses.replace(
 )
 
 
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Draw less often than for intervals that anyone reads."""
+    monkeypatch.setattr("edgewright.testbed.gap.DRAWS", 40)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     names = []

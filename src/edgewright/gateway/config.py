@@ -122,6 +122,12 @@ def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> N
             message = f"must grow from level to level; got {list(one.steps)}"
             raise _error(file, f"{path}.steps", message, "e.g. steps = [2, 4, 8]")
         return
+    if one.kind == "text":
+        _of_levels(file, f"{path}.candidates", len(one.candidates), levels)
+        if list(one.candidates) != sorted(set(one.candidates)):
+            message = f"must grow from level to level; got {list(one.candidates)}"
+            raise _error(file, f"{path}.candidates", message, "e.g. candidates = [1, 4, 16]")
+        return
     if not (one.url or "").startswith(("http://", "https://")):
         message = f"must be an address; got {one.url!r}"
         raise _error(file, f"{path}.url", message, 'e.g. url = "http://gpu:8000/v1"')

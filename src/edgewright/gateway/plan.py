@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.backends.paced import PacedDigits
+from edgewright.gateway.backends.paced_text import PacedText
 from edgewright.gateway.blocks import Blocks
 from edgewright.gateway.config import load
 from edgewright.gateway.jobs import Generator
@@ -164,6 +165,8 @@ def _backends(config: Config, links: dict[str, Link], before: Plan | None) -> di
 def _generator(table: BackendTable, link: Link | None) -> Generator:
     if table.kind == "digits":
         return PacedDigits(table)
+    if table.kind == "text":
+        return PacedText(table)
     from edgewright.gateway.backends.upstream import Upstream
 
     return Upstream(table, link)

@@ -56,11 +56,11 @@ class Discrete:
         while self._events:
             now_s, _, kind, facts = heapq.heappop(self._events)
             if kind == ARRIVES:
-                self._arrives(now_s, *facts, result)
+                self._arrives(now_s, facts[0], result)
             elif kind == REACHES:
                 self._reaches(now_s, *facts)
             else:
-                self._ends(now_s, *facts, result)
+                self._ends(now_s, facts[0], facts[1], facts[2], result)
         return [result[one.index] for one in arrivals]
 
     def _at(self, time_s: float, kind: int, facts: tuple[Any, ...]) -> None:

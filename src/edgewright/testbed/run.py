@@ -116,14 +116,7 @@ def run(
         played, order = _played(setup, site, calibrated, objective, arms, rounds, on_progress)
         seconds["blocks"], began = time.monotonic() - began, time.monotonic()
     outcomes = {TESTBED: played}
-    given = Conditions(
-        fitted=calibrated.fitted,
-        up=bandwidth.rate,
-        down=bandwidth.rate,
-        power_w=[one.power_w for one in setup.workers],
-        queues=[one.queue for one in setup.workers],
-    )
-    problem = build(scenario)
+    given, problem = _conditions(setup, calibrated, bandwidth), build(scenario)
     on_progress("simulate")
     files = {arm.name: folder / f"arm-{arm.name}.toml" for arm in arms}
     outcomes |= _simulated(problem, given, files, rounds)
@@ -140,6 +133,17 @@ def run(
         order,
         log,
         seconds,
+    )
+
+
+def _conditions(setup: Setup, calibrated: Calibrated, bandwidth: Bandwidth) -> Conditions:
+    """Return what the simulations are given: the calibrated numbers, and the link as it was."""
+    return Conditions(
+        fitted=calibrated.fitted,
+        up=bandwidth.rate,
+        down=bandwidth.rate,
+        power_w=[one.power_w for one in setup.workers],
+        queues=[one.queue for one in setup.workers],
     )
 
 
