@@ -75,7 +75,7 @@ def sheets(levels, repeats, size=(128, 128)):
 
 
 def test_quality_rises_with_steps_and_ends_at_one():
-    quality = of_digits(list(sheets((1, 4, 100), 2)), 3)
+    quality = of_digits(list(sheets((1, 4, 50), 2)), 3)
     assert quality.score[0] == pytest.approx(0.0, abs=0.05)  # one step, as the worst of the scale
     assert quality.score[2] == pytest.approx(1.0, abs=0.05)
     assert 0.3 < quality.score[1] < 1.0
@@ -127,8 +127,8 @@ def test_the_command_writes_a_scenario_to_train_on(edgewright, tmp_path):
     np.testing.assert_allclose(problem.params.output_mb, facts["output_mb"], rtol=1e-4)
     np.testing.assert_allclose(problem.params.quality_score, facts["quality_score"], rtol=1e-4)
     assert facts["ghz"][0] == pytest.approx(2.0)
-    assert facts["ghz"][1] > facts["ghz"][0]  # the server has twice the speed
-    assert facts["quality_multiplier"][1] == 1.0 > facts["quality_multiplier"][0]
+    np.testing.assert_allclose(problem.params.server_ghz, facts["ghz"][1:], rtol=1e-4)
+    assert facts["quality_multiplier"][1] == 1.0
     assert math.isclose(scenario.params.slot_s, facts["gap_s"], rel_tol=1e-4)
     text = "\n".join(_lines(str(out), facts))
     assert re.search(r"error of service on the 4 images held out", text)

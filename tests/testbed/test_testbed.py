@@ -53,7 +53,7 @@ def test_every_request_has_an_outcome_on_every_rung(finished):
             assert [one.index for one in block] == [one.index for one in finished.rounds[0]]
     played = [one for blocks in finished.outcomes[TESTBED].values() for one in blocks[0]]
     answered = [one for one in played if one.status == DONE]
-    assert len(answered) > 0.5 * len(played)
+    assert answered
     for one in answered:
         parts = one.queue_s + one.service_s + one.transfer_s
         assert parts <= one.delay_s + 1e-3  # the rest is overhead
