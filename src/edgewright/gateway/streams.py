@@ -188,7 +188,7 @@ async def _kept_alive(
             except StopAsyncIteration:
                 return
     finally:
-        if coming is not None and not coming.done():
+        if coming is not None:  # what it ended with is looked at, or it would be reported
             coming.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
                 await coming
