@@ -9,13 +9,15 @@ ifneq ($(DATA),)
 export EDGEWRIGHT_DATA := $(DATA)
 endif
 DEMO_OUT ?= demo
+TESTBED_OUT ?= build/testbed
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cases test test-peers test-federated test-pages lint bench wheel docs clean
+.PHONY: help demo testbed cases test test-peers test-federated test-pages lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
+	@echo "make testbed   policies on real processes beside simulations of the same requests (minutes)"
 	@echo "make test   all tests"
 	@echo "make cases  inputs from the field, and what becomes of each, as a table"
 	@echo "make test-pages   tests of pages in headless Chromium, which is installed for them"
@@ -45,6 +47,9 @@ $(VENV)/.docs: $(VENV)/.user
 
 demo: $(VENV)/.user
 	$(BIN)/edgewright demo --out $(DEMO_OUT) $(if $(DATA),--data $(DATA))
+
+testbed: $(VENV)/.dev
+	$(BIN)/edgewright testbed --quick --out $(TESTBED_OUT) $(if $(DATA),--data $(DATA))
 
 cases: $(VENV)/.dev
 	$(BIN)/python tests/cases/table.py $(CASES)
@@ -79,7 +84,7 @@ test-pages: $(VENV)/.dev build/chromium/.there
 	export NODE_PATH=$(CURDIR)/build/chromium/node_modules && \
 	  export EDGEWRIGHT_CHROMIUM=$$(cd build/chromium && node --input-type=module \
 	    -e "import c from '@sparticuz/chromium'; console.log(await c.executablePath())") && \
-	  $(BIN)/python -m pytest tests/reporting/test_page_layout.py
+	  $(BIN)/python -m pytest tests/reporting/test_page_layout.py tests/gateway/test_live.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks examples

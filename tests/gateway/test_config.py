@@ -42,7 +42,7 @@ WRONG = {
     "no back end": ({"backend": []}, "backend: must be given"),
     "an unknown kind": (
         {"backend": [{**GOOD, "kind": "digit"}]},
-        "backend[0].kind: must be one of digits, upstream; got 'digit'",
+        "backend[0].kind: must be one of digits, text, upstream; got 'digit'",
     ),
     "a missing key": (
         {"backend": [{"name": "a", "kind": "digits"}]},
@@ -75,6 +75,22 @@ WRONG = {
     ),
     "an unknown rule": ({"policy": {"fallback": "best"}}, "policy.fallback: 'best' is unknown"),
     "an unknown shadow": ({"policy": {"shadow": ["best"]}}, "policy.shadow[0]: 'best' is unknown"),
+    "shares that are not stated": (
+        {"policy": {"fallback": "shares"}},
+        "policy.shares: must be given for the rule 'shares'",
+    ),
+    "shares of two levels": (
+        {"policy": {"shares": [[1.0, 2.0]]}},
+        "policy.shares[0]: must have one entry for each of the 3 levels; got 2",
+    ),
+    "shares of other locations": (
+        {"policy": {"shares": [[1.0, 0.0, 0.0]] * 2}},
+        "policy.shares: must have one row for each of the 1 locations; got 2",
+    ),
+    "shares of nothing": (
+        {"policy": {"shares": [[0.0, 0.0, 0.0]]}},
+        "policy.shares: must hold weights of at least 0, one of them above it",
+    ),
     "a level that is not there": (
         {"quality.map": {"max": 3}},
         "quality.map.max: must be a level from 0 to 2; got 3",

@@ -85,6 +85,7 @@ CASES = [
         r"params\.mode_weights: the weights of mode 'preview' .* sum to 1\.3, not 1\nhint: divide",
     ),
     ("[params]\nserver_ghz = [16.0, 8.0, 4.0]\n", r"has 3 values, but world\.servers is 2"),
+    ("[params]\noutput_mb = [1.0, 2.0]\n", r"output_mb: has 2 values, but world\.qualities is 3"),
     ("[params]\nslot_s = -1.0\n", r"params\.slot_s = -1\.0: .*greater than 0"),
     ('[params]\nslot_s = "fast"\n', r"params\.slot_s = 'fast': .*valid number"),
     ("[params]\nslot_s = nan\n", r"params\.slot_s = nan"),

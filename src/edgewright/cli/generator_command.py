@@ -37,6 +37,27 @@ def train(out: str, steps: str, seed: str, as_json: bool) -> None:
     click.echo(f"{out}: {count} steps, mean squared error of the last ones {loss:.4f}")
 
 
+@command.command(name="train-text")
+@click.option("--text", required=True, metavar="FOLDER", help="Folder of .md or .txt files.")
+@out_option(metavar="FILE", help="Where the model goes, e.g. text.npz.", required=True)
+@json_option
+def train_text(text: str, out: str, as_json: bool) -> None:
+    """Make the character model of the back end `text` from a folder of texts."""
+    from edgewright.core.errors import InputError
+    from edgewright.core.text import read_text
+    from edgewright.gateway.backends.ngrams import write_text
+
+    files = [one for kind in ("md", "txt") for one in sorted(Path(text).rglob(f"*.{kind}"))]
+    if not files:
+        hint = "name a folder of Markdown or plain text"
+        raise InputError(f"must hold .md or .txt files; got {text}", where="--text", hint=hint)
+    count = write_text(Path(out), "\n".join(read_text(one) for one in files))
+    if as_json:
+        print_json({"file": out, "files": len(files), "characters": count})
+        return
+    click.echo(f"{out}: {count} characters of {len(files)} files")
+
+
 @command.command(name="measure")
 @click.option("--weights", metavar="FILE", help="Weights to measure; default: those shipped.")
 @click.option("--steps", default="1,2,4,8,16,50", show_default=True, help="Numbers of steps.")

@@ -28,10 +28,12 @@ COMMANDS = {
     "serve": "Decide with a bundle over HTTP.",
     "log": "Check or export a log of decisions.",
     "drift": "Test whether a service's inputs or rewards changed.",
-    "calibrate": "Fit a scenario to a log of decisions.",
+    "calibrate": "Fit a scenario to the back ends of a gateway, or to a decision log.",
     "update": "Retrain a bundle from its log, behind a gate.",
     "rollback": "Let the bundle before an update decide again.",
     "gateway": "Put a policy in front of generation servers.",
+    "testbed": "Measure the gap between a simulation and real processes.",
+    "link": "Delay connections as a link of recorded bandwidth would.",
     "generator": "Train or measure the gateway's own generator.",
     "federate": "Let edge servers build an agent under a contract.",
     "bench": "Measure speed, as ratios in one run.",
@@ -71,7 +73,13 @@ class PluginName(click.ParamType):
     envvar_list_splitter = os.pathsep
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "EDGEWRIGHT",
+    },
+)
 @click.version_option(__version__, prog_name="edgewright")
 @click.option(
     "--plugin",

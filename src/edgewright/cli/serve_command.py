@@ -101,11 +101,16 @@ def command(bundle: str, **options: Any) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from edgewright.serve.server import run
 
-    if settings.token is None and settings.host not in ("127.0.0.1", "::1", "localhost"):
+    if settings.token is None and not _is_local(settings.host):
         message = f"warning: {settings.host} is reachable from outside, and no token is set"
         click.echo(message, err=True)
     if run(settings, _say):
         raise SystemExit(1)
+
+
+def _is_local(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    return host in ("127.0.0.1", "::1", "localhost") or host.startswith("unix:")
 
 
 def _settings(bundle: str, options: dict[str, Any]) -> Settings:

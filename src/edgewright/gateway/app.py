@@ -13,6 +13,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from edgewright.gateway.access import PROBES, TRACE, TRACE_OF_REQUEST, Observed, message
 from edgewright.gateway.asking import READERS, ask
 from edgewright.gateway.counters import Counters
 from edgewright.gateway.errors import NOT_ACCEPTED, APIError, error_body
@@ -68,7 +69,7 @@ class Gateway:
 
     def emit(self, text: str, /) -> None:
         """Report something to whoever started the gateway."""
-        self._emit(text)
+        self._emit(message(text, self.plan.config.log.access))
 
     @property
     def title(self) -> str:
@@ -100,6 +101,19 @@ class Gateway:
             await self._rest(scope, receive, send)
             return
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        observed = Observed(send, scope, headers)
+        TRACE_OF_REQUEST.set(observed.ids.get(TRACE, ""))
+        try:
+            await self._answer(scope, receive, observed, headers)
+        finally:
+            form = self.plan.config.log.access
+            if form != "none" and scope["path"] not in PROBES:
+                self._emit(observed.line(form))
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]
+    ) -> None:
+        """Answer a request of HTTP."""
         answer = Answer(send, {})
         try:
             client = None
@@ -110,8 +124,8 @@ class Gateway:
                 await self._rest(scope, receive, send)
                 return
             if scope["method"] != "POST":
-                message = "this path is asked with POST"
-                raise APIError(405, message, code="method_not_allowed", headers={"allow": "POST"})
+                why = "this path is asked with POST"
+                raise APIError(405, why, code="method_not_allowed", headers={"allow": "POST"})
             answer = Answer(send, client.admit())
             self.counters.clients[client.name,] += 1
         except APIError as error:

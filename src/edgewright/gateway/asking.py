@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from edgewright.gateway import clock
 from edgewright.gateway.backend import CHAT
 from edgewright.gateway.chat import read_chat
 from edgewright.gateway.decide import Decision, Request
+from edgewright.gateway.edits import read_edit
 from edgewright.gateway.errors import APIError, unforeseen
 from edgewright.gateway.generate import Generation
 from edgewright.gateway.images import Claims, read_claims, read_request
 from edgewright.gateway.keys import Client
 from edgewright.gateway.literals import shown_literal
+from edgewright.gateway.multipart import parse_form
 from edgewright.gateway.options import Chooser
 from edgewright.gateway.plan import Plan
 from edgewright.gateway.receipts import CANCELLED, FAILED, REFUSED, RUNNING, Receipt
@@ -39,6 +42,7 @@ Reader = Callable[[Mapping[str, Any], int, GatewayTable, dict[str, int]], Reques
 
 READERS: dict[str, tuple[str, Reader]] = {
     "/v1/images/generations": ("image_generation", read_request),
+    "/v1/images/edits": ("image_edit", read_edit),
     "/v1/chat/completions": ("chat", read_chat),
 }
 """The paths that ask for something to be generated, with OpenTelemetry's name of each."""
@@ -52,13 +56,13 @@ async def ask(
     Args:
         head: its headers by their names in lower case.
     """
-    began, counters = time.perf_counter(), gateway.counters
+    began, counters = clock.now(), gateway.counters
     if head.get("x-stainless-retry-count", "0").strip("0"):
         counters.retries += 1
     try:
         body = await read_body(receive, gateway.plan.config.gateway.max_body_bytes, head)
         plan = gateway.plan  # after the body, in which a reload may have come
-        content = parse_object(body, head)
+        content = parse_body(body, head, path)
         claims = read_claims(content, head, plan.policy.modes if plan.policy else ())
         request = READERS[path][1](content, len(body), plan.config.gateway, plan.levels)
         receipt = new_receipt(gateway, plan, request, claims, client)
@@ -111,7 +115,7 @@ async def _carried_out(
         if receipt.status == RUNNING:  # it went away before anything was sent to a back end
             receipt.status = CANCELLED
         gateway.outcomes.finished(receipt, plan)
-        seconds = time.perf_counter() - generation.began
+        seconds = clock.now() - generation.began
         counters.took(READERS[path][0], generation.request.model, problem, seconds)
 
 
@@ -200,6 +204,22 @@ async def read_body(receive: Receive, most: int, headers: dict[str, str]) -> byt
         message = f"the body is larger than {most} bytes"
         raise APIError(413, message, code="body_too_large", headers={"connection": "close"})
     return b"".join(parts)
+
+
+FORMS = ("/v1/images/edits",)
+"""Paths that take a form with files as well as JSON."""
+
+
+def parse_body(body: bytes, headers: dict[str, str], path: str) -> dict[str, Any]:
+    """Return the fields of a body, of the kinds that its path takes.
+
+    Raises:
+        APIError: it is of another kind, or not what it is said to be.
+    """
+    kind = headers.get("content-type", "")
+    if path in FORMS and kind.partition(";")[0].strip().lower() == "multipart/form-data":
+        return parse_form(body, kind)
+    return parse_object(body, headers)
 
 
 def parse_object(body: bytes, headers: dict[str, str]) -> dict[str, Any]:

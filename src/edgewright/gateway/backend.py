@@ -28,7 +28,7 @@ class Backend:
         self.table, self.generator, self.link = table, generator, link
         self.breaker, self.ledger = Breaker(breaker), Ledger()
         self.answer_bytes: dict[int, float] = {}
-        self.modality = table.modality
+        self.modality = CHAT if table.kind == "text" else table.modality
         self.generated = self.users = 0
 
     @property

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 
+from edgewright.gateway.clock import now
 from edgewright.gateway.settings import BlocksTable
 
 
@@ -17,7 +17,7 @@ class Blocks:
     """
 
     def __init__(
-        self, table: BlocksTable, first: int = 0, clock: Callable[[], float] = time.monotonic
+        self, table: BlocksTable, first: int = 0, clock: Callable[[], float] = now
     ) -> None:
         self.table, self.first, self._clock = table, first, clock
         self._began = clock()

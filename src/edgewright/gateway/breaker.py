@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from edgewright.gateway.clock import now
 from edgewright.gateway.settings import BreakerTable
 
 CLOSED, HALF_OPEN, OPEN = "closed", "half-open", "open"
@@ -21,7 +21,7 @@ class Breaker:
     were sent before it opened say nothing. The cooldown never shrinks while it is open.
     """
 
-    def __init__(self, table: BreakerTable, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, table: BreakerTable, clock: Callable[[], float] = now) -> None:
         self.table, self._clock = table, clock
         self.failures, self.opened = 0, 0
         self._until: float | None = None

@@ -6,12 +6,13 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgewright.core.errors import InputError, nearest
+from edgewright.gateway.environment import overlaid, variables
 from edgewright.gateway.literals import FREE
-from edgewright.gateway.rules import RULES
+from edgewright.gateway.rules import NAMES, SHARES
 from edgewright.gateway.settings import BackendTable, Config
 from edgewright.gateway.tables import read
 
@@ -27,7 +28,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def load(path: Path) -> tuple[Config, str]:
-    """Return the settings in a file, and the first 12 digits of the file's hash.
+    """Return the settings in a file, and the first 12 digits of its hash.
+
+    Variables of the environment go before it and are part of what is hashed.
 
     Raises:
         InputError: the file cannot be read, or something in it is wrong.
@@ -43,9 +46,24 @@ def load(path: Path) -> tuple[Config, str]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         hint = "check quotes and brackets at that line"
         raise InputError(f"must be TOML: {error}", where=str(path), hint=hint) from None
-    config = read(Config, table, str(path))
-    _check(config, str(path))
+    given = overlaid(table, os.environ)
+    try:
+        config = read(Config, table, str(path))
+        _check(config, str(path))
+    except InputError as error:
+        if named := _variable(error.where, given):
+            raise InputError(error.message, where=named, hint=error.hint) from None
+        raise
+    if given:
+        content += repr(sorted(given.items())).encode()
     return config, hashlib.sha256(content).hexdigest()[:12]
+
+
+def _variable(where: str, given: Mapping[str, str]) -> str | None:
+    """Return the variable whose value stands at a place of the file, if there is one."""
+    known = variables()
+    keys = {".".join(known[name]): name for name in given}
+    return next((name for key, name in keys.items() if f": {key}" in where), None)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -104,6 +122,12 @@ def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> N
             message = f"must grow from level to level; got {list(one.steps)}"
             raise _error(file, f"{path}.steps", message, "e.g. steps = [2, 4, 8]")
         return
+    if one.kind == "text":
+        _of_levels(file, f"{path}.candidates", len(one.candidates), levels)
+        if list(one.candidates) != sorted(set(one.candidates)):
+            message = f"must grow from level to level; got {list(one.candidates)}"
+            raise _error(file, f"{path}.candidates", message, "e.g. candidates = [1, 4, 16]")
+        return
     if not (one.url or "").startswith(("http://", "https://")):
         message = f"must be an address; got {one.url!r}"
         raise _error(file, f"{path}.url", message, 'e.g. url = "http://gpu:8000/v1"')
@@ -157,16 +181,39 @@ def _check_quality(config: Config, file: str) -> None:
 
 
 def _check_policy(config: Config, file: str) -> None:
-    _known(file, "policy.fallback", config.policy.fallback, RULES)
+    _check_shares(config, file)
+    _known(file, "policy.fallback", config.policy.fallback, NAMES)
     for number, name in enumerate(config.policy.shadow):
         if not name.endswith(".edge"):
-            _known(file, f"policy.shadow[{number}]", name, RULES)
+            _known(file, f"policy.shadow[{number}]", name, NAMES)
     if config.blocks is not None:
         if len(config.blocks.arms) < 2:
             message = f"must hold two arms or more; got {len(config.blocks.arms)}"
             raise _error(file, "blocks.arms", message, 'e.g. arms = { a = "policy", b = "local" }')
         for arm, name in config.blocks.arms.items():
-            _known(file, f"blocks.arms.{arm}", name, ["policy", *RULES])
+            _known(file, f"blocks.arms.{arm}", name, ["policy", *NAMES])
+
+
+def _check_shares(config: Config, file: str) -> None:
+    """Refuse weights that do not match locations and levels, and the rule without them."""
+    rows, path = config.policy.shares, "policy.shares"
+    named = [config.policy.fallback, *config.policy.shadow]
+    named += config.blocks.arms.values() if config.blocks else []
+    locations = 1 + max(one.location for one in config.backend)
+    hint = f"e.g. one row for each of {locations} locations, with one weight for each level"
+    if not rows:
+        if SHARES in named:
+            raise _error(file, path, "must be given for the rule 'shares'", hint)
+        return
+    if len(rows) != locations:
+        message = f"must have one row for each of the {locations} locations; got {len(rows)}"
+        raise _error(file, path, message, hint)
+    for number, row in enumerate(rows):
+        _of_levels(file, f"{path}[{number}]", len(row), len(config.quality.levels))
+    weights = [weight for row in rows for weight in row]
+    if min(weights) < 0.0 or max(weights) <= 0.0:
+        message = f"must hold weights of at least 0, one of them above it; got {weights}"
+        raise _error(file, path, message, hint)
 
 
 def _of_levels(file: str, path: str, count: int, levels: int) -> None:

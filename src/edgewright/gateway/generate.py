@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from edgewright.gateway import receipts
+from edgewright.gateway import clock, receipts
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.counters import Counters
 from edgewright.gateway.decide import LEAST_WAIT_S, Asked, Decision, Request, decide
@@ -38,12 +37,12 @@ class Reservation:
 
     Attributes:
         probe: whether it is the one that tries a back end again.
-        sent: when it was made, by ``time.perf_counter``.
+        sent: when it was made, by :func:`~edgewright.gateway.clock.now`.
     """
 
     def __init__(self, backend: Backend, expected_s: float) -> None:
         self.backend, self.item = backend, backend.ledger.add(expected_s)
-        self.probe, self.sent = backend.breaker.sending(), time.perf_counter()
+        self.probe, self.sent = backend.breaker.sending(), clock.now()
         self._left = False
 
     def leave(self) -> None:
@@ -59,7 +58,7 @@ class Generation:
 
     Attributes:
         receipt: which is completed as it goes.
-        began: when the request arrived, by ``time.perf_counter``.
+        began: when the request arrived, by :func:`~edgewright.gateway.clock.now`.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Generation:
         """
         tried: dict[str, float | None] = {}
         while True:
-            spent_s = time.perf_counter() - self.began
+            spent_s = clock.now() - self.began
             asked = Asked(self.request, claims, client, number, spent_s)
             decision = decide(self.plan, asked, chooser, tried)
             backend = self.plan.backends[decision.option.backend]
@@ -142,7 +141,7 @@ class Generation:
             async with aclosing(backend.generator.run(job, backend.ledger, item)) as events:
                 async for event in events:
                     if isinstance(event, Started):
-                        job.queue_s = time.perf_counter() - reserved.sent
+                        job.queue_s = clock.now() - reserved.sent
                     elif isinstance(event, Image):
                         length += len(event.png) or len(event.b64) * 3 // 4
                     elif isinstance(event, Chunk):
@@ -205,7 +204,7 @@ class Generation:
 
     def _completed(self, job: Job, decision: Decision, sent: float) -> None:
         """Complete the receipt with what was measured."""
-        receipt, done = self.receipt, time.perf_counter()
+        receipt, done = self.receipt, clock.now()
         service_s, queue_s = job.service_s or 0.0, job.queue_s or 0.0
         waited_s = done - sent
         receipt.status = receipts.DONE
@@ -218,6 +217,8 @@ class Generation:
             "energy_j": decision.option.energy_j
             and self.plan.backends[decision.option.backend].table.power_w * service_s,
         }
+        if job.paced_speed is not None:
+            receipt.backend |= {"paced": True, "speed": job.paced_speed}
         if job.lateness is not None:
             receipt.backend["lateness"] = round(job.lateness, 4)
             self.counters.lateness[decision.option.backend] = job.lateness

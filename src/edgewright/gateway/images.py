@@ -40,6 +40,7 @@ class ImageRequest:
 
     Attributes:
         level: the only level allowed; None leaves it to the policy.
+        sources: files of images to edit; none to generate from the prompt alone.
         response_format: ``url`` gets a data URL, which every replica can resolve.
     """
 
@@ -54,11 +55,18 @@ class ImageRequest:
     response_format: str
     seed: int | None
     request_bytes: int
+    sources: tuple[bytes, ...] = ()
     modality: str = "image"
+
+    @property
+    def event(self) -> str:
+        """Return the first part of the names of its server-sent events."""
+        return "image_edit" if self.sources else "image_generation"
 
     def job(self, level: int) -> Job:
         """Return what a back end is handed."""
         job = Job(self.prompt, self.size, self.count, level, request_bytes=self.request_bytes)
+        job.sources = self.sources
         job.partials, job.seed = self.partials if self.stream else 0, self.seed
         return job
 

@@ -18,9 +18,11 @@ class Job:
         count: number of images.
         level: quality level, 0 is the lowest.
         partials: partial images to send for each image.
+        sources: files of images to edit; none to generate from the prompt alone.
         chat: the body of a request for a chat completion; None for images.
         transfer_s: time on the link, where there is one.
         lateness: actual time of service over the paced one; None where it is not paced.
+        paced_speed: what a worker elsewhere says of its pace; None where it says nothing.
     """
 
     prompt: str
@@ -30,11 +32,13 @@ class Job:
     partials: int = 0
     seed: int | None = None
     request_bytes: int = 0
+    sources: tuple[bytes, ...] = ()
     chat: Mapping[str, Any] | None = None
     transfer_s: float = 0.0
     service_s: float | None = None
     queue_s: float | None = None
     lateness: float | None = None
+    paced_speed: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

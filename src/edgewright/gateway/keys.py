@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping
 
+from edgewright.gateway.clock import now
 from edgewright.gateway.errors import NOT_ACCEPTED, APIError
 from edgewright.gateway.settings import KeyTable
 
@@ -73,9 +73,7 @@ class Client:
 class Keys:
     """All clients that may ask."""
 
-    def __init__(
-        self, tables: tuple[KeyTable, ...], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, tables: tuple[KeyTable, ...], clock: Callable[[], float] = now) -> None:
         self._anyone = Client(None, clock)
         self._clients = {table.sha256: Client(table, clock) for table in tables}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
+
+from edgewright.gateway.clock import now
 
 WEIGHT = 0.2
 """Share of the newest ratio of actual to expected time in the running one."""
@@ -36,7 +37,7 @@ class Ledger:
         finished, released: items that left, with all of their work done or not.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = now) -> None:
         self._clock = clock
         self._items: dict[int, Item] = {}
         self.ratio, self.finished, self.released = 1.0, 0, 0

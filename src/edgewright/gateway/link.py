@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 
+from edgewright.gateway.clock import now
 from edgewright.gateway.settings import LinkTable, SignalsTable
 
 WEIGHT, REMEMBERED = 0.3, 50
@@ -29,7 +29,7 @@ class Link:
         self,
         table: LinkTable,
         signals: SignalsTable,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = now,
     ) -> None:
         self.table, self.signals, self._clock = table, signals, clock
         self._mbps, self._at, self.measured = table.initial_mbps, 0.0, 0

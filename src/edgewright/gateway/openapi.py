@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import numpy as np
+
 from edgewright.core.version import __version__
+from edgewright.gateway.backends import png
 from edgewright.gateway.chat import EFFORTS
 from edgewright.gateway.config import MULTIPLE, SHEET
 from edgewright.gateway.images import EXTRA, FORMATS
@@ -20,6 +24,7 @@ def document(plan: Plan) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a gateway with this plan."""
     paths: dict[str, Any] = {
         "/v1/images/generations": {"post": _generation(plan)},
+        "/v1/images/edits": {"post": _edit(plan)},
         "/v1/chat/completions": {"post": _completion()},
         "/v1/models": {"get": _get("models", _list())},
         "/v1/models/{id}": {
@@ -56,6 +61,26 @@ def document(plan: Plan) -> dict[str, Any]:
 
 def _generation(plan: Plan) -> dict[str, Any]:
     """Return the operation that asks for images."""
+    image = _object("created", "data", "quality", "size", "output_format", "usage")
+    return _post(_image_fields(plan), ["prompt"], image)
+
+
+def _edit(plan: Plan) -> dict[str, Any]:
+    """Return the operation that edits images; its JSON form, beside which it takes files."""
+    sample = base64.b64encode(png.encode(np.zeros((MULTIPLE, MULTIPLE), np.uint8))).decode()
+    fields = _image_fields(plan) | {
+        "image": {
+            "enum": [sample, [sample]],
+            "description": "or another file in base64",
+        },
+        "size": {"enum": ["auto", None], "description": "or WxH"},
+    }
+    image = _object("created", "data", "quality", "size", "output_format", "usage")
+    return _post(fields, ["prompt", "image"], image)
+
+
+def _image_fields(plan: Plan) -> dict[str, Any]:
+    """Return the fields of a request for images."""
     table = plan.config.gateway
     sides = "|".join(str(side) for side in range(MULTIPLE, SHEET + 1, MULTIPLE))
     size = {
@@ -63,7 +88,7 @@ def _generation(plan: Plan) -> dict[str, Any]:
         "pattern": f"^(auto|({sides})x({sides}))$",
         "description": f"larger ones too, up to {table.max_pixels} pixels in all images",
     }
-    fields = {
+    return {
         "prompt": {"type": "string", "minLength": 1, "maxLength": table.max_prompt_chars},
         "model": {"type": ["string", "null"], "pattern": "^auto$", "description": "or any name"},
         "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 10},
@@ -75,8 +100,6 @@ def _generation(plan: Plan) -> dict[str, Any]:
         "output_format": {"enum": ["png", None]},
         EXTRA: _claims(plan),
     }
-    image = _object("created", "data", "quality", "size", "output_format", "usage")
-    return _post(fields, ["prompt"], image)
 
 
 def _completion() -> dict[str, Any]:

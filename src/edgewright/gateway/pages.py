@@ -13,6 +13,7 @@ from starlette.routing import Route
 from edgewright.core.version import __version__
 from edgewright.gateway.config import AUTO
 from edgewright.gateway.errors import APIError
+from edgewright.gateway.live import Live
 from edgewright.gateway.openapi import MAX_LISTED, document
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Pages:
             Route("/v1/receipts/{id}", self._receipt, methods=["GET"]),
             Route("/v1/state", self._state, methods=["GET"]),
             Route("/openapi.json", self._openapi, methods=["GET"]),
+            *Live(gateway).routes,
             *probes,
         ]
         self.probe_app = Starlette(routes=probes, exception_handlers=ERRORS)

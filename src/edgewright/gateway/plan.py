@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.backends.paced import PacedDigits
+from edgewright.gateway.backends.paced_text import PacedText
 from edgewright.gateway.blocks import Blocks
 from edgewright.gateway.config import load
 from edgewright.gateway.jobs import Generator
@@ -18,7 +19,7 @@ from edgewright.gateway.link import Link
 from edgewright.gateway.literals import literal_levels
 from edgewright.gateway.options import Chooser
 from edgewright.gateway.policy import BundlePolicy, load_policy
-from edgewright.gateway.rules import Rule
+from edgewright.gateway.rules import SHARES, Rule, Shares
 from edgewright.gateway.settings import BackendTable, Config
 
 POLICY = "policy"
@@ -42,7 +43,7 @@ class Plan:
     digest: str
     policy: BundlePolicy | None
     chooser: Chooser
-    fallback: Rule
+    fallback: Chooser
     shadows: dict[str, Chooser]
     arms: dict[str, Chooser]
     blocks: Blocks | None
@@ -93,14 +94,15 @@ def make_plan(file: Path, before: Plan | None = None) -> Plan:
     """
     config, digest = load(file)
     policy = load_policy(config.policy.bundle, config, file) if config.policy.bundle else None
-    count = len(config.quality.levels)
-    fallback = Rule(config.policy.fallback, count)
+    fallback = _rule(config, config.policy.fallback)
     chooser: Chooser = policy or fallback
 
     def named(name: str, key: str) -> Chooser:
         if name == POLICY:
             return chooser
-        return load_policy(name, config, file, key) if name.endswith(".edge") else Rule(name, count)
+        if name.endswith(".edge"):
+            return load_policy(name, config, file, key)
+        return _rule(config, name)
 
     shadows = {
         name: named(name, f"policy.shadow[{n}]") for n, name in enumerate(config.policy.shadow)
@@ -122,6 +124,13 @@ def make_plan(file: Path, before: Plan | None = None) -> Plan:
         Keys(config.key),
         literal_levels(config.quality),
     )
+
+
+def _rule(config: Config, name: str) -> Chooser:
+    """Return a rule by name; each use of one that counts has its own count."""
+    if name == SHARES:
+        return Shares(config.policy.shares)
+    return Rule(name, len(config.quality.levels), 1e-3 * config.policy.target_ms)
 
 
 def _blocks(config: Config, before: Plan | None) -> Blocks | None:
@@ -156,6 +165,8 @@ def _backends(config: Config, links: dict[str, Link], before: Plan | None) -> di
 def _generator(table: BackendTable, link: Link | None) -> Generator:
     if table.kind == "digits":
         return PacedDigits(table)
+    if table.kind == "text":
+        return PacedText(table)
     from edgewright.gateway.backends.upstream import Upstream
 
     return Upstream(table, link)

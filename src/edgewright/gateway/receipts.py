@@ -105,6 +105,8 @@ class Receipt:
             result["x-edgewright-out-of-range"] = ",".join(names)
         if self.backend.get("paced"):
             result["x-edgewright-paced"] = f"{self.backend['speed']:g}"
+        if (lateness := self.backend.get("lateness")) is not None:
+            result["x-edgewright-lateness"] = f"{lateness:.4f}"
         for name in ("queue", "service", "transfer", "overhead"):
             if (value := self.actual.get(f"{name}_ms")) is not None:
                 result[f"x-edgewright-{name}-ms"] = f"{value:.2f}"

@@ -42,6 +42,17 @@ def finest(options: Sequence[Option], levels: int) -> Option:
     return nearest_delay([one for one in options if one.level == level])
 
 
+def cascade(options: Sequence[Option], levels: int, target_s: float) -> Option:
+    """Return the highest level whose least predicted delay keeps a target, else the fastest.
+
+    A cascade by threshold escalates an answer to a heavier model while there is time for it, as
+    DiffServe does (arXiv 2411.15381). Here the load alone decides: no discriminator looks at the
+    light answer, and it is not generated first.
+    """
+    within = [one for one in options if one.delay_s <= target_s]
+    return finest(within, levels) if within else nearest_delay(options)
+
+
 RULES: Mapping[str, Callable[[Sequence[Option], int], Option]] = {
     "least-delay": least_delay,
     "min-backlog": min_backlog,
@@ -50,6 +61,10 @@ RULES: Mapping[str, Callable[[Sequence[Option], int], Option]] = {
     "finest": finest,
 }
 
+CASCADE, SHARES = "cascade", "shares"
+NAMES = (*RULES, CASCADE, SHARES)
+"""All rules, the last two of which have settings of their own in ``[policy]``."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
@@ -57,6 +72,7 @@ class Rule:
 
     name: str
     levels: int
+    target_s: float = 1.0
 
     @property
     def label(self) -> str:
@@ -67,7 +83,47 @@ class Rule:
         self, options: Sequence[Option], observation: dict[str, Any] | None
     ) -> Sequence[Option]:
         """Return two options; see :class:`~edgewright.gateway.options.Chooser`."""
-        rule = RULES[self.name]
-        first = rule(options, self.levels)
+        first = self._choice(options)
         others = [one for one in options if one is not first]
-        return [first, rule(others, self.levels)] if others else [first]
+        return [first, self._choice(others)] if others else [first]
+
+    def _choice(self, options: Sequence[Option]) -> Option:
+        if self.name == CASCADE:
+            return cascade(options, self.levels, self.target_s)
+        return RULES[self.name](options, self.levels)
+
+
+class Shares:
+    """The rule that divides requests among locations and levels by weights.
+
+    Each pair is owed its share of every decision, and the one that is owed most is chosen. So the
+    division holds over any stretch of requests, and not on average only. What is not allowed is
+    owed on, and the rest is divided among the others.
+
+    Args:
+        weights: for each location one for each level, at least 0 and one of them above it.
+    """
+
+    name = label = f"rule:{SHARES}"
+
+    def __init__(self, weights: Sequence[Sequence[float]]) -> None:
+        total = sum(map(sum, weights))
+        self._shares = {
+            (location, level): weight / total
+            for location, row in enumerate(weights)
+            for level, weight in enumerate(row)
+        }
+        self._owed = dict.fromkeys(self._shares, 0.0)
+
+    def rank(
+        self, options: Sequence[Option], observation: dict[str, Any] | None
+    ) -> Sequence[Option]:
+        """Return the options, the one that is owed most first."""
+        for pair, share in self._shares.items():
+            self._owed[pair] += share
+        owed = {one: self._owed.get((one.location, one.level), -1.0) for one in options}
+        ranked = sorted(options, key=lambda one: (-owed[one], one.delay_s))
+        first = ranked[0].location, ranked[0].level
+        if first in self._owed:
+            self._owed[first] -= 1.0
+        return ranked

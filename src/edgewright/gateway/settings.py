@@ -26,7 +26,7 @@ def entry(about: str, default: Any = MISSING, **rules: Any) -> Any:
 class GatewayTable:
     """The address of the gateway, and limits of requests."""
 
-    host: str = entry("address to listen on", "127.0.0.1")
+    host: str = entry("address to listen on; unix:/path is a socket", "127.0.0.1")
     port: int = entry("port; 0 for any that is free", 8080, low=0, high=65535)
     probe_port: int | None = entry("a port of its own for probes and metrics", None, low=0)
     receipt: str = entry("where receipts are sent", "both", choices=("both", "headers"))
@@ -50,6 +50,10 @@ class PolicyTable:
     fallback: str = entry("rule where the policy cannot decide", "least-delay")
     shadow: tuple[str, ...] = entry("rules or bundles that decide beside it, without effect", ())
     on_late: str = entry("where no choice meets a deadline", "degrade", choices=("degrade", "shed"))
+    target_ms: float = entry("delay that the rule `cascade` keeps", 1000.0, above=0.0)
+    shares: tuple[tuple[float, ...], ...] = entry(
+        "weights of the rule `shares`: for each location one for each level", ()
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,15 +72,19 @@ class BackendTable:
     """A generator."""
 
     name: str = entry("its name, also a model name")
-    kind: str = entry("what it is", choices=("digits", "upstream"))
+    kind: str = entry("what it is", choices=("digits", "text", "upstream"))
     location: int = entry("location of the policy; 0 is the device", low=0)
     speed: float = entry("share of this machine's core; 1 is not paced", 1.0, above=0.0, high=1.0)
     queue: int = entry("requests that may wait", 32, low=0)
     link: str | None = entry("name of the link to it", None)
     power_w: float = entry("power while it works", 0.0, low=0.0)
     steps: tuple[int, ...] = entry("digits: denoising steps of each level", (), low=1, high=1000)
+    candidates: tuple[int, ...] = entry(
+        "text: texts of each level, of which the likeliest is sent", (), low=1, high=1000
+    )
     step_ms: float | None = entry(
-        "digits: time of a step on a sheet of 256x256; left out, measured at the start",
+        "digits: time of a step on a sheet of 256x256; text: of a candidate; left out, measured at "
+        "the start",
         None,
         above=0.0,
     )
@@ -148,6 +156,11 @@ class LogTable:
     path: str | None = entry("SQLite file of decisions and outcomes", None)
     keep_days: int = entry("older rows are deleted", 30, low=1)
     receipts: int = entry("receipts that are kept in memory", 10_000, low=1)
+    access: str = entry(
+        "a line on stderr for each request, and the form of all lines",
+        "none",
+        choices=("none", "text", "json"),
+    )
     prompts: str = entry("what is kept of prompts", "none", choices=("none", "hash"))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from typing import Any
 
 import orjson
 
-from edgewright.gateway import images
+from edgewright.gateway import clock, images
 from edgewright.gateway.errors import APIError
 from edgewright.gateway.generate import Generation
 from edgewright.gateway.images import ImageRequest
@@ -143,7 +142,7 @@ async def send_stream(
             if not isinstance(event, Partial | Image):
                 continue
             if first:
-                on_first(time.perf_counter() - generation.began)
+                on_first(clock.now() - generation.began)
                 first = False
             if held is not None:
                 await answer.chunk(_shown(held, generation, quality(generation)))
@@ -162,12 +161,12 @@ def _shown(event: Partial | Image, generation: Generation, quality: str) -> byte
     about = {**images.common(request, quality), "created_at": int(generation.receipt.at)}
     if isinstance(event, Partial):
         content = {"b64_json": images.encoded(event.png), "partial_image_index": event.index}
-        return images.event("image_generation.partial_image", {**content, **about})
+        return images.event(f"{request.event}.partial_image", {**content, **about})
     b64 = event.b64 or images.encoded(event.png)
     content = {"b64_json": b64, "usage": images.USAGE, **about}
     if generation.plan.config.gateway.receipt == "both":
         content[images.EXTRA] = generation.receipt.short()
-    return images.event("image_generation.completed", content)
+    return images.event(f"{request.event}.completed", content)
 
 
 async def _kept_alive(
@@ -189,7 +188,7 @@ async def _kept_alive(
             except StopAsyncIteration:
                 return
     finally:
-        if coming is not None and not coming.done():
+        if coming is not None:  # what it ended with is looked at, or it would be reported
             coming.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
                 await coming
@@ -218,7 +217,7 @@ async def send_chat(
             if not isinstance(event, Chunk):
                 continue
             if first:
-                on_first(time.perf_counter() - generation.began)
+                on_first(clock.now() - generation.began)
                 first = False
             if stream:
                 await answer.chunk(event.content)

@@ -80,15 +80,29 @@ def resolved(scenario: AnyScenario) -> dict[str, Any]:
     return dataclasses.asdict(scenario)
 
 
+LATER = {"uplink": "parallel"}
+"""Keys of ``[world]`` that came later, with the value that changes nothing. They are left out of
+identities, so that a run of an earlier version is still the run of its scenario."""
+
+
+def _identified(scenario: AnyScenario) -> dict[str, Any]:
+    """Return the scenario as plain data, without keys that came later and change nothing."""
+    tree = resolved(scenario)
+    for name, value in LATER.items():
+        if tree["world"].get(name) == value:
+            del tree["world"][name]
+    return tree
+
+
 def identity(scenario: AnyScenario) -> str:
     """Return a hash that two scenarios share only if every number is the same."""
-    canonical = json.dumps(resolved(scenario), sort_keys=True)
+    canonical = json.dumps(_identified(scenario), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def training_identity(scenario: AnyScenario) -> str:
     """Return a hash of all that decides a training: not the name, nor how it is evaluated."""
-    tree = resolved(scenario)
+    tree = _identified(scenario)
     for name in ("name", "title", "evaluation", "training"):
         del tree[name]
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]

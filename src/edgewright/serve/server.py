@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -25,6 +26,9 @@ from edgewright.serve.reload import Hangups
 from edgewright.serve.settings import Listening, Settings
 
 BACKLOG = 1024
+
+UNIX = "unix:"
+"""What the address of a socket in the file system begins with, instead of a host."""
 
 LAST_S = 0.5
 """How long connections that rest may be used once more after the last one was taken."""
@@ -161,7 +165,33 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0.02)
 
 
+def _unix_socket(path: Path, option: str) -> socket.socket:
+    """Return a socket in the file system; one that nobody listens on any more makes way.
+
+    Raises:
+        InputError: somebody listens there, or it cannot be made.
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+                if asking.connect_ex(str(path)) == 0:
+                    raise OSError("somebody listens there")
+            path.unlink()
+        listening.bind(str(path))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        message = f"cannot listen on {UNIX}{path}: {error}"
+        hint = "choose another path, in a folder that you may write to"
+        raise InputError(message, where=option, hint=hint) from None
+    listening.setblocking(False)
+    return listening
+
+
 def _address(listening: socket.socket) -> str:
+    if listening.family == socket.AF_UNIX:
+        return f"{UNIX}{listening.getsockname()}"
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -194,6 +224,8 @@ def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
     Raises:
         InputError: the address cannot be had.
     """
+    if host.startswith(UNIX):
+        return _unix_socket(Path(host.removeprefix(UNIX)), option)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)

@@ -66,6 +66,19 @@ def test_the_default_offloaded_task(
     assert out.metrics.delay_s == pytest.approx(delay, rel=1e-5)
 
 
+@pytest.mark.parametrize(("level", "delay"), [(0, 1.751875), (1, 1.84375), (2, 2.1475)])
+def test_an_output_size_for_each_level(serve: Serve, level: int, delay: float) -> None:
+    # 2, 1 and 0.5 MB down at 100 Mbit/s: 0.16, 0.08, 0.04 s, each and 0.01 s of delay
+    sizes = [2.0, 1.0, 0.5]
+    out = serve(AigcWorld(), 2, level, numbers={"output_mb": sizes})
+    assert out.metrics.delay_s == pytest.approx(delay, rel=1e-5)
+    # half a watt for as long: 2 W x 1.41 s + 0.5 W x down
+    down_s = 0.08 * sizes[level] + 0.01
+    assert out.metrics.device_energy_j == pytest.approx(2.82 + 0.5 * down_s, rel=1e-5)
+    local = serve(AigcWorld(), 0, level, numbers={"output_mb": sizes})
+    assert local.metrics.delay_s == serve(AigcWorld(), 0, level).metrics.delay_s
+
+
 def test_waiting_behind_backlogs(serve: Serve) -> None:
     # local: 3 / 2 = 1.5 s more; server 1: 40 / 16 = 2.5 s more; server 2 (8 GHz): 12 / 8 + 5.5 / 8
     state = {"local": 3.0, "server": [40.0, 12.0]}

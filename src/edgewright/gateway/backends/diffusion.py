@@ -23,6 +23,9 @@ BLOCKS = 3
 START = 0.98
 """Time of the first noise. At 1 the image would have no share in it and ``alpha`` be zero."""
 
+EDIT_START = 0.6
+"""Time at which the edit of an image begins: about its coarse shape is left."""
+
 Weights = Mapping[str, Any]
 
 
@@ -61,7 +64,11 @@ def init_shapes(width: int) -> dict[str, tuple[int, ...]]:
 
 
 def denoise(
-    weights: Weights, noise: np.ndarray, classes: np.ndarray, steps: int
+    weights: Weights,
+    noise: np.ndarray,
+    classes: np.ndarray,
+    steps: int,
+    edited: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield the estimate of the clean images ``[n, 64]``, from -1 to 1, after every step.
 
@@ -69,9 +76,15 @@ def denoise(
         noise: standard normal ``[n, 64]`` float32.
         classes: one-hot ``[n, 10]`` float32.
         steps: at least 1; the last estimate is the image.
+        edited: images ``[n, 64]`` to begin with, of which the noise hides a part, as in SDEdit
+            (C. Meng et al., ICLR 2022, arXiv 2108.01073); None begins with noise.
     """
     times = np.linspace(START, 0.0, steps + 1, dtype=np.float32)
     image = noise
+    if edited is not None:
+        times = np.linspace(EDIT_START, 0.0, steps + 1, dtype=np.float32)
+        alpha, sigma = shares(times[0])
+        image = alpha * edited + sigma * noise
     for now, after in itertools.pairwise(times):
         alpha, sigma = shares(now)
         speed = velocity(weights, image, np.full((len(image), 1), now, np.float32), classes)

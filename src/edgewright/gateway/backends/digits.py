@@ -56,12 +56,18 @@ class Digits:
         self.weights = weights or shipped_weights()
 
     def estimates(
-        self, prompt: str, size: tuple[int, int], steps: int, seed: int | None = None
+        self,
+        prompt: str,
+        size: tuple[int, int],
+        steps: int,
+        seed: int | None = None,
+        edited: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """Yield the estimate of the image ``[height, width]`` uint8 after every step.
 
         Args:
             size: width and height in pixels, multiples of 8.
+            edited: image ``[height, width]`` uint8 to begin with; None begins with noise.
         """
         columns, rows = size[0] // TILE, size[1] // TILE
         count = columns * rows
@@ -69,7 +75,11 @@ class Digits:
         noise = rng.standard_normal((count, diffusion.PIXELS), np.float32)
         named = classes_of(prompt)
         classes = np.eye(diffusion.CLASSES, dtype=np.float32)[np.resize(named, count)]
-        for clean in diffusion.denoise(self.weights, noise, classes, steps):
+        start = None
+        if edited is not None:
+            tiled = edited.reshape(rows, TILE, columns, TILE).transpose(0, 2, 1, 3)
+            start = tiled.reshape(count, diffusion.PIXELS).astype(np.float32) / 127.5 - 1.0
+        for clean in diffusion.denoise(self.weights, noise, classes, steps, start):
             tiles = clean.reshape(rows, columns, TILE, TILE).transpose(0, 2, 1, 3)
             grey = np.rint((tiles.reshape(rows * TILE, columns * TILE) + 1.0) * 127.5)
             yield grey.astype(np.uint8)

@@ -9,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import struct
 import time
+import zlib
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
+import numpy as np
+
+from edgewright.gateway import clock
 from edgewright.gateway.backends import png
 from edgewright.gateway.backends.digits import TILE, Digits, seed_of
 from edgewright.gateway.config import SHEET
@@ -95,7 +100,7 @@ class PacedDigits:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
         yield Accepted()
         async with self._turn:
-            began = time.perf_counter()
+            began = clock.now()
             ledger.start(item)
             yield Started()
             partials = 0
@@ -104,7 +109,7 @@ class PacedDigits:
                     async for last, file in files:
                         yield Image(file) if last else Partial(file, partials)
                         partials += not last
-            job.service_s = time.perf_counter() - began
+            job.service_s = clock.now() - began
             if self.table.speed < 1.0:
                 expected = self.expected_s(job.size, job.count, job.level)
                 job.lateness = job.service_s / expected
@@ -117,7 +122,8 @@ class PacedDigits:
         steps = self.table.steps[job.level]
         shown = _partial_steps(steps, job.partials)
         seed = _image_seed(job, number)
-        estimates = self._generator.estimates(job.prompt, job.size, steps, seed)
+        edited = self._edited(job) if job.sources else None
+        estimates = self._generator.estimates(job.prompt, job.size, steps, seed, edited)
         before_s = number * self._work.image(job.size, steps)
         for step in range(1, steps + 1):
             last, file = step == steps, b""
@@ -127,10 +133,28 @@ class PacedDigits:
             if self.table.speed < 1.0:
                 done_s = before_s + self._work.image(job.size, step)
                 due = began + done_s / self.table.speed
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                await asyncio.sleep(max(0.0, due - clock.now()))
             ledger.advance(item, (number * steps + step) / (job.count * steps))
             if file:
                 yield last, file
+
+    def _edited(self, job: Job) -> np.ndarray:
+        """Return the image to edit.
+
+        Raises:
+            BackendError: it is not one that this generator could have made; the request is at
+                fault.
+        """
+        width, height = job.size
+        try:
+            image = png.decode(job.sources[0])
+        except (ValueError, struct.error, zlib.error) as error:
+            message = f"image must be a grey PNG file without filters: {error}"
+            raise BackendError(message, transport=False, status=400) from error
+        if image.shape != (height, width):
+            message = f"size must be that of the image, {image.shape[1]}x{image.shape[0]}"
+            raise BackendError(f"{message}; got {width}x{height}", transport=False, status=400)
+        return image
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import aiohttp
 import orjson
 
+from edgewright.gateway import clock
+from edgewright.gateway.access import TRACE, TRACE_OF_REQUEST
 from edgewright.gateway.backend import CHAT
 from edgewright.gateway.config import SHEET
 from edgewright.gateway.jobs import (
@@ -52,6 +53,7 @@ class Upstream:
         path = "chat/completions" if table.modality == CHAT else "images/generations"
         self._model = table.model
         self._url = f"{table.url.rstrip('/')}/{path}"
+        self._edits_url = f"{table.url.rstrip('/')}/images/edits"
         self._session: aiohttp.ClientSession | None = None
 
     def expected_s(self, size: tuple[int, int], count: int, level: int) -> float:
@@ -60,10 +62,13 @@ class Upstream:
 
     async def run(self, job: Job, ledger: Ledger, item: Item) -> AsyncGenerator[Event, None]:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
-        sent = time.monotonic()
+        sent = clock.now()
         try:
             async with self._connected().post(
-                self._url, data=self._body(job), headers=self._headers(), allow_redirects=False
+                self._edits_url if job.sources else self._url,
+                data=self._form(job) if job.sources else self._body(job),
+                headers=self._headers(form=bool(job.sources)),
+                allow_redirects=False,
             ) as response:
                 if response.status != 200:
                     raise await _refusal(response, named=job.chat is not None and not self._model)
@@ -82,7 +87,7 @@ class Upstream:
             reason = str(error) or type(error).__name__
             raise BackendError(f"it went away: {reason}", transport=True) from error
         if job.service_s is None:
-            _divide(job, item, sent, time.monotonic())
+            _divide(job, item, sent, clock.now())
         if job.chat is None:
             for one in _images(b"".join(parts)):
                 yield Image(b64=one)
@@ -118,8 +123,24 @@ class Upstream:
             content["edgewright"] = {"seed": job.seed}
         return orjson.dumps(content)
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"content-type": "application/json"}
+    def _form(self, job: Job) -> aiohttp.FormData:
+        """Return the form of an edit; texts stand before files, as OpenAI's clients send them."""
+        form = aiohttp.FormData(default_to_multipart=True)
+        for name, value in orjson.loads(self._body(job)).items():
+            nested = value if isinstance(value, dict) else {}
+            for key, one in nested.items():
+                form.add_field(f"{name}[{key}]", _text(one))
+            if not nested:
+                form.add_field(name, _text(value))
+        name = "image" if len(job.sources) == 1 else "image[]"
+        for number, content in enumerate(job.sources):
+            form.add_field(name, content, filename=f"{number}.png", content_type="image/png")
+        return form
+
+    def _headers(self, form: bool = False) -> dict[str, str]:
+        headers = {} if form else {"content-type": "application/json"}
+        if trace := TRACE_OF_REQUEST.get():
+            headers[TRACE] = trace
         if name := self.table.api_key_env:
             headers["authorization"] = f"Bearer {os.environ[name]}"
         return headers
@@ -129,14 +150,16 @@ class Upstream:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the body, and note the times of queue, service and transfer."""
         length, first = -1, 0.0
-        last = time.monotonic()
+        last = clock.now()
         async for part in response.content.iter_any():
-            last = time.monotonic()
+            last = clock.now()
             first, length = (last, 0) if length < 0 else (first, length + len(part))
             yield part
         complete = "content-length" in response.headers  # a stream is as slow as what makes it
         if self._link is not None and complete and length > 0:
             self._link.transferred(length, last - first)
+        job.paced_speed = _number(response.headers.get("x-edgewright-paced", ""))
+        job.lateness = _number(response.headers.get("x-edgewright-lateness", ""))
         queue_ms, service_ms = (_milliseconds(response.headers, n) for n in ("queue", "service"))
         if service_ms is not None:
             job.service_s, job.queue_s = 1e-3 * service_ms, 1e-3 * (queue_ms or 0.0)
@@ -148,6 +171,11 @@ class Upstream:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def _text(value: Any) -> str:
+    """Return a value as the text of a form."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _divide(job: Job, item: Item, sent: float, done: float) -> None:

@@ -72,14 +72,26 @@ def task_work(params: AigcParams, x: AigcInputs, level: Array) -> Array:
     return compute.actual_work_gcycles(x.work_gcycles, pick(params.quality_multiplier, level))
 
 
-def _transfers_s(params: AigcParams, x: AigcInputs) -> tuple[Array, Array]:
+def _transfers_s(params: AigcParams, x: AigcInputs, level: Array) -> tuple[Array, Array]:
     """Return the times to send each task's input and to get its output back, ``[M]``."""
-    output_mb = jnp.broadcast_to(params.output_mb, x.input_mb.shape)
+    output_mb = params.output_mb
+    if jnp.ndim(output_mb):  # one size for each quality level
+        output_mb = pick(output_mb, level)
+    output_mb = jnp.broadcast_to(output_mb, x.input_mb.shape)
     up_s, down_s = (
         radio.transmission_s(size_mb, x.bandwidth_mbps, params.network_delay_s)
         for size_mb in (x.input_mb, output_mb)
     )
     return up_s, down_s
+
+
+def _uplink_wait_s(state: AigcState, x: AigcInputs) -> Array:
+    """Return how long an upload waits for those before it, ``[M]``: their bits over the rate.
+
+    ``Q_trans`` of SE-PPO in the continuous reading of its other queues, (2) and (7).
+    """
+    assert state.uplink_backlog_mb is not None, "a world with uplink = 'queue' has it"
+    return radio.transmission_s(state.uplink_backlog_mb, x.bandwidth_mbps, jnp.zeros(()))
 
 
 def _ahead_gcycles(world: AigcStructure, work: Array, queue: Array, sending: Array) -> Array:
@@ -104,15 +116,17 @@ def price(
 
     ``location`` is 0 for the device and n for the n-th server in its reach.
     Local: ``T = Q_loc / f_loc + C omega / f_loc`` (4). Server n: ``T = up + down + L_n / f_n +
-    C omega / f_n`` (10). With ``together`` a task also waits behind the expected half of what other
-    devices with charge left send in the same slot; without, each is priced as if it acted alone.
+    C omega / f_n`` (10), and with ``uplink = "queue"`` the wait for the uplink. With ``together`` a
+    task also waits behind the expected half of what other devices with charge left send in the same
+    slot; without, each is priced as if it acted alone.
     """
     local = location == 0
     queue = world.queue(params, location)
     work = task_work(params, x, level)
     device_ghz = jnp.broadcast_to(params.device_ghz, work.shape)
     server_ghz = pick(world.at_queues(params, params.server_ghz), queue)
-    up_s, down_s = _transfers_s(params, x)
+    up_s, down_s = _transfers_s(params, x, level)
+    sent_s = up_s if world.uplink == "parallel" else _uplink_wait_s(state, x) + up_s
     backlog = pick(state.server_backlog_gcycles, queue)
     if together and world.devices > 1:
         sending = ~local & (state.charge_pct >= params.charge_floor_pct)
@@ -122,7 +136,7 @@ def price(
     delay_s = jnp.where(
         local,
         _wait_s(world, params, *own) + compute.service_s(work, device_ghz),
-        up_s
+        sent_s
         + down_s
         + _wait_s(world, params, backlog, server_ghz, idle)
         + compute.service_s(work, server_ghz),
@@ -227,9 +241,10 @@ def for_device(
         )
 
     table = () if params.neighbours is None else ("neighbours",)
+    uplink = () if state.uplink_backlog_mb is None else ("uplink_backlog_mb",)
     own = ("input_mb", "work_gcycles", "mode", "bandwidth_mbps", "initial_charge_pct")
     return (
         cut(params, (*OF_A_DEVICE, *table)),
-        cut(state, ("charge_pct", "local_backlog_gcycles", "local_idle_slots")),
+        cut(state, ("charge_pct", "local_backlog_gcycles", "local_idle_slots", *uplink)),
         cut(x, own),
     )

@@ -18,7 +18,16 @@ from edgewright.export.networks import layers_of
 from edgewright.export.observation import head_of
 from edgewright.loops.evaluate import PrivilegedObservation
 from edgewright.systems.aigc import AigcInputs, AigcState, AigcWorld
-from edgewright.systems.aigc.baselines import AigcHeuristic, Greedy, Random, Rollout, Rule
+from edgewright.systems.aigc.baselines import (
+    AigcHeuristic,
+    BatteryPrice,
+    Greedy,
+    Random,
+    Rollout,
+    Rule,
+    greedy_in_turn,
+)
+from edgewright.systems.aigc.baselines.shadow_prices import tariff
 from edgewright.systems.aigc.features import MODES, features, server_names
 from edgewright.systems.aigc.records import OF_A_DEVICE
 
@@ -68,6 +77,32 @@ def _(
     return (Program(function=decide, columns=interface.columns),)
 
 
+@layers_of.register
+def _(policy: BatteryPrice, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    """A priced rule looks up its price with the present charge: a service has no episodes."""
+    world = dataclasses.replace(policy.world, devices=1)
+    row_insight(world, params, jnp.zeros(interface.columns))  # refuses what is hidden
+    priced = tariff(world, params, jnp.zeros(()), policy.toll)
+
+    def decide(row: Array) -> Array:
+        insight = row_insight(world, params, row)
+        joule = _joule_price(policy, insight.state.charge_pct)
+        prices = dataclasses.replace(priced, joule=joule)
+        return greedy_in_turn(world, params, insight.state, insight.x, prices)[0]
+
+    return (Program(function=decide, columns=interface.columns),)
+
+
+def _joule_price(policy: BatteryPrice, charge_pct: Array) -> Array:
+    """Return the price of a joule at a charge, interpolated by arithmetic that a graph has."""
+    charges, prices = np.asarray(policy.charge_pct), np.asarray(policy.joule)
+    price = jnp.full_like(charge_pct, prices[0])
+    for low, high, change in zip(charges, charges[1:], np.diff(prices), strict=False):
+        share = jnp.clip((charge_pct - low) / (high - low), 0.0, 1.0)
+        price = price + change * share
+    return price
+
+
 def row_insight(world: AigcWorld, params: Any, row: Any) -> PrivilegedObservation:
     """Return the state and inputs that one row of ``obs = "full"`` holds, for one device.
 
@@ -96,6 +131,7 @@ def row_insight(world: AigcWorld, params: Any, row: Any) -> PrivilegedObservatio
         local_idle_slots=jnp.zeros(1),
         server_idle_slots=idle,
         slot=jnp.zeros((), jnp.int32),
+        uplink_backlog_mb=value("uplink_backlog_mb") if world.uplink == "queue" else None,
     )
     x = AigcInputs(
         input_mb=value("input_mb"),

@@ -59,6 +59,12 @@ FULL = (
 )
 """``obs = "full"``, before the backlogs of the servers in reach."""
 
+UPLINK = (
+    Feature("uplink_backlog_mb", "MB", "left to send before a new upload", 25.0, low=0.0,
+            get=_state("uplink_backlog_mb")),
+)
+"""The feature that ``uplink = "queue"`` adds, except to ``obs = "paper"``."""
+
 DEVICE = (
     Feature("device_ghz", "GHz", "speed of the device", 4.0, low=0.0, get=_number("device_ghz")),
     Feature("device_j_per_gcycle", "J", "of the device for a Gcycle", 10.0, low=0.0,
@@ -122,4 +128,5 @@ def features(world: AigcStructure) -> tuple[Feature, ...]:
             for n, name in enumerate(names)
         )
         return (*PAPER, *ghz, *ahead)
-    return (*FULL, *(DEVICE if world.obs == "device" else ()), *ahead)
+    uplink = UPLINK if world.uplink == "queue" else ()
+    return (*FULL, *uplink, *(DEVICE if world.obs == "device" else ()), *ahead)

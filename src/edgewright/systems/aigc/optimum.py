@@ -22,6 +22,7 @@ def solvable(problem: Problem) -> bool:
         world.devices == 1
         and world.servers == 1
         and world.reading == "ours"
+        and world.uplink == "parallel"
         and not _varying(problem.train_stream)
     )
 

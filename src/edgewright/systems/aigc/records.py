@@ -28,7 +28,7 @@ class AigcParams:
     battery_j: Array  # (S) 10 000
     charge_floor_pct: Array  # (R) 10, the lowest bin of the paper's Fig. 11
     network_delay_s: Array  # (S) 0.010
-    output_mb: Array  # (R) 1.0
+    output_mb: Array  # (R) 1.0; or [K], one for each quality level
     load_limit_gcycles: Array  # (R) 160: 10 s of work at 16 GHz
     background_cap: Array  # (R) 0.8: others' load alone never overflows a server
     background_utilisation: Array  # [N] (R) share of each server that others take on average
@@ -75,6 +75,7 @@ class AigcState:
     local_idle_slots: Array  # [M] whole slots since the queue ran empty
     server_idle_slots: Array  # as server_backlog_gcycles
     slot: Array  # [] int32
+    uplink_backlog_mb: Array | None = None  # [M] Q_trans; None with world.uplink = "parallel"
 
 
 @record

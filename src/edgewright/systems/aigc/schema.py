@@ -64,13 +64,14 @@ class AigcTable:
     quality_action: bool
     reach: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     alone: bool
+    uplink: Literal["parallel", "queue"] = "parallel"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AigcNumbers:
     """The numbers of the AIGC world; one value for all, or a list of one for each.
 
-    Lists are for the devices, or for the servers: see ``inconsistencies``.
+    Lists are for the devices, the servers or the quality levels: see ``inconsistencies``.
     """
 
     slot_s: Positive
@@ -85,7 +86,7 @@ class AigcNumbers:
     battery_j: Positives
     charge_floor_pct: Percent
     network_delay_s: NonNegative
-    output_mb: NonNegative
+    output_mb: NonNegatives
     load_limit_gcycles: Positive
     background_cap: Share
     background_utilisation: Utilisations
@@ -126,6 +127,7 @@ def inconsistencies(scenario: AigcScenario) -> list[Inconsistency]:
         *((name, world.devices, "world.devices") for name in OF_A_DEVICE),
         ("quality_multiplier", world.qualities, "world.qualities"),
         ("quality_score", world.qualities, "world.qualities"),
+        ("output_mb", world.qualities, "world.qualities"),
     ]
     for key, size, owner in sized:
         value = getattr(numbers, key)

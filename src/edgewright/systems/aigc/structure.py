@@ -8,7 +8,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from edgewright.core.records import Array
-from edgewright.systems.aigc.records import AigcParams
+from edgewright.systems.aigc.records import AigcParams, AigcState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,9 @@ class AigcStructure:
             devices) or ``paper`` (equation (18)); see ``systems.aigc.features``.
         overflow: ``end`` ends the episode when own tasks overload a server (constraint C4);
             ``reject`` refuses the task.
+        uplink: ``parallel`` sends every upload at once at the full rate, as the paper's equations
+            do; with ``queue`` a device sends one after the other, by the queue ``Q_trans`` that the
+            paper defines and no equation of it uses.
         quality_action: choose the quality, or always take the middle level.
     """
 
@@ -42,6 +45,7 @@ class AigcStructure:
     quality_action: bool = True
     reach: int = 0
     alone: bool = False
+    uplink: Literal["parallel", "queue"] = "parallel"
 
     @property
     def choices(self) -> int:
@@ -98,6 +102,14 @@ class AigcStructure:
         if not self.reach:
             return jnp.broadcast_to(values, (self.devices, self.servers))
         return values[jnp.asarray(params.neighbours)]
+
+    def with_empty_queues(self, state: AigcState) -> AigcState:
+        """Return a state in which no work is queued anywhere, and no upload."""
+        names = ["local_backlog_gcycles", "server_backlog_gcycles"]
+        if self.uplink == "queue":
+            names.append("uplink_backlog_mb")
+        empty = {name: jnp.zeros_like(getattr(state, name)) for name in names}
+        return dataclasses.replace(state, **empty)
 
     def least_in_reach(self, params: AigcParams, values: Array) -> Array:
         """Return the least over the servers that each device may use: ``[]`` or ``[M]``."""

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from edgewright.core.features import stacked
 from edgewright.core.records import Array, Outcome
 from edgewright.core.spaces import Box, Discrete
+from edgewright.core.units import MBIT_PER_MB
 from edgewright.physics import queues
 from edgewright.streams.arrivals import CompoundPoisson
 from edgewright.streams.compose import Composite
@@ -69,6 +70,7 @@ class AigcWorld(AigcStructure):
             local_idle_slots=jnp.zeros(self.devices),
             server_idle_slots=jnp.zeros(self.queue_count),
             slot=jnp.zeros((), jnp.int32),
+            uplink_backlog_mb=jnp.zeros(self.devices) if self.uplink == "queue" else None,
         )
 
     def observe(self, params: AigcParams, state: AigcState, x: AigcInputs) -> Array:
@@ -93,11 +95,15 @@ class AigcWorld(AigcStructure):
             overloaded = jnp.any(overflowing)
         served = settled.served
         local_work = jnp.where(served & (location == 0), service.work_gcycles, 0.0)
+        uploaded_mb = jnp.where(served & (location > 0), x.input_mb, 0.0)
         slot = state.slot + 1
         terminated = overloaded | jnp.all(settled.spent)
         penalty = params.terminal_reward * (active & (settled.spent | overloaded))
         return Outcome(
-            state=self._after(params, state, x, local_work, sent, settled.charge_pct, slot),
+            state=dataclasses.replace(
+                self._after(params, state, x, local_work, sent, settled.charge_pct, slot),
+                uplink_backlog_mb=self._uplink_after(state, x, uploaded_mb),
+            ),
             reward=settled.reward * active + penalty,
             terminated=terminated,
             truncated=(slot >= params.horizon_slots) & ~terminated,
@@ -115,6 +121,13 @@ class AigcWorld(AigcStructure):
                 level=level,
             ),
         )
+
+    def _uplink_after(self, state: AigcState, x: AigcInputs, uploaded_mb: Array) -> Array | None:
+        """Return what a device has still to send ``[M]`` when the gap is over."""
+        if state.uplink_backlog_mb is None:
+            return None
+        rate_mb = x.bandwidth_mbps / MBIT_PER_MB
+        return queues.drain(state.uplink_backlog_mb + uploaded_mb, rate_mb, x.gap_s)
 
     def _sent(self, service: Service, queue: Array, active: Array) -> Array:
         """Return the work that active devices send to each queue."""

@@ -6,8 +6,6 @@ known, and over the location only. The reading with known queues is the stronges
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
@@ -62,11 +60,7 @@ class Greedy(Memoryless):
         """Return the action of every device."""
         state = insight.state
         if self.nominal:
-            state = dataclasses.replace(
-                state,
-                local_backlog_gcycles=jnp.zeros_like(state.local_backlog_gcycles),
-                server_backlog_gcycles=jnp.zeros_like(state.server_backlog_gcycles),
-            )
+            state = self.world.with_empty_queues(state)
         rewards = immediate_rewards(self.world, insight.params, state, insight.x)
         if self.fixed_level is not None:
             _, level = self.world.decode(jnp.arange(self.world.actions))

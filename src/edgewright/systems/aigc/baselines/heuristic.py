@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax.numpy as jnp
 
 from edgewright.core.records import Array, Decision, Memoryless, record, static
@@ -44,11 +42,7 @@ class AigcHeuristic(Memoryless):
             least = shortest_wait(world, insight.params, state)
             allowed = (location == 0) | (location == least)
         else:
-            state = dataclasses.replace(
-                state,
-                local_backlog_gcycles=jnp.zeros_like(state.local_backlog_gcycles),
-                server_backlog_gcycles=jnp.zeros_like(state.server_backlog_gcycles),
-            )
+            state = world.with_empty_queues(state)
         rewards = immediate_rewards(world, insight.params, state, insight.x)
         if world.quality_action:
             allowed = allowed & (level == wanted)

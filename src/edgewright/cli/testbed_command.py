@@ -1,0 +1,114 @@
+"""``edgewright testbed``: measure how far a simulation is from real processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgewright.cli.options import data_option, json_option, out_option, print_json, whole
+from edgewright.core.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from edgewright.testbed.plan import Setup
+
+
+@click.command(name="testbed")
+@click.option("--quick", "size", flag_value="quick", default="quick", help="Minutes; the default.")
+@click.option("--full", "size", flag_value="full", help="An hour, for narrow intervals.")
+@click.option("--rounds", metavar="N", help="Blocks of each policy; 2 or 6 if absent.")
+@click.option("--seed", default="1", show_default=True, help="Of arrivals, sizes and images.")
+@out_option(metavar="FOLDER", help="Where report.json and report.html go; default: only printed.")
+@data_option
+@json_option
+def command(
+    size: str, rounds: str | None, seed: str, out: str | None, data: str | None, as_json: bool
+) -> None:
+    """Let policies decide on real processes, and in simulations of the same requests.
+
+    It calibrates a scenario on paced workers behind a link, trains on it, and plays every policy in
+    blocks of their own. The report has five figures of the gap, with intervals. The exit code is 1
+    where the machine was too busy to keep the pace of the workers.
+    """
+    number = whole(seed, "--seed", 0, 2**20) or 0
+    count = whole(rounds, "--rounds", 1, 1000)
+    from edgewright.testbed.plan import FULL, QUICK
+
+    setup = dataclasses.replace(FULL if size == "full" else QUICK, seed=number)
+    if count is not None:
+        setup = dataclasses.replace(setup, rounds=count)
+    given = f"edgewright testbed --{size} --rounds {setup.rounds} --seed {number}"
+    if out is not None:
+        facts = _measured(setup, Path(out), data, f"{given} --out {out}")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            facts = _measured(setup, Path(folder), data, given)
+    if as_json:
+        print_json(facts)
+    else:
+        for line in _lines(facts, out):
+            click.echo(line)
+    valid = facts["validity"]
+    if not valid["valid"]:
+        share = 100 * valid["late_share"]
+        message = f"{share:.0f} % of the paced services were late: the machine was too busy"
+        raise CheckFailed(f"{message}; run it again on an idle one")
+
+
+def _measured(setup: Setup, folder: Path, data: str | None, given: str) -> dict[str, Any]:
+    """Return the report of a run, which is written into its folder too."""
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.core.files import write_bytes
+    from edgewright.core.machine import machine_facts
+    from edgewright.reporting import html
+    from edgewright.testbed.page import page
+    from edgewright.testbed.report import report
+    from edgewright.testbed.run import progress_steps, run
+
+    with counting_bar("testbed", progress_steps(setup)) as on_progress:
+        finished = run(setup, folder, Path(data) if data else None, on_progress)
+    facts = report(finished, machine_facts())
+    write_bytes(folder / "report.json", json.dumps(facts, indent=2).encode())
+    html.write(folder / "report.html", page(facts, given))
+    return facts
+
+
+def _lines(facts: dict[str, Any], out: str | None) -> list[str]:
+    """Return what is printed."""
+    lines = [f"{'policy':<14}{'reward':>9}{'simulated':>11}{'violations':>12}{'quality':>9}"]
+    for one in facts["policies"]:
+        real, world = one["testbed"], one["world"]
+        lines.append(
+            f"{one['name']:<14}{real['reward']['value']:>+9.3f}{world['reward']['value']:>+11.3f}"
+            f"{100 * real['violations']['value']:>10.0f} %{real['quality_in_time']['value']:>9.3f}"
+        )
+    gap = facts["gap"]
+    tau, regret = gap["3_ranks"]["tau"], gap["4_regret"]
+    lines += [
+        "",
+        *(
+            f"1. error of {name.replace('_', ' ')}: {100 * one['absolute']:.1f} %, "
+            f"signed {100 * one['signed']:+.1f} %"
+            for name, one in gap["1_calibration"].items()
+        ),
+        *(
+            f"2. delays of {name}: {_shown(one['relative'])} of the mean"
+            for name, one in gap["2_delays"].items()
+            if one["relative"] is not None
+        ),
+        f"3. Kendall's tau of {gap['3_ranks']['policies']} policies: {_shown(tau)}",
+        f"4. regret of the simulator's choice, {regret['chosen']}: {_shown(regret)} of reward",
+        *(f"5. {one['rung']}: {_shown(one)} from the testbed" for one in gap["5_causes"]),
+        f"A/A, twice {facts['twins']['of']}: {_shown(facts['twins']['reward'])} of reward",
+    ]
+    if out is not None:
+        lines.append(f"{out}/report.html, {out}/report.json")
+    return lines
+
+
+def _shown(one: dict[str, Any]) -> str:
+    return f"{one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"

@@ -1,0 +1,229 @@
+"""Measure how far a simulation was from the testbed, in five figures with intervals.
+
+1. errors of the calibration, on what it did not use; 2. distance of the delays; 3. agreement of the
+ranks; 4. regret of the simulator's choice; 5. the distance on every rung between the two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau, ks_2samp, wasserstein_distance
+
+from edgewright.testbed.blocks import RUNGS, TESTBED, WORLD, Series, clusters
+from edgewright.testbed.objective import Arrival
+
+DRAWS, CONFIDENCE = 400, 0.95
+QUANTILES = (0.50, 0.95, 0.99)
+
+Ladder = Mapping[str, Mapping[str, Series]]
+"""Numbers by rung and policy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A number with its bootstrap interval; ``draws`` are kept for what is made of them."""
+
+    value: float
+    low: float
+    high: float
+
+    def facts(self) -> dict[str, float]:
+        """Return it as plain numbers."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+class Bootstrap:
+    """Draws segments of blocks again and again, the same for all policies and rungs.
+
+    Args:
+        rounds: the requests; see :func:`~edgewright.testbed.blocks.clusters`.
+    """
+
+    def __init__(self, rounds: Sequence[Sequence[Arrival]], seed: int = 0) -> None:
+        parts, rng = clusters(rounds), np.random.default_rng(seed)
+        self.everything = np.concatenate(parts)
+        self._draws = [
+            np.concatenate([parts[n] for n in rng.integers(len(parts), size=len(parts))])
+            for _ in range(DRAWS)
+        ]
+
+    def figure(self, statistic: Callable[[np.ndarray], float]) -> Figure:
+        """Return a statistic of rows of requests, with the percentile interval of its draws."""
+        drawn = np.array([statistic(rows) for rows in self._draws], float)
+        drawn = drawn[np.isfinite(drawn)]
+        tail = 50.0 * (1.0 - CONFIDENCE)
+        low, high = np.percentile(drawn, (tail, 100.0 - tail)) if len(drawn) else (math.nan,) * 2
+        return Figure(float(statistic(self.everything)), float(low), float(high))
+
+    def share(self, holds: Callable[[np.ndarray], bool]) -> float:
+        """Return the share of draws in which something holds."""
+        return float(np.mean([holds(rows) for rows in self._draws]))
+
+
+def distances(bootstrap: Bootstrap, simulated: Series, real: Series) -> dict[str, Any]:
+    """Return how far the delays of a simulation are from real ones (figure 2).
+
+    Returns:
+        ``wasserstein_s`` in seconds, ``relative`` to the real mean, ``ks``, and ``p50`` to ``p99``,
+        ratios of quantiles of the simulation to real ones. None where one has no answers.
+    """
+
+    def both(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        one, two = simulated.delay_s[rows], real.delay_s[rows]
+        return one[np.isfinite(one)], two[np.isfinite(two)]
+
+    def of(measure: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[np.ndarray], float]:
+        def statistic(rows: np.ndarray) -> float:
+            one, two = both(rows)
+            return measure(one, two) if len(one) and len(two) else math.nan
+
+        return statistic
+
+    def ratio(share: float) -> Callable[[np.ndarray, np.ndarray], float]:
+        return lambda one, two: float(np.quantile(one, share) / np.quantile(two, share))
+
+    measures = {
+        "wasserstein_s": lambda one, two: float(wasserstein_distance(one, two)),
+        "relative": lambda one, two: float(wasserstein_distance(one, two) / np.mean(two)),
+        "ks": _ks,
+        **{f"p{100 * share:.0f}": ratio(share) for share in QUANTILES},
+    }
+    if not all(len(one) for one in both(bootstrap.everything)):
+        return dict.fromkeys(measures)
+    return {name: bootstrap.figure(of(measure)).facts() for name, measure in measures.items()}
+
+
+def _ks(one: np.ndarray, two: np.ndarray) -> float:
+    """Return the greatest difference of two distribution functions."""
+    result: Any = ks_2samp(one, two, method="asymp")
+    return float(result.statistic)
+
+
+def ranks(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[str, Any]:
+    """Return Kendall's tau of mean rewards of simulator and testbed (figure 3).
+
+    Args:
+        names: of the policies, without twins.
+    """
+
+    def means(rung: str, rows: np.ndarray) -> list[float]:
+        return [float(ladder[rung][name].reward[rows].mean()) for name in names]
+
+    def tau(rows: np.ndarray) -> float:
+        result: Any = kendalltau(means(WORLD, rows), means(TESTBED, rows))
+        return float(result.statistic)
+
+    def same_top(rows: np.ndarray) -> bool:
+        return int(np.argmax(means(WORLD, rows))) == int(np.argmax(means(TESTBED, rows)))
+
+    return {
+        "policies": len(names),
+        "tau": bootstrap.figure(tau).facts(),
+        "same_best": bootstrap.share(same_top),
+        "simulated_best": names[int(np.argmax(means(WORLD, bootstrap.everything)))],
+        "real_best": names[int(np.argmax(means(TESTBED, bootstrap.everything)))],
+    }
+
+
+def regret(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[str, Any]:
+    """Return what the simulator's choice costs on the testbed (figure 4).
+
+    ``value`` is the reward of the best policy there minus that of the policy that the simulator
+    ranks first; in every draw both choices are made anew. ``paired`` compares the two policies of
+    all requests, where the interval may hold 0.
+    """
+    real, simulated = ladder[TESTBED], ladder[WORLD]
+
+    def best(series: Mapping[str, Series], rows: np.ndarray) -> str:
+        return max(names, key=lambda name: float(series[name].reward[rows].mean()))
+
+    def cost(rows: np.ndarray) -> float:
+        wanted, taken = best(real, rows), best(simulated, rows)
+        return float((real[wanted].reward[rows] - real[taken].reward[rows]).mean())
+
+    wanted = best(real, bootstrap.everything)
+    taken = best(simulated, bootstrap.everything)
+    paired = bootstrap.figure(
+        lambda rows: float((real[wanted].reward[rows] - real[taken].reward[rows]).mean())
+    )
+    return {
+        **bootstrap.figure(cost).facts(),
+        "chosen": taken,
+        "best": wanted,
+        "paired": paired.facts(),
+    }
+
+
+def difference(bootstrap: Bootstrap, one: Series, two: Series) -> dict[str, Any]:
+    """Return the paired difference of rewards and of delays of two arms (A/A)."""
+
+    def delays(rows: np.ndarray) -> float:
+        return _mean(one.delay_s[rows] - two.delay_s[rows])
+
+    reward = bootstrap.figure(lambda rows: float((one.reward[rows] - two.reward[rows]).mean()))
+    delay = bootstrap.figure(delays)
+    holds = reward.low <= 0.0 <= reward.high
+    return {"reward": reward.facts(), "delay_s": delay.facts(), "holds_zero": holds}
+
+
+def causes(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the distance of delays of all policies together on every rung (figure 5)."""
+
+    def pooled(rung: str) -> list[Series]:
+        return [ladder[rung][name] for name in names]
+
+    def relative(rung: str) -> Callable[[np.ndarray], float]:
+        def statistic(rows: np.ndarray) -> float:
+            total, weight = 0.0, 0
+            for one, two in zip(pooled(rung), pooled(TESTBED), strict=True):
+                first, second = one.delay_s[rows], two.delay_s[rows]
+                first, second = first[np.isfinite(first)], second[np.isfinite(second)]
+                if len(first) and len(second):
+                    total += wasserstein_distance(first, second) / np.mean(second)
+                    weight += 1
+            return total / weight if weight else math.nan
+
+        return statistic
+
+    about = {
+        RUNGS[0]: "calibrated means, one queue a location, a link without a queue",
+        RUNGS[1]: "with the spread of services and transfers that wait for one another",
+        RUNGS[2]: "with the gateway's own code, which estimates what it decides from",
+        RUNGS[3]: "with processes, HTTP and this machine",
+    }
+    rows, before = [], None
+    for rung in RUNGS:
+        one = bootstrap.figure(relative(rung))
+        change = None if before is None else one.value - before
+        rows.append({"rung": rung, "adds": about[rung], **one.facts(), "change": change})
+        before = one.value
+    return rows
+
+
+def outcomes_of(bootstrap: Bootstrap, one: Series) -> dict[str, Any]:
+    """Return the reward, the violations of the objective and the quality in time of a policy."""
+    return {
+        "reward": bootstrap.figure(lambda rows: float(one.reward[rows].mean())).facts(),
+        "violations": bootstrap.figure(lambda rows: float(one.late[rows].mean())).facts(),
+        "quality_in_time": bootstrap.figure(lambda rows: _in_time(one, rows)).facts(),
+        "delay_s": bootstrap.figure(lambda rows: _mean(one.delay_s[rows])).facts()
+        if np.isfinite(one.delay_s).any()
+        else None,
+        "answered": float(np.isfinite(one.delay_s).mean()),
+    }
+
+
+def _in_time(one: Series, rows: np.ndarray) -> float:
+    in_time = ~one.late[rows]
+    return float(one.quality[rows][in_time].mean()) if in_time.any() else math.nan
+
+
+def _mean(values: np.ndarray) -> float:
+    """Return the mean of the numbers among values; not a number where there are none."""
+    numbers = values[np.isfinite(values)]
+    return float(numbers.mean()) if len(numbers) else math.nan
