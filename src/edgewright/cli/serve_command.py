@@ -17,6 +17,12 @@ from edgewright.serve.settings import Keep, Settings
 
 TOKEN = "EDGEWRIGHT_TOKEN"
 
+CANARY_OPTIONS = {
+    "share": "--canary-share",
+    "error": "--canary-error",
+    "margin": "--canary-margin",
+}
+
 
 @click.command(name="serve")
 @click.argument("bundle")
@@ -164,7 +170,7 @@ def _canary(options: dict[str, Any]) -> CanaryTest | None:
     limits = {"share": (0.0, MAX_SHARE), "error": (0.0, 0.5), "margin": (-1e-9, 1e9)}
     numbers = {}
     for name, (low, high) in limits.items():
-        option = f"--canary-{name}"
+        option = CANARY_OPTIONS[name]
         numbers[name] = number = real(options[f"canary_{name}"], option)
         if not low < number <= high:
             message = f"must be above {max(low, 0.0):g} and at most {high:g}; got {number:g}"

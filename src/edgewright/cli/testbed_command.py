@@ -41,7 +41,8 @@ def command(
     setup = dataclasses.replace(FULL if size == "full" else QUICK, seed=number)
     if count is not None:
         setup = dataclasses.replace(setup, rounds=count)
-    given = f"edgewright testbed --{size} --rounds {setup.rounds} --seed {number}"
+    plan = "--full" if size == "full" else "--quick"
+    given = f"edgewright testbed {plan} --rounds {setup.rounds} --seed {number}"
     if out is not None:
         facts = _measured(setup, Path(out), data, f"{given} --out {out}")
     else:

@@ -125,7 +125,7 @@ def link(targets: Sequence[str], options: Sequence[str]) -> Iterator[LinkProcess
         line = process.stdout.readline()
         if not line:
             reason = process.stderr.read().decode(errors="replace").strip()
-            hint = "check its options: edgewright link --help"
+            hint = "see --help of edgewright link"
             raise InputError(f"must start: {reason[-500:]}", where="link", hint=hint)
         yield LinkProcess(process, process.stdout, json.loads(line))
 
