@@ -34,10 +34,23 @@ def test_the_toy_between_what_is_reached_and_what_bounds_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("binary-easy", "bounds are for the AIGC system"), ("aigc-trace", "give --data FOLDER")],
+    [
+        ("binary-easy", "the optimum of a scenario of 'binary' cannot be bounded"),
+        ("aigc-trace", "give --data FOLDER"),
+    ],
 )
 def test_a_scenario_without_bounds_is_refused_before_the_work(name, said, monkeypatch):
     monkeypatch.delenv("EDGEWRIGHT_DATA", raising=False)
     monkeypatch.setattr("edgewright.papers.bounds.scenario_bounds", None)
     with pytest.raises(InputError, match=said):
         CliRunner(catch_exceptions=False).invoke(command, ["aigc-toy", name])
+
+
+def test_rules_of_caching_are_below_their_bound():
+    result = CliRunner().invoke(command, ["caching-toy", "--episodes", "2", "--json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)["scenarios"]
+    entries = {one["name"]: one for one in row["entries"]}
+    assert {"random", "spread+hit-root", "bound"} <= set(entries)
+    best = max(one["mean"] for name, one in entries.items() if name != "bound")
+    assert entries["random"]["mean"] < best <= entries["bound"]["mean"] + 1e-5

@@ -55,7 +55,9 @@ def test_a_lead_is_paired_and_taken_at_the_closest() -> None:
     result = measures.lead(table, "hadrl", ["ppo-ppo", "ddpg-ddpg"], "latency", lower=True)
     assert result.estimate == pytest.approx(0.5)
     assert result.high - result.low < 0.05  # episodes differ by 0.2, and their share cancels
-    assert result.quantity == ("mean latency of ddpg-ddpg less that of hadrl, the closest of 2")
+    assert result.quantity == (
+        "mean latency of ddpg-ddpg less that of hadrl, the hardest to show of 2"
+    )
     assert (result.unit, result.seeds) == ("s", SEEDS)
 
 
@@ -83,7 +85,7 @@ def test_claims_on_sweeps_are_measured_at_the_hardest_world() -> None:
     assert "servers-3 to servers-5" in fall.quantity
     lead = measures.lead_over(table, "hadrl", ["ppo-ppo"], "latency", "servers", lower=True)
     assert lead.estimate == pytest.approx(0.2)
-    assert "in servers-3, the smallest of 3" in lead.quantity
+    assert "in servers-3, the hardest to show of 3" in lead.quantity
     highest = measures.level(table, "hadrl", "latency", "servers", highest=True)
     assert highest.estimate == pytest.approx(3.0)
 

@@ -107,14 +107,21 @@ def load_bounded(name: str, data: str | None = None) -> tuple[Scenario[Any, Any,
     scenario = load(name)
     kind = scenario.world.kind
     if kind != "aigc" and not system_of(kind).bounded:
-        message = f"bounds are for the AIGC system and contracts, and this scenario is of '{kind}'"
+        message = f"the optimum of a scenario of '{kind}' cannot be bounded"
         raise InputError(message, where=name, hint=f"use edgewright compare {name}")
     return scenario, build(scenario, data)
 
 
 def entry_count(problem: Problem) -> int:
     """Return the number of entries of a scenario, for progress."""
-    return ENTRIES if problem.kind == "aigc" else len(system_of(problem.kind).bounded) + 1
+    return ENTRIES if problem.kind == "aigc" else len(_played(problem)) + 1
+
+
+def _played(problem: Problem) -> list[str]:
+    """Return the policies that a system plays below its bound, those that this problem has."""
+    system = system_of(problem.kind)
+    known = system.policy_names(problem)
+    return [name for name in system.bounded if name in known]
 
 
 def _system_bounds(
@@ -127,7 +134,7 @@ def _system_bounds(
     system = system_of(problem.kind)
     assert system.bound is not None
     entries: dict[str, Entry] = {}
-    for name in system.bounded:
+    for name in _played(problem):
         if on_progress:
             on_progress(name)
         played, _ = system.play(
@@ -135,9 +142,9 @@ def _system_bounds(
         )
         entries[name] = entry(name, "feasible", played["reward"])
     if on_progress:
-        on_progress("optimum")
+        on_progress(system.bound_name)
     values = system.bound(problem, inputs, post_termination_reward)
-    entries["optimum"] = entry("optimum", "bound", values)
+    entries[system.bound_name] = entry(system.bound_name, "bound", values)
     return entries
 
 

@@ -202,6 +202,7 @@ class System:
             them; a scenario's ``[learner]`` table goes on top.
         benchmark: what ``bench speed`` measures instead of compiling, the world and a training.
         bounded: policies that ``edgewright bounds`` plays below the bound.
+        bound_name: what it calls the bound, ``"optimum"`` where that is exact.
         remake: (scenario, problem, worker processes, progress) to the exact values that the package
             keeps for the scenario, computed again; None where it keeps none.
         remake_count: how many of them there are for a scenario.
@@ -247,6 +248,7 @@ class System:
     learner_defaults: Callable[[Any], dict[str, Any]] = _no_settings
     benchmark: Callable[[BenchContext], dict[str, Any]] | None = None
     bounded: tuple[str, ...] = ()
+    bound_name: str = "bound"
     remake: Callable[..., StoredReference] | None = None
     remake_count: int = 0
     termination_metrics: tuple[str, ...] = ("episode_length", "terminated")

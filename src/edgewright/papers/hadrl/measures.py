@@ -39,12 +39,12 @@ def ratio(view: View, ours: str, other: str, metric: str, world: str = "") -> In
 def lead(
     view: View, ours: str, others: Sequence[str], metric: str, lower: bool = False
 ) -> Measured:
-    """Measure by how much a policy is better than each of the others, at the closest of them."""
+    """Measure by how much a policy is better than each of the others, at the hardest to show."""
     pairs = {other: (other, ours) if lower else (ours, other) for other in others}
     leads = {other: difference(view, *pair, metric) for other, pair in pairs.items()}
     closest, interval = _hardest(leads)
     first, second = (view.named(name) for name in pairs[closest])
-    among = f", the closest of {len(others)}" if len(others) > 1 else ""
+    among = f", the hardest to show of {len(others)}" if len(others) > 1 else ""
     quantity = f"{METRICS[metric].words} of {first} less that of {second}{among}"
     return measured(interval, quantity, view.seeds(ours, *others), METRICS[metric].unit)
 
@@ -82,7 +82,7 @@ def level(view: View, ours: str, metric: str, over: str, highest: bool = False) 
 def lead_over(
     view: View, ours: str, others: Sequence[str], metric: str, over: str, lower: bool = False
 ) -> Measured:
-    """Measure a lead at the world and the other policy for which it is smallest."""
+    """Measure a lead at the world and the other policy for which it is hardest to show."""
     pairs = {
         (world, other): (other, ours) if lower else (ours, other)
         for _, world in worlds_in(over, view.table.results)
@@ -96,13 +96,13 @@ def lead_over(
     world, other = closest.split(" ")
     first, second = pairs[world, other]
     quantity = f"{METRICS[metric].words} of {first} less that of {second} in {world}"
-    quantity += f", the smallest of {len(leads)} leads"
+    quantity += f", the hardest to show of {len(leads)} leads"
     seeds = view.seeds(ours, other, world=world)
     return measured(interval, quantity, seeds, METRICS[metric].unit)
 
 
 def growth(view: View, ours: str, metric: str, over: str, lower: bool = False) -> Measured:
-    """Measure the smallest change of a metric between neighbours of a sweep."""
+    """Measure the change of a metric between neighbours of a sweep that is hardest to show."""
     worlds = [world for _, world in worlds_in(over, view.table.results)]
     arms = {world: {"x": view.get(ours, metric, world)} for world in worlds}
     sign = -1.0 if lower else 1.0
@@ -116,7 +116,7 @@ def growth(view: View, ours: str, metric: str, over: str, lower: bool = False) -
     step, interval = _hardest(steps)
     word = "fall" if lower else "growth"
     along = SWEEPS[over].words
-    quantity = f"smallest {word} of the {METRICS[metric].words} of {ours} along {along} ({step})"
+    quantity = f"{word} of the {METRICS[metric].words} of {ours} along {along}, hardest at {step}"
     seeds = min(view.seeds(ours, world=world) for world in worlds)
     return measured(interval, quantity, seeds, METRICS[metric].unit)
 

@@ -43,7 +43,7 @@ def notes(table: Table) -> list[str]:
         "seen and measured, not because they could have come out otherwise.",
         f"The planner of all arms is smaller than the default one: {settings}. It looks one slot "
         "ahead unless the name of an arm says otherwise, and is judged without noise and without "
-        "its epistemic term, which serves learning only.",
+        "its epistemic term, which serves learning only; hadrl-as-run keeps its whole formula.",
         "hadrl-root learns the servers and takes the square-root law for the shares; "
         "spread-active-inference learns the slots below the caches of a rule; ddpg-search learns "
         "the caches above the exact shares and the best servers for them. They show which level "

@@ -51,6 +51,7 @@ SYSTEM = System(
     policy_names=policy_names,
     policy=policy,
     bound=bound,
+    bounded=USUAL,
     ranges=RANGES,
     metrics=(
         Metric("hit_ratio", "hit ratio", "", ".3f", "max", interval=True),

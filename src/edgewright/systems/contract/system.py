@@ -89,6 +89,7 @@ SYSTEM = System(
     play=play,
     trainer=ContractTrainer,
     bounded=USUAL,
+    bound_name="optimum",
     remake=remake,
     remake_count=COUNT,
     termination_metrics=(),
