@@ -51,6 +51,7 @@ def test_rules_of_caching_are_below_their_bound():
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)["scenarios"]
     entries = {one["name"]: one for one in row["entries"]}
-    assert {"random", "spread+hit-root", "bound"} <= set(entries)
+    assert {"random", "bound"} <= set(entries)
+    assert len(entries) > 3
     best = max(one["mean"] for name, one in entries.items() if name != "bound")
     assert entries["random"]["mean"] < best <= entries["bound"]["mean"] + 1e-5

@@ -118,10 +118,14 @@ def entry_count(problem: Problem) -> int:
 
 
 def _played(problem: Problem) -> list[str]:
-    """Return the policies that a system plays below its bound, those that this problem has."""
+    """Return the policies that a system plays below its bound, by the names that they have here.
+
+    A world that divides its servers itself has ``spread+hit`` for ``spread+hit-root``.
+    """
     system = system_of(problem.kind)
-    known = system.policy_names(problem)
-    return [name for name in system.bounded if name in known]
+    known, usual = system.policy_names(problem), {*system.bounded}
+    usual |= {name.rpartition("-")[0] for name in usual}
+    return [name for name in known if name in usual or name == "optimum"]
 
 
 def _system_bounds(
@@ -140,7 +144,8 @@ def _system_bounds(
         played, _ = system.play(
             baseline(name, problem), problem, inputs, 0, post_termination_reward
         )
-        entries[name] = entry(name, "feasible", played["reward"])
+        kind: Kind = "exact" if name == "optimum" else "feasible"
+        entries[name] = entry(name, kind, played["reward"])
     if on_progress:
         on_progress(system.bound_name)
     values = system.bound(problem, inputs, post_termination_reward)
