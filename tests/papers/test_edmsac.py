@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from edgewright.papers import study_named
 from edgewright.papers.edmsac import measures, tuning
 from edgewright.papers.edmsac.jobs import jobs, learners_in
+from edgewright.papers.edmsac.probes import persistence
 from edgewright.papers.edmsac.view import METRICS, View
 from edgewright.papers.edmsac.worlds import PAIRS, RHOS, VARIANTS, WORLDS, scenario_of
 from edgewright.scenarios.build import build
@@ -160,3 +161,23 @@ def test_every_claim_gets_a_verdict_and_the_page_is_written(plan: Plan, tmp_path
     drawn = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     wanted = ("persistence", "menus", "learners", "curves", "gains", "pruning", "denoising")
     assert {f"edmsac-{figure}" for figure in (*wanted, "ablations", "controls")} <= drawn
+
+
+def test_mechanisms_earn_more_the_less_they_must_allow() -> None:
+    """Figure M1: complete information above exit above per-period above static (B.7, D3)."""
+
+    class Context:
+        data = None
+
+        @staticmethod
+        def on_progress(share: float) -> None:
+            assert 0.0 < share <= 1.0
+
+    result = persistence(cast("Any", Context), "contract-d3", "paper_profit")
+    profit = {name: values[0] for name, values in result.arrays.items()}
+    # rho = 0.5 of the specification: 11.486 with complete information, 9.545 with exit.
+    assert profit["profit/complete-information"][2] == pytest.approx(11.486, abs=1e-3)
+    assert profit["profit/exit"][2] == pytest.approx(9.545, abs=1e-3)
+    order = ["complete-information", "exit", "per-period", "static"]
+    rows = np.stack([profit[f"profit/{name}"] for name in order])
+    assert np.all(np.diff(rows, axis=0) < 0)

@@ -12,6 +12,7 @@ from edgewright.papers.edmsac.worlds import (
     CONTROLS,
     MAIN,
     RULES,
+    SAME_RATES,
     SWEPT,
     VARIANTS,
     WORLDS,
@@ -32,8 +33,9 @@ QUICK = {
 """Learners of the quick plan, by world."""
 
 FULL = {
-    world: (*BASIC, *CONTROLS, *SWEPT) if world == MAIN else BASIC if "raw" not in world
-    else ("edmsac", "dmsac", "sac", "td3")
+    world: (*BASIC, SAME_RATES, *CONTROLS, *SWEPT) if world == MAIN
+    else (*BASIC, SAME_RATES) if "raw" not in world
+    else ("edmsac", "dmsac", SAME_RATES, "sac", "td3")
     for world in WORLDS
 }  # fmt: skip
 """Learners of the full plan, by world."""
@@ -60,7 +62,7 @@ def jobs(plan: Plan) -> list[Job]:
         for name in QUICK_RULES if plan.quick else RULES:
             made.append(Rule(f"{world}/{name}", setup, name, 2e3))
         made.append(BoundJob(f"{world}/bound", setup))
-    scenario = {"scenario": "contract-d3"}
+    scenario = {"scenario": "contract-d3", "metric": "paper_profit"}
     made.append(FunctionJob("persistence", persistence, scenario, (), "mechanisms", 2e5))
     return made
 
@@ -76,7 +78,7 @@ def trained(plan: Plan, world: str, name: str) -> TrainingJob:
         steps=plan.steps,
         seeds=seeds,
         setting=world,
-        rates_from="" if plan.quick else selected(learner),
+        rates_from="" if plan.quick else selected("edmsac" if name == SAME_RATES else learner),
     )
 
 

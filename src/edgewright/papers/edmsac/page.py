@@ -8,7 +8,7 @@ from edgewright.evaluation.joint_bootstrap import joint_mean
 from edgewright.papers.edmsac.figures import worlds_in
 from edgewright.papers.edmsac.tuning import FACTORS, FAMILIES
 from edgewright.papers.edmsac.view import METRICS, View
-from edgewright.papers.edmsac.worlds import PAIRS, TITLES
+from edgewright.papers.edmsac.worlds import PAIRS, SAME_RATES, TITLES
 from edgewright.reporting import html
 from edgewright.studies.table import Table
 
@@ -38,10 +38,30 @@ def notes(table: Table) -> list[str]:
         "nothing. Durations hold for the machine of the study, with other jobs beside them.",
         f"{plan.seeds} seeds of {plan.steps:.0f} rounds; sweeps and ablations have half the seeds.",
     ]
+    paragraphs += _chosen(table)
     if plan.quick:
         text = "This is the quick plan, with few seeds and short trainings, and without a search "
         paragraphs.append(text + "of learning rates: a preview, not evidence.")
     return paragraphs
+
+
+def _chosen(table: Table) -> list[str]:
+    """Return the learning rates that the search chose, where there was one."""
+    keys = {name: f"tuning/{name}" for name in FAMILIES}
+    facts = {key: table.results[key].facts for key in keys.values() if key in table.results}
+    if not all("settings" in facts.get(key, {}) for key in keys.values()):
+        return []
+    each = {name: facts[key]["settings"] for name, key in keys.items()}
+    rates = "; ".join(
+        f"{name} {one['actor_learning_rate']:.2g} and {one['critic_learning_rate']:.2g}"
+        for name, one in each.items()
+    )
+    return [
+        f"Chosen rates of actor and critic: {rates}. The trials of a learner are near to one "
+        "another, so the choice hangs on two seeds. Where EDMSAC and DMSAC have other rates, a "
+        f"difference between them is not that of pruning alone; {SAME_RATES} has those of EDMSAC. "
+        "It was added after the other results were known."
+    ]
 
 
 def sections(table: Table) -> list[html.Section]:

@@ -72,10 +72,12 @@ def utilities(
     return {"first/utility": np.stack(first), "second/utility": np.stack(second)}
 
 
-def persistence(context: JobContext, scenario: str) -> JobResult:
+def persistence(context: JobContext, scenario: str, metric: str) -> JobResult:
     """Compute the exact profit of the eight mechanisms for types that persist more and more.
 
-    The transition is ``rho I + (1 - rho) 1 p`` with the prior ``p`` (B.8).
+    The transition is ``rho I + (1 - rho) 1 p`` with the prior ``p`` (B.8). With the metric
+    ``paper_profit`` all servers take their own items, as each mechanism presupposes; the profit
+    from rational servers would judge all of them by the participation of the scenario.
 
     Returns:
         ``profit/NAME`` ``[1, rhos]``, for each server, and ``profit/rho``.
@@ -90,7 +92,7 @@ def persistence(context: JobContext, scenario: str) -> JobResult:
         inputs, play = evaluation_inputs(chosen, problem), system_of(problem.kind).play
         for name in MECHANISMS:
             result, _ = play(baseline(name, problem), problem, inputs, 0, 0.0)
-            rows[name].append(float(np.mean(np.asarray(result["reward"]))))
+            rows[name].append(float(np.mean(np.asarray(result[metric]))))
         context.on_progress((RHOS.index(rho) + 1) / len(RHOS))
     arrays = {f"profit/{name}": np.array([values]) for name, values in rows.items()}
     return JobResult({**arrays, "profit/rho": np.array([RHOS])}, {"labels": {"policy": "exact"}})

@@ -41,6 +41,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "dmsac-3": ("dmsac", {"learner.denoising_steps": 3}),
     "dmsac-8": ("dmsac", {"learner.denoising_steps": 8}),
     "dmsac-no-entropy": ("dmsac", {"learner.entropy": "none"}),
+    "dmsac-same-rates": ("dmsac", {}),
 }
 """Names of learners with other settings: the learner, and the settings."""
 
@@ -53,6 +54,10 @@ CONTROLS = (
     "edmsac-rate",
 )
 """What separates pruning by importance, while learning, from everything else that comes with it."""
+
+SAME_RATES = "dmsac-same-rates"
+"""DMSAC with the rates that the search chose for EDMSAC: what is left of a difference is pruning
+alone. Added after the full study had shown that the search chose other rates for either."""
 
 BASIC = ("edmsac", "dmsac", "sac", "td3", "se-ppo")
 KEPT = {90: "edmsac-kept-90", 70: "edmsac-kept-70", 50: "edmsac", 30: "edmsac-kept-30",
