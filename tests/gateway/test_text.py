@@ -96,7 +96,7 @@ def test_the_client_chats_whole_and_streamed(gateway):
         assert text == low.choices[0].message.content
         assert chunks[-1].usage.completion_tokens == len(text) == 200
         receipt = service.receipts()[1]
-        assert receipt["lateness"] >= 0.99
+        assert receipt["lateness"] >= 0.9999  # rounded to four digits; never before its pace
         content = {"messages": asked["messages"], "max_tokens": 0}
         status, _, body = service.send("/v1/chat/completions", content)
         assert status == 400

@@ -16,7 +16,7 @@ from edgewright.scenarios.load import load
 from edgewright.scenarios.policies import baseline
 from edgewright.studies.claim import STATUSES
 from edgewright.studies.job import JobResult, Plan
-from edgewright.studies.jobs import HyperparameterSelection, Rule, TrainingJob, TransferJob
+from edgewright.studies.jobs import AXES, HyperparameterSelection, Rule, TrainingJob, TransferJob
 from edgewright.studies.study_output import occasion, write_outcome
 from edgewright.studies.table import Table
 
@@ -282,7 +282,7 @@ def filled(study, plan):
             for name in ("reward", "delay_s", "energy_j"):
                 arrays[f"curves/{name}"] = rng.normal(0, 0.1, (seeds, MARKS))
         results[job.key] = JobResult(arrays, {"labels": {"policy": "p"}, "seconds": 1.0})
-    return Table(results, study.axes, plan)
+    return Table(results, {**AXES, **study.axes}, plan)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import time
@@ -15,6 +16,21 @@ _READ: contextvars.ContextVar[Callable[[], float]] = contextvars.ContextVar(
 def now() -> float:
     """Return seconds since some moment; only differences mean something."""
     return _READ.get()()
+
+
+async def sleep_until(moment: float) -> None:
+    """Sleep until :func:`now` is at ``moment`` [s] or later.
+
+    A loop may end a sleep up to a tick early (libuv counts whole milliseconds), so what is left is
+    slept again; a paced back end would else be faster than its pace.
+    """
+    await asyncio.sleep(max(0.0, moment - now()))
+    while (left := moment - now()) > 0.0:
+        await asyncio.sleep(max(left, TICK_S))
+
+
+TICK_S = 1e-4
+"""Shortest of the sleeps that follow a short one."""
 
 
 @contextlib.contextmanager

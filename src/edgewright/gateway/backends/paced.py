@@ -133,7 +133,7 @@ class PacedDigits:
             if self.table.speed < 1.0:
                 done_s = before_s + self._work.image(job.size, step)
                 due = began + done_s / self.table.speed
-                await asyncio.sleep(max(0.0, due - clock.now()))
+                await clock.sleep_until(due)
             ledger.advance(item, (number * steps + step) / (job.count * steps))
             if file:
                 yield last, file

@@ -73,7 +73,7 @@ class PacedText:
                     scored.append(await self._in_thread(prompt, length, seed))
                     done = number * tried + candidate + 1
                     if self.table.speed < 1.0:
-                        await asyncio.sleep(max(0.0, began + done * unit_s - clock.now()))
+                        await clock.sleep_until(began + done * unit_s)
                     ledger.advance(item, done / (job.count * tried))
                 texts.append(max(scored, key=lambda one: one[1])[0])
             job.service_s = clock.now() - began
