@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from edgewright.agents.around import Around
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Decision, Guidance, Trajectory, record, static
 from edgewright.core.settings import Share
@@ -57,7 +58,7 @@ class GuidedState:
 
 
 @record
-class Guided:
+class Guided(Around):
     """Put a guide beside a learner, whose actions it imitates with a weight that falls to zero.
 
     Attributes:
@@ -97,29 +98,9 @@ class Guided:
         return dataclasses.replace(self, rule=policy_of(self.guide))
 
     @property
-    def all_actions(self) -> bool:
-        """Return whether the inner learner is given the outcomes of all actions."""
-        return getattr(self.inner, "all_actions", False)
-
-    @property
-    def staggered(self) -> bool:
-        """Return whether a training begins with copies at all parts of an episode."""
-        return getattr(self.inner, "staggered", False)
-
-    @property
     def gamma(self) -> Any:
         """Discount of the inner learner."""
         return getattr(self.inner, "gamma", None)
-
-    @property
-    def num_envs(self) -> int:
-        """Number of copies of the world played side by side between two updates."""
-        return self.inner.num_envs
-
-    @property
-    def rollout_steps(self) -> int:
-        """Number of steps of each copy between two updates."""
-        return self.inner.rollout_steps
 
     def init(self, key: Array, observations: Box, actions: Space) -> GuidedState:
         """Return a fresh state. Consumes ``key``."""

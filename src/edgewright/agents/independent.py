@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from edgewright.agents.around import Around
 from edgewright.agents.per_device import EachPolicy, by_device, misfit_of_devices, of_one
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Trajectory, record
@@ -14,7 +15,7 @@ from edgewright.core.spaces import Box, Discrete, Space
 
 
 @record
-class Independent:
+class Independent(Around):
     """Run a learner for each device side by side (independent learners: Tan, ICML 1993).
 
     Each sees its own observation, action and reward; the others are part of its world. Every leaf
@@ -37,26 +38,6 @@ class Independent:
         check = getattr(self.inner, "check_sizes", None)
         if check is not None:
             check(*of_one(observations, actions))
-
-    @property
-    def all_actions(self) -> bool:
-        """Return whether the inner learner is given the outcomes of all actions."""
-        return getattr(self.inner, "all_actions", False)
-
-    @property
-    def staggered(self) -> bool:
-        """Return whether a training begins with copies at all parts of an episode."""
-        return getattr(self.inner, "staggered", False)
-
-    @property
-    def num_envs(self) -> int:
-        """Number of copies of the world played side by side between two updates."""
-        return self.inner.num_envs
-
-    @property
-    def rollout_steps(self) -> int:
-        """Number of steps of each copy between two updates."""
-        return self.inner.rollout_steps
 
     def init(self, key: Array, observations: Box, actions: Discrete) -> Any:
         """Return one fresh state for each of the ``M`` devices. Consumes ``key``."""
