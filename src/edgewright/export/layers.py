@@ -10,6 +10,7 @@ manifest. A layer that holds chains of layers, as :class:`Branches` or a denoisi
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
@@ -189,15 +190,15 @@ class Dueling:
         return graph.node("Sub", [graph.node("Add", [value, advantages]), mean])
 
 
-class Nested:
+class Nested(abc.ABC):
     """A layer that holds chains of layers.
 
     Its dense layers are compressed like those of a plain network.
     """
 
+    @abc.abstractmethod
     def __call__(self, x: Array) -> Array:
         """Return the output for ``[..., columns]``."""
-        raise NotImplementedError
 
     @property
     def calls(self) -> int:
@@ -205,21 +206,21 @@ class Nested:
         return 1
 
     @property
+    @abc.abstractmethod
     def chains(self) -> tuple[tuple[Any, ...], ...]:
         """Return the layers of every chain."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def with_chains(self, chains: tuple[tuple[Any, ...], ...]) -> Nested:
         """Return the layer with others in their place."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def chain_inputs(self, x: Array) -> tuple[Array, ...]:
         """Return what each chain is given ``[n, ...]`` for inputs ``[N, columns]`` of the layer."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def described(self) -> dict[str, Any]:
         """Return what a manifest says of the layer."""
-        raise NotImplementedError
 
 
 @record
