@@ -14,8 +14,10 @@ from edgewright.loops.evaluate import full_information
 from edgewright.systems.aigc import AigcWorld
 from edgewright.systems.aigc.baselines import (
     AigcHeuristic,
+    BatteryPrice,
     Greedy,
     GreedyInTurn,
+    PricedRollout,
     Random,
     Rollout,
     Rule,
@@ -96,7 +98,7 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     }
     known, missed = (world, problem.params), float(problem.params.rejected_reward)
     fixed = _FIXED.fullmatch(name)
-    planner = re.fullmatch(r"(rollout|clairvoyant)-([1-9]\d*)", name)
+    planner = re.fullmatch(r"(rollout|shadow-rollout|clairvoyant)-([1-9]\d*)", name)
     beam = re.fullmatch(r"beam-([1-9]\d*)", name)
     if name in simple:
         group, chosen = simple[name]
@@ -114,12 +116,14 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
                 name, problem, lambda inputs: hindsight_policy(*known, inputs, missed, horizon)
             )
         # Futures come from the train part: a planner knows no more of the inputs than a learner.
-        model = problem.train_stream
-        group, chosen = "oracle", Rollout(world=world, model=model, horizon=int(planner[2]))
+        model, horizon = problem.train_stream, int(planner[2])
+        if planner[1] == "rollout":
+            group, chosen = "oracle", Rollout(world=world, model=model, horizon=horizon)
+        else:
+            rule = _priced("shadow-price", problem)
+            group, chosen = "oracle", PricedRollout(rule=rule, model=model, horizon=horizon)
     elif name in TOLLS:
-        key, stream = jax.random.key(0), problem.train_stream
-        priced = price_battery(key, world, problem.params, stream, problem.horizon, TOLLS[name])
-        group, chosen = "oracle", priced
+        group, chosen = "oracle", _priced(name, problem)
     elif name == "optimum":
         group, chosen = "oracle", optimum(problem)
     elif beam:
@@ -128,6 +132,12 @@ def policy(name: str, problem: Problem) -> PolicyEntry | None:
     else:
         return None
     return PolicyEntry(name, group, chosen, full_information, world)
+
+
+def _priced(name: str, problem: Problem) -> BatteryPrice:
+    """Return the rule with the prices that earn most on training inputs."""
+    key, stream = jax.random.key(0), problem.train_stream
+    return price_battery(key, problem.world, problem.params, stream, problem.horizon, TOLLS[name])
 
 
 def _oracle(name: str, problem: Problem, hindsight_policy: Callable[[Any], Policy]) -> PolicyEntry:

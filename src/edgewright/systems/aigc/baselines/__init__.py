@@ -7,6 +7,7 @@ from edgewright.systems.aigc.baselines.clairvoyant import Clairvoyant, hindsight
 from edgewright.systems.aigc.baselines.fluid import fluid
 from edgewright.systems.aigc.baselines.greedy import Greedy
 from edgewright.systems.aigc.baselines.heuristic import AigcHeuristic
+from edgewright.systems.aigc.baselines.priced_rollout import PricedRollout
 from edgewright.systems.aigc.baselines.rollout import Rollout
 from edgewright.systems.aigc.baselines.rules import Random, Rule
 from edgewright.systems.aigc.baselines.sequential_greedy import GreedyInTurn, greedy_in_turn
@@ -18,6 +19,7 @@ __all__ = [
     "Greedy",
     "GreedyInTurn",
     "Plan",
+    "PricedRollout",
     "Random",
     "Rollout",
     "Rule",

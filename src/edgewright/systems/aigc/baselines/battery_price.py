@@ -27,7 +27,7 @@ from edgewright.loops.evaluate import (
 )
 from edgewright.systems.aigc import AigcParams, AigcWorld
 from edgewright.systems.aigc.baselines.sequential_greedy import greedy_in_turn
-from edgewright.systems.aigc.baselines.shadow_prices import joule_unit, tariff
+from edgewright.systems.aigc.baselines.shadow_prices import Tariff, joule_unit, tariff
 
 MULTIPLES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 4.0, 6.0)
 """Prices of a joule that are tried, in units of what the reward itself asks at weight 1."""
@@ -58,17 +58,19 @@ class BatteryPrice:
         """Return the price of each device, not yet known: negative."""
         return jnp.full(self.world.devices, -1.0)
 
+    def prices(self, carry: Array, insight: PrivilegedObservation) -> tuple[Array, Tariff]:
+        """Return the price of a joule of each device ``[M]``, and the tariff it belongs to."""
+        looked_up = jnp.interp(insight.state.charge_pct, self.charge_pct, self.joule)
+        joule = jnp.where(carry < 0, looked_up, carry)
+        of_tolls = tariff(self.world, insight.params, jnp.zeros(()), self.toll)
+        return joule, dataclasses.replace(of_tolls, joule=joule)
+
     def act(
         self, key: Array, carry: Array, insight: PrivilegedObservation
     ) -> tuple[Array, Decision]:
         """Return the action of every device."""
-        params, state, x = insight.params, insight.state, insight.x
-        looked_up = jnp.interp(state.charge_pct, self.charge_pct, self.joule)
-        joule = jnp.where(carry < 0, looked_up, carry)
-        prices = dataclasses.replace(
-            tariff(self.world, params, jnp.zeros(()), self.toll), joule=joule
-        )
-        action = greedy_in_turn(self.world, params, state, x, prices)
+        joule, prices = self.prices(carry, insight)
+        action = greedy_in_turn(self.world, insight.params, insight.state, insight.x, prices)
         return joule, Decision(action=action, aux=())
 
 

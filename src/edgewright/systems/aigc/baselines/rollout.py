@@ -43,15 +43,24 @@ class Rollout(Memoryless):
         self, key: Array, carry: tuple[()], insight: PrivilegedObservation
     ) -> tuple[tuple[()], Decision]:
         """Return the action of every device. Consumes ``key``."""
-
-        def imagine(key: Array) -> Any:
-            length = self.horizon - 1
-            rows = self.model.next_rows(self.model.resume(key, insight.x), max(length, 1))[1]
-            return jax.tree.map(lambda leaf: leaf[:length], rows)
-
-        futures = jax.vmap(imagine)(jax.random.split(key, self.futures))
+        futures = futures_of(key, self.model, insight.x, self.futures, self.horizon - 1)
         counted = jnp.ones(self.horizon - 1, bool)
         return carry, Decision(action=look_ahead(self.world, insight, futures, counted), aux=())
+
+
+def futures_of(key: Array, model: Stream[Any], x: Any, futures: int, length: int) -> Any:
+    """Return rows ``[futures, length, ...]`` that may follow the present ones. Consumes ``key``.
+
+    Args:
+        model: where they come from; it must continue the present (``Stream.resume``).
+        x: the present inputs.
+    """
+
+    def imagine(key: Array) -> Any:
+        rows = model.next_rows(model.resume(key, x), max(length, 1))[1]
+        return jax.tree.map(lambda leaf: leaf[:length], rows)
+
+    return jax.vmap(imagine)(jax.random.split(key, futures))
 
 
 def look_ahead(
