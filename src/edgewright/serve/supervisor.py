@@ -226,7 +226,8 @@ class Supervisor:
                 for one in running:
                     if number in (signal.SIGTERM, signal.SIGINT):
                         one.send(number)
-        return max((abs(one.code or 0) for one in running), default=0)
+        codes = [abs(one.code or 0) for one in running]
+        return max((one for one in codes if one != signal.SIGTERM), default=0)  # it was starting
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
