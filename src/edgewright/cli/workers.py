@@ -39,7 +39,7 @@ def supervise(
     """Run one worker for each command on one socket; return the highest exit code.
 
     Args:
-        check: a command that tells whether an upgrade may begin.
+        check: a command whose exit code says whether an upgrade may begin.
         address: host, port and the first port of probes; each worker has one of its own.
         options: where an error says that the ports are from.
 

@@ -38,7 +38,7 @@ def opened(
         options: where an error says that the addresses are from.
 
     Raises:
-        InputError: an address cannot be had, or what was handed over is no socket.
+        InputError: an address cannot be had, or what was handed over is not a socket.
     """
     with contextlib.ExitStack() as stack:
         given = {name: stack.enter_context(one) for name, one in handed(os.environ).items()}
@@ -55,7 +55,7 @@ def handed(environ: MutableMapping[str, str]) -> dict[str, socket.socket]:
     Variables that say so are removed, as they are not meant for processes that we start.
 
     Raises:
-        InputError: one is no socket that listens.
+        InputError: one is not a socket.
     """
     numbers: dict[str, int] = {}
     where = HANDED

@@ -101,8 +101,8 @@ class Supervisor:
 
     Args:
         workers: at least one.
-        check: a command that tells whether the program and its files are fit to run; asked before
-            an upgrade.
+        check: a command whose exit code says whether the program and its files are fit to run; it
+            is asked before an upgrade.
         emit: reports something to whoever started the service.
     """
 

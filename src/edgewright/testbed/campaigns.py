@@ -1,4 +1,4 @@
-"""Plan the blocks of a testbed: who decides, about which requests, and what is simulated."""
+"""Plan the blocks of a testbed, with their policies, their requests and their simulations."""
 
 from __future__ import annotations
 

@@ -110,11 +110,11 @@ def _calibration(facts: dict[str, Any]) -> html.Section:
         Column("count", "samples"),
     )
     text = "Errors on what the fit did not use, as shares of what was; of quality, as differences."
-    found = "detects" if control["detected"] else "does not detect"
+    verdict = "detects" if control["detected"] else "does not detect"
     more = "is beyond" if control["raises_distance"] else "is not beyond"
     wrong, right = control["distance"], control["distance_of_the_right_one"]
     check = (
-        f"This figure {found} the calibration that is wrong on purpose. Its distance of delays, "
+        f"This figure {verdict} the calibration that is wrong on purpose. Its distance of delays, "
         f"{wrong['value']:.3f} [{wrong['low']:.3f}, {wrong['high']:.3f}], {more} that of the right "
         f"one, {right['value']:.3f} [{right['low']:.3f}, {right['high']:.3f}]."
     )

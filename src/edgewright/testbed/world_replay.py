@@ -27,7 +27,7 @@ LAST_GAP_S = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What the world has of real requests; all of it unless said otherwise.
+    """Properties of real requests that the world has; all of them unless stated otherwise.
 
     Attributes:
         sizes: one size of answers for each level; else their mean.
