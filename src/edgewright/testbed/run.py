@@ -209,7 +209,7 @@ def _calibrated(setup: Setup, site: _Site, on_progress: OnProgress) -> Calibrate
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-    """What all campaigns of a run share."""
+    """Facts that all campaigns of a run share."""
 
     setup: Setup
     site: _Site
