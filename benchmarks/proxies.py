@@ -56,6 +56,8 @@ model_list:
       api_key: none
 litellm_settings:
   telemetry: false
+general_settings:  # no other proxy in this comparison asks for keys
+  dangerously_permit_weak_or_unset_master_key: true
 """
 
 
@@ -66,12 +68,12 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until an address answers."""
     end = time.monotonic() + START_S
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
+            raise SystemExit(f"{process.args} ended with {process.returncode}: {log.read_text()}")
         with contextlib.suppress(OSError):
             urllib.request.urlopen(url, timeout=2).close()
             return
@@ -85,7 +87,7 @@ def running(command: list[str], url: str, log: Path) -> Iterator[str]:
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:
-        wait_for(url, process)
+        wait_for(url, process, log)
         yield url[: url.index("/", len("http://"))]
     finally:
         process.terminate()
