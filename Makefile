@@ -13,13 +13,14 @@ TESTBED_OUT ?= build/testbed
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo testbed cases test test-peers test-federated test-pages lint bench wheel docs clean
+.PHONY: help demo testbed cases test test-peers test-federated test-pages test-clients lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
 	@echo "make testbed   policies on real processes beside simulations of the same requests (minutes)"
 	@echo "make test   all tests"
 	@echo "make cases  inputs from the field, and what becomes of each, as a table"
+	@echo "make test-clients  the gateway with OpenAI's package for JavaScript and the AI SDK (npm)"
 	@echo "make test-pages   tests of pages in headless Chromium, which is installed for them"
 	@echo "make test-peers   tests beside Stable-Baselines3, which is installed for them"
 	@echo "make test-federated   tests with Flower, in an environment of its own"
@@ -85,6 +86,17 @@ test-pages: $(VENV)/.dev build/chromium/.there
 	  export EDGEWRIGHT_CHROMIUM=$$(cd build/chromium && node --input-type=module \
 	    -e "import c from '@sparticuz/chromium'; console.log(await c.executablePath())") && \
 	  $(BIN)/python -m pytest tests/reporting/test_page_layout.py tests/gateway/test_live.py
+
+CLIENTS = openai@6.49.0 ai@6.0.326 @ai-sdk/openai-compatible@2.0.92 @ai-sdk/openai@3.0.141
+
+build/clients/.there:
+	mkdir -p build/clients
+	cd build/clients && npm install --silent --no-save --ignore-scripts $(CLIENTS)
+	@touch $@
+
+test-clients: $(VENV)/.dev build/clients/.there
+	NODE_PATH=$(CURDIR)/build/clients/node_modules \
+	  $(BIN)/python -m pytest tests/gateway/test_node_clients.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks examples

@@ -2,6 +2,7 @@
 
 import pytest
 
+from edgewright.gateway.backend import base64_length
 from edgewright.gateway.blocks import Blocks
 from edgewright.gateway.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
 from edgewright.gateway.ledger import Ledger
@@ -182,3 +183,21 @@ def test_27_blocks_are_permutations_and_depend_on_the_seed_alone():
     assert order != [other.arm(n) for n in range(300)]
     assert all({*order[n : n + 3]} == {*arms} for n in range(0, 300, 3))
     assert len({tuple(order[n : n + 3]) for n in range(0, 300, 3)}) == 6
+
+
+def test_uploads_wait_for_one_another_in_the_ledger_of_a_link(clock):
+    link = Link(LinkTable("access", initial_mbps=8.0, delay_ms=100.0), SignalsTable(), clock)
+    assert link.uplink_backlog_mb == 0.0
+    assert link.seconds(1_000_000) == pytest.approx(0.2 + 1.0)
+    link.sending(2_000_000)
+    clock.now += 0.5  # 8 Mbit/s have sent half a megabyte
+    assert link.uplink_backlog_mb == pytest.approx(1.5)
+    assert link.seconds(1_000_000) == pytest.approx(0.2 + 1.5 + 1.0)
+    link.sending(500_000)
+    assert link.uplink_backlog_mb == pytest.approx(2.0)
+    clock.now += 10.0
+    assert link.uplink_backlog_mb == 0.0
+
+
+def test_answers_are_counted_as_the_link_carries_them():
+    assert [base64_length(count) for count in (0, 1, 3, 4, 300)] == [0, 4, 4, 8, 400]

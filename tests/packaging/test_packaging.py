@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -42,7 +44,7 @@ def test_every_option_exists_and_probes_have_a_port_of_their_own(text):
 
 def test_the_image_asks_the_port_of_the_probes_and_exposes_it():
     port = started(IMAGE)[started(IMAGE).index("--probe-port") + 1]
-    assert f"http://127.0.0.1:{port}/readyz" in IMAGE
+    assert f"http://127.0.0.1:{port}/healthz" in IMAGE  # /readyz is 503 while it drains
     assert f"EXPOSE 8080 {port}\n" in IMAGE
 
 
@@ -59,3 +61,22 @@ def test_every_extra_is_pinned():
         wanted = {name.match(one)[0].lower().replace("_", "-") for one in needed}
         missing = wanted - pinned - {"edgewright"}
         assert extra in NOT_PINNED or not missing, (extra, missing)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+@pytest.mark.parametrize("name", ["edgewright", "edgewright-gateway"])
+def test_systemd_accepts_the_socket_with_its_service(tmp_path, name):
+    for kind in ("service", "socket"):
+        text = (ROOT / f"packaging/{name}.{kind}").read_text()
+        text = text.replace("/opt/edgewright/bin/edgewright", "/bin/true")
+        (tmp_path / f"{name}.{kind}").write_text(text)
+    verify = ["systemd-analyze", "verify", str(tmp_path / f"{name}.socket")]
+    done = subprocess.run(verify, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Type=notify" in (ROOT / f"packaging/{name}.service").read_text()
+
+
+def test_the_bundle_is_inspected_before_the_start():
+    before = re.search(r"^ExecStartPre=\S+ inspect (\S+)$", UNIT, re.MULTILINE)
+    assert before
+    assert before[1] == started(UNIT)[0]

@@ -168,7 +168,7 @@ def test_a_wrong_field_is_named_with_its_value_and_range(setup, observation, cha
             assert error["field"] == f"observations[1].{field}"
             assert error["value"] == change[field]
             assert error["allowed"]
-            assert not service.counters.decisions
+            assert not +service.counters.decisions
 
     asyncio.run(go())
 
@@ -290,7 +290,7 @@ def test_numbers_of_a_refused_batch_do_not_count_as_clamped(setup, observation):
             for rows, status in (([far, {}], 422), ([far, far], 200)):
                 found = await call(service, "POST", "/v1/decide", {"observations": rows})
                 assert found[0] == status
-            assert service.counters.clamped == {"charge_pct": 2}
+            assert +service.counters.clamped == {"charge_pct": 2}
 
     asyncio.run(go())
 
@@ -410,7 +410,7 @@ def test_a_hangup_while_the_service_still_loads_is_made_up_for(setup):
     async def go():
         service = Service(dataclasses.replace(setup, watch_s=0.0))
         service.reloader.hangups._came(1, None)
-        assert not service.counters.reloads
+        assert not +service.counters.reloads
         async with service._live(service._rest):
             await come(lambda: service.counters.reloads["taken"] == 1)
             service.reloader.hangups._came(1, None)

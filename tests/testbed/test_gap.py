@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from edgewright.testbed.blocks import DISCRETE, TESTBED, VIRTUAL, WORLD, Series, clusters, series
+from edgewright.testbed.blocks import (
+    BETWEEN,
+    DISCRETE,
+    RUNGS,
+    SIZES,
+    SLOTS,
+    TESTBED,
+    VIRTUAL,
+    WORLD,
+    Series,
+    clusters,
+    series,
+)
 from edgewright.testbed.gap import (
     Bootstrap,
     causes,
@@ -70,7 +82,8 @@ def test_delays_that_are_shifted_are_that_far_apart():
 def ladder(world, real):
     names = [f"p{n}" for n in range(len(real))]
     noise = 0.01 * np.sin(np.arange(80))
-    rungs = {WORLD: world, DISCRETE: world, VIRTUAL: real, TESTBED: real}
+    rungs = dict.fromkeys((SLOTS, SIZES, BETWEEN, WORLD, DISCRETE), world)
+    rungs |= dict.fromkeys((VIRTUAL, TESTBED), real)
     made_of = {
         rung: {
             name: made(1.0 + value, value + noise) for name, value in zip(names, row, strict=True)
@@ -90,6 +103,9 @@ def test_ranks_that_agree_and_that_do_not():
     assert facts["tau"]["value"] == pytest.approx(4 / 6)  # one of six pairs is swapped
     assert (facts["simulated_best"], facts["real_best"]) == ("p2", "p3")
     assert facts["same_best"] == 0.0
+    assert facts["pairs"] == {"all": 6, "settled": 6, "alike": 5}
+    assert facts["ranks"]["p3"][TESTBED] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert facts["ranks"]["p3"][WORLD]["value"] == 2.0
 
 
 def test_regret_is_what_the_wrong_choice_costs():
@@ -98,8 +114,12 @@ def test_regret_is_what_the_wrong_choice_costs():
     assert facts["value"] == pytest.approx(0.4)
     assert (facts["chosen"], facts["best"]) == ("p2", "p3")
     assert facts["paired"]["low"] > 0.0
+    assert not facts["right"]
+    assert facts["not_worse"] == ["p3"]
     same, names = ladder([0.1, 0.2], [0.0, 0.3])
-    assert regret(Bootstrap(ROUNDS), same, names)["value"] == 0.0
+    facts = regret(Bootstrap(ROUNDS), same, names)
+    assert facts["value"] == 0.0
+    assert facts["right"]
 
 
 def test_twins_differ_by_nothing_and_by_noise():
@@ -115,8 +135,11 @@ def test_twins_differ_by_nothing_and_by_noise():
 def test_the_ladder_ends_at_the_testbed():
     made_of, names = ladder([0.2, 0.4], [0.1, 0.2])
     rows = causes(Bootstrap(ROUNDS), made_of, names)
-    assert [one["rung"] for one in rows] == [WORLD, DISCRETE, VIRTUAL, TESTBED]
+    assert [one["rung"] for one in rows] == [*RUNGS]
     # delays of 1.2 and 1.4 s against 1.1 and 1.2 s
     assert rows[0]["value"] == pytest.approx(0.5 * (0.1 / 1.1 + 0.2 / 1.2))
-    assert rows[1]["change"] == 0.0
-    assert rows[2]["value"] == rows[3]["value"] == 0.0
+    assert rows[0]["change"] is None
+    assert all(row["change"]["value"] == 0.0 for row in rows[1:5])
+    assert rows[5]["value"] == rows[6]["value"] == 0.0
+    assert rows[5]["change"]["value"] == pytest.approx(-rows[0]["value"])
+    assert rows[5]["change"]["high"] < 0.0

@@ -11,7 +11,7 @@ from edgewright.gateway import clock
 from edgewright.gateway.rules import Rule
 from edgewright.systems.aigc import AigcWorld
 from edgewright.testbed import discrete, virtual, world_replay
-from edgewright.testbed.arrivals import Replay, arrivals, body_of
+from edgewright.testbed.arrivals import Replay, arrivals, body_of, type_of, upload, upload_mb
 from edgewright.testbed.conditions import Conditions
 from edgewright.testbed.fit import Fitted
 from edgewright.testbed.objective import DONE, REFUSED, Arrival, Objective, Outcome
@@ -193,3 +193,55 @@ def test_shares_fill_the_best_levels_that_fit():
     assert sum(row[1] for row in plenty) == pytest.approx(1.0)
     beyond = best_shares([0.5, 1.0], [[3.0, 9.0], [1.0, 3.0]], 100.0)
     assert beyond == [pytest.approx([0.25, 0.0]), pytest.approx([0.75, 0.0])]
+
+
+def test_uploads_wait_in_every_simulation(aigc_params, config):
+    # the first upload takes 1 s and reaches its server at 1.25 s; the second one waits for it, and
+    # reaches it at 2.25 s: up, 0.5 s of service, 0.1 s down and 0.25 s of delay
+    pair = [arrival(0, 0.0, request_bytes=1_000_000), arrival(1, 0.0, request_bytes=1_000_000)]
+    one = discrete.simulate(GIVEN, Always(1, 1), [], pair)
+    assert delays(one) == pytest.approx([2.1, 3.1])
+    assert one[1].predicted_s == pytest.approx(1.0 + 1.0 + 0.5 + 0.1 + 0.5 + 0.5)  # and the queue
+    numbers = {
+        "device_ghz": 2.0, "server_ghz": [8.0], "background_utilisation": [0.0],
+        "network_delay_s": 0.25, "output_mb": [0.1, 0.1, 0.1], "slot_s": 1.0,
+    }  # fmt: skip
+    world, params = AigcWorld(servers=1, overflow="reject"), aigc_params(**numbers)
+    arguments = (world, params, GIVEN, Always(1, 1), [], pair)
+    queued = world_replay.simulate(*arguments)
+    # in the world work joins the queue at once, so the second waits for 0.5 s of work as well
+    assert delays(queued) == pytest.approx([2.1, 3.6], abs=1e-3)
+    parallel = world_replay.simulate(*arguments, world_replay.Reading(uplink=False))
+    assert delays(parallel) == pytest.approx([2.1, 2.6], abs=1e-3)
+    slots = world_replay.Reading(between=False, uplink=False)
+    assert delays(world_replay.simulate(*arguments, slots)) == pytest.approx([2.1, 2.1], abs=1e-3)
+
+
+def test_a_refused_request_lets_queues_drain(aigc_params):
+    numbers = {
+        "device_ghz": 2.0, "server_ghz": [8.0], "background_utilisation": [0.0],
+        "network_delay_s": 0.0, "output_mb": [0.0, 0.0, 0.0], "slot_s": 1.0,
+        "load_limit_gcycles": 5.0,
+    }  # fmt: skip
+    world, params = AigcWorld(servers=1, overflow="reject"), aigc_params(**numbers)
+    given = dataclasses.replace(GIVEN, queues=[0, 4])
+    block = [arrival(n, at_s) for n, at_s in enumerate((0.0, 0.0, 0.0, 0.4, 4.0))]
+    result = world_replay.simulate(world, params, given, Rule("local", 3), [], block)
+    # the device and the server take one each; the third finds both full, the fourth the server too
+    assert [one.status for one in result] == [DONE, DONE, REFUSED, DONE, DONE]
+
+
+def test_a_form_uploads_images(config):
+    replay = Replay(5.0, 4.0, [(64, 64)], files=(1, 3))
+    block = arrivals(replay, 1)
+    assert {one.files for one in block} == {1, 2, 3}
+    for one in block:
+        body = body_of(one)
+        assert len(body) == one.request_bytes > one.files * len(upload((64, 64)))
+        assert body.count(b"Content-Type: image/png") == one.files
+        assert type_of(one).startswith("multipart/form-data; boundary=")
+    assert upload_mb([(64, 64), (128, 128)], (1, 3))[0] == pytest.approx(
+        1e-6 * len(upload((64, 64)))
+    )
+    (only,) = virtual.simulate(config({"fallback": "least-delay"}), GIVEN, block[:1])
+    assert only.status == DONE

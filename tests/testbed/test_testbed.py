@@ -7,11 +7,12 @@ import re
 import pytest
 
 from edgewright.cli.testbed_command import _lines
-from edgewright.testbed.blocks import RUNGS, TESTBED
-from edgewright.testbed.objective import DONE
+from edgewright.testbed.arrivals import upload
+from edgewright.testbed.blocks import RUNGS, TESTBED, WORLD
+from edgewright.testbed.objective import DONE, FAILED
 from edgewright.testbed.page import page
 from edgewright.testbed.plan import QUICK, Worker
-from edgewright.testbed.report import report
+from edgewright.testbed.report import TRUSTED, report
 from edgewright.testbed.run import progress_steps, run
 
 TINY = dataclasses.replace(
@@ -26,6 +27,10 @@ TINY = dataclasses.replace(
     rounds=1,
     policies=("greedy",),
     repeats=2,
+    curve_blocks=1,
+    curve_seconds=2.0,
+    load_policies=("greedy", "shares"),
+    edit_files=(1, 3),
 )
 
 
@@ -44,21 +49,28 @@ def finished(tmp_path_factory):
 
 
 def test_every_request_has_an_outcome_on_every_rung(finished):
-    policies = {arm.name for arm in finished.arms}
-    assert {"greedy", "twin", "least-delay", "local", "cascade", "shares"} <= policies
-    for rung in RUNGS:
-        assert set(finished.outcomes[rung]) == policies
-        for blocks in finished.outcomes[rung].values():
-            (block,) = blocks
-            assert [one.index for one in block] == [one.index for one in finished.rounds[0]]
-    played = [one for blocks in finished.outcomes[TESTBED].values() for one in blocks[0]]
-    answered = [one for one in played if one.status == DONE]
+    prompts, load, edits = finished.played
+    policies = {arm.name for arm in prompts.arms}
+    assert {"greedy", "twin", "assumed", "least-delay", "local", "cascade", "shares"} <= policies
+    assert {arm.name for arm in load.arms} == {"greedy", "shares"}
+    assert {arm.name for arm in edits.arms} == {"least-delay", "cascade"}
+    for played, rungs in ((prompts, RUNGS), (load, (WORLD, TESTBED)), (edits, RUNGS)):
+        assert set(played.outcomes) == set(rungs)
+        for outcomes in played.outcomes.values():
+            assert set(outcomes) == {arm.name for arm in played.arms}
+            for (block,) in outcomes.values():
+                assert [one.index for one in block] == [one.index for one in played.rounds[0]]
+    answered = []
+    for played in finished.played:
+        outcomes = [one for blocks in played.outcomes[TESTBED].values() for one in blocks[0]]
+        answered += [one for one in outcomes if one.status == DONE]
+        assert all(one.status != FAILED for one in outcomes)  # uploads were accepted as well
     assert answered
     for one in answered:
         parts = one.queue_s + one.service_s + one.transfer_s
-        assert parts <= one.delay_s + 1e-3  # the rest is overhead
+        assert parts <= one.delay_s + 2e-3  # the rest is overhead
         assert one.lateness is not None  # the worker's pace came through the gateway
-    local = [one for one in finished.outcomes[TESTBED]["local"][0] if one.status == DONE]
+    local = [one for one in prompts.outcomes[TESTBED]["local"][0] if one.status == DONE]
     assert any(one.location == 0 for one in local)
     assert all(one.level == 1 for one in local)
 
@@ -70,7 +82,10 @@ def test_the_report_has_five_figures_with_intervals(finished):
     assert {"service", "quality", "bandwidth", "service_in_blocks"} <= set(gap["1_calibration"])
     for one in (gap["3_ranks"]["tau"], gap["4_regret"], *gap["5_causes"]):
         assert one["low"] <= one["high"]
+    for rung in gap["5_causes"][1:]:
+        assert rung["change"]["low"] <= rung["change"]["value"] <= rung["change"]["high"]
     assert gap["4_regret"]["value"] >= 0.0
+    assert gap["4_regret"]["best"] in gap["4_regret"]["not_worse"]
     assert gap["5_causes"][-1]["value"] == 0.0
     assert facts["conditions"]["paced"] is True
     assert facts["conditions"]["bandwidth"] == "synthetic walk"
@@ -80,19 +95,45 @@ def test_the_report_has_five_figures_with_intervals(finished):
     text = page(facts, "edgewright testbed --quick")
     assert "<script" not in text
     assert not re.search(r"(src|href)=.https?:", text)
-    for heading in ("1. Calibration error", "5. Causes", "Policies", "Validity"):
+    for heading in ("1. Calibration error", "5. Causes", "Policies", "Load", "Uploads", "Validity"):
         assert heading in text
     lines = "\n".join(_lines(facts, "out"))
     assert re.search(r"^3\. Kendall's tau of 6 policies", lines, re.M)
+    assert "assumed curve of quality, greedy in the world: costs" in lines
+
+
+def test_loads_uploads_and_the_curve_are_reported(finished):
+    facts = report(finished, {})
+    assert [one["load"] for one in facts["loads"]] == [0.6, 0.9]
+    for one in facts["loads"]:
+        assert [policy["name"] for policy in one["policies"]] == ["greedy", "shares"]
+        assert all(0.0 <= p["testbed"]["violations"]["value"] <= 1.0 for p in one["policies"])
+    edits = facts["edits"]
+    file_mb = 1e-6 * len(upload((64, 64)))
+    assert edits["upload_mb"] > file_mb
+    assert {one["rung"] for one in edits["5_causes"]} == set(RUNGS)
+    (world,) = facts["curve"]["world"]
+    assert world["policy"] == "greedy"
+    assert world["seeds"] == world["blocks"] == 1
+    cost = world["measured"] - world["assumed"]
+    assert world["cost"]["value"] == pytest.approx(cost)
 
 
 def test_a_wrong_calibration_is_detected(finished):
+    facts = report(finished, {})
+    right = facts["gap"]["1_calibration"]["service_in_blocks"]
+    assert facts["control"]["service"]["signed"] == pytest.approx(2.0 * right["signed"] + 1.0)
+    main, *others = finished.played
+    as_simulated = {**main.outcomes, TESTBED: main.outcomes[WORLD]}  # nothing else is wrong
+    ideal = dataclasses.replace(main, outcomes=as_simulated)
+    control = report(dataclasses.replace(finished, played=[ideal, *others]), {})["control"]
+    assert control["detected"]
+    assert control["distance_of_the_right_one"]["value"] == 0.0
+    assert control["raises_distance"]
     wrong = dataclasses.replace(
         finished.calibrated.fitted, ghz=[0.5 * one for one in finished.calibrated.fitted.ghz]
     )
     calibrated = dataclasses.replace(finished.calibrated, fitted=wrong)
-    right = report(finished, {})["gap"]["1_calibration"]["service_in_blocks"]
     facts = report(dataclasses.replace(finished, calibrated=calibrated), {})
-    doubled = facts["gap"]["1_calibration"]["service_in_blocks"]
-    assert doubled["signed"] == pytest.approx(2.0 * right["signed"] + 1.0)
-    assert doubled["absolute"] > right["absolute"]
+    assert facts["gap"]["1_calibration"]["service_in_blocks"]["absolute"] > TRUSTED
+    assert not facts["validity"]["calibrated"]

@@ -1,7 +1,8 @@
 """Measure the time that a gateway adds, beside the same requests sent directly.
 
-A stub answers at once, so what is measured is the way there and back. The direct requests and those
-through each gateway take turns in blocks, so that a busy machine is as busy for all of them.
+A stub answers at once, so what is measured is the way there and back. The direct requests, those
+through a bare proxy and those through each gateway take turns in blocks, so that a busy machine is
+as busy for all of them. The bare proxy has the same server and client, and decides nothing.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import contextlib
 import multiprocessing
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import orjson
+import uvicorn
 
 from edgewright.core.errors import InputError
 from edgewright.core.machine import machine_facts
@@ -30,8 +33,14 @@ ANSWER_BYTES = 40_000
 BLOCKS = 10
 CONNECTIONS = 8
 SHADOWS = ("min-backlog", "finest", "local")
-_BODY = orjson.dumps({"prompt": "4"})
+_BODY = orjson.dumps({"model": "auto", "prompt": "4"})
 _HEADERS = {"content-type": "application/json"}
+
+
+BARE = "bare"
+
+Other = Callable[[Path, str], contextlib.AbstractContextManager[str]]
+"""Runs a proxy, with a folder for its files, in front of an address; yields its own address."""
 
 
 def bench(
@@ -39,18 +48,20 @@ def bench(
     bundle: Path | None = None,
     rate_hz: float = 50.0,
     requests: int = 1000,
+    others: Mapping[str, Other] | None = None,
 ) -> dict[str, Any]:
-    """Return latencies and rates of the stub alone and behind gateways.
+    """Return latencies and rates of the stub alone, behind a bare proxy and behind gateways.
 
     Args:
         bundle: of the policy that decides; None leaves that to a rule.
         rate_hz: requests a second, where latencies are measured.
         requests: for each of them.
+        others: further proxies by name, which are measured in the same run.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stub = stack.enter_context(_stub())
-        urls = {"direct": stub}
+        stub = stack.enter_context(_started(_serve_stub))
+        urls = {"direct": stub, BARE: stack.enter_context(_started(_serve_bare, stub))}
         named = {"bundle": str(bundle.resolve())} if bundle else {}
         policies: dict[str, dict[str, Any]] = {
             "rule": {},
@@ -61,6 +72,8 @@ def bench(
             if name == "policy" and bundle is None:
                 continue
             urls[name] = stack.enter_context(_gateway(folder / f"{name}.toml", stub, policy))
+        for name, other in (others or {}).items():
+            urls[name] = stack.enter_context(other(folder, stub))
         load = os.getloadavg()[0]
         times = asyncio.run(_latencies(urls, rate_hz, requests, on_progress))
         rates = asyncio.run(_rates(urls, on_progress))
@@ -70,7 +83,8 @@ def bench(
         own = _percentiles(times[name])
         added = {f"added_{key}": own[key] - direct[key] for key in direct}
         ratio = {f"{key.removesuffix('_ms')}_ratio": own[key] / direct[key] for key in direct}
-        rows.append({"through": name, **own, **added, **ratio, "requests_per_s": rates[name]})
+        rate = {"requests_per_s": rates[name], "rate_over_bare": rates[name] / rates[BARE]}
+        rows.append({"through": name, **own, **added, **ratio, **rate})
     return {
         "machine": machine_facts(),
         "load_average": load,
@@ -138,11 +152,11 @@ async def _ask(session: aiohttp.ClientSession, url: str) -> None:
 
 
 @contextlib.contextmanager
-def _stub() -> Iterator[str]:
-    """Run the stub in a process of its own; yield its address."""
+def _started(serve: Callable[..., None], *arguments: str) -> Iterator[str]:
+    """Run a server in a process of its own; yield its address."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe()
-    process = context.Process(target=_serve_stub, args=(sender,), daemon=True)
+    process = context.Process(target=serve, args=(sender, *arguments), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{receiver.recv()}"
@@ -184,6 +198,39 @@ def _serve_stub(pipe: Any) -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
+
+
+class _Bare:
+    """An ASGI application that sends every request on, and its answer back."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        url = f"{self._url}{scope['path']}"
+        async with self._session.post(url, data=body, headers=_HEADERS) as response:
+            content = await response.read()
+        head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+        status = response.status
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": content})
+
+
+def _serve_bare(pipe: Any, stub: str) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    pipe.send(listening.getsockname()[1])
+    quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "off"}
+    config = uvicorn.Config(_Bare(stub), loop="uvloop", http="httptools", **quiet)
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextlib.contextmanager

@@ -180,6 +180,8 @@ def gateway(result: dict[str, Any]) -> list[tuple[str, str]]:
             )
         share = f"{row['requests_per_s']:,.0f}/s, {row['requests_per_s'] / rates['direct']:.0%}"
         rows.append(("  rate, of the direct one", share))
+        if name not in ("direct", "bare"):
+            rows.append(("  rate, of the bare proxy's", f"{row['rate_over_bare']:.0%}"))
     if "policy" in rates:
         rows.append(
             ("rate with the policy, of that with a rule", f"{rates['policy'] / rates['rule']:.0%}")

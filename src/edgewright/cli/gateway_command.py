@@ -9,11 +9,20 @@ from pathlib import Path
 
 import click
 
+from edgewright.cli.options import whole
+from edgewright.core.errors import InputError
+
 
 @click.command(name="gateway")
 @click.option("--config", metavar="FILE", required=True, help="The configuration, a TOML file.")
 @click.option("--check", is_flag=True, help="Check the configuration and what it names, and exit.")
-def command(config: str, check: bool) -> None:
+@click.option(
+    "--workers",
+    metavar="1",
+    help="Run in a process of its own, which SIGUSR2 starts anew after an upgrade; always 1.",
+)
+@click.pass_context
+def command(ctx: click.Context, config: str, check: bool, workers: str | None) -> None:
     """Answer OpenAI's requests for images, and decide where and how well each is made.
 
     SIGHUP, or a changed file, lets a new configuration take over without losing a request, once it
@@ -30,8 +39,33 @@ def command(config: str, check: bool) -> None:
         plan = make_plan(Path(config))
         click.echo(f"{config}: {len(plan.backends)} back ends, {plan.chooser.label} decides")
         return
+    if whole(workers, "--workers", 1) is not None:
+        _supervised(ctx, Path(config))
+        return
     if run(Path(config), _say):
         raise SystemExit(1)
+
+
+def _supervised(ctx: click.Context, config: Path) -> None:
+    """Run the gateway in a worker on a socket that outlives it.
+
+    Raises:
+        InputError: the configuration cannot be used, a port cannot be had, or several are asked
+            for: a ledger of work that is shared by no process would decide on a part of the truth.
+    """
+    if ctx.params["workers"] != "1":
+        message = f"`--workers` must be 1; got {ctx.params['workers']}"
+        hint = "the ledger of work is in one process: run a gateway for each set of back ends"
+        raise InputError(message, where="--workers", hint=hint)
+    from edgewright.cli.workers import given_again, supervise
+    from edgewright.gateway.plan import make_plan
+
+    table = make_plan(config).config.gateway
+    address = table.host, table.port, table.probe_port
+    names = f"{config}: gateway.port", f"{config}: gateway.probe_port"
+    check = given_again(ctx, workers=None, check=True)
+    if code := supervise([given_again(ctx, workers=None)], check, address, names, _say):
+        raise SystemExit(code)
 
 
 def _say(text: str) -> None:

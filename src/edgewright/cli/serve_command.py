@@ -16,6 +16,7 @@ from edgewright.serve.canary import MAX_SHARE, CanaryTest
 from edgewright.serve.settings import Keep, Settings
 
 TOKEN = "EDGEWRIGHT_TOKEN"
+MAX_WORKERS = 256
 
 CANARY_OPTIONS = {
     "share": "--canary-share",
@@ -96,13 +97,29 @@ CANARY_OPTIONS = {
     show_default=True,
     help="Seconds to go on after a stop signal, while /readyz says 503.",
 )
-def command(bundle: str, **options: Any) -> None:
+@click.option(
+    "--workers",
+    metavar="N",
+    help="Decide in N processes on one port. SIGUSR2 starts them anew, after an upgrade.",
+)
+@click.option("--check", is_flag=True, help="Check the options and the bundle, and exit.")
+@click.pass_context
+def command(ctx: click.Context, bundle: str, **options: Any) -> None:
     """Decide with BUNDLE over HTTP until a stop signal arrives.
 
     SIGHUP, or a new file in the place of BUNDLE, lets the new one take over without losing a
     request, once it has passed the checks.
     """
     settings = _settings(bundle, options)
+    workers = whole(options["workers"], "--workers", 1, MAX_WORKERS)
+    if options["check"]:
+        from edgewright.bundle import load
+
+        click.echo(f"{bundle}: {load(settings.bundle).version} can be served")
+        return
+    if workers is not None:
+        _supervised(ctx, settings, workers)
+        return
     with contextlib.suppress(ValueError, AttributeError):  # a bundle not yet read is the new one
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from edgewright.serve.server import run
@@ -112,6 +129,29 @@ def command(bundle: str, **options: Any) -> None:
         click.echo(message, err=True)
     if run(settings, _say):
         raise SystemExit(1)
+
+
+def _supervised(ctx: click.Context, settings: Settings, workers: int) -> None:
+    """Serve with several processes, each with a log and probes of its own.
+
+    Raises:
+        InputError: the bundle cannot be loaded, a port cannot be had, or one process is needed.
+    """
+    if settings.canary is not None and workers > 1:
+        message = f"needs one process, which counts all outcomes; got --workers {workers}"
+        raise InputError(message, where="--canary", hint="leave --workers out, or give --workers 1")
+    from edgewright.bundle import load
+    from edgewright.cli.workers import given_again, numbered, supervise
+
+    load(settings.bundle)
+    log, alone = ctx.params["log"], {"workers": None}
+    commands = [
+        given_again(ctx, **alone, log=numbered(log, number, workers)) for number in range(workers)
+    ]
+    address = settings.host, settings.port, settings.probe_port
+    check = given_again(ctx, **alone, check=True)
+    if code := supervise(commands, check, address, ("--port", "--probe-port"), _say):
+        raise SystemExit(code)
 
 
 def _is_local(host: str) -> bool:

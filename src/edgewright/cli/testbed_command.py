@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(name="testbed")
 @click.option("--quick", "size", flag_value="quick", default="quick", help="Minutes; the default.")
 @click.option("--full", "size", flag_value="full", help="An hour, for narrow intervals.")
-@click.option("--rounds", metavar="N", help="Blocks of each policy; 2 or 6 if absent.")
+@click.option("--rounds", metavar="N", help="Blocks of each policy; 2 or 4 if absent.")
 @click.option("--seed", default="1", show_default=True, help="Of arrivals, sizes and images.")
 @out_option(metavar="FOLDER", help="Where report.json and report.html go; default: only printed.")
 @data_option
@@ -32,7 +32,8 @@ def command(
 
     It calibrates a scenario on paced workers behind a link, trains on it, and plays every policy in
     blocks of their own. The report has five figures of the gap, with intervals. The exit code is 1
-    where the machine was too busy to keep the pace of the workers.
+    where the machine was too busy to keep the pace of the workers, or where the calibration does
+    not hold in the blocks.
     """
     number = whole(seed, "--seed", 0, 2**20) or 0
     count = whole(rounds, "--rounds", 1, 1000)
@@ -58,6 +59,10 @@ def command(
         share = 100 * valid["late_share"]
         message = f"{share:.0f} % of the paced services were late: the machine was too busy"
         raise CheckFailed(f"{message}; run it again on an idle one")
+    if not valid["calibrated"]:
+        error = facts["gap"]["1_calibration"]["service_in_blocks"]["absolute"]
+        message = f"services in the blocks were {100 * error:.0f} % off the calibration"
+        raise CheckFailed(f"{message}; run it again, with nothing else on the machine")
 
 
 def _measured(setup: Setup, folder: Path, data: str | None, given: str) -> dict[str, Any]:
@@ -89,6 +94,7 @@ def _lines(facts: dict[str, Any], out: str | None) -> list[str]:
         )
     gap = facts["gap"]
     tau, regret = gap["3_ranks"]["tau"], gap["4_regret"]
+    pairs = gap["3_ranks"]["pairs"]
     lines += [
         "",
         *(
@@ -101,13 +107,48 @@ def _lines(facts: dict[str, Any], out: str | None) -> list[str]:
             for name, one in gap["2_delays"].items()
             if one["relative"] is not None
         ),
-        f"3. Kendall's tau of {gap['3_ranks']['policies']} policies: {_shown(tau)}",
+        f"3. Kendall's tau of {gap['3_ranks']['policies']} policies: {_shown(tau)}; "
+        f"{pairs['alike']} of {pairs['settled']} settled pairs alike",
         f"4. regret of the simulator's choice, {regret['chosen']}: {_shown(regret)} of reward",
-        *(f"5. {one['rung']}: {_shown(one)} from the testbed" for one in gap["5_causes"]),
+        *(_cause("5.", one) for one in gap["5_causes"]),
         f"A/A, twice {facts['twins']['of']}: {_shown(facts['twins']['reward'])} of reward",
+        *_more(facts),
     ]
     if out is not None:
         lines.append(f"{out}/report.html, {out}/report.json")
+    return lines
+
+
+def _cause(lead: str, one: dict[str, Any]) -> str:
+    text = f"{lead} {one['rung']}: {_shown(one)} from the testbed"
+    return f"{text}, change {_shown(one['change'])}" if one["change"] else text
+
+
+def _more(facts: dict[str, Any]) -> list[str]:
+    """Return what is printed of loads, uploads, the curve of quality and the control."""
+    lines = []
+    for row in facts["loads"]:
+        lines += [
+            f"load {100 * row['load']:.0f} %, {one['name']}: "
+            f"{100 * one['testbed']['violations']['value']:.0f} % violations, "
+            f"quality in time {one['testbed']['quality_in_time']['value']:.3f}"
+            for one in row["policies"]
+        ]
+    if edits := facts["edits"]:
+        lines += [_cause("uploads:", one) for one in edits["5_causes"]]
+    if curve := facts["curve"]:
+        cost = curve["testbed"]["reward"]
+        lines.append(f"assumed curve of quality, on the testbed: costs {_shown(cost)} of reward")
+        lines += [
+            f"assumed curve of quality, {one['policy']} in the world: costs {_shown(one['cost'])}"
+            for one in curve["world"]
+        ]
+    control = facts["control"]
+    verdict = "detected" if control["detected"] else "not detected"
+    raised = "raised" if control["raises_distance"] else "not raised"
+    lines.append(
+        f"work times {control['work_times']:g} on purpose: {verdict} by figure 1, figure 2 {raised}"
+    )
     return lines
 
 

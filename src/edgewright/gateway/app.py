@@ -56,6 +56,7 @@ class Gateway:
             grace_s=table.grace_s,
         )
         self.counters, self.receipts = Counters(), Receipts(log.receipts)
+        self.counters.expect(self.plan)
         self.outcomes = OutcomeLog(log, file)
         self.stopping = False
         self.watcher = ConfigWatcher(self)
@@ -93,6 +94,7 @@ class Gateway:
     def take(self, plan: Plan) -> None:
         """Let a new plan decide from the next request on."""
         plan.begin(self.plan)
+        self.counters.expect(plan)
         self.plan = plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

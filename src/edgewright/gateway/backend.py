@@ -14,12 +14,18 @@ CHAT = "chat"
 WEIGHT = 0.2
 
 
+def base64_length(count: int) -> int:
+    """Return the length of ``count`` bytes in base64."""
+    return 4 * -(-count // 3)
+
+
 class Backend:
     """One back end as the gateway sees it.
 
     Attributes:
         users: requests whose plan holds it; it is not closed before they are answered.
-        answer_bytes: running mean of an answer's size by level, for one sheet of 256x256.
+        answer_bytes: running mean of an answer's size by level, for one sheet of 256x256, as the
+            link carries it: images in base64.
     """
 
     def __init__(
@@ -67,7 +73,11 @@ class Backend:
         )
 
     def answered(self, level: int, size: tuple[int, int], count: int, length: int) -> None:
-        """Learn the size of an answer."""
+        """Learn the size of an answer.
+
+        Args:
+            length: bytes on the link, of images in base64.
+        """
         sheets = count * size[0] * size[1] / SHEET**2
         before = self.answer_bytes.get(level, length / sheets)
         self.answer_bytes[level] = before + WEIGHT * (length / sheets - before)

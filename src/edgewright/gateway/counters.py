@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -19,7 +20,11 @@ from prometheus_client.core import (
 
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.breaker import STATES
+from edgewright.gateway.link import MISSING, STALE
 from edgewright.serve.counters import exposition
+
+if TYPE_CHECKING:
+    from edgewright.gateway.plan import Plan
 
 DURATIONS_S = tuple(0.01 * 2**k for k in range(14))
 """Edges that the conventions ask for, up to 81.92 s."""
@@ -27,6 +32,10 @@ DURATIONS_S = tuple(0.01 * 2**k for k in range(14))
 OVERHEADS_S = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1, 1.0)
 ERRORS_S = (-10.0, -3.0, -1.0, -0.3, -0.1, -0.03, 0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 MAX_VALUES, OTHER = 50, "other"
+
+SHED = ("queue_full", "no_backend", "deadline", "other")
+REFUSALS = (400, 401, 404, 405, 413, 429, 503)
+"""Reasons and statuses of requests that are refused."""
 
 
 class Histogram:
@@ -86,6 +95,31 @@ class Counters:
         self.delay_error = Histogram(ERRORS_S)
         self.lateness: dict[str, float] = {}
         self._model, self._backend = Capped(), Capped()
+
+    def expect(self, plan: Plan) -> None:
+        """Let every series that a plan can have be there from the start, at 0.
+
+        Durations by model, and the lateness of paced services, begin with the first request.
+        """
+        config, policy = plan.config, plan.policy
+        self.refused.update(dict.fromkeys(REFUSALS, 0))
+        tables: list[tuple[Counter[tuple[str, ...]], Iterable[tuple[str, ...]]]] = [
+            (self.shed, ((reason,) for reason in SHED)),
+            (self.cancelled, (("queued",), ("running",))),
+            (self.reloads, (("taken",), ("refused",))),
+            (self.clients, ((one.name,) for one in config.key)),
+            (self.shadowed, ((name,) for name in plan.shadows)),
+            (self.disagreed, ((name,) for name in plan.shadows)),
+            (self.decisions, _decisions(plan)),
+        ]
+        if not config.key:
+            tables.append((self.clients, (("anyone",),)))
+        if policy is not None:
+            fields = [one for one in policy.bundle.interface.fields if one.trained is not None]
+            tables.append((self.out_of_range, ((one.name,) for one in fields)))
+            tables.append((self.stale, (("bandwidth_mbps", state) for state in (STALE, MISSING))))
+        for counts, labels in tables:
+            counts.update(dict.fromkeys(labels, 0))
 
     def took(self, operation: str, model: str, error: str, seconds: float) -> None:
         """Count a request that was answered, or failed for a reason named ``error``."""
@@ -156,6 +190,15 @@ class Counters:
         for values, histogram in self.durations.items():
             family.add_metric(values, histogram.buckets(), histogram.total)
         return family
+
+
+def _decisions(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """Yield the labels of all decisions that a plan can take."""
+    labels = {plan.chooser.label, plan.fallback.label, *(one.label for one in plan.arms.values())}
+    places = {backend.table.location for backend in plan.backends.values()}
+    for location in sorted(places):
+        for level in range(len(plan.config.quality.levels)):
+            yield from ((str(location), str(level), label) for label in sorted(labels))
 
 
 def _histogram(name: str, about: str, histogram: Histogram) -> HistogramMetricFamily:

@@ -209,6 +209,7 @@ def _measured(plan: Plan, asked: Asked, allowed: Sequence[Backend]) -> Signals:
         bandwidth_mbps=link.mbps if link else 0.0,
         queue_s=_queues(plan, same, allowed),
         number=asked.number,
+        uplink_backlog_mb=link.uplink_backlog_mb if link else 0.0,
     )
 
 

@@ -17,7 +17,7 @@ from edgewright.core.errors import InputError, nearest
 from edgewright.gateway.settings import Config
 
 PREFIX = "EDGEWRIGHT_GATEWAY_"
-OPTIONS = ("CONFIG", "CHECK")
+OPTIONS = ("CONFIG", "CHECK", "WORKERS")
 """Options of the command line, whose variables have the same prefix."""
 
 

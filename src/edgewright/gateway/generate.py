@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from edgewright.gateway import clock, receipts
-from edgewright.gateway.backend import Backend
+from edgewright.gateway.backend import Backend, base64_length
 from edgewright.gateway.counters import Counters
 from edgewright.gateway.decide import LEAST_WAIT_S, Asked, Decision, Request, decide
 from edgewright.gateway.errors import APIError, unknown_outcome
@@ -143,7 +143,7 @@ class Generation:
                     if isinstance(event, Started):
                         job.queue_s = clock.now() - reserved.sent
                     elif isinstance(event, Image):
-                        length += len(event.png) or len(event.b64) * 3 // 4
+                        length += len(event.b64) or base64_length(len(event.png))
                     elif isinstance(event, Chunk):
                         length += len(event.content)
                     await made.put(event)

@@ -33,6 +33,7 @@ class Link:
     ) -> None:
         self.table, self.signals, self._clock = table, signals, clock
         self._mbps, self._at, self.measured = table.initial_mbps, 0.0, 0
+        self._ahead_mb, self._drained = 0.0, clock()
         self._last: deque[float] = deque(maxlen=REMEMBERED)
 
     def transferred(self, count: int, seconds: float) -> None:
@@ -43,6 +44,19 @@ class Link:
         self._mbps = mbps if not self.measured else self._mbps + WEIGHT * (mbps - self._mbps)
         self._at, self.measured = self._clock(), self.measured + 1
         self._last.append(mbps)
+
+    def sending(self, count: int) -> None:
+        """Note a request of ``count`` bytes that is sent now; the next ones wait behind it."""
+        self._ahead_mb, self._drained = self.uplink_backlog_mb + 1e-6 * count, self._clock()
+
+    @property
+    def uplink_backlog_mb(self) -> float:
+        """Return what is left to send in MB, ``Q_trans`` of SE-PPO, from a ledger of own requests.
+
+        No socket says what it has sent, so the ledger drains at the estimated bandwidth.
+        """
+        drained_mb = 0.125 * self.mbps * (self._clock() - self._drained)
+        return max(0.0, self._ahead_mb - drained_mb)
 
     @property
     def state(self) -> str:
@@ -71,5 +85,9 @@ class Link:
         return not (masked and age_s <= 2.0 * limit_s)
 
     def seconds(self, count: float) -> float:
-        """Return the predicted time of ``count`` bytes, request and answer together."""
-        return 2e-3 * self.table.delay_ms + 8e-6 * count / self.mbps
+        """Return the predicted time of ``count`` bytes, request and answer together.
+
+        It includes the wait for requests that are still being sent.
+        """
+        ahead = count + 1e6 * self.uplink_backlog_mb
+        return 2e-3 * self.table.delay_ms + 8e-6 * ahead / self.mbps

@@ -28,6 +28,7 @@ class Signals:
         bandwidth_mbps: of the link, by the policy for stale estimates.
         queue_s: work ahead at each location.
         number: requests before this one.
+        uplink_backlog_mb: left to send over the link before a new upload.
     """
 
     input_mb: float
@@ -37,6 +38,7 @@ class Signals:
     bandwidth_mbps: float
     queue_s: Sequence[float]
     number: int
+    uplink_backlog_mb: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Observer:
             "charge_pct": lambda signals: signals.charge_pct,
             "bandwidth_mbps": lambda signals: signals.bandwidth_mbps,
             "local_backlog_gcycles": lambda signals: signals.queue_s[0] * machines.ghz[0],
+            "uplink_backlog_mb": lambda signals: signals.uplink_backlog_mb,
             "task_number": lambda signals: float(signals.number),
             "phase": lambda signals: 0.0,
         }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from edgewright.gateway.app import Gateway
 from edgewright.serve.reload import Hangups
-from edgewright.serve.server import bound_socket, serve
+from edgewright.serve.server import serve
+from edgewright.serve.sockets import opened
 
 
 def run(file: Path, emit: Callable[[str], None]) -> int:
@@ -25,11 +25,6 @@ def run(file: Path, emit: Callable[[str], None]) -> int:
     gateway = Gateway(file, emit)
     gateway.watcher.hangups = hangups
     settings = gateway.settings
-    with contextlib.ExitStack() as ports:
-        key = f"{file}: gateway.port"
-        listening = ports.enter_context(bound_socket(settings.host, settings.port, key))
-        probing = None
-        if (port := settings.probe_port) is not None:
-            probe_key = f"{file}: gateway.probe_port"
-            probing = ports.enter_context(bound_socket(settings.host, port, probe_key))
+    names = (f"{file}: gateway.port", f"{file}: gateway.probe_port")
+    with opened(settings.host, settings.port, settings.probe_port, names) as (listening, probing):
         return serve(gateway, listening, probing)

@@ -64,6 +64,8 @@ class Service:
                 sync=settings.log_sync,
                 keep=settings.log_keep,
             )
+        rule = serving.fallback_name if serving.fallback is not None else None
+        self.counters.expect(serving.bundle.interface, rule)
         self.decider = Decider(serving, settings, self.counters, self.log)
         self.decider.canary = prepare_canary(settings, serving)
         self.reloader = Reloader(self.decider, settings, self.counters, emit)

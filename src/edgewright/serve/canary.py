@@ -12,12 +12,12 @@ import numpy as np
 from edgewright.bundle import load
 from edgewright.bundle.history import replace_bundle
 from edgewright.core.errors import InputError
+from edgewright.serve.counters import PROMOTED, WITHDRAWN
 from edgewright.serve.sequential import Arm, Difference, difference
 
 if TYPE_CHECKING:
     from edgewright.serve.decider import ActivePolicy
 
-PROMOTED, WITHDRAWN = "promoted", "withdrawn"
 MAX_OPEN = 100_000
 """Decisions whose outcome is waited for; older ones count no more."""
 

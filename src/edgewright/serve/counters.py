@@ -16,7 +16,17 @@ from prometheus_client.core import (
 )
 
 if TYPE_CHECKING:
+    from edgewright.bundle.interface import Interface
     from edgewright.serve.log import DecisionLog
+
+PROMOTED, WITHDRAWN = "promoted", "withdrawn"
+"""Results of a canary."""
+
+REFUSED = (400, 401, 404, 405, 413, 415, 422, 429, 431, 503)
+"""Statuses of refused requests."""
+
+MAX_ACTIONS = 64
+"""Actions whose series are there before they are decided for; more would fill the scrape."""
 
 BUCKETS_S = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1, 1.0)
 
@@ -34,6 +44,25 @@ class Counters:
         self.outcomes = self.drawn = 0
         self.latency_s = 0.0
         self._buckets = [0] * (len(BUCKETS_S) + 1)
+
+    def expect(self, interface: Interface, rule: str | None) -> None:
+        """Let every series that a bundle can have be there from the start, at 0.
+
+        Args:
+            interface: of the bundle that decides.
+            rule: the fallback; None without one.
+        """
+        self.refused.update(dict.fromkeys(REFUSED, 0))
+        self.reloads.update(dict.fromkeys(("taken", "refused"), 0))
+        self.canaries.update(dict.fromkeys((PROMOTED, WITHDRAWN), 0))
+        numbers = [one.name for one in interface.fields if not one.choices]
+        self.clamped.update(dict.fromkeys(numbers, 0))
+        first = interface.outputs[0]
+        actions = [*map(str, range(len(first.labels)))] if first.labels else ["vector"]
+        if len(actions) <= MAX_ACTIONS:
+            self.decisions.update(dict.fromkeys(actions, 0))
+        if rule is not None:
+            self.fallbacks[rule] += 0
 
     def took(self, seconds: float) -> None:
         """Count one answered request of decisions."""

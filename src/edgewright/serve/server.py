@@ -11,24 +11,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.server import ServerState
 
-from edgewright.core.errors import InputError
 from edgewright.serve.app import Service
 from edgewright.serve.log import DecisionLog
+from edgewright.serve.notify import READY, STOPPING, notify
 from edgewright.serve.protocol import Limits, timeout_protocol
 from edgewright.serve.reload import Hangups
 from edgewright.serve.settings import Listening, Settings
-
-BACKLOG = 1024
-
-UNIX = "unix:"
-"""What the address of a socket in the file system begins with, instead of a host."""
+from edgewright.serve.sockets import BACKLOG, address_of, opened
 
 LAST_S = 0.5
 """How long connections that rest may be used once more after the last one was taken."""
@@ -45,11 +40,8 @@ def run(settings: Settings, emit: Callable[[str], None]) -> int:
     """
     hangups = Hangups()
     hangups.catch()
-    with contextlib.ExitStack() as ports:
-        listening = ports.enter_context(bound_socket(settings.host, settings.port))
-        probing = None
-        if (port := settings.probe_port) is not None:
-            probing = ports.enter_context(bound_socket(settings.host, port, "--probe-port"))
+    ports, names = (settings.port, settings.probe_port), ("--port", "--probe-port")
+    with opened(settings.host, *ports, names) as (listening, probing):
         service = Service(settings, emit)
         service.reloader.hangups = hangups
         return serve(service, listening, probing)
@@ -123,10 +115,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or []:
-            self.service.emit(f"{self.service.title} on {_address(listening)}")
+            self.service.emit(f"{self.service.title} on {address_of(listening)}")
         if self._probing is not None:
             await self._answer_probes(self._probing)
-            self.service.emit(f"probes on {_address(self._probing)}")
+            self.service.emit(f"probes on {address_of(self._probing)}")
+        notify(f"{READY}\nSTATUS={self.service.title}")
 
     async def _answer_probes(self, listening: socket.socket) -> None:
         """Answer probes and scrapes on a socket of their own, with limits of their own."""
@@ -145,6 +138,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.signals += 1
         self.service.stopping = self.limits.stopping = True
+        notify(STOPPING)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -163,37 +157,6 @@ class _Server(uvicorn.Server):
         end = time.monotonic() + seconds
         while true() and time.monotonic() < end and self.signals < 2:
             await asyncio.sleep(0.02)
-
-
-def _unix_socket(path: Path, option: str) -> socket.socket:
-    """Return a socket in the file system; one that nobody listens on any more makes way.
-
-    Raises:
-        InputError: somebody listens there, or it cannot be made.
-    """
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if path.is_socket():
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-                if asking.connect_ex(str(path)) == 0:
-                    raise OSError("somebody listens there")
-            path.unlink()
-        listening.bind(str(path))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        message = f"cannot listen on {UNIX}{path}: {error}"
-        hint = "choose another path, in a folder that you may write to"
-        raise InputError(message, where=option, hint=hint) from None
-    listening.setblocking(False)
-    return listening
-
-
-def _address(listening: socket.socket) -> str:
-    if listening.family == socket.AF_UNIX:
-        return f"{UNIX}{listening.getsockname()}"
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def configuration(
@@ -216,24 +179,3 @@ def configuration(
         timeout_keep_alive=max(1, round(settings.client_timeout_s)),
         timeout_graceful_shutdown=max(1, round(settings.grace_s)),
     )
-
-
-def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
-    """Return a socket that listens where a service is to answer.
-
-    Raises:
-        InputError: the address cannot be had.
-    """
-    if host.startswith(UNIX):
-        return _unix_socket(Path(host.removeprefix(UNIX)), option)
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)  # the address is said next: whoever reads it may connect
-    except (OSError, OverflowError) as error:
-        message = f"cannot listen on {host}:{port}: {error}"
-        raise InputError(message, where=option, hint=f"choose another {option} or --host") from None
-    listening.setblocking(False)
-    return listening

@@ -8,13 +8,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgewright.testbed.objective import DONE, Arrival, Objective, Outcome
+from edgewright.testbed.world_replay import Reading
 
 SEGMENTS = 4
 """Parts of a block that are drawn together, as requests near in time share queues."""
 
 TESTBED, VIRTUAL, DISCRETE, WORLD = "testbed", "virtual clock", "discrete events", "world"
-RUNGS = (WORLD, DISCRETE, VIRTUAL, TESTBED)
-"""The ladder from the simulator to the testbed, each rung nearer to it."""
+SLOTS, SIZES, BETWEEN = "world in slots", "with sizes of answers", "with arrivals between slots"
+RUNGS = (SLOTS, SIZES, BETWEEN, WORLD, DISCRETE, VIRTUAL, TESTBED)
+"""The ladder from the simulator of the paper to the testbed, each rung nearer to it."""
+
+READINGS = {
+    SLOTS: Reading(sizes=False, between=False, uplink=False),
+    SIZES: Reading(between=False, uplink=False),
+    BETWEEN: Reading(uplink=False),
+    WORLD: Reading(),
+}
+"""How the world is read on its rungs."""
 
 Outcomes = Mapping[str, Mapping[str, Sequence[Sequence[Outcome]]]]
 """Outcomes by rung, policy and round, in the order of the requests."""

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from edgewright.core.errors import InputError
-from edgewright.gateway.backend import Backend
+from edgewright.gateway.backend import Backend, base64_length
 from edgewright.gateway.config import load
 from edgewright.gateway.jobs import BackendError, Image, Job, NotAcceptedError
 from edgewright.gateway.plan import Plan, make_plan
@@ -176,7 +176,7 @@ async def sample(
         repeat=repeat,
         service_s=job.service_s or 0.0,
         transfer_s=job.transfer_s,
-        wire_bytes=sum(4 * -(-len(one) // 3) for one in files),
+        wire_bytes=sum(base64_length(len(one)) for one in files),
         lateness=job.lateness,
         file=files[0],
     )

@@ -68,13 +68,13 @@ class Discrete:
 
     def _options(self, arrival: Arrival, now_s: float) -> list[Option]:
         given, mbps = self._given, max(1e-3, self._given.down.at(now_s))
-        result = []
+        waits_s, result = 8.0 * self._up.ahead_mb(now_s) / mbps, []
         for location in given.locations:
             if len(self._sent[location]) > given.queues[location]:
                 continue
             for level in given.levels:
                 service_s = given.expected_s(arrival, location, level)
-                transfer_s = given.transfer_s(arrival, level, mbps) if location else 0.0
+                transfer_s = waits_s + given.transfer_s(arrival, level, mbps) if location else 0.0
                 ahead_s = self._ahead_s(location, now_s)
                 energy_j = given.power_w[location] * service_s
                 result.append(
@@ -93,7 +93,8 @@ class Discrete:
             return
         given = self._given
         queue_s = [self._ahead_s(location, now_s) for location in given.locations]
-        state = State(queue_s, max(1e-3, given.down.at(now_s)), arrival.index)
+        ahead_mb = self._up.ahead_mb(now_s)
+        state = State(queue_s, max(1e-3, given.down.at(now_s)), arrival.index, ahead_mb)
         row = observation(self._names, arrival, state, given.fitted)
         option = chosen(self._chooser, options, row)
         location = option.location

@@ -14,7 +14,18 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau, ks_2samp, wasserstein_distance
 
-from edgewright.testbed.blocks import RUNGS, TESTBED, WORLD, Series, clusters
+from edgewright.testbed.blocks import (
+    BETWEEN,
+    DISCRETE,
+    RUNGS,
+    SIZES,
+    SLOTS,
+    TESTBED,
+    VIRTUAL,
+    WORLD,
+    Series,
+    clusters,
+)
 from edgewright.testbed.objective import Arrival
 
 DRAWS, CONFIDENCE = 400, 0.95
@@ -37,6 +48,14 @@ class Figure:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
+def interval(value: float, drawn: np.ndarray) -> Figure:
+    """Return a number with the percentile interval of its draws ``[draws]``."""
+    drawn = drawn[np.isfinite(drawn)]
+    tail = 50.0 * (1.0 - CONFIDENCE)
+    low, high = np.percentile(drawn, (tail, 100.0 - tail)) if len(drawn) else (math.nan,) * 2
+    return Figure(value, float(low), float(high))
+
+
 class Bootstrap:
     """Draws segments of blocks again and again, the same for all policies and rungs.
 
@@ -54,11 +73,11 @@ class Bootstrap:
 
     def figure(self, statistic: Callable[[np.ndarray], float]) -> Figure:
         """Return a statistic of rows of requests, with the percentile interval of its draws."""
-        drawn = np.array([statistic(rows) for rows in self._draws], float)
-        drawn = drawn[np.isfinite(drawn)]
-        tail = 50.0 * (1.0 - CONFIDENCE)
-        low, high = np.percentile(drawn, (tail, 100.0 - tail)) if len(drawn) else (math.nan,) * 2
-        return Figure(float(statistic(self.everything)), float(low), float(high))
+        return interval(float(statistic(self.everything)), self.drawn(statistic))
+
+    def drawn(self, statistic: Callable[[np.ndarray], Any]) -> np.ndarray:
+        """Return a statistic ``[draws, ...]`` of every draw."""
+        return np.array([statistic(rows) for rows in self._draws], float)
 
     def share(self, holds: Callable[[np.ndarray], bool]) -> float:
         """Return the share of draws in which something holds."""
@@ -105,29 +124,65 @@ def _ks(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def ranks(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[str, Any]:
-    """Return Kendall's tau of mean rewards of simulator and testbed (figure 3).
+    """Return how far simulator and testbed order policies alike, by mean rewards (figure 3).
 
     Args:
         names: of the policies, without twins.
+
+    Returns:
+        ``tau`` of Kendall with its interval; ``ranks`` of each policy on both sides with theirs, 1
+        is the best; ``pairs``, of which the testbed orders ``settled`` beyond chance, and the
+        simulator ``alike`` of those; the best on both sides, and how often they are the same.
     """
 
-    def means(rung: str, rows: np.ndarray) -> list[float]:
-        return [float(ladder[rung][name].reward[rows].mean()) for name in names]
+    def means(rung: str) -> Callable[[np.ndarray], list[float]]:
+        return lambda rows: [float(ladder[rung][name].reward[rows].mean()) for name in names]
 
-    def tau(rows: np.ndarray) -> float:
-        result: Any = kendalltau(means(WORLD, rows), means(TESTBED, rows))
-        return float(result.statistic)
-
-    def same_top(rows: np.ndarray) -> bool:
-        return int(np.argmax(means(WORLD, rows))) == int(np.argmax(means(TESTBED, rows)))
-
+    value = {rung: np.array(means(rung)(bootstrap.everything)) for rung in (WORLD, TESTBED)}
+    drawn = {rung: bootstrap.drawn(means(rung)) for rung in (WORLD, TESTBED)}
+    taus = np.array([_tau(*pair) for pair in zip(drawn[WORLD], drawn[TESTBED], strict=True)])
+    best = {rung: drawn[rung].argmax(axis=1) for rung in (WORLD, TESTBED)}
+    placed = {
+        name: {
+            rung: interval(float(_ranked(value[rung])[n]), _ranked(drawn[rung])[:, n]).facts()
+            for rung in (WORLD, TESTBED)
+        }
+        for n, name in enumerate(names)
+    }
     return {
         "policies": len(names),
-        "tau": bootstrap.figure(tau).facts(),
-        "same_best": bootstrap.share(same_top),
-        "simulated_best": names[int(np.argmax(means(WORLD, bootstrap.everything)))],
-        "real_best": names[int(np.argmax(means(TESTBED, bootstrap.everything)))],
+        "tau": interval(_tau(value[WORLD], value[TESTBED]), taus).facts(),
+        "ranks": placed,
+        "pairs": _pairs(value, drawn),
+        "same_best": float(np.mean(best[WORLD] == best[TESTBED])),
+        "simulated_best": names[int(value[WORLD].argmax())],
+        "real_best": names[int(value[TESTBED].argmax())],
     }
+
+
+def _tau(one: np.ndarray, two: np.ndarray) -> float:
+    result: Any = kendalltau(one, two)
+    return float(result.statistic)
+
+
+def _ranked(rewards: np.ndarray) -> np.ndarray:
+    """Return ranks ``[..., n]`` from 1, the highest reward first."""
+    return 1 + (rewards[..., None, :] > rewards[..., :, None]).sum(axis=-1)
+
+
+def _pairs(value: dict[str, np.ndarray], drawn: dict[str, np.ndarray]) -> dict[str, int]:
+    """Count the pairs of policies that the testbed orders beyond chance, and those alike."""
+    count = len(value[TESTBED])
+    settled, alike = 0, 0
+    for one in range(count):
+        for two in range(one):
+            real = drawn[TESTBED][:, one] - drawn[TESTBED][:, two]
+            figure = interval(float(value[TESTBED][one] - value[TESTBED][two]), real)
+            if figure.low <= 0.0 <= figure.high:
+                continue
+            settled += 1
+            alike += (value[WORLD][one] - value[WORLD][two]) * figure.value > 0.0
+    return {"all": count * (count - 1) // 2, "settled": settled, "alike": int(alike)}
 
 
 def regret(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[str, Any]:
@@ -135,7 +190,8 @@ def regret(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[s
 
     ``value`` is the reward of the best policy there minus that of the policy that the simulator
     ranks first; in every draw both choices are made anew. ``paired`` compares the two policies of
-    all requests, where the interval may hold 0.
+    all requests, where the interval may hold 0. The choice is ``right`` where the best policy is
+    not shown to be better, and ``not_worse`` are all policies of which that holds.
     """
     real, simulated = ladder[TESTBED], ladder[WORLD]
 
@@ -148,15 +204,20 @@ def regret(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[s
 
     wanted = best(real, bootstrap.everything)
     taken = best(simulated, bootstrap.everything)
-    paired = bootstrap.figure(
-        lambda rows: float((real[wanted].reward[rows] - real[taken].reward[rows]).mean())
-    )
+    paired = {name: _paired(bootstrap, real[wanted], real[name]) for name in names}
     return {
         **bootstrap.figure(cost).facts(),
         "chosen": taken,
         "best": wanted,
-        "paired": paired.facts(),
+        "paired": paired[taken].facts(),
+        "not_worse": [name for name, one in paired.items() if one.low <= 0.0],
+        "right": paired[taken].low <= 0.0,
     }
+
+
+def _paired(bootstrap: Bootstrap, one: Series, two: Series) -> Figure:
+    """Return the mean difference of rewards of the same requests."""
+    return bootstrap.figure(lambda rows: float((one.reward[rows] - two.reward[rows]).mean()))
 
 
 def difference(bootstrap: Bootstrap, one: Series, two: Series) -> dict[str, Any]:
@@ -165,44 +226,62 @@ def difference(bootstrap: Bootstrap, one: Series, two: Series) -> dict[str, Any]
     def delays(rows: np.ndarray) -> float:
         return _mean(one.delay_s[rows] - two.delay_s[rows])
 
-    reward = bootstrap.figure(lambda rows: float((one.reward[rows] - two.reward[rows]).mean()))
+    reward = _paired(bootstrap, one, two)
     delay = bootstrap.figure(delays)
     holds = reward.low <= 0.0 <= reward.high
     return {"reward": reward.facts(), "delay_s": delay.facts(), "holds_zero": holds}
 
 
+ADDS = {
+    SLOTS: "calibrated means, one size of answers, a request in each slot, uploads at once",
+    SIZES: "a size of answers for each level",
+    BETWEEN: "arrivals at their times, between slots",
+    WORLD: "uploads that wait for one another, Q_trans",
+    DISCRETE: "the spread of services, and answers that wait for one another",
+    VIRTUAL: "the gateway's own code, which estimates what it decides from",
+    TESTBED: "processes, HTTP and this machine",
+}
+"""What each rung has beyond the one before it."""
+
+
 def causes(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the distance of delays of all policies together on every rung (figure 5)."""
+    """Return the distance of delays of all policies together on every rung (figure 5).
 
-    def pooled(rung: str) -> list[Series]:
-        return [ladder[rung][name] for name in names]
-
-    def relative(rung: str) -> Callable[[np.ndarray], float]:
-        def statistic(rows: np.ndarray) -> float:
-            total, weight = 0.0, 0
-            for one, two in zip(pooled(rung), pooled(TESTBED), strict=True):
-                first, second = one.delay_s[rows], two.delay_s[rows]
-                first, second = first[np.isfinite(first)], second[np.isfinite(second)]
-                if len(first) and len(second):
-                    total += wasserstein_distance(first, second) / np.mean(second)
-                    weight += 1
-            return total / weight if weight else math.nan
-
-        return statistic
-
-    about = {
-        RUNGS[0]: "calibrated means, one queue a location, a link without a queue",
-        RUNGS[1]: "with the spread of services and transfers that wait for one another",
-        RUNGS[2]: "with the gateway's own code, which estimates what it decides from",
-        RUNGS[3]: "with processes, HTTP and this machine",
-    }
+    ``change`` is what a rung adds to the distance of the one before, with its interval: below 0 it
+    takes something off the gap.
+    """
     rows, before = [], None
     for rung in RUNGS:
-        one = bootstrap.figure(relative(rung))
-        change = None if before is None else one.value - before
-        rows.append({"rung": rung, "adds": about[rung], **one.facts(), "change": change})
-        before = one.value
+        statistic = _relative(ladder, rung, names)
+        value, drawn = statistic(bootstrap.everything), bootstrap.drawn(statistic)
+        change = None
+        if before is not None:
+            change = interval(value - before[0], drawn - before[1]).facts()
+        facts = interval(value, drawn).facts()
+        rows.append({"rung": rung, "adds": ADDS[rung], **facts, "change": change})
+        before = value, drawn
     return rows
+
+
+def distance(
+    bootstrap: Bootstrap, ladder: Ladder, rung: str, names: Sequence[str]
+) -> dict[str, float]:
+    """Return the distance of delays of a rung over their mean, a mean over policies."""
+    return bootstrap.figure(_relative(ladder, rung, names)).facts()
+
+
+def _relative(ladder: Ladder, rung: str, names: Sequence[str]) -> Callable[[np.ndarray], float]:
+    def statistic(rows: np.ndarray) -> float:
+        total, weight = 0.0, 0
+        for name in names:
+            first, second = (ladder[one][name].delay_s[rows] for one in (rung, TESTBED))
+            first, second = first[np.isfinite(first)], second[np.isfinite(second)]
+            if len(first) and len(second):
+                total += wasserstein_distance(first, second) / np.mean(second)
+                weight += 1
+        return total / weight if weight else math.nan
+
+    return statistic
 
 
 def outcomes_of(bootstrap: Bootstrap, one: Series) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from edgewright.testbed.rate import Rate
+from edgewright.testbed.rate import BITS, MBIT, Rate
 
 CHUNK_BYTES = 8192
 """Bytes that are sent at once; what two connections share is shared in such pieces."""
@@ -47,6 +47,13 @@ class TransmissionClock:
         self._free_s = self.epoch_s + self.rate.end(start_s - self.epoch_s, count)
         self.sent_bytes += count
         return self._free_s
+
+    def ahead_mb(self, now_s: float) -> float:
+        """Return what was taken in and has not left at a time [s], in MB."""
+        if self._free_s <= now_s:
+            return 0.0
+        since = (now_s - self.epoch_s, self._free_s - self.epoch_s)
+        return (self.rate.passed(since[1]) - self.rate.passed(since[0])) / (BITS * MBIT)
 
     def restart(self, epoch_s: float) -> None:
         """Let the rate begin again at a time; what was taken in before leaves as it was."""

@@ -19,6 +19,7 @@ class Arrival:
         size: width and height of the image.
         seed: of the image.
         request_bytes: length of its body.
+        files: images that it uploads to be edited; 0 asks for a new one.
     """
 
     index: int
@@ -28,6 +29,7 @@ class Arrival:
     mode: str
     seed: int
     request_bytes: int = 0
+    files: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,8 +45,14 @@ class Setup:
         seconds, rounds: length of a block, and blocks of each policy.
         policies: bundles that are trained or exported on the calibrated scenario, the first of
             which has a twin.
-        train_steps: of the learned policy.
+        train_steps, train_seeds: of the learned policy; the first seed decides on the testbed.
         repeats, calibration_s: see :class:`~edgewright.testbed.calibration.Budget`.
+        curve_blocks, curve_seconds: simulated blocks in which policies of the measured and of the
+            assumed curve of quality are compared; 0 leaves the assumed one out.
+        loads, load_rounds, load_policies: further loads, with fewer policies in fewer blocks.
+        edit_files: least and greatest number of images that a request uploads to be edited.
+        edit_rounds, edit_rules: blocks and rules of such requests; 0 leaves them out.
+        edit_learned: whether policies are trained for them, with and without a queue of uploads.
     """
 
     workers: Sequence[Worker] = (
@@ -65,67 +71,36 @@ class Setup:
     rounds: int = 2
     policies: Sequence[str] = ("se-ppo", "shadow-price", "greedy")
     train_steps: float = 2e5
+    train_seeds: int = 1
     repeats: int = 8
-    calibration_s: float = 15.0
+    calibration_s: float = 12.0
+    curve_blocks: int = 4
+    curve_seconds: float = 30.0
+    loads: Sequence[float] = (0.9,)
+    load_rounds: int = 1
+    load_policies: Sequence[str] = ("se-ppo", "cascade", "shares")
+    edit_files: tuple[int, int] = (1, 4)
+    edit_rounds: int = 1
+    edit_rules: Sequence[str] = ("least-delay", "cascade")
+    edit_learned: bool = False
     seed: int = 1
 
 
 QUICK = Setup()
 FULL = dataclasses.replace(
-    QUICK, seconds=60.0, rounds=6, train_steps=1e6, repeats=40, calibration_s=120.0
+    QUICK,
+    seconds=30.0,
+    rounds=4,
+    train_steps=1e6,
+    train_seeds=3,
+    repeats=40,
+    calibration_s=60.0,
+    curve_blocks=20,
+    loads=(0.3, 0.9, 1.2),
+    load_policies=("se-ppo", "shadow-price", "least-delay", "cascade", "shares"),
+    edit_rounds=2,
+    edit_learned=True,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Arm:
-    """A policy that decides in blocks of its own.
-
-    Attributes:
-        policy: the table ``[policy]`` of the gateway.
-        twin_of: name of the arm that it repeats.
-    """
-
-    name: str
-    policy: Mapping[str, Any]
-    about: str
-    twin_of: str = ""
-
-
-def arms_of(
-    bundles: Mapping[str, str], slo_s: float, shares: Sequence[Sequence[float]]
-) -> list[Arm]:
-    """Return the policies that are compared.
-
-    Args:
-        bundles: file of each bundle by its name, the learned one first.
-        slo_s: delay that the cascade keeps.
-        shares: of the linear program.
-    """
-    learned = next(iter(bundles))
-    abouts = {"shadow-price": "greedy with prices of queues", "greedy": "best reward of this slot"}
-    arms = [
-        Arm(name, {"bundle": file}, abouts.get(name, "learned on the calibrated scenario"))
-        for name, file in bundles.items()
-    ]
-    twin = Arm("twin", {"bundle": bundles[learned]}, f"the same as {learned}", twin_of=learned)
-    target_ms = round(1e3 * slo_s, 1)
-    return [
-        *arms,
-        twin,
-        Arm("least-delay", {"fallback": "least-delay"}, "middle level, least predicted delay"),
-        Arm("min-backlog", {"fallback": "min-backlog"}, "middle level, least work ahead"),
-        Arm("local", {"fallback": "local"}, "middle level on the device"),
-        Arm(
-            "cascade",
-            {"fallback": "cascade", "target_ms": target_ms},
-            "highest level within the objective, a cascade by threshold",
-        ),
-        Arm(
-            "shares",
-            {"fallback": "shares", "shares": [list(row) for row in shares]},
-            "fixed division by a linear program",
-        ),
-    ]
 
 
 def worker_text(setup: Setup, worker: Worker) -> str:

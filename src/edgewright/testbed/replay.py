@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import aiohttp
 
-from edgewright.testbed.arrivals import body_of
+from edgewright.testbed.arrivals import PATHS, body_of, type_of
 from edgewright.testbed.objective import DONE, FAILED, REFUSED, Arrival, Outcome
 
 DRAIN_S = 120.0
 """The longest wait for the answers of a block."""
 
-_HEADERS = {"content-type": "application/json"}
 _OVERLOADED = (429, 503)
 
 
@@ -35,7 +34,8 @@ async def replay(
 
         async def one(arrival: Arrival) -> Outcome:
             await asyncio.sleep(max(0.0, began + arrival.at_s - time.monotonic()))
-            outcome = await _ask(session, f"http://{address}/v1/images/generations", arrival)
+            path = PATHS[arrival.files > 0]
+            outcome = await _ask(session, f"http://{address}{path}", arrival)
             energy_j = power_w[outcome.location] * outcome.service_s
             return dataclasses.replace(outcome, energy_j=energy_j)
 
@@ -43,9 +43,10 @@ async def replay(
 
 
 async def _ask(session: aiohttp.ClientSession, url: str, arrival: Arrival) -> Outcome:
+    body, headers = body_of(arrival), {"content-type": type_of(arrival)}
     sent = time.monotonic()
     try:
-        async with session.post(url, data=body_of(arrival), headers=_HEADERS) as response:
+        async with session.post(url, data=body, headers=headers) as response:
             await response.read()
             delay_s = time.monotonic() - sent
             if response.status != 200:

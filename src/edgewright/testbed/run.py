@@ -14,36 +14,61 @@ from typing import Any
 import numpy as np
 
 from edgewright.core.files import write_bytes
-from edgewright.gateway.plan import make_plan
-from edgewright.gateway.policy import BundlePolicy
-from edgewright.scenarios.build import build
-from edgewright.scenarios.load import load as load_scenario
-from edgewright.testbed import discrete, virtual, world_replay
-from edgewright.testbed.arrivals import Replay, arrivals
+from edgewright.testbed.arms import Arm
 from edgewright.testbed.bandwidth import Bandwidth, bandwidth_of
-from edgewright.testbed.blocks import DISCRETE, TESTBED, VIRTUAL, WORLD
+from edgewright.testbed.blocks import TESTBED
 from edgewright.testbed.calibrate import Calibrated, calibrate
 from edgewright.testbed.calibration import Budget
-from edgewright.testbed.conditions import Conditions
-from edgewright.testbed.objective import Arrival, Objective, Outcome, objective_of
-from edgewright.testbed.plan import (
-    Arm,
-    Setup,
-    arms_of,
-    expected_seconds,
-    gateway_text,
-    worker_text,
+from edgewright.testbed.campaigns import (
+    Campaign,
+    Prepared,
+    assumes,
+    block_count,
+    campaigns,
+    curve_blocks,
+    learns_edits,
+    prepare,
 )
-from edgewright.testbed.policies import bundles_of
+from edgewright.testbed.conditions import Conditions
+from edgewright.testbed.curve import Earned, earned
+from edgewright.testbed.objective import Arrival, Objective, Outcome, objective_of
+from edgewright.testbed.plan import Setup, expected_seconds, gateway_text, worker_text
 from edgewright.testbed.processes import GatewayProcess, LinkProcess, gateways, link
 from edgewright.testbed.replay import replay
-from edgewright.testbed.scenario_file import Traffic, mean_gap_s, objective_s
-from edgewright.testbed.shares import best_shares
+from edgewright.testbed.scenario_file import Traffic, objective_s
+from edgewright.testbed.simulated import Blocks, simulated, with_wrong_work
 
 LOG = Path("requests") / "azure_llm_2023_conversation.csv"
 """Azure LLM 2023 (P. Patel et al., "Splitwise", ISCA 2024)."""
 
+WRONG_WORK = 2.0
+"""Factor of the work in the control that the figures must notice."""
+
 OnProgress = Callable[[str], None]
+
+
+@dataclasses.dataclass
+class Played:
+    """The outcomes of a campaign.
+
+    Attributes:
+        outcomes: by rung, policy and round.
+        order: (round, policy) as the blocks were played, with the load of the machine at each end.
+    """
+
+    campaign: Campaign
+    outcomes: dict[str, Blocks]
+    order: list[dict[str, Any]]
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """Return the policies."""
+        return self.campaign.arms
+
+    @property
+    def rounds(self) -> Sequence[Sequence[Arrival]]:
+        """Return the requests of each round, the same for every policy."""
+        return self.campaign.rounds
 
 
 @dataclasses.dataclass
@@ -51,23 +76,28 @@ class Finished:
     """All that a run measured.
 
     Attributes:
+        played: campaigns, first that of prompts at the usual load.
         left_out: why a policy was not compared, by its name.
-        rounds: the requests of each round, the same for every policy.
-        outcomes: by rung, policy and round.
-        order: (round, policy) as the blocks were played, with the load of the machine at each end.
+        wrong: the first campaign in the world, as if work were :data:`WRONG_WORK` times as large.
+        curves: rewards of policies of the measured and of the assumed curve of quality.
+        seconds: what each part took.
     """
 
     setup: Setup
     calibrated: Calibrated
     bandwidth: Bandwidth
     objective: Objective
-    arms: list[Arm]
+    played: list[Played]
     left_out: dict[str, str]
-    rounds: list[list[Arrival]]
-    outcomes: dict[str, dict[str, list[list[Outcome]]]]
-    order: list[dict[str, Any]]
+    wrong: Blocks
+    curves: list[Earned]
     log: Path | None
     seconds: dict[str, float]
+
+    @property
+    def main(self) -> Played:
+        """Return the campaign that the figures of the gap are of."""
+        return self.played[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,44 +126,39 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     bandwidth = bandwidth_of(data, folder, setup.mean_mbps, setup.seed)
     log = data / LOG if data is not None and (data / LOG).is_file() else None
-    seconds, began = {}, time.monotonic()
+    watch = _Watch()
     on_progress("start workers")
     with _started(setup, folder, bandwidth) as site:
-        seconds["start"], began = time.monotonic() - began, time.monotonic()
+        watch.lap("start")
         calibrated = _calibrated(setup, site, on_progress)
-        scenario = load_scenario(str(folder / "calibrated.toml"))
-        seconds["calibrate"], began = time.monotonic() - began, time.monotonic()
-        steps = setup.train_steps
-        bundles, left_out = bundles_of(setup.policies, scenario, folder, steps, on_progress)
-        seconds["train"], began = time.monotonic() - began, time.monotonic()
-        objective = objective_of(
-            scenario.params, objective_s(calibrated.fitted, calibrated.traffic)
-        )
-        rate_hz = 1.0 / mean_gap_s(calibrated.fitted, calibrated.traffic)
-        shares = _shares(calibrated, objective, rate_hz)
-        arms = arms_of({k: str(v.resolve()) for k, v in bundles.items()}, objective.slo_s, shares)
-        rounds = _rounds(setup, rate_hz, log)
-        played, order = _played(setup, site, calibrated, objective, arms, rounds, on_progress)
-        seconds["blocks"], began = time.monotonic() - began, time.monotonic()
-    outcomes = {TESTBED: played}
-    given, problem = _conditions(setup, calibrated, bandwidth), build(scenario)
+        watch.lap("calibrate")
+        prepared = prepare(setup, calibrated, folder, on_progress)
+        watch.lap("train")
+        slo_s = objective_s(calibrated.fitted, calibrated.traffic)
+        objective = objective_of(prepared.scenario.params, slo_s)
+        planned = campaigns(setup, calibrated, prepared, objective, log)
+        table = _Table(setup, site, calibrated, objective)
+        played = [_played(table, campaign, on_progress) for campaign in planned]
+        watch.lap("blocks")
+    given = _conditions(setup, calibrated, bandwidth)
     on_progress("simulate")
-    files = {arm.name: folder / f"arm-{arm.name}.toml" for arm in arms}
-    outcomes |= _simulated(problem, given, files, rounds)
-    seconds["simulate"] = time.monotonic() - began
-    return Finished(
-        setup,
-        calibrated,
-        bandwidth,
-        objective,
-        arms,
-        left_out,
-        rounds,
-        outcomes,
-        order,
-        log,
-        seconds,
-    )
+    wrong, curves = _simulate(played, table, prepared, given, log)
+    watch.lap("simulate")
+    left_out = prepared.bundles.left_out
+    parts = (setup, calibrated, bandwidth, objective, played, left_out, wrong, curves, log)
+    return Finished(*parts, watch.seconds)
+
+
+class _Watch:
+    """Notes what each part of a run took, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name], self._began = now - self._began, now
 
 
 def _conditions(setup: Setup, calibrated: Calibrated, bandwidth: Bandwidth) -> Conditions:
@@ -145,11 +170,6 @@ def _conditions(setup: Setup, calibrated: Calibrated, bandwidth: Bandwidth) -> C
         power_w=[one.power_w for one in setup.workers],
         queues=[one.queue for one in setup.workers],
     )
-
-
-def _rounds(setup: Setup, rate_hz: float, log: Path | None) -> list[list[Arrival]]:
-    traffic = Replay(setup.seconds, rate_hz, setup.sizes, log)
-    return [arrivals(traffic, 1000 * setup.seed + number) for number in range(setup.rounds)]
 
 
 @contextlib.contextmanager
@@ -187,87 +207,82 @@ def _calibrated(setup: Setup, site: _Site, on_progress: OnProgress) -> Calibrate
     )
 
 
-def _shares(calibrated: Calibrated, objective: Objective, rate_hz: float) -> list[list[float]]:
-    """Return the division of the linear program for images of the mean size."""
-    fitted, sizes = calibrated.fitted, calibrated.traffic.sizes
-    levels = range(len(fitted.multiplier))
-    times = [
-        [float(np.mean([fitted.service_s(m, k, size) for size in sizes])) for k in levels]
-        for m in range(len(fitted.ghz))
-    ]
-    return best_shares(objective.score, times, rate_hz)
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """Facts that all campaigns of a run share."""
+
+    setup: Setup
+    site: _Site
+    calibrated: Calibrated
+    objective: Objective
+
+    def file(self, campaign: Campaign, arm: str) -> Path:
+        """Return the gateway's configuration with one policy."""
+        return self.site.folder / campaign.name.replace(" ", "-") / f"arm-{arm}.toml"
+
+    def files(self, campaign: Campaign) -> dict[str, Path]:
+        """Return the configurations of all policies of a campaign, by their names."""
+        return {arm.name: self.file(campaign, arm.name) for arm in campaign.arms}
+
+    def text(self, arm: Arm) -> str:
+        """Return the text of a configuration with one policy."""
+        fitted, levels = self.calibrated.fitted, range(len(self.calibrated.fitted.multiplier))
+        locations = range(len(fitted.ghz))
+        times = [[fitted.service_s(m, k, (256, 256)) for k in levels] for m in locations]
+        score = self.objective.score
+        return gateway_text(self.setup, self.site.addresses, arm.policy, times, score)
 
 
-def _played(
-    setup: Setup,
-    site: _Site,
-    calibrated: Calibrated,
-    objective: Objective,
-    arms: Sequence[Arm],
-    rounds: Sequence[Sequence[Arrival]],
-    on_progress: OnProgress,
-) -> tuple[dict[str, list[list[Outcome]]], list[dict[str, Any]]]:
+def _played(table: _Table, campaign: Campaign, on_progress: OnProgress) -> Played:
     """Play every policy in every round, each round in an order of its own."""
-    rng = np.random.default_rng(setup.seed)
-    fitted, power_w = calibrated.fitted, [one.power_w for one in setup.workers]
-    levels = range(len(fitted.multiplier))
-    times = [[fitted.service_s(m, k, (256, 256)) for k in levels] for m in range(len(fitted.ghz))]
-    texts = {
-        arm.name: gateway_text(setup, site.addresses, arm.policy, times, objective.score)
-        for arm in arms
-    }
+    setup, site = table.setup, table.site
+    rng, power_w = np.random.default_rng(setup.seed), [one.power_w for one in setup.workers]
+    texts = {arm.name: table.text(arm) for arm in campaign.arms}
     for name, text in texts.items():
-        write_bytes(site.folder / f"arm-{name}.toml", text.encode())
-    outcomes: dict[str, list[list[Outcome]]] = {arm.name: [] for arm in arms}
+        file = table.file(campaign, name)
+        file.parent.mkdir(exist_ok=True)
+        write_bytes(file, text.encode())
+    outcomes: dict[str, list[list[Outcome]]] = {arm.name: [] for arm in campaign.arms}
     order = []
-    for number, block in enumerate(rounds):
-        for index in rng.permutation(len(arms)):
-            name = arms[int(index)].name
-            on_progress(f"round {number + 1}: {name}")
+    for number, block in enumerate(campaign.rounds):
+        for index in rng.permutation(len(campaign.arms)):
+            name = campaign.arms[int(index)].name
+            on_progress(f"{campaign.name}, round {number + 1}: {name}")
             site.gateway.reload(texts[name])
             before = os.getloadavg()[0]
             site.link.restart()
             outcomes[name].append(asyncio.run(replay(site.gateway.address, block, power_w)))
             loads = [before, os.getloadavg()[0]]
             order.append({"round": number, "policy": name, "load_average": loads})
-    return outcomes, order
+    return Played(campaign, {TESTBED: outcomes}, order)
 
 
-def _simulated(
-    problem: Any, given: Conditions, files: dict[str, Path], rounds: Sequence[Sequence[Arrival]]
-) -> dict[str, dict[str, list[list[Outcome]]]]:
-    """Return the outcomes of the same blocks on every rung below the testbed.
-
-    Args:
-        files: the gateway's configuration for each policy.
-    """
-    result: dict[str, dict[str, list[list[Outcome]]]] = {
-        rung: {name: [] for name in files} for rung in (WORLD, DISCRETE, VIRTUAL)
-    }
-    for name, file in files.items():
-        for block in rounds:
-            chooser = make_plan(file).chooser
-            names: list[str] = []
-            if isinstance(chooser, BundlePolicy):
-                names = [field.name for field in chooser.bundle.interface.fields]
-            arguments = (given, chooser, names, block)
-            world = world_replay.simulate(problem.world, problem.params, *arguments)
-            result[WORLD][name].append(world)
-            chooser = make_plan(file).chooser  # one that counts begins anew
-            result[DISCRETE][name].append(discrete.simulate(given, chooser, names, block))
-            result[VIRTUAL][name].append(virtual.simulate(file, given, block))
-    return result
-
-
-RULE_ARMS = 6
-"""Arms beside the bundles: the twin, and the rules of the gateway."""
+def _simulate(
+    played: Sequence[Played], table: _Table, prepared: Prepared, given: Conditions, log: Path | None
+) -> tuple[Blocks, list[Earned]]:
+    """Simulate all campaigns; return the control and the comparison of both curves of quality."""
+    for one in played:
+        campaign = one.campaign
+        files = table.files(campaign)
+        arguments = (campaign.scenario, given, files, one.rounds, campaign.rungs)
+        one.outcomes |= simulated(*arguments)
+    first = played[0].campaign
+    files = table.files(first)
+    wrong = with_wrong_work(first.scenario, given, files, first.rounds, WRONG_WORK)
+    curves: list[Earned] = []
+    if prepared.assumed is not None:
+        blocks = curve_blocks(table.setup, table.calibrated, log)
+        gateway = next(iter(files.values()))
+        both = (prepared.bundles, prepared.assumed)
+        curves = earned(prepared.scenario, given, table.objective, both, gateway, blocks)
+    return wrong, curves
 
 
 def progress_steps(setup: Setup) -> int:
     """Return how often :func:`run` reports its progress."""
     calibration = len(setup.workers) * len(setup.steps) + len(setup.workers) - 1
-    arms = len(setup.policies) + RULE_ARMS
-    return 2 + calibration + len(setup.policies) + arms * setup.rounds
+    policies = len(setup.policies) * (1 + assumes(setup)) + 2 * learns_edits(setup)
+    return 2 + calibration + policies + block_count(setup)
 
 
-__all__ = ["Finished", "progress_steps", "run"]
+__all__ = ["Finished", "Played", "progress_steps", "run"]

@@ -17,6 +17,9 @@ LOAD = 0.7
 SLO_SERVICES = 3.0
 """Nominal services of the fastest server in the objective, where none is stated."""
 
+UPLOAD_MB = 0.01
+"""Requests below this are sent in a moment, so that none waits for another one."""
+
 CUBE = 1e27
 """Hz^3 in GHz^3: the power of a device is ``kappa f^3``."""
 
@@ -38,6 +41,11 @@ class Traffic:
     gap_s: float | None = None
     slo_s: float | None = None
     horizon: int = 200
+
+    @property
+    def uplink(self) -> str:
+        """Return the ``uplink`` of the world: real uploads wait for one another."""
+        return "queue" if self.input_mb[1] >= UPLOAD_MB else "parallel"
 
 
 def mean_gap_s(fitted: Fitted, traffic: Traffic) -> float:
@@ -77,6 +85,7 @@ def scenario_text(name: str, plan: Plan, fitted: Fitted, quality: Quality, traff
         f"servers = {len(fitted.ghz) - 1}  # (G)",
         f"qualities = {len(fitted.multiplier)}  # (G)",
         'overflow = "reject"  # (G) a full queue answers 429',
+        f'uplink = "{traffic.uplink}"  # (R) uploads of {UPLOAD_MB:g} MB or more wait in a queue',
         "",
         "[params]",
         f"slot_s = {_number(gap_s)}  # (A) mean time between two requests",

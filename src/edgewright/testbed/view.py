@@ -22,11 +22,13 @@ class State:
         queue_s: ``[1 + N]`` seconds of work ahead at each location.
         mbps: bandwidth of the link.
         number: requests before this one.
+        uplink_mb: left to send before a new upload.
     """
 
     queue_s: Sequence[float]
     mbps: float
     number: int
+    uplink_mb: float = 0.0
 
 
 def observation(
@@ -47,6 +49,7 @@ def observation(
         "bandwidth_mbps": state.mbps,
         "local_backlog_gcycles": state.queue_s[0] * fitted.ghz[0],
         "task_number": float(state.number),
+        "uplink_backlog_mb": state.uplink_mb,
         "phase": 0.0,
     }
     for name in names:

@@ -12,10 +12,9 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from edgewright.gateway import clock, receipts
 from edgewright.gateway.counters import Counters
+from edgewright.gateway.edits import read_edit
 from edgewright.gateway.errors import APIError
 from edgewright.gateway.generate import Generation
 from edgewright.gateway.images import read_claims, read_request
@@ -24,7 +23,7 @@ from edgewright.gateway.ledger import Item, Ledger
 from edgewright.gateway.link import Link
 from edgewright.gateway.plan import Plan, make_plan
 from edgewright.gateway.receipts import Receipts
-from edgewright.testbed.arrivals import body_of
+from edgewright.testbed.arrivals import content_of
 from edgewright.testbed.conditions import Conditions
 from edgewright.testbed.link import AHEAD_S, CHUNK_BYTES, TransmissionClock
 from edgewright.testbed.objective import DONE, FAILED, REFUSED, Arrival, Outcome
@@ -96,6 +95,8 @@ class SimulatedGenerator:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
         arrival, given, linked = self._clocks.arrivals[job.seed or 0], self._given, self._location
         sent = clock.now()
+        if self._link is not None:
+            self._link.sending(arrival.request_bytes)
         if linked:
             await self._clocks.send(self._clocks.up, arrival.request_bytes)
         reached = clock.now()
@@ -167,9 +168,9 @@ def simulate(file: Path, conditions: Conditions, arrivals: Sequence[Arrival]) ->
 async def _one(plan: Plan, counters: Counters, made: Receipts, arrival: Arrival) -> Outcome:
     """Let the gateway decide about one request at its time, and carry it out."""
     await asyncio.sleep(arrival.at_s)
-    began, body = clock.now(), body_of(arrival)
-    content = orjson.loads(body)
-    request = read_request(content, len(body), plan.config.gateway, plan.levels)
+    began, content = clock.now(), content_of(arrival)
+    read = read_edit if arrival.files else read_request
+    request = read(content, arrival.request_bytes, plan.config.gateway, plan.levels)
     claims = read_claims(content, {}, plan.policy.modes if plan.policy else ())
     receipt = made.new(began, "", {})
     generation = Generation(plan, counters, request, receipt, began)

@@ -63,6 +63,8 @@ class Upstream:
     async def run(self, job: Job, ledger: Ledger, item: Item) -> AsyncGenerator[Event, None]:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
         sent = clock.now()
+        if self._link is not None:
+            self._link.sending(job.request_bytes)
         try:
             async with self._connected().post(
                 self._edits_url if job.sources else self._url,

@@ -1,0 +1,73 @@
+"""Run a command in worker processes that share its socket."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+PROGRAM = [sys.executable, "-m", "edgewright.cli.main"]
+
+
+def given_again(ctx: click.Context, **changes: Any) -> list[str]:
+    """Return the command line of a command with some options changed; None leaves one out."""
+    name = ctx.info_name or ""
+    words = [*PROGRAM, name]
+    for parameter in ctx.command.params:
+        value = changes.get(parameter.name or "", ctx.params.get(parameter.name or ""))
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif value is True:
+            words.append(parameter.opts[-1])
+        elif value not in (None, False):
+            words += [parameter.opts[-1], str(value)]
+    return words
+
+
+def supervise(
+    commands: Sequence[Sequence[str]],
+    check: Sequence[str],
+    address: tuple[str, int, int | None],
+    options: tuple[str, str],
+    emit: Callable[[str], None],
+) -> int:
+    """Run one worker for each command on one socket; return the highest exit code.
+
+    Args:
+        check: a command whose exit code says whether an upgrade may begin.
+        address: host, port and the first port of probes; each worker has one of its own.
+        options: where an error says that the ports are from.
+
+    Raises:
+        InputError: an address cannot be had.
+    """
+    from edgewright.serve.sockets import HTTP, PROBES, address_of, bound_socket, handed
+    from edgewright.serve.supervisor import Supervisor, Worker
+
+    host, port, probe_port = address
+    with contextlib.ExitStack() as stack:
+        given = handed(os.environ)
+        listening = given.get(HTTP) or bound_socket(host, port, options[0])
+        stack.enter_context(listening)
+        workers = []
+        for number, command in enumerate(commands):
+            sockets = {HTTP: listening}
+            if probe_port is not None:
+                one = bound_socket(host, probe_port and probe_port + number, options[1])
+                sockets[PROBES] = stack.enter_context(one)
+            workers.append(Worker(command, sockets))
+        title = f"{len(workers)} workers on {address_of(listening)}"
+        return Supervisor(workers, check, emit).run(title)
+
+
+def numbered(path: str | None, number: int, workers: int) -> str | None:
+    """Return the file of one worker: ``log.db`` of three is ``log-0.db`` to ``log-2.db``."""
+    if path is None or workers == 1:
+        return path
+    file = Path(path)
+    return str(file.with_name(f"{file.stem}-{number}{file.suffix}"))
