@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.serve.log_reader import DecisionLogReader, LoggedDecision
 from edgewright.update.drift import DriftReport, drift
+
+_USER = re.compile(r"_user_\d+")
 
 
 def read_parts(
@@ -43,10 +47,11 @@ def drift_of(
     """Return what changed between two parts of logs; see :func:`edgewright.update.drift.drift`.
 
     Decisions of one client that follow one another are alike. So each client is a series of its
-    own; decisions of clients that state no name are one series.
+    own; decisions of clients that state no name are one series. Numbers of many users are tested by
+    their mean, see :func:`averaged`.
     """
     by_client = [sorted(part, key=lambda row: row.client) for part in (reference, current)]
-    first, second = ([row.observation for row in part] for part in by_client)
+    first, second = ([averaged(row.observation) for row in part] for part in by_client)
     before, after = (
         np.array([row.reward for row in part if row.reward is not None], float)
         for part in (reference, current)
@@ -54,6 +59,22 @@ def drift_of(
     sequence = np.array([row.reward for row in by_client[0] if row.reward is not None], float)
     clients = max(1, len({row.client for row in reference}))
     return drift(first, second, (before, after), rate=rate, sequence=sequence, clients=clients)
+
+
+def averaged(observation: dict[str, Any]) -> dict[str, Any]:
+    """Return an observation with one number for all users in the place of one for each.
+
+    ``input_user_1_mbit``, ``input_user_2_mbit`` and so on become their mean, ``input_user_mbit``:
+    what all users ask for shows in it sooner than in the test of each of them.
+    """
+    result: dict[str, Any] = {}
+    groups: dict[str, list[float]] = {}
+    for name, value in observation.items():
+        if _USER.search(name) and isinstance(value, (int, float)):
+            groups.setdefault(_USER.sub("_user", name, count=1), []).append(value)
+        else:
+            result[name] = value
+    return result | {name: sum(values) / len(values) for name, values in groups.items()}
 
 
 def prometheus(report: DriftReport) -> str:
@@ -76,4 +97,4 @@ def prometheus(report: DriftReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["drift_of", "prometheus", "read_parts"]
+__all__ = ["averaged", "drift_of", "prometheus", "read_parts"]

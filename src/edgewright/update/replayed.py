@@ -17,10 +17,10 @@ import numpy as np
 from edgewright.bundle import BadField, Bundle
 from edgewright.bundle.choices import ACTION
 from edgewright.core.errors import InputError
-from edgewright.deploy.compression import setting_of
+from edgewright.deploy.compression import Setting, setting_of
 from edgewright.deploy.subject import Part, Subject, subject_of
+from edgewright.evaluation.statistics import Interval, paired_difference
 from edgewright.export.policy import BundlePolicy
-from edgewright.loops.evaluate import play
 from edgewright.rules import off_policy
 from edgewright.scenarios.build import build
 from edgewright.scenarios.learners import world_of_learner
@@ -51,6 +51,7 @@ from edgewright.update.plan import (
     written,
 )
 from edgewright.update.samples import MIN_OUTCOMES
+from edgewright.update.site import earned
 from edgewright.update.trust import rank_correlation, suspects
 
 REPLAYED = "replayed"
@@ -215,11 +216,21 @@ def _judged(
     if replay.shown is not None:
         first = fitted.table.only(~new)
         seen = replay.shown(first, actions_of(candidate, held_out))
-    setting = setting_of(candidate, plan.data, plan.episodes)
-    simulated = paired(candidate, bundle, setting, lambda one: BundlePolicy(bundle=one))
+    simulated = _simulated(
+        candidate, bundle, setting_of(candidate, plan.data, plan.episodes), replay
+    )
     log = replay_gate(evidence.gate, error, seen)
     judged = gate(log, comparison, spread, simulated, plan.max_loss)
     return dataclasses.replace(evidence, gate=judged, comparison=comparison, simulated=simulated)
+
+
+def _simulated(candidate: Bundle, bundle: Bundle, setting: Setting, replay: Replay) -> Interval:
+    """Return the difference of reward on the same simulated episodes, by the answered actions."""
+    if replay.independent:
+        return paired(candidate, bundle, setting, lambda one: BundlePolicy(bundle=one))
+    world, params = setting.world, setting.problem.params
+    ours, others = (earned(one, world, params, setting.inputs) for one in (candidate, bundle))
+    return paired_difference(ours, others)
 
 
 def actions_of(bundle: Bundle, table: LogTable) -> np.ndarray:
@@ -291,12 +302,7 @@ def played(
         return np.asarray(leaf)[first]
 
     rows = jax.tree.map(piece, inputs.rows)
-    each = []
-    for bundle in bundles:
-        policy = BundlePolicy(bundle=bundle)
-        episodes = play(jax.random.key(0), problem.world, problem.params, policy, rows)
-        earned = np.asarray(episodes.metrics.reward).reshape(size, count, -1)
-        each.append({REPLAYED: earned.mean(axis=(0, 2))})
+    each = [{REPLAYED: earned(bundle, problem.world, problem.params, rows)} for bundle in bundles]
     return _compared(each, [np.ones(count)] * len(each), reward)
 
 

@@ -134,6 +134,48 @@ def outcomes(site: SimulatedSite, client: Any, interface: Any, steps: int) -> It
         yield reward
 
 
+def earned(bundle: Bundle, world: Any, params: Any, inputs: Any) -> np.ndarray:
+    """Return the mean reward ``[E]`` of a bundle in episodes that are stepped side by side.
+
+    The runtime is called between two steps, so that one compiled program serves every bundle.
+
+    Args:
+        inputs: leaves ``[T + 1, E, ...]``.
+    """
+    steps = jax.tree.leaves(inputs)[0].shape[0] - 1
+    x = jax.tree.map(lambda leaf: leaf[0], inputs)
+    state, total = _reset_all(world, params, x), 0.0
+    for step in range(1, steps + 1):
+        rows = np.asarray(_observe_all(world, params, state, x))
+        outputs = bundle.engine.many(rows.reshape(len(rows), -1))
+        taken: Any = {one.name: outputs[one.name] for one in bundle.interface.outputs}
+        following = jax.tree.map(lambda leaf, step=step: leaf[step], inputs)
+        state, reward = _step_all(world, params, state, taken.get(ACTION, taken), x, following)
+        total, x = total + np.asarray(reward), following
+    return total / steps
+
+
+@functools.partial(jax.jit, static_argnames="world")
+def _reset_all(world: Any, params: Any, x: Any) -> Any:
+    return jax.vmap(lambda one: world.reset(params, one))(x)
+
+
+@functools.partial(jax.jit, static_argnames="world")
+def _observe_all(world: Any, params: Any, state: Any, x: Any) -> Any:
+    return jax.vmap(lambda s, one: world.observe(params, s, one))(state, x)
+
+
+@functools.partial(jax.jit, static_argnames="world")
+def _step_all(
+    world: Any, params: Any, state: Any, action: Any, x: Any, following: Any
+) -> tuple[Any, Any]:
+    def one(state: Any, action: Any, x: Any, following: Any) -> tuple[Any, Any]:
+        outcome, state = step_and_reset(world, params, state, action, x, following)
+        return state, jnp.mean(outcome.metrics.reward)
+
+    return jax.vmap(one)(state, action, x, following)
+
+
 @functools.partial(jax.jit, static_argnames="world")
 def _observe(world: Any, params: Any, state: Any, x: Any) -> Any:
     return world.observe(params, state, x)
@@ -149,4 +191,4 @@ def _next_row(stream: Any, carry: Any) -> Any:
     return stream.next_rows(carry, 1)
 
 
-__all__ = ["CLIENT", "SimulatedSite", "outcomes", "site_log"]
+__all__ = ["CLIENT", "SimulatedSite", "earned", "outcomes", "site_log"]
