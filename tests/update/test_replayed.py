@@ -1,6 +1,7 @@
 """Bundles of binary and of caching are updated from the log of a real service, behind a gate."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -40,7 +41,7 @@ CACHING = {
     "params.tolerance_s": [1.0, 2.0, 3.0],
     "params.cache_gib": 8.0,
     "params.epochs": 4,
-    "streams.service": {"kind": "categorical", "probabilities": [0.7, 0.2, 0.1]},
+    "streams.service": {"kind": "categorical", "probabilities": [0.9, 0.07, 0.03]},
     "evaluation.episodes": 12,
     "evaluation.baseline": "lfu+hit-root",
     "evaluation.reference": "lfu+hit-root",
@@ -48,10 +49,10 @@ CACHING = {
     "learner.lower.hidden_sizes": [8],
     "training.evaluations": 1,
 }
-POPULAR = [0.1, 0.2, 0.7]
+POPULAR = [0.03, 0.07, 0.9]
 RUNS = {
     "binary": ("binary-easy", BINARY, "maml", 320),
-    "caching": ("caching-es2", CACHING, "ddpg-ddpg", 60),
+    "caching": ("caching-es2", CACHING, "ddpg-ddpg", 4000),
 }
 BEFORE, AFTER = 90, 330
 
@@ -98,7 +99,7 @@ def closed(deployed, service, edgewright):
         asked = ("--log", log, "--json")
         drift = json.loads(edgewright("drift", *asked, "--split", BEFORE / (BEFORE + AFTER)).stdout)
         given = ("--run", folder / "run", "--out", served, "--newest", AFTER, "--steps")
-        steps = 60 if kind == "binary" else 3000
+        steps = 60 if kind == "binary" else 4000
         said = edgewright("update", served, *asked, *given, steps).stdout
         result = json.loads(said)
         while client.policy()["version"] != result["version"]:
@@ -130,11 +131,12 @@ def plan(closed, write_log, tmp_path):
     """Return what makes the plan of an update from the rows of a log."""
     _, folder, _, result, rows = closed
     logged = [row for row in rows if row.policy == result["from"]][-AFTER:]
+    number = itertools.count()
 
     def make(change=lambda rows: rows, **options):
         return UpdatePlan(
             bundle=folder / "p.edge.history" / f"{result['from']}.edge",
-            log=write_log(change(logged), tmp_path / "log.db"),
+            log=write_log(change(logged), tmp_path / f"log-{next(number)}.db"),
             run=folder / "run",
             out=tmp_path / "new.edge",
             work=tmp_path / "work",

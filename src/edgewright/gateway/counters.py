@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.breaker import STATES
 from edgewright.serve.counters import exposition
+from edgewright.serve.drift_watch import DriftWatch
 
 DURATIONS_S = tuple(0.01 * 2**k for k in range(14))
 """Edges that the conventions ask for, up to 81.92 s."""
@@ -85,6 +86,7 @@ class Counters:
         self.first_partial, self.overhead = Histogram(DURATIONS_S), Histogram(OVERHEADS_S)
         self.delay_error = Histogram(ERRORS_S)
         self.lateness: dict[str, float] = {}
+        self.watch = DriftWatch()
         self._model, self._backend = Capped(), Capped()
 
     def took(self, operation: str, model: str, error: str, seconds: float) -> None:
@@ -98,7 +100,8 @@ class Counters:
 
     def text(self, backends: Iterable[Backend]) -> bytes:
         """Return the scrape in Prometheus' text format."""
-        return exposition([*self._families(), *_of_backends([*backends])])
+        watched = self.watch.families("edgewright_gateway")
+        return exposition([*self._families(), *watched, *_of_backends([*backends])])
 
     def _families(self) -> Iterator[Metric]:
         yield self._durations()

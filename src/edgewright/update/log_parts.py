@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.serve.log_reader import DecisionLogReader, LoggedDecision
+from edgewright.serve.reward_drift import averaged
 from edgewright.update.drift import DriftReport, drift
-
-_USER = re.compile(r"_user_\d+")
 
 
 def read_parts(
@@ -61,22 +58,6 @@ def drift_of(
     return drift(first, second, (before, after), rate=rate, sequence=sequence, clients=clients)
 
 
-def averaged(observation: dict[str, Any]) -> dict[str, Any]:
-    """Return an observation with one number for all users in the place of one for each.
-
-    ``input_user_1_mbit``, ``input_user_2_mbit`` and so on become their mean, ``input_user_mbit``:
-    what all users ask for shows in it sooner than in the test of each of them.
-    """
-    result: dict[str, Any] = {}
-    groups: dict[str, list[float]] = {}
-    for name, value in observation.items():
-        if _USER.search(name) and isinstance(value, (int, float)):
-            groups.setdefault(_USER.sub("_user", name, count=1), []).append(value)
-        else:
-            result[name] = value
-    return result | {name: sum(values) / len(values) for name, values in groups.items()}
-
-
 def prometheus(report: DriftReport) -> str:
     """Return a report in Prometheus' text format, for a collector of text files."""
     lines = [
@@ -97,4 +78,4 @@ def prometheus(report: DriftReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["averaged", "drift_of", "prometheus", "read_parts"]
+__all__ = ["drift_of", "prometheus", "read_parts"]
