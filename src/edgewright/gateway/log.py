@@ -60,7 +60,7 @@ class OutcomeLog:
         observed = decision.observation or {}
         entry = Entry(
             row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside,
-            propensity=1.0, client=receipt.client,
+            propensity=decision.propensity, client=receipt.client,
         )  # fmt: skip
         if self.log.add(entry):
             self._written[receipt.id] = row
