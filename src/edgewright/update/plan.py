@@ -1,4 +1,4 @@
-"""Define what every update needs: its settings, its evidence, and what it writes."""
+"""Define the settings and the evidence of an update, and write the new bundle."""
 
 from __future__ import annotations
 

@@ -212,14 +212,14 @@ def _judged(
     else:
         inputs = replay.inputs(fitted.problem, held_out)
         comparison = played((candidate, bundle), fitted.problem, inputs, reward, str(plan.log))
-    seen = None
+    shown = None
     if replay.shown is not None:
         first = fitted.table.only(~new)
-        seen = replay.shown(first, actions_of(candidate, held_out))
+        shown = replay.shown(first, actions_of(candidate, held_out))
     simulated = _simulated(
         candidate, bundle, setting_of(candidate, plan.data, plan.episodes), replay
     )
-    log = replay_gate(evidence.gate, error, seen)
+    log = replay_gate(evidence.gate, error, shown)
     judged = gate(log, comparison, spread, simulated, plan.max_loss)
     return dataclasses.replace(evidence, gate=judged, comparison=comparison, simulated=simulated)
 

@@ -90,7 +90,7 @@ class _Fits:
         self._worked, self._works = np.zeros(devices, bool), (0, 0.0)
 
     def weights(self) -> None:
-        """Fit the weights, which the reward shows: ``sum_n w_n T_n`` is the weighted delay."""
+        """Fit the weights to the reward, which is minus the mean of ``w_n T_n``."""
         slots = self.slots
         rows = np.isfinite(slots.delay_s).all(axis=1) & np.isfinite(slots.weighted_s)
         if rows.sum() < MIN_ROWS:
