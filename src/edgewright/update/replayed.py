@@ -8,7 +8,7 @@ them where a policy decides as the log does.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ from edgewright.bundle import BadField, Bundle
 from edgewright.bundle.choices import ACTION
 from edgewright.core.errors import InputError
 from edgewright.deploy.compression import Setting, setting_of
-from edgewright.deploy.subject import Part, Subject, subject_of
+from edgewright.deploy.subject import Part, Subject, planners, subject_of
 from edgewright.evaluation.statistics import Interval, paired_difference
 from edgewright.export.policy import BundlePolicy
 from edgewright.rules import off_policy
@@ -88,6 +88,7 @@ def update_by_replay(
         InputError: the log cannot be used, or is too small.
         GateClosed: the gate does not pass; nothing was written but the retraining.
     """
+    _check_whole(plan, bundle)
     table, left_out = usable(read_log(plan, bundle), bundle, str(plan.log))
     on_share(0.05, "calibrate the scenario")
     fitted = _fitted(plan, run, replay, table)
@@ -115,6 +116,25 @@ def update_by_replay(
     result = written(plan, bundle, candidate, fitted.table, evidence)
     on_share(1.0, "done")
     return result
+
+
+def _check_whole(plan: UpdatePlan, bundle: Bundle) -> None:
+    """Check that a bundle holds the policy of its run as a whole, as it was trained.
+
+    Raises:
+        InputError: it holds one level of it, or a network that decides like a planner.
+    """
+    origin = bundle.facts["provenance"]
+    subject = subject_of(plan.run, int(origin.get("seed", 0)), _part(origin), plan.data)
+    if origin.get("level") is None and not planners(subject.policy):
+        return
+    message = "the bundle must hold the whole policy of a run, as it was trained"
+    hint = "train a learner whose policy is exported as it is, such as ddpg-ddpg"
+    raise InputError(message, where=str(plan.bundle), hint=hint)
+
+
+def _part(origin: Mapping[str, Any]) -> Part:
+    return Part(task=origin.get("task"), level=origin.get("level"))
 
 
 def usable(table: LogTable, bundle: Bundle, where: str) -> tuple[LogTable, dict[str, int]]:
@@ -183,9 +203,9 @@ def _candidate(
     size = max(1, getattr(run.plan.learner, "base", run.plan.learner).rollout_steps)
     steps = int(plan.steps) if plan.steps is not None else max(1, len(inputs.index) // size)
     policy = replay.tune(run, origin, fitted.problem, inputs.rows, steps)
-    seed, task = int(origin.get("seed", 0)), origin.get("task")
+    seed = int(origin.get("seed", 0))
     subject: Subject = dataclasses.replace(
-        subject_of(plan.run, seed, Part(task=task), plan.data), policy=policy
+        subject_of(plan.run, seed, _part(origin), plan.data), policy=policy
     )
     rows = np.array([_encoded(bundle, row) for row in fitted.table.rows], np.float32)
     made = exported(plan, bundle, subject, rows)
