@@ -85,7 +85,7 @@ def main():
         gap = paired_difference(score, known)
         share = 1.0 + gap.estimate / lost
         print(f"{name}: {mean_interval(score).text('+.4f')} a slot; minus the last one "
-              f"{gap.text('+.4f')}, {share:.0%} recovered")  # fmt: skip
+              f"{gap.text('+.4f')}, {max(share, 0.0):.0%} recovered")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -37,9 +37,13 @@ def warm_started(fresh: Any, old: Any, where: str = "") -> Any:
 
 def _begun(now: Any, before: Any, where: str) -> Any:
     """Return the state of a learner, or a tuple of states, with the networks of an old one."""
-    if isinstance(now, tuple) and isinstance(before, tuple) and len(now) == len(before) > 0:
+    if isinstance(now, tuple):
         pairs = zip(now, before, strict=True)
         return tuple(old if _is_empty(new) else _begun(new, old, where) for new, old in pairs)
+    return _record_begun(now, before, where)
+
+
+def _record_begun(now: Any, before: Any, where: str) -> Any:
     names = {field.name for field in dataclasses.fields(now)} if _is_record(now) else set()
     if not names & set(_NETWORKS) or type(now) is not type(before):
         message = f"a training of {type(now).__name__} cannot begin with earlier weights"

@@ -341,7 +341,8 @@ def _compared(
         for one, weight in zip(each, weights, strict=True)
     ]
     difference = {name: _mean(candidate[name] - running[name]) for name in candidate}
-    return PolicyComparison(len(reward), _mean(reward), *values, difference)
+    ours, others = values
+    return PolicyComparison(len(reward), _mean(reward), ours, others, difference)
 
 
 def _mean(values: np.ndarray) -> ValueInterval:

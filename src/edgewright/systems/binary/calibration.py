@@ -88,6 +88,7 @@ class _Fits:
         ghz = numbers.edge_ghz
         self.edge_ghz = self._first_ghz = float(ghz[0] if isinstance(ghz, list) else ghz)
         self._worked, self._works = np.zeros(devices, bool), (0, 0.0)
+        self._error = 0.0
 
     def weights(self) -> None:
         """Fit the weights to the reward, which is minus the mean of ``w_n T_n``."""
@@ -127,26 +128,26 @@ class _Fits:
         enough = bits[rows].sum(axis=0) >= MIN_ROWS
         if rows.sum() < MIN_ROWS or not enough.any():
             self.left["params.device_input_mbit"] = f"less than {MIN_ROWS} slots have offloading"
+            self._add_cycles()
             return
         weighted = (delays @ self.weight)[rows]
-        fit = self.uplink.sizes(
-            slots.gain[rows], bits[rows], delays[rows], weighted, (self.weight, self.work)
-        )
         for _ in range(SWEEPS):
             fit = self.uplink.sizes(
                 slots.gain[rows], bits[rows], delays[rows], weighted, (self.weight, self.work)
             )
-            best = self._speed(lambda ghz, fit=fit: fit(ghz)[1])
-            sizes, error = fit(best)
+            self.edge_ghz = self._speed(lambda ghz, fit=fit: fit(ghz)[1])
+            sizes, self._error = fit(self.edge_ghz)
             usable = enough & (sizes > 0)
             self.input_mbit = np.where(usable, sizes, self.work / self.cycles * 1e3)
             self.work = np.where(self._worked, self.work, self.cycles * self.input_mbit * 1e-3)
-        self.edge_ghz = best
-        for n in np.flatnonzero(~usable):
+        for n in np.flatnonzero(~enough):
             self.left[f"input of device {n + 1}"] = f"it offloaded less than {MIN_ROWS} times"
-        count, before = int(rows.sum()), self.scenario.params.edge_ghz
-        self.fits.append(Fit("params.edge_ghz", before, best, count, _RELATIVE, error))
+        count, before, error = int(rows.sum()), self.scenario.params.edge_ghz, self._error
+        self.fits.append(Fit("params.edge_ghz", before, self.edge_ghz, count, _RELATIVE, error))
         self._add("device_input_mbit", self.input_mbit, count, error)
+        self._add_cycles()
+
+    def _add_cycles(self) -> None:
         self.cycles = self.work / self.input_mbit * 1e3
         self._add("device_cycles_per_bit", self.cycles, *self._works)
 
