@@ -1,8 +1,11 @@
 """Bundles of binary and of caching are updated from the log of a real service, behind a gate."""
 
+import contextlib
 import dataclasses
+import hashlib
 import itertools
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -205,3 +208,29 @@ def test_rewards_of_logged_decisions_are_those_of_the_world(closed, deployed):
     assert known.mean() > 0.95
     reward = np.array([row.reward for row in logged])
     np.testing.assert_allclose(expected[known], reward[known], rtol=2e-3, atol=1e-4)
+
+
+WRONG = {
+    "empty": ("DELETE FROM outcomes; DELETE FROM decisions", "got none"),
+    "another schema": ("PRAGMA user_version = 2", "the log has schema 2"),
+    "outcomes alone": ("DELETE FROM decisions WHERE rowid_is", "must have its decision; got 1"),
+    "back in time": ("UPDATE decisions SET at = -50 WHERE rowid_is", "must not go backwards"),
+    "another bundle": ("UPDATE decisions SET policy = 'other'", "decisions of the bundle"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_update_refuses_a_wrong_log_and_leaves_it(name, closed, plan, tmp_path, edgewright):
+    if closed[0] != "binary":
+        pytest.skip("the reader is the same for all systems")
+    given, (statements, message) = plan(), WRONG[name]
+    last = "id = (SELECT id FROM decisions ORDER BY at DESC, id DESC LIMIT 1)"
+    with contextlib.closing(sqlite3.connect(given.log)) as database:
+        database.executescript(statements.replace("rowid_is", last))
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = hashlib.sha256(given.log.read_bytes()).hexdigest()
+    asked = ("--log", given.log, "--run", given.run, "--out", given.out)
+    said = edgewright("update", given.bundle, *asked, code=2)
+    assert message in said.stderr and str(given.log) in said.stderr and "hint: " in said.stderr
+    assert not said.stdout and not given.out.exists()
+    assert hashlib.sha256(given.log.read_bytes()).hexdigest() == before
