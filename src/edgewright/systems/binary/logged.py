@@ -36,7 +36,8 @@ class LoggedSlots:
     @property
     def known(self) -> np.ndarray:
         """Return the slots ``[n]`` whose gains and bits are known."""
-        return np.isfinite(np.concatenate([self.gain, self.offloaded], axis=1)).all(axis=1)
+        both = np.concatenate([self.gain, self.offloaded], axis=1)
+        return np.asarray(np.isfinite(both).all(axis=1))
 
 
 def logged_slots(table: LogTable, devices: int) -> LoggedSlots:
