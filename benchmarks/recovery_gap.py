@@ -44,7 +44,7 @@ def trained(folder, name, scenario, steps, start=None):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Measure what an update does not recover.")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--retrain", default=1e5, type=float)
     given = parser.parse_args()
