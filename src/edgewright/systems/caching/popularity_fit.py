@@ -1,6 +1,6 @@
-"""Fit the law of requests to logged ones: fixed shares, Zipf's law, or Zipf's law that drifts.
+"""Fit the law of requests to logged ones.
 
-The law with the least Bayesian information criterion is taken (Schwarz, Annals of Statistics 1978).
+Fixed shares, Zipf's law, and Zipf's law with a ranking that drifts are tried. The law with the least Bayesian information criterion is taken (Schwarz, Annals of Statistics 1978).
 A ranking that drifts is a hidden Markov chain over its shift; the forward algorithm gives the
 likelihood (Rabiner, Proceedings of the IEEE 1989).
 """
