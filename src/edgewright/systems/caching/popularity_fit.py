@@ -1,8 +1,9 @@
 """Fit the law of requests to logged ones.
 
-Fixed shares, Zipf's law, and Zipf's law with a ranking that drifts are tried. The law with the least Bayesian information criterion is taken (Schwarz, Annals of Statistics 1978).
-A ranking that drifts is a hidden Markov chain over its shift; the forward algorithm gives the
-likelihood (Rabiner, Proceedings of the IEEE 1989).
+Fixed shares, Zipf's law, and Zipf's law with a ranking that drifts are tried. The law with the
+least Bayesian information criterion is taken (Schwarz, Annals of Statistics 1978). A ranking that
+drifts is a hidden Markov chain over its shift; the forward algorithm gives the likelihood (Rabiner,
+Proceedings of the IEEE 1989).
 """
 
 from __future__ import annotations
