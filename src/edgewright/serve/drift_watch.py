@@ -82,13 +82,13 @@ class DriftWatch:
                 self._policy, self.last = policy, None
                 self._start()
             self.decisions += 1
-            if len(self._rows) < 4 * self.window:  # nobody looks: the newest are left out
+            if len(self._rows) < 2 * self.window:  # nobody looks: the newest are left out
                 self._rows.append(dict(observation))
 
     def reported(self, reward: float) -> None:
         """Take the reward of an outcome in."""
         with self._lock:
-            if len(self._rewards) < 4 * self.window:
+            if len(self._rewards) < 2 * self.window:
                 self._rewards.append(reward)
 
     def look(self) -> Look | None:
