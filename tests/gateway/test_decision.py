@@ -254,6 +254,14 @@ def test_exploring_logs_how_likely_each_choice_was(gateway, device, tmp_path):
     assert all(row.reward is not None for row in rows)
 
 
+def test_exploring_keeps_a_deadline(gateway, device):
+    slow = {**device, "step_ms": 60.0, "speed": 0.2}  # 0.6, 1.2 and 2.4 s
+    with gateway(backend=[slow], policy={"fallback": "fastest", "explore": 0.5}) as service:
+        body = {"size": "8x8", "edgewright": {"deadline_ms": 900}}
+        levels = {service.image(body)[2]["edgewright"]["level"] for _ in range(8)}
+    assert levels == {0}
+
+
 def test_exploring_draws_as_often_as_it_says():
     pool, rng, share = ["a", "b", "c", "d"], random.Random(0), 0.4
     drawn = [explored("b", pool, share, rng) for _ in range(4000)]

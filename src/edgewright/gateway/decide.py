@@ -103,12 +103,10 @@ def decide(
     signals = _measured(plan, asked, allowed) if plan.policy or plan.shadows else None
     observation, outside, stale = _observe(plan, signals)
     ranked, label = _ranked(plan, chooser, options, observation)
-    late, pool = False, options
+    late = False
     left_s = None if deadline_s is None else deadline_s - asked.spent_s
     if deadline_s is not None and left_s is not None and ranked[0].delay_s > left_s:
-        within = [one for one in options if one.delay_s <= left_s]
-        if within:
-            pool = within
+        if within := _in_time(options, left_s):
             ranked, label = _ranked(plan, chooser, within, observation)
         else:
             fastest, late = nearest_delay(options), True
@@ -119,9 +117,14 @@ def decide(
     by = "client" if fixed else label
     second, chosen, chance = ranked[1] if len(ranked) > 1 else None, ranked[0], 1.0
     if not late and (share := plan.config.policy.explore) > 0.0:
-        chosen, chance = explored(chosen, pool, share)
+        chosen, chance = explored(chosen, _in_time(options, left_s), share)
         second = ranked[0] if chosen is not ranked[0] else second
     return Decision(chosen, second, by, options, observation, signals, outside, stale, late, chance)
+
+
+def _in_time(options: Sequence[Option], left_s: float | None) -> list[Option]:
+    """Return the options that meet a deadline in ``left_s``; all of them where there is none."""
+    return [one for one in options if left_s is None or one.delay_s <= left_s]
 
 
 def explored(
