@@ -28,6 +28,7 @@ EXPECTED = {
 }
 SB3 = "gymnasium_sb3.py"
 LOOP, LONG = "closed_loop.py", "EDGEWRIGHT_LONG_TESTS"
+REPLAY = "update_by_replay.py"
 LOOP_EXPECTED = [
     "drift: noticed",
     "passed the gate",
@@ -51,7 +52,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*EXPECTED, SB3, LOOP}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*EXPECTED, SB3, LOOP, REPLAY}
     assert list(EXAMPLES.glob("*.ipynb")) == [NOTEBOOK]
 
 
@@ -74,6 +75,19 @@ def test_the_closed_loop_recovers_and_its_gate_holds(
     for text in LOOP_EXPECTED:
         assert text in printed
     assert (empty_folder / "closed_loop.png").stat().st_size > 10_000
+
+
+@pytest.mark.learn
+@pytest.mark.skipif(LONG not in os.environ, reason=f"takes minutes: set {LONG}")
+@pytest.mark.parametrize("kind", ["binary", "caching"])
+def test_other_systems_are_updated_by_replay(
+    kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["example", kind])
+    runpy.run_path(str(EXAMPLES / REPLAY), run_name="__main__")
+    printed = capsys.readouterr().out
+    for text in ("drift: noticed", "passed the gate", "the same in simulation: +"):
+        assert text in printed
 
 
 def test_stable_baselines3_is_scored_beside_the_rules(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 import sqlite3
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from edgewright.bundle import load
 from edgewright.bundle.engine import SCORES
+from edgewright.gateway.decide import explored
+from edgewright.serve.log_reader import DecisionLogReader
 
 LEVELS = 3
 
@@ -234,3 +237,35 @@ def test_blocks_use_one_arm_at_a_time_and_name_it_afterwards(gateway, device, ed
             assert full["decided_by"] == f"rule:{arms[full['arm']]}"
         for n in rounds()[:2]:
             assert {order[3 * n], order[3 * n + 1], order[3 * n + 2]} == {*arms}
+
+
+def test_exploring_logs_how_likely_each_choice_was(gateway, device, tmp_path):
+    log, share, count = tmp_path / "explored.db", 0.5, 60
+    tables = {"policy": {"fallback": "finest", "explore": share}, "log": {"path": str(log)}}
+    with gateway(backend=[device], **tables) as service:
+        for _ in range(count):
+            service.image({"size": "8x8"})
+        fixed = service.image({"size": "8x8", "quality": "low"})[2]["edgewright"]
+    with DecisionLogReader(log) as reader:
+        rows = list(reader.rows())
+    chances = {row.decision["level"]: row.propensity for row in rows[:count]}
+    assert chances == {0: share / 3, 1: share / 3, 2: 1 - share + share / 3}
+    assert fixed["level"] == 0 and rows[count].propensity == 1.0
+    assert all(row.reward is not None for row in rows)
+
+
+def test_exploring_keeps_a_deadline(gateway, device):
+    slow = {**device, "step_ms": 60.0, "speed": 0.2}  # 0.6, 1.2 and 2.4 s
+    with gateway(backend=[slow], policy={"fallback": "fastest", "explore": 0.5}) as service:
+        body = {"edgewright": {"deadline_ms": 1000}}
+        levels = {service.image(body)[2]["edgewright"]["level"] for _ in range(5)}
+    assert levels == {0}
+
+
+def test_exploring_draws_as_often_as_it_says():
+    pool, rng, share = ["a", "b", "c", "d"], random.Random(0), 0.4
+    drawn = [explored("b", pool, share, rng) for _ in range(4000)]
+    assert {option: chance for option, chance in drawn} == {
+        "a": 0.1, "b": pytest.approx(0.7), "c": 0.1, "d": 0.1,
+    }  # fmt: skip
+    assert sum(option == "b" for option, _ in drawn) / 4000 == pytest.approx(0.7, abs=0.03)

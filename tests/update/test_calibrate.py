@@ -110,8 +110,11 @@ def test_a_small_log_changes_nothing_that_it_does_not_show(old, log):
 
 
 def test_a_system_without_a_calibration_is_refused(log):
-    with pytest.raises(InputError, match="'binary' are not fitted"):
-        calibrated(load("binary-easy"), LogTable(log), "log.db")
+    with pytest.raises(InputError, match="'contract' are not fitted"):
+        calibrated(load("contract-d2"), LogTable(log), "log.db")
+    for name, reason in (("binary-easy", "one task"), ("caching-es2", "every field")):
+        with pytest.raises(InputError, match=f"nothing in the log says .*{reason}"):
+            calibrated(load(name), LogTable(log), "log.db")
 
 
 def test_laws_are_those_of_the_values():

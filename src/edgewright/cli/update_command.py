@@ -42,7 +42,11 @@ CONDITIONS = [
 )
 @out_option(required=True, metavar="FILE", help="The new bundle; BUNDLE itself to replace it.")
 @click.option("--work", metavar="FOLDER", help="Where the retraining goes; NEW-run if absent.")
-@click.option("--steps", help="Steps of the retraining; a quarter of the first ones if absent.")
+@click.option(
+    "--steps",
+    help="Steps of the retraining; a quarter of the first ones if absent. For binary: gradient "
+    "steps on the log, each slot once if absent.",
+)
 @click.option("--newest", metavar="N", help="Only the newest N decisions count; all if absent.")
 @click.option(
     "--max-loss",
@@ -57,7 +61,8 @@ def command(bundle: str, log: str, run: str, out: str, as_json: bool, **options:
     """Calibrate the scenario of BUNDLE to a log, retrain from the old weights, and judge.
 
     The new bundle is written only if it passes the gate: outcomes that can be, a simulator that
-    agrees with the log, no loss on the newest part of the log, and a gain in simulation.
+    agrees with the log, no loss on the newest part of the log, and a gain in simulation. Logs of
+    binary and caching are played again, because what arrives there does not depend on decisions.
     """
     from edgewright.cli.terminal import share_bar
     from edgewright.core.compilation import keep_compilations

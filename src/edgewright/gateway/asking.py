@@ -20,6 +20,7 @@ from edgewright.gateway.generate import Generation
 from edgewright.gateway.images import Claims, read_claims, read_request
 from edgewright.gateway.keys import Client
 from edgewright.gateway.literals import shown_literal
+from edgewright.gateway.log import reward_of
 from edgewright.gateway.multipart import parse_form
 from edgewright.gateway.options import Chooser
 from edgewright.gateway.plan import Plan
@@ -115,6 +116,7 @@ async def _carried_out(
         if receipt.status == RUNNING:  # it went away before anything was sent to a back end
             receipt.status = CANCELLED
         gateway.outcomes.finished(receipt, plan)
+        counters.watch.reported(reward_of(receipt, plan))
         seconds = clock.now() - generation.began
         counters.took(READERS[path][0], generation.request.model, problem, seconds)
 
@@ -142,6 +144,8 @@ async def _answered(
 
     def note(decision: Decision) -> None:
         gateway.outcomes.decided(receipt, decision)
+        if decision.observation is not None:
+            gateway.counters.watch.decided(receipt.policy, decision.observation)
         gateway.shadows.later(plan, receipt, decision)
 
     number = gateway.receipts.number - 1

@@ -22,6 +22,7 @@ from edgewright.gateway.backend import Backend
 from edgewright.gateway.breaker import STATES
 from edgewright.gateway.link import MISSING, STALE
 from edgewright.serve.counters import exposition
+from edgewright.serve.drift_watch import DriftWatch
 
 if TYPE_CHECKING:
     from edgewright.gateway.plan import Plan
@@ -94,6 +95,7 @@ class Counters:
         self.first_partial, self.overhead = Histogram(DURATIONS_S), Histogram(OVERHEADS_S)
         self.delay_error = Histogram(ERRORS_S)
         self.lateness: dict[str, float] = {}
+        self.watch = DriftWatch()
         self._model, self._backend = Capped(), Capped()
 
     def expect(self, plan: Plan) -> None:
@@ -132,7 +134,8 @@ class Counters:
 
     def text(self, backends: Iterable[Backend]) -> bytes:
         """Return the scrape in Prometheus' text format."""
-        return exposition([*self._families(), *_of_backends([*backends])])
+        watched = self.watch.families("edgewright_gateway")
+        return exposition([*self._families(), *watched, *_of_backends([*backends])])
 
     def _families(self) -> Iterator[Metric]:
         yield self._durations()

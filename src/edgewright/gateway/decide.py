@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from edgewright.gateway.options import Chooser, Option, nearest_delay
 from edgewright.gateway.plan import Plan
 
 LEAST_WAIT_S = 0.05
+_RNG = random.Random()
 
 
 class Request(Protocol):
@@ -68,6 +70,7 @@ class Decision:
         signals: measurements that bundles observe; None where there are none of either kind.
         stale: state of the bandwidth, where a bundle saw it and it was not fresh.
         late: whether no option meets the deadline.
+        propensity: probability of the option; 1 unless the gateway explores.
     """
 
     option: Option
@@ -79,6 +82,7 @@ class Decision:
     out_of_range: tuple[str, ...] = ()
     stale: str = ""
     late: bool = False
+    propensity: float = 1.0
 
 
 def decide(
@@ -102,8 +106,7 @@ def decide(
     late = False
     left_s = None if deadline_s is None else deadline_s - asked.spent_s
     if deadline_s is not None and left_s is not None and ranked[0].delay_s > left_s:
-        within = [one for one in options if one.delay_s <= left_s]
-        if within:
+        if within := _in_time(options, left_s):
             ranked, label = _ranked(plan, chooser, within, observation)
         else:
             fastest, late = nearest_delay(options), True
@@ -112,8 +115,29 @@ def decide(
             ranked = [fastest, *(one for one in ranked if one is not fastest)]
     fixed = request.level is not None and len(options) == 1
     by = "client" if fixed else label
-    second = ranked[1] if len(ranked) > 1 else None
-    return Decision(ranked[0], second, by, options, observation, signals, outside, stale, late)
+    second, chosen, chance = ranked[1] if len(ranked) > 1 else None, ranked[0], 1.0
+    if not late and (share := plan.config.policy.explore) > 0.0:
+        chosen, chance = explored(chosen, _in_time(options, left_s), share)
+        second = ranked[0] if chosen is not ranked[0] else second
+    return Decision(chosen, second, by, options, observation, signals, outside, stale, late, chance)
+
+
+def _in_time(options: Sequence[Option], left_s: float | None) -> list[Option]:
+    """Return the options that meet a deadline in ``left_s``; all of them where there is none."""
+    return [one for one in options if left_s is None or one.delay_s <= left_s]
+
+
+def explored(
+    best: Option, pool: Sequence[Option], share: float, rng: random.Random = _RNG
+) -> tuple[Option, float]:
+    """Return an option, and its probability: the best one, or with ``share`` any of the pool.
+
+    Args:
+        pool: what is allowed and meets the deadline, the best one among it.
+    """
+    chosen = rng.choice(pool) if rng.random() < share else best
+    uniform = share / len(pool)
+    return chosen, uniform + (1.0 - share if chosen is best else 0.0)
 
 
 def _ranked(

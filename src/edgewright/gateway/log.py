@@ -15,6 +15,14 @@ from edgewright.serve.settings import Keep
 MAX_WAITING = 10_000
 
 
+def reward_of(receipt: Receipt, plan: Plan) -> float:
+    """Return the measured quality of the level of an answer; 0 where none was sent."""
+    scores = plan.config.quality.scores
+    if receipt.status == DONE and receipt.option is not None and scores:
+        return float(scores[receipt.option.level])
+    return 0.0
+
+
 class OutcomeLog:
     """A row for every decision, and one for what came of it.
 
@@ -52,7 +60,7 @@ class OutcomeLog:
         observed = decision.observation or {}
         entry = Entry(
             row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside,
-            propensity=1.0, client=receipt.client,
+            propensity=decision.propensity, client=receipt.client,
         )  # fmt: skip
         if self.log.add(entry):
             self._written[receipt.id] = row
@@ -63,9 +71,7 @@ class OutcomeLog:
         row = self._written.pop(receipt.id, None)
         if row is None:
             return
-        reward, scores = 0.0, plan.config.quality.scores
-        if receipt.status == DONE and receipt.option is not None and scores:
-            reward = scores[receipt.option.level]
+        reward = reward_of(receipt, plan)
         predicted = receipt.option.facts() if receipt.option else {}
         metrics = {name: float(value) for name, value in receipt.actual.items()}
         metrics |= {

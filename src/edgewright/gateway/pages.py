@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,7 @@ class Pages:
         return JSONResponse(facts, 200 if ready else 503)
 
     async def _metrics(self, request: Request) -> Response:
+        await asyncio.to_thread(self._gateway.counters.watch.look)
         text = self._gateway.counters.text(self._gateway.plan.backends.values())
         return Response(text, media_type="text/plain; version=0.0.4")
 

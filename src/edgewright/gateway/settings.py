@@ -49,6 +49,12 @@ class PolicyTable:
     bundle: str | None = entry("file of the policy; left out, the rule decides", None)
     fallback: str = entry("rule where the policy cannot decide", "least-delay")
     shadow: tuple[str, ...] = entry("rules or bundles that decide beside it, without effect", ())
+    explore: float = entry(
+        "share of decisions drawn uniformly over what is allowed; the log has their propensities",
+        0.0,
+        low=0.0,
+        high=0.5,
+    )
     on_late: str = entry("where no choice meets a deadline", "degrade", choices=("degrade", "shed"))
     target_ms: float = entry("delay that the rule `cascade` keeps", 1000.0, above=0.0)
     shares: tuple[tuple[float, ...], ...] = entry(

@@ -84,6 +84,9 @@ LATER = {"uplink": "parallel"}
 """Keys of ``[world]`` that came later, with the value that changes nothing. They are left out of
 identities, so that a run of an earlier version is still the run of its scenario."""
 
+LATER_NUMBERS = ("device_input_mbit", "device_cycles_per_bit", "device_distance_m")
+"""Keys of ``[params]`` that came later, and are left out of identities where they are absent."""
+
 
 def _identified(scenario: AnyScenario) -> dict[str, Any]:
     """Return the scenario as plain data, without keys that came later and change nothing."""
@@ -91,6 +94,9 @@ def _identified(scenario: AnyScenario) -> dict[str, Any]:
     for name, value in LATER.items():
         if tree["world"].get(name) == value:
             del tree["world"][name]
+    for name in LATER_NUMBERS:
+        if name in tree["params"] and tree["params"][name] is None:
+            del tree["params"][name]
     return tree
 
 

@@ -194,6 +194,7 @@ class Service:
         answer = await report
         if answer == "":
             self.counters.outcomes += 1
+            self.counters.watch.reported(float(content["reward"]))
             await self._compare(content)
             return JSONResponse({"recorded": True})
         status, message = {

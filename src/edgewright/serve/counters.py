@@ -15,6 +15,8 @@ from prometheus_client.core import (
     Metric,
 )
 
+from edgewright.serve.drift_watch import DriftWatch
+
 if TYPE_CHECKING:
     from edgewright.bundle.interface import Interface
     from edgewright.serve.log import DecisionLog
@@ -32,7 +34,7 @@ BUCKETS_S = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1, 1
 
 
 class Counters:
-    """Counts of one service. Only the event loop writes here, so nothing is locked."""
+    """Counts of one service. Only the event loop writes here; the watch alone is locked."""
 
     def __init__(self) -> None:
         self.decisions: Counter[str] = Counter()
@@ -43,6 +45,7 @@ class Counters:
         self.canaries: Counter[str] = Counter()
         self.outcomes = self.drawn = 0
         self.latency_s = 0.0
+        self.watch = DriftWatch()
         self._buckets = [0] * (len(BUCKETS_S) + 1)
 
     def expect(self, interface: Interface, rule: str | None) -> None:
@@ -87,6 +90,7 @@ class Counters:
         )
         info.add_metric([*facts.values()], 1.0)
         yield info
+        yield from self.watch.families()
         if log is not None:
             yield CounterMetricFamily("edgewright_log_written", "Rows written.", log.written)
             yield CounterMetricFamily(

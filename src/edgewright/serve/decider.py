@@ -260,8 +260,11 @@ class Decider:
             self.counters.clamped.update(clamped)
         if propensity < 1.0:
             self.counters.drawn += 1
+        by_canary = self.canary is not None and serving is self.canary.serving
         if self.canary is not None:
-            self.canary.decided(name, serving is self.canary.serving)
+            self.canary.decided(name, by_canary)
+        if not by_canary:
+            self.counters.watch.decided(serving.bundle.version, observation)
         state = "off"
         if self.log is not None:
             version = serving.bundle.version

@@ -50,6 +50,13 @@ class LogTable:
         """Return an output of one number of the decisions ``[n]``."""
         return _numbers(r.decision.get(name) for r in self.rows)
 
+    def vector(self, name: str, size: int) -> np.ndarray:
+        """Return an output of several numbers of the decisions ``[n, size]``; NaN where absent."""
+        empty = [np.nan] * size
+        values = (r.decision.get(name) for r in self.rows)
+        rows = [one if isinstance(one, list) and len(one) == size else empty for one in values]
+        return np.array(rows, float).reshape(len(self.rows), size)
+
     def metric(self, name: str) -> np.ndarray:
         """Return a metric of the outcomes ``[n]``."""
         return _numbers(r.metrics.get(name) for r in self.rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -54,6 +55,7 @@ class Probes:
 
     async def _metrics(self, request: Request) -> Response:
         service = self._service
+        await asyncio.to_thread(service.counters.watch.look)
         text = service.counters.text(service.decider.serving.facts, service.log)
         return Response(text, media_type="text/plain; version=0.0.4")
 

@@ -10,13 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 TAIL = 0.05
 """Share of either tail that a fit does not look at."""
 
 NEARLY_AS_GOOD = 0.05
 """The law of the scenario is kept where no other one is better by more than this."""
+
+MAX_ERROR = 6.0
+"""Rows further from a sum than this many robust deviations do not count in the next round."""
+
+ROUNDS = 5
+"""Rounds in which rows that are far off are left out."""
 
 _NORMAL_MAD = 1.4826  # deviation of a normal law, in median absolute deviations
 
@@ -30,6 +36,26 @@ def robust_ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float]:
     ratio = above / below
     value = float(np.median(ratio))
     return value, float(np.median(np.abs(ratio / value - 1.0)))
+
+
+def robust_sum(columns: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return coefficients ``[k]``, none below 0, of ``total = columns @ c``, and their error.
+
+    Least squares without the rows that are far off, :data:`ROUNDS` times. The error is the median
+    of ``|total - columns @ c| / |total|``.
+
+    Args:
+        columns: ``[n, k]``.
+        total: ``[n]``.
+    """
+    used = np.abs(total - np.median(total)) <= MAX_ERROR * _spread(total)
+    value = np.zeros(columns.shape[1])
+    for _ in range(ROUNDS):
+        value = optimize.nnls(columns[used], total[used])[0]
+        error = np.abs(total - columns @ value)
+        used = error <= MAX_ERROR * max(_spread(total - columns @ value), 1e-9)
+    relative = np.abs(total - columns @ value) / np.maximum(np.abs(total), 1e-12)
+    return value, float(np.median(relative))
 
 
 def fit_law(
@@ -143,4 +169,4 @@ def _correlation(steps: np.ndarray) -> float:
     return float(result.statistic)
 
 
-__all__ = ["distances", "fit_law", "nearest_law", "robust_ratio"]
+__all__ = ["distances", "fit_law", "nearest_law", "robust_ratio", "robust_sum"]

@@ -30,6 +30,7 @@ from edgewright.serve.log_table import LogTable
 from edgewright.specs.calibration import Calibration
 from edgewright.specs.schema import Evaluation, Inconsistency, Scenario
 from edgewright.systems.problem import LearnerPlan, Problem
+from edgewright.systems.replay import Replay
 from edgewright.systems.trainer import OnlineTrainer, Trainer, draw_inputs
 
 Group = Literal["rule", "oracle", "learned"]
@@ -221,6 +222,7 @@ class System:
             package lie in its folder.
         calibrate: (scenario, table of a decision log) to the scenario's inputs and physics as the
             log shows them; None where nothing is known of that.
+        replay: how logged inputs are played again; None where decisions change them.
         extra_results: (scenario, data folder) to what the result of a training says beside its
             score.
     """
@@ -257,6 +259,7 @@ class System:
     recordings: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     extra_results: Callable[[Any, str | None], dict[str, Any]] = _nothing
     calibrate: Callable[[Any, LogTable], Calibration] | None = None
+    replay: Replay | None = None
     export: str | None = None
     presets: str | None = None
 

@@ -32,6 +32,18 @@ def warm_started(fresh: Any, old: Any, where: str = "") -> Any:
     """
     part = "server" if hasattr(fresh, "server") else "learner"
     now, before = getattr(fresh, part), getattr(old, part, None)
+    return dataclasses.replace(fresh, **{part: _begun(now, before, where)})
+
+
+def _begun(now: Any, before: Any, where: str) -> Any:
+    """Return the state of a learner, or a tuple of states, with the networks of an old one."""
+    if isinstance(now, tuple):
+        pairs = zip(now, before, strict=True)
+        return tuple(old if _is_empty(new) else _begun(new, old, where) for new, old in pairs)
+    return _record_begun(now, before, where)
+
+
+def _record_begun(now: Any, before: Any, where: str) -> Any:
     names = {field.name for field in dataclasses.fields(now)} if _is_record(now) else set()
     if not names & set(_NETWORKS) or type(now) is not type(before):
         message = f"a training of {type(now).__name__} cannot begin with earlier weights"
@@ -43,8 +55,12 @@ def warm_started(fresh: Any, old: Any, where: str = "") -> Any:
             message = f"the sizes of '{name}' must be those of the earlier run"
             hint = "keep the sizes of the world and of the learner, or train from the start"
             raise InputError(message, where=where, hint=hint)
-    copies = jax.tree.map(jnp.asarray, taken)
-    return dataclasses.replace(fresh, **{part: dataclasses.replace(now, **copies)})
+    return dataclasses.replace(now, **jax.tree.map(jnp.asarray, taken))
+
+
+def _is_empty(state: Any) -> bool:
+    """Return whether there is nothing in a state, as in that of a rule."""
+    return not jax.tree.leaves(state)
 
 
 def _is_record(value: Any) -> bool:

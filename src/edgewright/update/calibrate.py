@@ -12,7 +12,7 @@ from edgewright.scenarios.load import AnyScenario
 from edgewright.scenarios.write import changed_scenario, scenario_text
 from edgewright.serve.log_table import LogTable
 from edgewright.specs.calibration import Calibration
-from edgewright.systems.registry import system_of
+from edgewright.systems.registry import system_of, systems
 
 
 def calibrated(
@@ -31,11 +31,13 @@ def calibrated(
     fit = system_of(kind).calibrate
     if fit is None:
         message = f"the inputs of the system '{kind}' are not fitted to logs"
-        hint = "name a scenario of aigc, or write the new law into the scenario by hand"
+        kinds = ", ".join(kind for kind, one in sorted(systems().items()) if one.calibrate)
+        hint = f"name a scenario of {kinds}, or write the new law into the scenario by hand"
         raise InputError(message, where=where, hint=hint)
     report = fit(scenario, table)
     if not report.fits:
-        message = f"nothing in the log says something of '{scenario.name}'"
+        reasons = "; ".join(dict.fromkeys(report.left.values()))
+        message = f"nothing in the log says something of '{scenario.name}': {reasons}"
         hint = "name the scenario that the log's bundle was trained on"
         raise InputError(message, where=where, hint=hint)
     return changed_scenario(scenario, report.changes, where), report

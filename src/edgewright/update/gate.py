@@ -16,6 +16,12 @@ MIN_AGREEMENT = 0.5
 MAX_LOSS = 0.1
 """Largest loss on the held-out log that the interval may leave open, in deviations of a reward."""
 
+MAX_ERROR = 0.25
+"""Largest median error of predicted rewards where logged inputs are played again, in deviations."""
+
+MIN_SHOWN = 0.95
+"""Least share of a candidate's decisions whose effect the log shows."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
@@ -83,6 +89,30 @@ def trust_gate(trust: Trust, agreement: float) -> Gate:
     return Gate(conditions)
 
 
+def replay_gate(trust: Gate, error: float, shown: float | None) -> Gate:
+    """Return what a log must fulfil beside :func:`trust_gate` before its inputs are played again.
+
+    Args:
+        error: median error of the predicted rewards, in deviations of a reward.
+        shown: share of the candidate's decisions whose effect the log shows; None where the physics
+            of all are known.
+    """
+    conditions = [
+        Condition(
+            "predicted rewards",
+            error <= MAX_ERROR,
+            error,
+            f"a median error of at most {MAX_ERROR:g} deviations of a reward",
+        )
+    ]
+    if shown is not None:
+        rule = f"at least {MIN_SHOWN:.0%} of the candidate's decisions"
+        conditions.append(
+            Condition("decisions that the log shows", shown >= MIN_SHOWN, shown, rule)
+        )
+    return Gate((*trust.conditions, *conditions))
+
+
 def gate(
     log: Gate,
     comparison: PolicyComparison,
@@ -100,7 +130,8 @@ def gate(
         max_loss: loss that the interval on the log may leave open, in deviations of a reward.
     """
     allowed = -max_loss * reward_deviation
-    logged = comparison.difference[HEADLINE].low
+    method = HEADLINE if HEADLINE in comparison.difference else next(iter(comparison.difference))
+    logged = comparison.difference[method].low
     return Gate(
         (
             *log.conditions,
@@ -108,7 +139,7 @@ def gate(
                 "held-out log",
                 logged >= allowed,
                 logged,
-                f"lower end of the doubly robust difference at least {allowed:.4f}",
+                f"lower end of the {method.replace('_', ' ')} difference at least {allowed:.4f}",
             ),
             Condition(
                 "simulation",
@@ -130,6 +161,8 @@ _REMEDIES: Mapping[str, str] = {
     "absurd outcomes": "find out who reports them; edgewright log export FILE shows each outcome",
     "clients that report otherwise": "find out what those clients measure, or leave their log out",
     "log and simulator agree": "look whether rewards are those of the scenario, and their sign",
+    "predicted rewards": "look for a cause that the scenario does not know, or for missing metrics",
+    "decisions that the log shows": "serve with --explore 0.1, and let more decisions be logged",
     "held-out log": "let more decisions be logged, or explore more; the running policy may be good",
     "simulation": "train longer with --steps, or keep the running policy: it may be good enough",
 }
@@ -141,5 +174,6 @@ __all__ = [
     "Gate",
     "explained",
     "gate",
+    "replay_gate",
     "trust_gate",
 ]

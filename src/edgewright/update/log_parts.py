@@ -9,6 +9,7 @@ import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.serve.log_reader import DecisionLogReader, LoggedDecision
+from edgewright.serve.reward_drift import averaged
 from edgewright.update.drift import DriftReport, drift
 
 
@@ -43,10 +44,11 @@ def drift_of(
     """Return what changed between two parts of logs; see :func:`edgewright.update.drift.drift`.
 
     Decisions of one client that follow one another are alike. So each client is a series of its
-    own; decisions of clients that state no name are one series.
+    own; decisions of clients that state no name are one series. Numbers of many users are tested by
+    their mean, see :func:`averaged`.
     """
     by_client = [sorted(part, key=lambda row: row.client) for part in (reference, current)]
-    first, second = ([row.observation for row in part] for part in by_client)
+    first, second = ([averaged(row.observation) for row in part] for part in by_client)
     before, after = (
         np.array([row.reward for row in part if row.reward is not None], float)
         for part in (reference, current)

@@ -68,9 +68,24 @@ def trusted(samples: Samples, actions: int) -> tuple[Samples, Trust]:
         actions: number of actions of the policy.
     """
     residual = residuals(samples.logged, actions)
-    absurd = np.abs(residual - np.median(residual)) > ABSURD * _deviation(residual)
     clients = np.array([row.client for row in samples.table.rows])
-    lying = _lying(samples.logged.reward, residual, clients, ~absurd)
+    keep, trust = suspects(samples.logged.reward, residual, clients)
+    return samples.only(keep), trust
+
+
+def suspects(
+    reward: np.ndarray, residual: np.ndarray, clients: np.ndarray, floor: float = 0.0
+) -> tuple[np.ndarray, Trust]:
+    """Return which outcomes ``[n]`` can be trusted, and the findings.
+
+    Args:
+        reward, residual: ``[n]`` as reported, and less what a model gives.
+        clients: ``[n]`` names, empty where a client states none.
+        floor: least deviation of a residual, for models that leave next to none.
+    """
+    spread = max(_deviation(residual), floor)
+    absurd = np.abs(residual - np.median(residual)) > ABSURD * spread
+    lying = _lying(reward, residual, clients, ~absurd, floor)
     of_liars = np.isin(clients, lying)
     trust = Trust(
         absurd=float(np.mean(absurd & ~of_liars)),
@@ -78,7 +93,7 @@ def trusted(samples: Samples, actions: int) -> tuple[Samples, Trust]:
         lying_share=float(np.mean(of_liars)),
         unnamed=not np.any(clients != ""),
     )
-    return samples.only(~absurd & ~of_liars), trust
+    return ~absurd & ~of_liars, trust
 
 
 def residuals(logged: LoggedActions, actions: int) -> np.ndarray:
@@ -102,24 +117,28 @@ def agreement(samples: Samples, simulated: Samples, actions: int) -> float:
     model = reward_model(known, actions, np.ones((1, len(like))))[0]
     features = features_of(samples.rows, like)
     forecast = np.sum(features * model[samples.logged.action], axis=1)
-    return _correlation(forecast, samples.logged.reward)
+    return rank_correlation(forecast, samples.logged.reward)
 
 
 def _lying(
-    reward: np.ndarray, residual: np.ndarray, clients: np.ndarray, sound: np.ndarray
+    reward: np.ndarray,
+    residual: np.ndarray,
+    clients: np.ndarray,
+    sound: np.ndarray,
+    floor: float = 0.0,
 ) -> list[str]:
     """Return the clients whose rewards the model of all does not explain, or that are off it.
 
     Correlations are compared after Fisher's transform (Metron 1921), and decisions that are alike
     count once, by their autocorrelation time.
     """
-    forecast, spread, lying = reward - residual, _deviation(residual[sound]), []
+    forecast, spread, lying = reward - residual, max(_deviation(residual[sound]), floor), []
     for name in np.unique(clients):
         own, others = clients == name, (clients != name) & sound
         if not name or own.sum() < MIN_OF_CLIENT or others.sum() < MIN_OF_CLIENT:
             continue
         count = own.sum() / max(1.0, autocorrelation_time(residual[own]))
-        ours, rest = (_correlation(reward[rows], forecast[rows]) for rows in (own, others))
+        ours, rest = (rank_correlation(reward[rows], forecast[rows]) for rows in (own, others))
         apart = (np.arctanh(rest) - np.arctanh(ours)) * np.sqrt(max(count - 3.0, 0.0))
         shift = abs(float(np.median(residual[own]))) / spread
         unlike = ours < LYING_LIKENESS * rest and apart > CERTAIN
@@ -128,7 +147,7 @@ def _lying(
     return lying
 
 
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Return a rank correlation that is not quite 1; 0 where either does not vary."""
     if not np.ptp(one) > 0 or not np.ptp(other) > 0:
         return 0.0
@@ -142,4 +161,14 @@ def _deviation(values: np.ndarray) -> float:
     return max(spread, 1e-9 * (1.0 + float(np.median(np.abs(values)))))
 
 
-__all__ = ["ABSURD", "MAX_ABSURD", "MAX_LYING", "Trust", "agreement", "residuals", "trusted"]
+__all__ = [
+    "ABSURD",
+    "MAX_ABSURD",
+    "MAX_LYING",
+    "Trust",
+    "agreement",
+    "rank_correlation",
+    "residuals",
+    "suspects",
+    "trusted",
+]

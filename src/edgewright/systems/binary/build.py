@@ -16,7 +16,7 @@ from edgewright.loops.meta import first_rows
 from edgewright.specs.inputs import composed
 from edgewright.streams.compose import Composite
 from edgewright.systems.binary import BinaryParams, BinarySampler, BinaryWorld, needs
-from edgewright.systems.binary.schema import BinaryScenario
+from edgewright.systems.binary.schema import OF_DEVICES, BinaryScenario
 from edgewright.systems.system import Problem
 
 MEASURE_SLOTS = 200
@@ -88,7 +88,7 @@ def build(scenario: BinaryScenario, data: str | None) -> Problem:
     structure = dataclasses.asdict(scenario.world)
     structure.pop("kind")
     world = BinaryWorld(**structure)
-    law, fixed = sampler(scenario), scenario.params.device_weights
+    law, fixed = sampler(scenario), _fixed(scenario)
     plan = scenario.evaluation
     drawn = [
         _draw(law, jax.random.key(seed), count, fixed)
@@ -127,7 +127,7 @@ def build(scenario: BinaryScenario, data: str | None) -> Problem:
 def sampler(scenario: BinaryScenario) -> BinarySampler:
     """Return the law of the scenarios as a record of arrays."""
     numbers = dataclasses.asdict(scenario.params)
-    for name in ("train_scenarios", "device_weights"):
+    for name in ("train_scenarios", *(f"device_{one}" for one in OF_DEVICES)):
         del numbers[name]
     for name in ("bandwidth_mhz", "edge_ghz"):
         numbers[name] = numbers[name] if isinstance(numbers[name], list) else [numbers[name]]
@@ -148,12 +148,24 @@ def _drawn(law: BinarySampler, keys: Array) -> BinaryParams:
     return jax.vmap(law.draw)(keys)
 
 
-def _draw(law: BinarySampler, key: Array, count: int, weights: list[float] | None) -> BinaryParams:
+def _fixed(scenario: BinaryScenario) -> dict[str, list[float]]:
+    """Return the numbers of each device that the scenario fixes, by the name of their field."""
+    fields = {"weights": "weight"}
+    values = {fields.get(one, one): getattr(scenario.params, f"device_{one}") for one in OF_DEVICES}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _draw(
+    law: BinarySampler, key: Array, count: int, fixed: dict[str, list[float]]
+) -> BinaryParams:
     params = _drawn(law, jax.random.split(key, count))
-    if weights is None:
-        return params
-    own = jnp.broadcast_to(jnp.asarray(weights, jnp.float32), params.weight.shape)
-    return dataclasses.replace(params, weight=own)
+    own: dict[str, Array] = {
+        name: jnp.broadcast_to(jnp.asarray(value, jnp.float32), getattr(params, name).shape)
+        for name, value in fixed.items()
+    }
+    if "input_mbit" in own:
+        own["output_mbit"] = law.output_share * own["input_mbit"]
+    return dataclasses.replace(params, **own)
 
 
 def _recorded(

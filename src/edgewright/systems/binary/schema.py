@@ -20,6 +20,14 @@ from edgewright.specs.schema import (
 )
 from edgewright.systems.binary.baselines import MAX_DEVICES
 
+OF_DEVICES = {
+    "weights": "weights",
+    "input_mbit": "input_mbit",
+    "cycles_per_bit": "cycles_per_bit",
+    "distance_m": "radius_m",
+}
+"""Numbers that a scenario may fix for each device, and the law that draws them otherwise."""
+
 Range: TypeAlias = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
 
@@ -43,13 +51,20 @@ class BinaryStructure:
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryNumbers:
-    """The distribution of tasks, and how many tasks are drawn to train in."""
+    """The distribution of tasks, and how many tasks are drawn to train in.
+
+    ``device_weights``, ``device_input_mbit``, ``device_cycles_per_bit`` and ``device_distance_m``
+    hold one value for each device; they replace what would be drawn, in every task.
+    """
 
     horizon_slots: Count
     train_scenarios: Count
     fewest_devices: Count | None = None
     weights: Annotated[list[Positive], Field(min_length=1)]
     device_weights: Annotated[list[Positive], Field(min_length=1)] | None = None
+    device_input_mbit: Annotated[list[Positive], Field(min_length=1)] | None = None
+    device_cycles_per_bit: Annotated[list[Positive], Field(min_length=1)] | None = None
+    device_distance_m: Annotated[list[Positive], Field(min_length=1)] | None = None
     input_mbit: Range
     output_share: NonNegative
     cycles_per_bit: Range
@@ -72,11 +87,12 @@ def inconsistencies(scenario: BinaryScenario) -> list[Inconsistency]:
     result: list[Inconsistency] = []
     numbers, world = scenario.params, scenario.world
     fewest = numbers.fewest_devices
-    own = numbers.device_weights
-    if own is not None and len(own) != world.devices:
-        message = f"has {len(own)} values, but world.devices is {world.devices}"
-        hint = f"give {world.devices} values, or leave it out to draw them from params.weights"
-        result.append(("params.device_weights", message, hint))
+    for name, law in OF_DEVICES.items():
+        own = getattr(numbers, f"device_{name}")
+        if own is not None and len(own) != world.devices:
+            message = f"has {len(own)} values, but world.devices is {world.devices}"
+            hint = f"give {world.devices} values, or leave it out to draw them from params.{law}"
+            result.append((f"params.device_{name}", message, hint))
     if fewest is not None and fewest > world.devices:
         message = f"{fewest} is above world.devices = {world.devices}"
         result.append(("params.fewest_devices", message, "lower it"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from edgewright.systems.binary.bench import measure
 from edgewright.systems.binary.build import build, game
+from edgewright.systems.binary.calibration import calibrate
 from edgewright.systems.binary.held_out import bound, draw_held_out
 from edgewright.systems.binary.policies import USUAL, play, policy, policy_names
 from edgewright.systems.binary.recorded import extra_results
+from edgewright.systems.binary.replay import REPLAY
 from edgewright.systems.binary.schema import BinaryScenario, inconsistencies
 from edgewright.systems.binary.trainer import trainer
 from edgewright.systems.system import Metric, System
@@ -58,4 +60,6 @@ SYSTEM = System(
     learner_defaults=lambda world: {"masked": world.masked, "num_candidates": world.devices},
     benchmark=measure,
     trains=TRAINED,
+    calibrate=calibrate,
+    replay=REPLAY,
 )

@@ -19,9 +19,7 @@ RANGES: dict[str, tuple[float, float]] = {"x_m": (0.0, 1e6), "y_m": (0.0, 1e6)}
 
 def build(scenario: CachingScenario, data: str | None) -> Problem:
     """Return the world, numbers and streams of a scenario."""
-    structure = dataclasses.asdict(scenario.world)
-    structure.pop("kind")
-    world, params = CachingWorld(**structure), build_params(scenario)
+    world, params = world_of(scenario), build_params(scenario)
     default = world.inputs(params)
     return Problem(
         kind="caching",
@@ -31,6 +29,13 @@ def build(scenario: CachingScenario, data: str | None) -> Problem:
         train_stream=composed(scenario, default, params, data, "train"),
         test_stream=composed(scenario, default, params, data, "test"),
     )
+
+
+def world_of(scenario: CachingScenario) -> CachingWorld:
+    """Return the world with the sizes and switches of a scenario."""
+    structure = dataclasses.asdict(scenario.world)
+    structure.pop("kind")
+    return CachingWorld(**structure)
 
 
 def game(trained: World, problem: Problem) -> CachingWorld:

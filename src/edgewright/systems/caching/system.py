@@ -13,7 +13,9 @@ from edgewright.loops.evaluate import EpisodeBatch
 from edgewright.systems.caching.baselines.bound import reward_bound
 from edgewright.systems.caching.bench import measure
 from edgewright.systems.caching.build import RANGES, build, game
+from edgewright.systems.caching.calibration import calibrate
 from edgewright.systems.caching.policies import USUAL, level_rule, policy, policy_names
+from edgewright.systems.caching.replay import REPLAY
 from edgewright.systems.caching.schema import CachingScenario, inconsistencies
 from edgewright.systems.system import Metric, PolicyEntry, Problem, System, evaluate_episodes
 from edgewright.systems.trainer import OnlineTrainer
@@ -67,6 +69,8 @@ SYSTEM = System(
     play=play,
     benchmark=measure,
     termination_metrics=(),
+    calibrate=calibrate,
+    replay=REPLAY,
     export="edgewright.systems.caching.export",
     recordings={
         "service": {"kind": "recorded_services", "file": "requests/azure_llm_2023_conversation.csv"}
