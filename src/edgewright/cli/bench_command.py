@@ -76,7 +76,8 @@ def libraries(scenario: str, steps: str, seeds: str, as_json: bool) -> None:
         f"{result['scenario']} on {result['machine']['cores']} cores, {result['seconds']:.0f} s"
     )
     world = bench_rows.world_beside_peers(result["world"])
-    _print([*world, *bench_rows.learners_beside_peers(result)])
+    learners = bench_rows.learners_beside_peers(result)
+    _print([*world, *learners, *bench_rows.reach(result["reach"])])
 
 
 @command.command(name="scaling")

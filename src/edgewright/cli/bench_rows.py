@@ -164,6 +164,21 @@ def learners_beside_peers(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def reach(result: dict[str, Any]) -> Rows:
+    """Return the seconds of training until a reward is reached, ours and theirs."""
+    ours, theirs = result["ours"], result["stable_baselines3"]
+    shown = [(f"{ours['learner']}, ours", ours), ("PPO, Stable-Baselines3", theirs)]
+    rows = []
+    for name, side in shown:
+        value = "not reached" if side["median_s"] is None else f"{side['median_s']:.2f} s"
+        rows.append((f"reward of {result['reward']:g}, {name}", value))
+    rows.append(("  ours, prices and compiling before", f"{ours['prepare_s']:.1f} s"))
+    if result["ratio"] is not None:
+        ratios = f"{result['ratio']:.1f}, {result['ratio_with_preparation']:.1f} x"
+        rows.append(("  ratio, without and with that", ratios))
+    return rows
+
+
 def gateway(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Return rows on the time that gateways add, and the rates that they reach."""
     rows: list[tuple[str, str]] = []

@@ -31,6 +31,9 @@ from edgewright.systems.aigc.system import fluid_bound
 COSTS = {PLANNER: 4e5, HINDSIGHT: 4e5, PRICED: 2e5}
 """Steps of a training that take about as long as a rule; other rules take 1e5."""
 
+MARKS = {"heavy": 40, "light": 10, "trace": 10}
+"""Evaluations during a training; the claim on early rewards needs many on `heavy`."""
+
 SHORT = {"evaluation.episodes": 4, "params.horizon_slots": 50, "training.evaluations": 2}
 """What the quick plan changes in the scenarios."""
 
@@ -80,6 +83,7 @@ def trained(plan: Plan, world: str, name: str, data: str | None) -> TrainingJob:
 def setup_of(plan: Plan, world: str, more: dict[str, Any] | None = None) -> Setup:
     """Return the scenario of a world with what is changed in it, and what is measured there."""
     changes = {**WORLDS[world].changes, **(SHORT if plan.quick else {}), **(more or {})}
+    changes.setdefault("training.evaluations", MARKS.get(world, 5))
     probe = apart if world in DECOMPOSED else episodes
     return Setup(WORLDS[world].scenario, changes, (probe,))
 

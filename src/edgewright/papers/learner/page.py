@@ -129,7 +129,7 @@ def steps_needed(table: Table) -> html.Section:
         html.Column("last", "reward at the end [95 %]", format="+.4f"),
     ]
     caption = "aigc-heavy: first evaluation on the way whose mean over seeds is as high; there are "
-    caption += "20 evaluations at equal distances. None: not within the training."
+    caption += "40 evaluations at equal distances. None: not within the training."
     return html.Section("Steps needed", table=html.Table(columns, rows, caption))
 
 
