@@ -37,7 +37,7 @@ STUDY = Study(
         "prices, planners and an upper bound. No paper has this experiment; the expectations are "
         "ours."
     ),
-    full=Plan(quick=False, seeds=10, steps=5e5),
+    full=Plan(quick=False, seeds=10, steps=3e5),
     quick=Plan(quick=True, seeds=2, steps=2e4),
     jobs=jobs,
     claims=claims,

@@ -31,7 +31,7 @@ def notes(table: Table) -> list[str]:
     plan = table.plan
     paragraphs = [
         "All learners have the same features, the same hidden layers of the actor and the same "
-        f"number of steps ({plan.steps:.0f}; a tenth of it in the fleet, a fiftieth in the town, "
+        f"number of steps ({plan.steps:.0f}; a twentieth of it in the fleet, a hundredth in the town, "
         "where a slot has a decision of every device, and 0.4 of it for the sensor). With all "
         "actions every step costs as many steps of the world as there are actions of all devices.",
         f"{OURS} imitates shadow-price in the first half of its training, with a weight that falls "
@@ -53,7 +53,7 @@ def notes(table: Table) -> list[str]:
     )
     city = (
         "aigc-city has too many actions to try all of them in every slot. Its policies were "
-        "trained in a town of 52 devices and 8 servers, as dense as the city."
+        "trained in a town of 26 devices and 4 servers, as dense as the city."
     )
     return [*paragraphs, searched, city]
 

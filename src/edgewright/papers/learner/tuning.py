@@ -15,7 +15,7 @@ FIRST_SEED = 1000
 EPISODES_SEED = 20262
 """Seed of the episodes on which trials are compared; no claim is judged on them."""
 
-TRIAL = 0.4
+TRIAL = 0.3
 """Steps of a trial, as a share of those of a main training."""
 
 SEEDS = 2

@@ -10,26 +10,27 @@ from edgewright.studies.job import Plan
 from edgewright.systems.registry import systems
 
 OURS, UNGUIDED = "all-action-guided", "all-action-ppo"
-LONGER = "all-action-guided, twice the steps"
+LONGER, TIMES = "all-action-guided-longer", 10 / 3
+"""An arm with more steps than the others, and how many times as many."""
 PLANNER, PRICED = "rollout-12", "shadow-price"
 HINDSIGHT = "beam-16"
 """The best plan that knows all inputs: see ``systems.aigc.baselines.beam``."""
 
 LEARNERS = {OURS: 1.0, UNGUIDED: 1.0, "se-ppo": 1.0, "se-ppo-steady": 1.0}
-LEARNERS |= {"ppo": 1.0, "a2c": 1.0, "dqn": 1.0}
+LEARNERS |= {"ppo": 0.5, "a2c": 0.5, "dqn": 0.5}
 """Learners that are compared on `heavy`, with the share of the plan's seeds."""
 
 ABLATIONS = {
     LONGER: 1.0,
     "all-action-smooth": 1.0,
     "all-action-sampled": 1.0,
-    "all-action-discounted": 0.5,
-    "all-action-raw": 0.5,
-    "all-action-095": 0.5,
-    "all-action-guided-by-greedy": 0.5,
-    "ppo-horizon": 0.5,
-    "a2c-horizon": 0.5,
-    "dqn-horizon": 0.5,
+    "all-action-discounted": 0.3,
+    "all-action-raw": 0.3,
+    "all-action-095": 0.3,
+    "all-action-guided-by-greedy": 0.3,
+    "ppo-horizon": 0.3,
+    "a2c-horizon": 0.3,
+    "dqn-horizon": 0.3,
 }
 """Learners of `heavy` alone: what each part is worth."""
 
@@ -44,8 +45,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Learner and changes of the scenario of an arm whose name is not a learner's."""
 
-ELSEWHERE = {OURS: 1.0, UNGUIDED: 0.5, "se-ppo": 0.5, "se-ppo-steady": 0.5}
-ELSEWHERE |= {"ppo": 0.3, "a2c": 0.3, "dqn": 0.3}
+ELSEWHERE = {OURS: 1.0, UNGUIDED: 0.3, "se-ppo": 0.5, "se-ppo-steady": 0.3}
+ELSEWHERE |= {"ppo": 0.2, "a2c": 0.2, "dqn": 0.2}
 """Learners of `light` and `trace`."""
 
 LOG = "requests/azure_llm_2023_{}.csv"
@@ -86,9 +87,10 @@ class World:
 _RULES = ("random", "greedy", PRICED, PLANNER, HINDSIGHT)
 _FEW = ("random", "greedy", PRICED)
 _SMALL_CITY = {
-    "world.devices": 52,
-    "world.servers": 8,
-    "params.placement": {"kind": "uniform", "width_m": 468.0, "height_m": 235.0, "seed": 2},
+    "world.devices": 26,
+    "world.servers": 4,
+    "params.placement": {"kind": "uniform", "width_m": 331.0, "height_m": 166.0, "seed": 2},
+    "learner.num_envs": 4,
     "learner.batch_size": 208,
 }
 """As many devices for a server, and on as much ground, as in `aigc-city`."""
@@ -105,18 +107,18 @@ WORLDS = {
     ),
     "code": World(
         "aigc-trace",
-        {OURS: 0.5},
+        {OURS: 0.3},
         _FEW,
         _log(LOG.format("code")),
         recorded=True,
         moved_from=("trace", "mooncake"),
     ),
     "mooncake": World(
-        "aigc-trace", {OURS: 0.5}, _FEW, _log(MOONCAKE), recorded=True, moved_from=("trace", "code")
+        "aigc-trace", {OURS: 0.3}, _FEW, _log(MOONCAKE), recorded=True, moved_from=("trace", "code")
     ),
     "norway": World(
         "aigc-trace",
-        {OURS: 0.5},
+        {OURS: 0.3},
         _FEW,
         {"streams.bandwidth_mbps.files": "norway_*.txt"},
         recorded=True,
@@ -124,7 +126,7 @@ WORLDS = {
     ),
     "oboe": World(
         "aigc-trace",
-        {OURS: 0.5},
+        {OURS: 0.3},
         _FEW,
         {"streams.bandwidth_mbps.files": "oboe_*.txt"},
         recorded=True,
@@ -132,9 +134,9 @@ WORLDS = {
     ),
     "fleet": World(
         "aigc-fleet",
-        {OURS: 1.0, UNGUIDED: 0.5, "se-ppo": 1.0},
+        {OURS: 0.4, "se-ppo": 0.4},
         ("random", "greedy", "greedy-in-turn", PRICED, PLANNER),
-        steps=0.1,
+        steps=0.05,
         tuned=False,
     ),
     "town": World(
@@ -142,7 +144,7 @@ WORLDS = {
         {OURS: 0.3, "se-ppo": 0.3},
         ("random", "greedy", "greedy-in-turn", PRICED),
         _SMALL_CITY,
-        steps=0.02,
+        steps=0.01,
         tuned=False,
     ),
     "city": World(
@@ -206,5 +208,5 @@ def seeds(plan: Plan, world: str, name: str) -> int:
 
 
 __all__ = ["ABLATIONS", "DECOMPOSED", "HINDSIGHT", "LEARNERS", "LONGER", "OURS", "PLANNER"]
-__all__ += ["PRICED", "RECORDED", "UNGUIDED", "VARIANTS", "WORLDS", "World"]
+__all__ += ["PRICED", "RECORDED", "TIMES", "UNGUIDED", "VARIANTS", "WORLDS", "World"]
 __all__ += ["learners", "moved", "rules", "seeds", "worlds"]
