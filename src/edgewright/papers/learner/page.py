@@ -31,8 +31,8 @@ def notes(table: Table) -> list[str]:
     plan = table.plan
     paragraphs = [
         "All learners have the same features, the same hidden layers of the actor and the same "
-        f"number of steps ({plan.steps:.0f}; a twentieth of it in the fleet, a hundredth in the town, "
-        "where a slot has a decision of every device, and 0.4 of it for the sensor). With all "
+        f"number of steps ({plan.steps:.0f}; a twentieth of it in the fleet and a hundredth in the "
+        "town, where a slot has a decision of every device; 0.4 of it for the sensor). With all "
         "actions every step costs as many steps of the world as there are actions of all devices.",
         f"{OURS} imitates shadow-price in the first half of its training, with a weight that falls "
         "to zero; what it learned is a network of the observation alone. Its settings were chosen "
