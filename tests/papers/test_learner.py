@@ -45,6 +45,12 @@ LEVELS = {"random": -3.0, "greedy": 0.0, OURS: 0.09, "shadow-price": 0.08, "boun
 PARTS = ("slots", "reward", "local", "quality", "delay_s", "device_energy_j")
 
 
+@pytest.fixture(autouse=True, params=[()])
+def loaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the study know these systems of plug-ins, whatever other tests registered."""
+    monkeypatch.setattr("edgewright.papers.learner.worlds.systems", lambda: request.param)
+
+
 def result(job: Any, rng: np.random.Generator, noise: dict[str, np.ndarray]) -> JobResult:
     """Return a result of a job, in which only `LEVELS` distinguish policies."""
     world, _, name = job.key.partition("/")
@@ -128,16 +134,25 @@ def test_every_name_exists_and_trace_needs_recordings() -> None:
     for name in learners(FULL, "heavy"):
         assert VARIANTS.get(name, (name, {}))[0] in learner_names()
     assert not {*RECORDED} & {*worlds(Plan(False, 2, 1e4))}
-    assert "sensor" not in worlds(FULL)  # no plug-in is loaded here
+    assert "sensor" not in worlds(FULL)
     keys = [job.key for job in jobs(FULL)]
     assert len({*keys}) == len(keys)
     assert all(need in keys for job in jobs(FULL) for need in job.needs)
 
 
+@pytest.mark.parametrize("loaded", [("sensor",)], indirect=True)
+def test_the_sensor_takes_part_where_its_plug_in_is_loaded(loaded: None) -> None:
+    assert "sensor" in worlds(FULL)
+    assert "sensor" not in worlds(QUICK)
+    verdicts = {one.claim for one in STUDY.judge(results(FULL)) if one.setting == "sensor"}
+    assert verdicts == {"plug-in"}
+
+
 def test_all_rates_of_the_search_are_those_of_the_learners() -> None:
-    problem = build(load("aigc-heavy"))
+    scenario = load("aigc-heavy", {"params.horizon_slots": 10})
+    problem = build(scenario)
     for name, rates in RATES.items():
-        learner = build_learner(name, load("aigc-heavy"), problem, 1e6).learner
+        learner = build_learner(name, scenario, problem, 1e6).learner
         inner = getattr(learner, "inner", learner)
         assert {key: float(getattr(inner, key)) for key in rates} == pytest.approx(rates)
         assert selected(name) == f"tuning/{name}"

@@ -138,7 +138,7 @@ def world_beside_peers(world: dict[str, Any]) -> Rows:
 def learners_beside_peers(result: dict[str, Any]) -> Rows:
     """Return speeds and scores of PPO, DQN and TD3 beside those of peers."""
     rows = []
-    for kind in ("ppo", "dqn", "td3", "sac"):
+    for kind in (one for one in ("ppo", "dqn", "td3", "sac") if one in result):
         speed, score = result[kind]["speed"], result[kind]["score"]
         name = kind.upper()
         rows.append((f"{name}, ours", f"{speed['ours_steps_per_s']:,} steps/s"))

@@ -10,6 +10,8 @@ import pytest
 
 from edgewright.bench.peers import reach, sb3, settings
 from edgewright.cli import bench_rows
+from edgewright.cli.options import some_of
+from edgewright.core.errors import InputError
 
 
 def trained(rewards: list[float]) -> tuple[Any, Any]:
@@ -57,3 +59,13 @@ def test_their_stages_are_those_of_one_training() -> None:
     assert 0 < first["seconds"] < last["seconds"]
     name = next(iter(first["arrays"]))
     assert not jnp.allclose(first["arrays"][name], last["arrays"][name])
+
+
+def test_parts_are_taken_in_their_order_and_unknown_ones_refused() -> None:
+    known = ("world", "ppo", "reach")
+    assert some_of(None, "--parts", known) == known
+    assert some_of("reach, world", "--parts", known) == ("world", "reach")
+    with pytest.raises(InputError, match="some of world, ppo, reach; got 'reah'"):
+        some_of("reah", "--parts", known)
+    with pytest.raises(InputError, match="got ' ,'"):
+        some_of(" ,", "--parts", known)

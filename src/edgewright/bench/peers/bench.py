@@ -36,13 +36,19 @@ MARGIN = 0.02
 the bound on aigc-heavy. Without a margin, fewer seeds would agree more easily."""
 
 KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn", "td3", "sac")
-STAGES = 10
+PARTS = ("world", *KINDS, "reach")
+"""What is measured, by the names of the result's keys."""
+
 MAX_REACHING = 3
 """Most seeds of each side that are trained until a reward is reached."""
 
 
 def bench(
-    scenario: str, steps: int, seeds: int, on_progress: Callable[[str], None]
+    scenario: str,
+    steps: int,
+    seeds: int,
+    on_progress: Callable[[str], None],
+    parts: tuple[str, ...] = PARTS,
 ) -> dict[str, Any]:
     """Measure speeds, then train every seed on both sides and compare the scores.
 
@@ -50,7 +56,8 @@ def bench(
         scenario: one that the transcription knows.
         steps: environment steps of each training whose score is compared.
         seeds: trainings of each kind on each side.
-        on_progress: called with what goes on, :data:`STAGES` times.
+        on_progress: called with what goes on, :func:`stages` times.
+        parts: which of :data:`PARTS` are measured.
 
     Raises:
         InputError: the extra is missing, or the scenario is not transcribed.
@@ -60,9 +67,10 @@ def bench(
     check_transcribed(chosen)
     problem = build(chosen)
     began = time.perf_counter()
-    on_progress("worlds")
     result: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
-    result["world"] = measure_worlds(chosen, problem)
+    if "world" in parts:
+        on_progress("worlds")
+        result["world"] = measure_worlds(chosen, problem)
     arena = arena_of(chosen, problem)
     sides: dict[str, tuple[Arena, Learner]] = {
         "ppo": (arena, settings.ppo(steps)),
@@ -70,16 +78,23 @@ def bench(
         "td3": (target_arena(), settings.td3(steps)),
         "sac": (target_arena(), settings.sac(steps)),
     }
-    for kind in KINDS:
+    kinds = [kind for kind in KINDS if kind in parts]
+    for kind in kinds:
         on_progress(f"speed of {kind}")
         result[kind] = {"speed": measure_speed(kind, *sides[kind])}
-    for kind in KINDS:
+    for kind in kinds:
         on_progress(f"scores of {kind}")
         result[kind]["score"] = compare_scores(kind, *sides[kind], steps, seeds)
-    on_progress("time to a reward")
-    result["reach"] = measure_reach(chosen, problem, arena, min(seeds, MAX_REACHING))
+    if "reach" in parts:
+        on_progress("time to a reward")
+        result["reach"] = measure_reach(chosen, problem, arena, min(seeds, MAX_REACHING))
     result["seconds"] = round(time.perf_counter() - began, 1)
     return result
+
+
+def stages(parts: tuple[str, ...]) -> int:
+    """Return how often :func:`bench` says what goes on."""
+    return sum(2 if part in KINDS else 1 for part in parts)
 
 
 def _machine() -> dict[str, Any]:
