@@ -78,7 +78,7 @@ def bench(
         "td3": (target_arena(), settings.td3(steps)),
         "sac": (target_arena(), settings.sac(steps)),
     }
-    kinds = [kind for kind in KINDS if kind in parts]
+    kinds: list[sb3.Kind] = [kind for kind in KINDS if kind in {*parts}]
     for kind in kinds:
         on_progress(f"speed of {kind}")
         result[kind] = {"speed": measure_speed(kind, *sides[kind])}

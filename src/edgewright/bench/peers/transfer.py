@@ -25,7 +25,7 @@ def policy_of(kind: sb3.Kind, arena: Arena, trained: dict[str, Any]) -> Policy:
         return weights.policy_of(trained["arrays"], trained["activation"], observations)
     space = arena.world.action_space(arena.params)
     assert isinstance(space, Box)
-    return weights.numberspolicy_of(trained["arrays"], trained["activation"], observations, space)
+    return weights.numbers_policy_of(trained["arrays"], trained["activation"], observations, space)
 
 
 def score(arena: Arena, policy: Policy) -> np.ndarray:
