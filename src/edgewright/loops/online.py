@@ -99,6 +99,7 @@ def advance(
             play_key, world, params, policy, training.envs, inputs,
             observe_fn=observe_fn_of(policy, world),
             all_actions=getattr(learner, "all_actions", False),
+            team=getattr(learner, "team", False),
         )  # fmt: skip
         state, log = learner.update(learn_key, training.learner, batch)
         ended = jnp.sum(batch.done)

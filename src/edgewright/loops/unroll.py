@@ -67,6 +67,7 @@ def unroll(
     *,
     observe_fn: ObserveFn | None = None,
     all_actions: bool = False,
+    team: bool = False,
 ) -> tuple[RolloutState, Trajectory]:
     """Play ``N`` games for ``T`` steps.
 
@@ -80,6 +81,7 @@ def unroll(
             gets more information *here*, where a reader sees it.
         all_actions: whether the outcomes of all actions are recorded, too; see
             :func:`edgewright.loops.alternatives.alternatives`.
+        team: whether they are recorded for all agents, too.
 
     Returns:
         where the games stand afterwards, and the trajectory ``[T, N, ...]``.
@@ -91,7 +93,7 @@ def unroll(
     def others(game: RolloutState, action: Any, x_next: Any) -> Any:
         if not all_actions:
             return ()
-        return alternatives(world, params, game.state, action, game.x, x_next)
+        return alternatives(world, params, game.state, action, game.x, x_next, team)
 
     def play(game: RolloutState, x_next: Any, pair: Array) -> tuple[RolloutState, Trajectory]:
         observation = see(params, game.state, game.x)
