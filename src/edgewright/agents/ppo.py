@@ -292,9 +292,15 @@ class PPO:
         """
         if not self.team:
             return outcomes
-        following = state.networks[1](state.inputs(others.team.next_observation))[..., 0]
-        future = jnp.where(others.ended[..., None], 0.0, following)
-        return jnp.sum(rewards(others.team.reward) + self.gamma * future, axis=-1)
+
+        def at(step: Any) -> Array:  # one after another: all at once would need gigabytes
+            reward, following, ended = step
+            values = state.networks[1](state.inputs(following))[..., 0]
+            future = jnp.where(ended[..., None], 0.0, values)
+            return jnp.sum(rewards(reward) + self.gamma * future, axis=-1)
+
+        team = others.team
+        return jax.lax.map(at, (team.reward, team.next_observation, others.ended))
 
     def _standardised(self, part: Samples) -> Array:
         """Return advantages of deviation 1 under the policy, in a minibatch.

@@ -6,12 +6,12 @@ from typing import Any
 
 from edgewright.papers.learner.probes import LOADS, WINDOW_S
 from edgewright.papers.learner.view import CHARGES, View
-from edgewright.papers.learner.worlds import HINDSIGHT, OURS, PRICED
+from edgewright.papers.learner.worlds import HINDSIGHT, LONGER, PRICED
 from edgewright.reporting import html
 from edgewright.systems.aigc.behaviour import MODES
 
-_PAIRS = ((OURS, "greedy"), (OURS, PRICED), (HINDSIGHT, OURS))
-_ACTORS = (OURS, PRICED, HINDSIGHT)
+_PAIRS = ((LONGER, "greedy"), (LONGER, PRICED), (HINDSIGHT, LONGER))
+_ACTORS = (LONGER, PRICED, HINDSIGHT)
 
 
 def by_charge(view: View) -> html.Section:

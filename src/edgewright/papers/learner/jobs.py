@@ -11,7 +11,6 @@ from edgewright.papers.learner.worlds import (
     DECOMPOSED,
     HINDSIGHT,
     LONGER,
-    OURS,
     PLANNER,
     PRICED,
     TIMES,
@@ -38,8 +37,8 @@ MARKS = {"heavy": 40, "light": 10, "trace": 10}
 SHORT = {"evaluation.episodes": 4, "params.horizon_slots": 50, "training.evaluations": 2}
 """What the quick plan changes in the scenarios."""
 
-POPULATED = ("heavy", "trace")
-"""Worlds in which the seeds of :data:`OURS` are used together."""
+POPULATED = ("heavy", "light", "trace")
+"""Worlds in which the seeds of :data:`LONGER` are used together."""
 
 
 def jobs(plan: Plan) -> list[Job]:
@@ -96,7 +95,7 @@ def _source(name: str) -> str:
 
 
 def _population(world: str, setup: Setup) -> FunctionJob:
-    arm = f"{world}/{OURS}"
+    arm = f"{world}/{LONGER}"
     arguments = {"arm": arm, "scenario": resolved(setup.load())}
     return FunctionJob(f"{world}/population", populated, arguments, (arm,), "population", 1e5)
 

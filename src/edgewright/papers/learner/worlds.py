@@ -45,7 +45,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Learner and changes of the scenario of an arm whose name is not a learner's."""
 
-ELSEWHERE = {OURS: 1.0, UNGUIDED: 0.3, "se-ppo": 0.5, "se-ppo-steady": 0.3}
+ELSEWHERE = {OURS: 1.0, LONGER: 1.0, UNGUIDED: 0.3, "se-ppo": 0.5, "se-ppo-steady": 0.3}
 ELSEWHERE |= {"ppo": 0.2, "a2c": 0.2, "dqn": 0.2}
 """Learners of `light` and `trace`."""
 
@@ -136,7 +136,7 @@ WORLDS = {
         "aigc-fleet",
         {OURS: 0.4, "se-ppo": 0.4},
         ("random", "greedy", "greedy-in-turn", PRICED, PLANNER),
-        steps=0.05,
+        steps=0.15,
         tuned=False,
     ),
     "town": World(
@@ -144,7 +144,7 @@ WORLDS = {
         {OURS: 0.3, "se-ppo": 0.3},
         ("random", "greedy", "greedy-in-turn", PRICED),
         _SMALL_CITY,
-        steps=0.01,
+        steps=0.04,
         tuned=False,
     ),
     "city": World(
