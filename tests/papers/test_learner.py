@@ -108,7 +108,7 @@ def test_views_take_the_first_mark_and_the_slots_of_a_cell() -> None:
     assert view.per_slot(OURS, "local", (None, 2)) == 1.0
     assert view.has(TOGETHER)
     assert view.level(TOGETHER).estimate - view.level(CHOSEN).estimate == pytest.approx(0.01)
-    assert not View(view.table, "light").has(CHOSEN)
+    assert not View(view.table, "fleet").has(CHOSEN)
 
 
 def test_the_page_shows_every_policy() -> None:

@@ -41,9 +41,9 @@ def notes(table: Table) -> list[str]:
         f"{OURS} imitates shadow-price in the first half of its training, with a weight that falls "
         "to zero; what it learned is a network of the observation alone. Its settings were chosen "
         "in earlier work on aigc-heavy, on episodes of the training inputs.",
-        f"{LONGER} is the same with {TIMES * plan.steps:.0f} steps. Two further rows use its seeds: "
-        "the best of them by episodes of the training inputs, and the mean of their probabilities, "
-        "which is ten networks in the place of one.",
+        f"{LONGER} is the same with {TIMES * plan.steps:.0f} steps. Two further rows use its "
+        "seeds: the best of them by episodes of the training inputs, and the mean of their "
+        "probabilities, which is ten networks in the place of one.",
         "shadow-price and the planners know the load of others and the gap of the present slot, "
         "which the features do not show. beam-16 and the bound know all that will come.",
         "Gaps are counted to the fluid bound; for the sensor to the bound of its file.",
