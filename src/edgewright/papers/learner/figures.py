@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.view import View
 from edgewright.papers.learner.worlds import (
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 DRAWN = ("heavy", "light", "trace", "fleet", "city")
 """Worlds with a figure of their own."""
+
+LOWEST = -0.05
+"""Reward at which learning curves begin: untrained policies earn about -3."""
 
 
 def policies(table: Table, world: str) -> dict[str, str]:
@@ -53,12 +58,21 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
         drawn[world] = (caption, figures.comparison(rows, bound, xlabel=xlabel))
     view = View(table, "heavy")
     shown = [name for name in LEARNERS if name in learners(table.plan, "heavy")]
-    curves = [Curve(name, *view.curve(name)) for name in shown]
+    curves = [_rising(view, name) for name in shown]
     lines = [Line("shadow-price", float(view.reward("shadow-price").mean()))]
     lines.append(Line("bound", float(view.reward("bound").mean()), is_bound=True))
-    caption = "aigc-heavy: greedy policy of each learner while it learned."
-    drawn["curves"] = (caption, figures.learning_curve(curves, lines, ylabel="reward per slot"))
+    figure = figures.learning_curve(curves, lines, ylabel="reward per slot")
+    caption = "aigc-heavy: greedy policy of each learner while it learned, from where its mean "
+    caption += f"reward reaches {LOWEST:g}."
+    drawn["curves"] = (caption, figure)
     return drawn
+
+
+def _rising(view: View, name: str) -> Curve:
+    """Return a learning curve from the first mark whose mean over seeds is above the lowest."""
+    steps, rewards = view.curve(name)
+    first = int(np.argmax(rewards.mean(axis=0) >= LOWEST))
+    return Curve(name, steps[first:], rewards[:, first:])
 
 
 __all__ = ["drawings", "policies"]
