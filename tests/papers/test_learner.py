@@ -124,6 +124,10 @@ def test_the_page_shows_every_policy() -> None:
     assert recorded is not None
     assert {row["judged"] for row in recorded.rows} == set(RECORDED)
     assert all(f"aigc-{world} by charge" in sections for world in DECOMPOSED)
+    parts = sections["What each part is worth"]
+    assert parts is not None
+    guide = next(row for row in parts.rows if row["with"] == OURS and row["without"] == UNGUIDED)
+    assert guide["worth"].estimate == pytest.approx(0.04, abs=1e-3)
     assert not any("quick" in text for text in STUDY.notes(table))
     assert any("quick" in text for text in STUDY.notes(results(QUICK)))
 

@@ -4,14 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.probes import LOADS, WINDOW_S
 from edgewright.papers.learner.view import CHARGES, View
-from edgewright.papers.learner.worlds import HINDSIGHT, LONGER, PRICED
+from edgewright.papers.learner.worlds import HINDSIGHT, LONGER, OURS, PRICED, UNGUIDED
 from edgewright.reporting import html
 from edgewright.systems.aigc.behaviour import MODES
 
 _PAIRS = ((LONGER, "greedy"), (LONGER, PRICED), (HINDSIGHT, LONGER))
 _ACTORS = (LONGER, PRICED, HINDSIGHT)
+
+
+WORTH = {
+    "all actions, not the sampled one": (UNGUIDED, "all-action-sampled"),
+    "all actions, with the papers' objective": ("all-action-discounted", "se-ppo"),
+    "a critic with knots": (UNGUIDED, "all-action-smooth"),
+    "a guide in the first half": (OURS, UNGUIDED),
+    "shadow-price as guide, not greedy": (OURS, "all-action-guided-by-greedy"),
+    "discount 0.99, not 0.95": (UNGUIDED, "all-action-095"),
+    "normalisation": (UNGUIDED, "all-action-raw"),
+    "the scored objective, SE-PPO": ("ppo-horizon", "se-ppo"),
+    "the scored objective, A2C": ("a2c-horizon", "a2c"),
+    "the scored objective, DQN": ("dqn-horizon", "dqn"),
+    "more steps": (LONGER, OURS),
+    "choosing one of ten seeds": (CHOSEN, LONGER),
+    "ten seeds deciding together": (TOGETHER, LONGER),
+}
+"""What is worth measuring, with the policies that have it and that lack it."""
+
+
+def worth(view: View) -> html.Section:
+    """Return what each part of the learner is worth, as paired differences of two policies."""
+    rows = [
+        {
+            "part": part,
+            "with": ours,
+            "without": other,
+            "seeds": f"{len(view.reward(ours))}, {len(view.reward(other))}",
+            "worth": view.difference(ours, other),
+        }
+        for part, (ours, other) in WORTH.items()
+    ]
+    columns = [
+        html.Column("part", "part"),
+        html.Column("with", "with it"),
+        html.Column("without", "without it"),
+        html.Column("seeds", "seeds"),
+        html.Column("worth", "difference of rewards per slot [95 %]", format="+.4f"),
+    ]
+    caption = "aigc-heavy. Arms with few seeds have intervals that are too narrow."
+    return html.Section("What each part is worth", table=html.Table(columns, rows, caption))
 
 
 def by_charge(view: View) -> html.Section:
@@ -57,4 +99,4 @@ def by_cell(view: View) -> html.Section:
     return html.Section(title, table=html.Table(columns, rows, caption))
 
 
-__all__ = ["by_cell", "by_charge"]
+__all__ = ["WORTH", "by_cell", "by_charge", "worth"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgewright.papers.learner.apart import by_cell, by_charge
+from edgewright.papers.learner.apart import by_cell, by_charge, worth
 from edgewright.papers.learner.figures import policies
 from edgewright.papers.learner.population import TOGETHER
 from edgewright.papers.learner.tuning import FACTORS, SEEDS, TRIAL
@@ -70,7 +70,7 @@ def sections(table: Table) -> list[html.Section]:
     plan = table.plan
     made = [gaps(table), leads(table)]
     if not plan.quick:
-        made += [steps_needed(table), rates(table)]
+        made += [worth(View(table, "heavy")), steps_needed(table), rates(table)]
         made += [sources(table)] if plan.data else []
         for world in (name for name in worlds(plan) if name in DECOMPOSED):
             made += [by_charge(View(table, world)), by_cell(View(table, world))]
