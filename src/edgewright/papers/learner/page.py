@@ -18,6 +18,7 @@ from edgewright.papers.learner.worlds import (
     PLANNER,
     PRICED,
     RECORDED,
+    TEAM,
     TIMES,
     UNGUIDED,
     WORLDS,
@@ -79,7 +80,7 @@ def sections(table: Table) -> list[html.Section]:
 
 def gaps(table: Table) -> html.Section:
     """Return the share of the gap between a base rule and the bound that is closed, by world."""
-    names = (PLANNER, "se-ppo", UNGUIDED, OURS, LONGER, TOGETHER, PRICED, HINDSIGHT)
+    names = (PLANNER, "se-ppo", UNGUIDED, OURS, LONGER, TOGETHER, TEAM, PRICED, HINDSIGHT)
     rows: list[dict[str, Any]] = []
     for world in worlds(table.plan):
         view, base = View(table, world), WORLDS[world].base
@@ -104,7 +105,9 @@ def leads(table: Table) -> html.Section:
     """Return paired differences of our learner to others, by world."""
     others = (PRICED, PLANNER, UNGUIDED, "se-ppo")
     rows: list[dict[str, Any]] = []
-    arms = [(world, name) for world in worlds(table.plan) for name in (OURS, LONGER, TOGETHER)]
+    arms = [
+        (world, name) for world in worlds(table.plan) for name in (OURS, LONGER, TOGETHER, TEAM)
+    ]
     for world, name in arms:
         view = View(table, world)
         ours = f"{name}-from-town" if world == "city" else name

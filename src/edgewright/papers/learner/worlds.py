@@ -12,6 +12,7 @@ from edgewright.systems.registry import systems
 OURS, UNGUIDED = "all-action-guided", "all-action-ppo"
 LONGER, TIMES = "all-action-guided-longer", 10 / 3
 """An arm with more steps than the others, and how many times as many."""
+TEAM = "all-action-team"
 PLANNER, PRICED = "rollout-12", "shadow-price"
 HINDSIGHT = "beam-16"
 """The best plan that knows all inputs: see ``systems.aigc.baselines.beam``."""
@@ -134,7 +135,7 @@ WORLDS = {
     ),
     "fleet": World(
         "aigc-fleet",
-        {OURS: 0.4, "se-ppo": 0.4},
+        {OURS: 0.4, TEAM: 0.2, "se-ppo": 0.4},
         ("random", "greedy", "greedy-in-turn", PRICED, PLANNER),
         steps=0.15,
         tuned=False,
@@ -208,5 +209,5 @@ def seeds(plan: Plan, world: str, name: str) -> int:
 
 
 __all__ = ["ABLATIONS", "DECOMPOSED", "HINDSIGHT", "LEARNERS", "LONGER", "OURS", "PLANNER"]
-__all__ += ["PRICED", "RECORDED", "TIMES", "UNGUIDED", "VARIANTS", "WORLDS", "World"]
+__all__ += ["PRICED", "RECORDED", "TEAM", "TIMES", "UNGUIDED", "VARIANTS", "WORLDS", "World"]
 __all__ += ["learners", "moved", "rules", "seeds", "worlds"]
