@@ -285,7 +285,7 @@ class PPO:
 
         One critic of an agent's own rewards serves all, so that the value of the team is their sum
         (value decomposition: Sunehag et al., AAMAS 2018). What an action changes for nobody else
-        cancels in the advantage, as in difference rewards (Wolpert and Tumer, 2002).
+        cancels in the advantage, as in difference rewards (Wolpert and Tumer, 2001).
 
         Args:
             outcomes: those for the agent alone, which are returned without ``team``.
