@@ -223,7 +223,7 @@ def test_a_team_of_one_is_an_agent_alone() -> None:
         policy = learner.policy(training.learner, explore=True)
         _, batch = unroll(
             jax.random.key(1), *arguments[:2], policy, training.envs, inputs,
-            all_actions=True, team=team,
+            all_actions="team" if team else True,
         )  # fmt: skip
         rows[team] = learner._samples(training.learner, batch)[0]
     np.testing.assert_allclose(rows[True].advantage, rows[False].advantage, rtol=1e-4, atol=1e-5)
@@ -239,7 +239,7 @@ def test_the_advantage_of_a_team_counts_what_others_lose() -> None:
     _, inputs = next_rows(problem.train_stream, training.stream, 4)
     policy = learner.policy(training.learner, explore=True)
     _, batch = unroll(
-        jax.random.key(1), world, params, policy, training.envs, inputs, all_actions=True, team=True
+        jax.random.key(1), world, params, policy, training.envs, inputs, all_actions="team"
     )
     samples, _ = learner._samples(training.learner, batch)
     law = np.exp(np.asarray(samples.log_probability))

@@ -166,8 +166,8 @@ def learners_beside_peers(result: dict[str, Any]) -> Rows:
 
 def reach(result: dict[str, Any]) -> Rows:
     """Return the seconds of training until a reward is reached, ours and theirs."""
-    ours, theirs = result["ours"], result["stable_baselines3"]
-    shown = [(f"{ours['learner']}, ours", ours), ("PPO, Stable-Baselines3", theirs)]
+    ours, peers = result["ours"], result["stable_baselines3"]
+    shown = [(f"{ours['learner']}, ours", ours), ("PPO, Stable-Baselines3", peers)]
     rows = []
     for name, side in shown:
         value = "not reached" if side["median_s"] is None else f"{side['median_s']:.2f} s"

@@ -49,7 +49,7 @@ class Alternatives:
 
 @record
 class TeamOutcomes:
-    """What every action of one agent leads to for all agents.
+    """The outcomes of every action of one agent, for all agents.
 
     Attributes:
         reward: ``[*agents, actions, M]``, of each of the ``M`` agents.

@@ -44,12 +44,14 @@ def measure_reach(scenario: Scenario, problem: Problem, arena: Arena, seeds: int
         and their medians; ours have ``prepare_s``, the time for the guide's prices and compiling.
     """
     ours = _ours(scenario, problem, seeds)
-    theirs = [_theirs(arena, seed) for seed in range(seeds)]
-    result: dict[str, Any] = {"reward": REWARD, "ours": ours, "stable_baselines3": _median(theirs)}
-    times = (result["stable_baselines3"]["median_s"], ours["median_s"])
-    ratio = None if None in times else round(times[0] / times[1], 1)
-    whole = None if ratio is None else round(times[0] / (times[1] + ours["prepare_s"]), 1)
-    return {**result, "ratio": ratio, "ratio_with_preparation": whole}
+    peers = _median([_theirs(arena, seed) for seed in range(seeds)])
+    result: dict[str, Any] = {"reward": REWARD, "ours": ours, "stable_baselines3": peers}
+    ratio = with_preparation = None
+    if peers["median_s"] and ours["median_s"]:
+        ratio = round(peers["median_s"] / ours["median_s"], 1)
+        seconds = ours["median_s"] + ours["prepare_s"]
+        with_preparation = round(peers["median_s"] / seconds, 1)
+    return {**result, "ratio": ratio, "ratio_with_preparation": with_preparation}
 
 
 def _ours(scenario: Scenario, problem: Problem, seeds: int) -> dict[str, Any]:
