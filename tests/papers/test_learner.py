@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ PARTS = ("slots", "reward", "local", "quality", "delay_s", "device_energy_j")
 @pytest.fixture(autouse=True, params=[()])
 def loaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the study know these systems of plug-ins, whatever other tests registered."""
-    monkeypatch.setattr("edgewright.papers.learner.worlds.systems", lambda: request.param)
+    module = sys.modules["edgewright.papers.learner.worlds"]
+    monkeypatch.setattr(module, "systems", lambda: request.param)
 
 
 def result(job: Any, rng: np.random.Generator, noise: dict[str, np.ndarray]) -> JobResult:
