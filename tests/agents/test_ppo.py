@@ -16,6 +16,8 @@ from edgewright.core.errors import InputError
 from edgewright.core.spaces import Box, Discrete
 from edgewright.loops.online import init_training
 from edgewright.loops.unroll import next_rows, unroll
+from edgewright.scenarios.build import build
+from edgewright.scenarios.load import load
 from edgewright.systems.probes import ProbeWorld, probe
 from edgewright.systems.trainer import OnlineTrainer
 
@@ -205,6 +207,47 @@ def test_expected_returns_need_the_outcomes_of_all_actions() -> None:
     PPO(all_actions=True, expected_returns=True).check_sizes(*spaces)
     with pytest.raises(InputError, match="expected_returns must be false"):
         PPO(expected_returns=True).check_sizes(*spaces)
+    with pytest.raises(InputError, match="team must be false"):
+        PPO(team=True).check_sizes(*spaces)
+
+
+def test_a_team_of_one_is_an_agent_alone() -> None:
+    """What an action leads to for all agents is what it leads to for the only one."""
+    problem = build(load("aigc-heavy"))
+    arguments = (problem.world, problem.params, problem.train_stream)
+    rows = {}
+    for team in (False, True):
+        learner = PPO(all_actions=True, team=team, hidden_sizes=(8,), num_envs=4, rollout_steps=8)
+        training = init_training(jax.random.key(0), *arguments, learner)
+        _, inputs = next_rows(problem.train_stream, training.stream, 8)
+        policy = learner.policy(training.learner, explore=True)
+        _, batch = unroll(
+            jax.random.key(1), *arguments[:2], policy, training.envs, inputs,
+            all_actions="team" if team else True,
+        )  # fmt: skip
+        rows[team] = learner._samples(training.learner, batch)[0]
+    np.testing.assert_allclose(rows[True].advantage, rows[False].advantage, rtol=1e-4, atol=1e-5)
+    assert np.abs(rows[False].advantage).max() > 1e-2
+
+
+def test_the_advantage_of_a_team_counts_what_others_lose() -> None:
+    problem = build(load("aigc-fleet", {"params.horizon_slots": 4}))
+    world, params = problem.world, problem.params
+    learner = PPO(all_actions=True, team=True, hidden_sizes=(8,), num_envs=2, rollout_steps=4)
+    learner = dataclasses.replace(learner, normalize_rewards=False, gamma=0.0)
+    training = init_training(jax.random.key(0), world, params, problem.train_stream, learner)
+    _, inputs = next_rows(problem.train_stream, training.stream, 4)
+    policy = learner.policy(training.learner, explore=True)
+    _, batch = unroll(
+        jax.random.key(1), world, params, policy, training.envs, inputs, all_actions="team"
+    )
+    samples, _ = learner._samples(training.learner, batch)
+    law = np.exp(np.asarray(samples.log_probability))
+    sums = np.asarray(batch.alternatives.team.reward).sum(axis=-1).reshape(law.shape)
+    expected = sums - (law * sums).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(samples.advantage, expected, atol=1e-4)
+    own = np.asarray(batch.alternatives.reward).reshape(law.shape)
+    assert np.abs(sums - sums[:, :1] - (own - own[:, :1])).max() > 1e-3
 
 
 def test_a_staggered_training_begins_at_all_parts_of_an_episode() -> None:

@@ -52,6 +52,22 @@ def test_every_action_is_what_the_world_would_have_answered(scenario: str) -> No
             assert bool(found.ended[agent, choice]) == bool(outcome.terminated)
 
 
+def test_outcomes_for_all_agents_are_those_of_the_world() -> None:
+    problem = build(load("aigc-fleet"))
+    world, params = problem.world, problem.params
+    state, x, x_next = moment(problem, 4)
+    taken = world.action_space(params).sample(jax.random.key(9))
+    outcomes = jax.jit(lambda: alternatives(world, params, state, taken, x, x_next, team=True))()
+    assert outcomes.team.reward.shape == (16, 12, 16)
+    agent, choice = 5, 7
+    outcome = world.step(params, state, taken.at[agent].set(choice), x)
+    after = world.observe(params, outcome.state, x_next)
+    np.testing.assert_allclose(outcomes.team.reward[agent, choice], outcome.reward, rtol=1e-5)
+    np.testing.assert_allclose(outcomes.team.next_observation[agent, choice], after, rtol=1e-5)
+    own = np.einsum("iai->ia", outcomes.team.reward)
+    np.testing.assert_array_equal(own, outcomes.reward)
+
+
 def test_the_action_that_was_taken_is_among_them() -> None:
     problem = build(load("aigc-heavy"))
     world, params, stream = problem.world, problem.params, problem.train_stream
@@ -90,3 +106,10 @@ def test_a_city_is_refused_and_a_fleet_is_not() -> None:
     """816 devices with 12 actions would take 9792 steps of their world in the place of one."""
     assert misfit(Discrete(12, (16,))) == ""
     assert "every action of every agent, at most 4096; got 816 x 12" in misfit(Discrete(12, (816,)))
+
+
+def test_outcomes_for_all_agents_are_for_small_fleets() -> None:
+    """They grow with the square of the agents."""
+    assert misfit(Discrete(12, (26,)), team=True) == ""
+    assert misfit(Discrete(12, (64,))) == ""
+    assert "at most 16384 observations; got 64 x 64 x 12" in misfit(Discrete(12, (64,)), team=True)

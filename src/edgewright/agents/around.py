@@ -16,6 +16,11 @@ class Around:
         return getattr(self.inner, "all_actions", False)
 
     @property
+    def team(self) -> bool:
+        """Return whether the inner learner is given their outcomes for all agents."""
+        return getattr(self.inner, "team", False)
+
+    @property
     def staggered(self) -> bool:
         """Return whether a training begins with copies at all parts of an episode."""
         return getattr(self.inner, "staggered", False)

@@ -92,6 +92,8 @@ class PPO:
     Attributes:
         all_actions: whether an update is given the outcomes of all actions and needs no sampled
             advantage; the critic learns from the actions that were taken, as without.
+        team: whether an action counts by what it leads to for all agents, not for its own alone;
+            it needs ``all_actions``, and changes nothing for a single agent.
         expected_returns: whether the critic's targets expect over the actions of each step, too;
             it needs ``all_actions``.
         staggered: whether a training begins with copies at all parts of an episode. The steps until
@@ -115,6 +117,7 @@ class PPO:
     decay: bool = static(default=True)
     normalize_advantages: bool = static(default=True)
     all_actions: bool = static(default=False)
+    team: bool = static(default=False)
     expected_returns: bool = static(default=False)
     staggered: bool = static(default=False)
     critic_knots: int = static(default=1)
@@ -131,7 +134,7 @@ class PPO:
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why PPO cannot learn with these spaces; empty if it can."""
         if self.all_actions:
-            return alternatives.misfit(actions)
+            return alternatives.misfit(actions, self.team)
         if isinstance(actions, Discrete):
             return ""
         if isinstance(actions, Box):
@@ -144,8 +147,10 @@ class PPO:
         Raises:
             InputError: they do not, there are too many samples, or a setting needs another one.
         """
-        if self.expected_returns and not self.all_actions:
-            message = "expected_returns must be false without the outcomes of all actions"
+        for name in ("expected_returns", "team"):
+            if not getattr(self, name) or self.all_actions:
+                continue
+            message = f"{name} must be false without the outcomes of all actions"
             raise InputError(message, where="learner", hint="set learner.all_actions = true")
         check_samples(self, observations.shape[:-1], self.batch_size)
 
@@ -255,6 +260,7 @@ class PPO:
             )  # fmt: skip
         targets = batches.samples(advantages + values)
         if outcomes is not None:
+            outcomes = self._for_all(outcomes, state, rewards, batch.alternatives)
             advantages = all_action_advantages(outcomes, jnp.exp(log_p))
         samples = Samples(
             observation=batches.samples(observation, 1),
@@ -271,6 +277,30 @@ class PPO:
         following = state.networks[1](state.inputs(others.next_observation))[..., 0]
         future = jnp.where(others.ended, 0.0, following)
         return rewards(others.reward) + self.gamma * future
+
+    def _for_all(
+        self, outcomes: Array, state: PPOState, rewards: RewardScaler, others: Any
+    ) -> Array:
+        """Return ``sum_j r_j(a) + gamma V(s'_j(a))`` over all agents ``j`` with ``team``.
+
+        One critic of an agent's own rewards serves all, so that the value of the team is their sum
+        (value decomposition: Sunehag et al., AAMAS 2018). What an action changes for nobody else
+        cancels in the advantage, as in difference rewards (Wolpert and Tumer, 2001).
+
+        Args:
+            outcomes: those for the agent alone, which are returned without ``team``.
+        """
+        if not self.team:
+            return outcomes
+
+        def at(step: Any) -> Array:  # one after another: all at once would need gigabytes
+            reward, following, ended = step
+            values = state.networks[1](state.inputs(following))[..., 0]
+            future = jnp.where(ended[..., None], 0.0, values)
+            return jnp.sum(rewards(reward) + self.gamma * future, axis=-1)
+
+        team = others.team
+        return jax.lax.map(at, (team.reward, team.next_observation, others.ended))
 
     def _standardised(self, part: Samples) -> Array:
         """Return advantages of deviation 1 under the policy, in a minibatch.

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgewright.cli.options import json_option, out_option, print_json, whole
+from edgewright.cli.options import json_option, out_option, print_json, some_of, whole
 
 scenario_option = click.option(
     "--scenario", default="aigc-heavy", show_default=True, help="What to measure on."
@@ -54,8 +54,13 @@ def speed(scenario: str, reference_script: str | None, as_json: bool) -> None:
     "--steps", default="1e5", show_default=True, help="Environment steps of each scored training."
 )
 @click.option("--seeds", default="10", show_default=True, help="Scored trainings on each side.")
+@click.option(
+    "--parts",
+    metavar="A,B,...",
+    help="Some of world, ppo, dqn, td3, sac, reach; default: all of them.",
+)
 @json_option
-def libraries(scenario: str, steps: str, seeds: str, as_json: bool) -> None:
+def libraries(scenario: str, steps: str, seeds: str, parts: str | None, as_json: bool) -> None:
     """Measure ours beside Stable-Baselines3, sbx and rejax (extra: peers)."""
     budget, count = whole(steps, "--steps", 1) or 1, whole(seeds, "--seeds", 2) or 2
     from edgewright.bench.peers import require
@@ -64,19 +69,21 @@ def libraries(scenario: str, steps: str, seeds: str, as_json: bool) -> None:
     from edgewright.core.compilation import keep_compilations
 
     require()
-    from edgewright.bench.peers.bench import STAGES, bench
+    from edgewright.bench.peers.bench import PARTS, bench, stages
 
+    chosen = some_of(parts, "--parts", PARTS)
     keep_compilations()
-    with counting_bar("libraries", STAGES) as on_progress:
-        result = bench(scenario, budget, count, on_progress)
+    with counting_bar("libraries", stages(chosen)) as on_progress:
+        result = bench(scenario, budget, count, on_progress, chosen)
     if as_json:
         print_json(result)
         return
     click.echo(
         f"{result['scenario']} on {result['machine']['cores']} cores, {result['seconds']:.0f} s"
     )
-    world = bench_rows.world_beside_peers(result["world"])
-    _print([*world, *bench_rows.learners_beside_peers(result)])
+    world = bench_rows.world_beside_peers(result["world"]) if "world" in result else []
+    reach = bench_rows.reach(result["reach"]) if "reach" in result else []
+    _print([*world, *bench_rows.learners_beside_peers(result), *reach])
 
 
 @command.command(name="scaling")

@@ -138,7 +138,7 @@ def world_beside_peers(world: dict[str, Any]) -> Rows:
 def learners_beside_peers(result: dict[str, Any]) -> Rows:
     """Return speeds and scores of PPO, DQN and TD3 beside those of peers."""
     rows = []
-    for kind in ("ppo", "dqn", "td3", "sac"):
+    for kind in (one for one in ("ppo", "dqn", "td3", "sac") if one in result):
         speed, score = result[kind]["speed"], result[kind]["score"]
         name = kind.upper()
         rows.append((f"{name}, ours", f"{speed['ours_steps_per_s']:,} steps/s"))
@@ -161,6 +161,21 @@ def learners_beside_peers(result: dict[str, Any]) -> Rows:
         value = f"{part['mean']:+.4f} [{part['low']:+.4f}, {part['high']:+.4f}]"
         shown = "shown" if score["agree"] else "not shown"
         rows.append((f"  difference, {shown} to be below {score['margin']:g}", value))
+    return rows
+
+
+def reach(result: dict[str, Any]) -> Rows:
+    """Return the seconds of training until a reward is reached, ours and theirs."""
+    ours, peers = result["ours"], result["stable_baselines3"]
+    shown = [(f"{ours['learner']}, ours", ours), ("PPO, Stable-Baselines3", peers)]
+    rows = []
+    for name, side in shown:
+        value = "not reached" if side["median_s"] is None else f"{side['median_s']:.2f} s"
+        rows.append((f"reward of {result['reward']:g}, {name}", value))
+    rows.append(("  ours, prices and compiling before", f"{ours['prepare_s']:.1f} s"))
+    if result["ratio"] is not None:
+        ratios = f"{result['ratio']:.1f}, {result['ratio_with_preparation']:.1f} x"
+        rows.append(("  ratio, without and with that", ratios))
     return rows
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from edgewright.core.errors import InputError
+from edgewright.core.errors import InputError, nearest
 from edgewright.core.files import check_writable
 
 MAX_WHOLE = 10**12
@@ -123,6 +123,23 @@ def whole(text: str | None, option: str, least: int, most: int = MAX_WHOLE) -> i
         hint = f"give {most:g} or less"
         raise InputError(f"{text} is too large", where=option, hint=hint)
     return int(number)
+
+
+def some_of(text: str | None, option: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that an option lists between commas, in the order of ``known``; all if None.
+
+    Raises:
+        InputError: a name is not known, or there is none.
+    """
+    if text is None:
+        return known
+    listed = [one.strip() for one in text.split(",") if one.strip()]
+    unknown = [one for one in listed if one not in known]
+    if unknown or not listed:
+        message = f"must name some of {', '.join(known)}; got '{unknown[0] if unknown else text}'"
+        hint = nearest(unknown[0], known) if unknown else "leave it out for all of them"
+        raise InputError(message, where=option, hint=hint)
+    return tuple(one for one in known if one in listed)
 
 
 def real(text: str, option: str) -> float:

@@ -26,6 +26,9 @@ MAX_STEPS = 4096
 """Most steps of the world in the place of one: agents times actions. A step grows with the agents
 itself, so that a city of hundreds of devices would need gigabytes for one slot."""
 
+MAX_OBSERVATIONS = 16384
+"""Most observations for one slot where actions count by what they lead to for all agents."""
+
 
 @record
 class Alternatives:
@@ -35,15 +38,34 @@ class Alternatives:
         reward: ``[*agents, actions]``, the agent's own.
         ended: ``[*agents, actions]`` bool, whether the world would have terminated.
         next_observation: ``[*agents, actions, features]``, the agent's own.
+        team: :class:`TeamOutcomes` where they are asked for.
     """
 
     reward: Array
     ended: Array
     next_observation: Array
+    team: Any = ()
 
 
-def misfit(actions: Space) -> str:
-    """Return why not every action can be evaluated; empty if it can."""
+@record
+class TeamOutcomes:
+    """The outcomes of every action of one agent, for all agents.
+
+    Attributes:
+        reward: ``[*agents, actions, M]``, of each of the ``M`` agents.
+        next_observation: ``[*agents, actions, M, features]``.
+    """
+
+    reward: Array
+    next_observation: Array
+
+
+def misfit(actions: Space, team: bool = False) -> str:
+    """Return why not every action can be evaluated; empty if it can.
+
+    Args:
+        team: whether the outcomes for all agents are wanted.
+    """
     if not isinstance(actions, Discrete):
         return "it evaluates every action, so its actions must be Discrete"
     if actions.n > MAX_ACTIONS:
@@ -52,11 +74,23 @@ def misfit(actions: Space) -> str:
     if agents * actions.n > MAX_STEPS:
         product = f"{agents} x {actions.n}"
         return f"it evaluates every action of every agent, at most {MAX_STEPS}; got {product}"
+    if team and agents**2 * actions.n > MAX_OBSERVATIONS:
+        product = f"{agents} x {agents} x {actions.n}"
+        return (
+            f"it evaluates what each action leads to for all agents, at most {MAX_OBSERVATIONS} "
+            f"observations; got {product}"
+        )
     return ""
 
 
 def alternatives(
-    world: World, params: Any, state: Any, action: Array, x: Any, x_next: Any
+    world: World,
+    params: Any,
+    state: Any,
+    action: Array,
+    x: Any,
+    x_next: Any,
+    team: bool = False,
 ) -> Alternatives:
     """Return the outcomes of every action in the place of the one that was taken.
 
@@ -66,6 +100,7 @@ def alternatives(
         state, x: what the action was taken in.
         action: ``[*agents]``, the actions that were taken.
         x_next: the inputs of the next step, which observations show.
+        team: whether the outcomes for all agents are returned, too.
     """
     space = world.action_space(params)
     assert isinstance(space, Discrete), "see misfit"
@@ -74,11 +109,13 @@ def alternatives(
     def of(agent: Array, choice: Array) -> Alternatives:
         changed = action.reshape(-1).at[agent].set(choice).reshape(agents)
         outcome = world.step(params, state, changed, x)
-        following = world.observe(params, outcome.state, x_next)
+        following = world.observe(params, outcome.state, x_next).reshape(count, -1)
+        rewards = outcome.reward.reshape(-1)
         return Alternatives(
-            reward=outcome.reward.reshape(-1)[agent],
+            reward=rewards[agent],
             ended=outcome.terminated,
-            next_observation=following.reshape(count, -1)[agent],
+            next_observation=following[agent],
+            team=TeamOutcomes(reward=rewards, next_observation=following) if team else (),
         )
 
     choices = jnp.arange(space.n, dtype=jnp.int32)
@@ -86,4 +123,4 @@ def alternatives(
     return jax.tree.map(lambda leaf: leaf.reshape(*agents, *leaf.shape[1:]), each)
 
 
-__all__ = ["MAX_ACTIONS", "MAX_STEPS", "Alternatives", "alternatives", "misfit"]
+__all__ = ["MAX_ACTIONS", "MAX_STEPS", "Alternatives", "TeamOutcomes", "alternatives", "misfit"]

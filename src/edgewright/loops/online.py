@@ -98,7 +98,9 @@ def advance(
         envs, batch = unroll(
             play_key, world, params, policy, training.envs, inputs,
             observe_fn=observe_fn_of(policy, world),
-            all_actions=getattr(learner, "all_actions", False),
+            all_actions="team"
+            if getattr(learner, "team", False)
+            else getattr(learner, "all_actions", False),
         )  # fmt: skip
         state, log = learner.update(learn_key, training.learner, batch)
         ended = jnp.sum(batch.done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +66,7 @@ def unroll(
     inputs: Any,
     *,
     observe_fn: ObserveFn | None = None,
-    all_actions: bool = False,
+    all_actions: bool | Literal["team"] = False,
 ) -> tuple[RolloutState, Trajectory]:
     """Play ``N`` games for ``T`` steps.
 
@@ -79,7 +79,7 @@ def unroll(
         observe_fn: ``(params, state, x) -> observation``; ``world.observe`` if absent. An oracle
             gets more information *here*, where a reader sees it.
         all_actions: whether the outcomes of all actions are recorded, too; see
-            :func:`edgewright.loops.alternatives.alternatives`.
+            :func:`edgewright.loops.alternatives.alternatives`; with ``"team"`` for all agents.
 
     Returns:
         where the games stand afterwards, and the trajectory ``[T, N, ...]``.
@@ -91,7 +91,9 @@ def unroll(
     def others(game: RolloutState, action: Any, x_next: Any) -> Any:
         if not all_actions:
             return ()
-        return alternatives(world, params, game.state, action, game.x, x_next)
+        return alternatives(
+            world, params, game.state, action, game.x, x_next, all_actions == "team"
+        )
 
     def play(game: RolloutState, x_next: Any, pair: Array) -> tuple[RolloutState, Trajectory]:
         observation = see(params, game.state, game.x)

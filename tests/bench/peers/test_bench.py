@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgewright.bench.peers import bench, settings
+from edgewright.bench.peers import bench, settings, transfer
 from edgewright.bench.peers.arena import arena_of, target_arena
 from edgewright.bench.peers.target import SLOTS, TargetEnv
 from edgewright.cli.bench_command import command
@@ -80,7 +80,7 @@ def test_every_policy_of_ours_is_scored_on_the_scenarios_episodes() -> None:
     scenario = load("aigc-heavy", short)
     arena = arena_of(scenario, build(scenario))
     policies = bench._ours(arena, settings.ppo(2048), 2048, 2)
-    scores = [bench._score(arena, policy) for policy in policies]
+    scores = [transfer.score(arena, policy) for policy in policies]
     assert [score.shape for score in scores] == [(4,), (4,)]
     assert not (scores[0] == scores[1]).all()
 

@@ -6,26 +6,23 @@ import functools
 import importlib.metadata
 import importlib.util
 import math
-import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from edgewright.adapters import weights
 from edgewright.bench.peers import jax_peers, require, sb3, settings
 from edgewright.bench.peers.arena import Arena, arena_of, target_arena
+from edgewright.bench.peers.reach import measure_reach
 from edgewright.bench.peers.transcription import check_transcribed
+from edgewright.bench.peers.transfer import apart, policy_of, score, workers
 from edgewright.bench.peers.worlds import measure_worlds
 from edgewright.core.machine import cores, machine_facts
 from edgewright.core.protocols import Learner, Policy
-from edgewright.core.spaces import Box
 from edgewright.evaluation import statistics
-from edgewright.loops.evaluate import evaluate
 from edgewright.loops.online import advance, init_training
 from edgewright.loops.repeat import compile_rounds
 from edgewright.scenarios.build import build
@@ -39,11 +36,19 @@ MARGIN = 0.02
 the bound on aigc-heavy. Without a margin, fewer seeds would agree more easily."""
 
 KINDS: tuple[sb3.Kind, ...] = ("ppo", "dqn", "td3", "sac")
-STAGES = 9
+PARTS = ("world", *KINDS, "reach")
+"""What is measured, by the names of the result's keys."""
+
+MAX_REACHING = 3
+"""Most seeds of each side that are trained until a reward is reached."""
 
 
 def bench(
-    scenario: str, steps: int, seeds: int, on_progress: Callable[[str], None]
+    scenario: str,
+    steps: int,
+    seeds: int,
+    on_progress: Callable[[str], None],
+    parts: tuple[str, ...] = PARTS,
 ) -> dict[str, Any]:
     """Measure speeds, then train every seed on both sides and compare the scores.
 
@@ -51,7 +56,8 @@ def bench(
         scenario: one that the transcription knows.
         steps: environment steps of each training whose score is compared.
         seeds: trainings of each kind on each side.
-        on_progress: called with what goes on, :data:`STAGES` times.
+        on_progress: called with what goes on, :func:`stages` times.
+        parts: which of :data:`PARTS` are measured.
 
     Raises:
         InputError: the extra is missing, or the scenario is not transcribed.
@@ -61,9 +67,10 @@ def bench(
     check_transcribed(chosen)
     problem = build(chosen)
     began = time.perf_counter()
-    on_progress("worlds")
     result: dict[str, Any] = {"scenario": scenario, "machine": _machine()}
-    result["world"] = measure_worlds(chosen, problem)
+    if "world" in parts:
+        on_progress("worlds")
+        result["world"] = measure_worlds(chosen, problem)
     arena = arena_of(chosen, problem)
     sides: dict[str, tuple[Arena, Learner]] = {
         "ppo": (arena, settings.ppo(steps)),
@@ -71,14 +78,23 @@ def bench(
         "td3": (target_arena(), settings.td3(steps)),
         "sac": (target_arena(), settings.sac(steps)),
     }
-    for kind in KINDS:
+    kinds: list[sb3.Kind] = [kind for kind in KINDS if kind in {*parts}]
+    for kind in kinds:
         on_progress(f"speed of {kind}")
         result[kind] = {"speed": measure_speed(kind, *sides[kind])}
-    for kind in KINDS:
+    for kind in kinds:
         on_progress(f"scores of {kind}")
         result[kind]["score"] = compare_scores(kind, *sides[kind], steps, seeds)
+    if "reach" in parts:
+        on_progress("time to a reward")
+        result["reach"] = measure_reach(chosen, problem, arena, min(seeds, MAX_REACHING))
     result["seconds"] = round(time.perf_counter() - began, 1)
     return result
+
+
+def stages(parts: tuple[str, ...]) -> int:
+    """Return how often :func:`bench` says what goes on."""
+    return sum(2 if part in KINDS else 1 for part in parts)
 
 
 def _machine() -> dict[str, Any]:
@@ -107,7 +123,7 @@ def measure_speed(kind: sb3.Kind, arena: Arena, learner: Any) -> dict[str, Any]:
     for index in ("transcription", "adapter"):
         for number in (1, 2):
             call = functools.partial(sb3.rate, kind, arena.name, shared, index, number, count)
-            rates[f"{index}_{number}_threads"] = _apart(call)
+            rates[f"{index}_{number}_threads"] = apart(call)
     ours = _our_rate(arena, learner)
     best = max(rates.values())
     result: dict[str, Any] = {
@@ -127,13 +143,13 @@ def _jax_peers(scenario: str, shared: dict[str, Any], ours: float) -> dict[str, 
     result: dict[str, Any] = {"sbx_steps_per_s": None, "rejax": None}
     if importlib.util.find_spec("sbx"):
         rate = max(
-            _apart(functools.partial(jax_peers.sbx_rate, scenario, shared, index))
+            apart(functools.partial(jax_peers.sbx_rate, scenario, shared, index))
             for index in ("transcription", "adapter")
         )
         result["sbx_steps_per_s"] = round(rate)
         result["ratio_to_sbx"] = round(ours / rate, 1)
     if importlib.util.find_spec("rejax") and importlib.util.find_spec("gymnax"):
-        rejax = _apart(functools.partial(jax_peers.rejax_rate, scenario, shared))
+        rejax = apart(functools.partial(jax_peers.rejax_rate, scenario, shared))
         result["rejax"] = {
             "compile_s": round(rejax["compile_s"], 2),
             "steps_per_s": round(rejax["steps_per_s"]),
@@ -171,15 +187,15 @@ def compare_scores(
         mean reward of each side with its interval over seeds and episodes, and the interval of
         the difference. ``agree`` says that the whole of it lies within :data:`MARGIN`.
     """
-    ours = np.stack([_score(arena, policy) for policy in _ours(arena, learner, steps, seeds)])
+    ours = np.stack([score(arena, policy) for policy in _ours(arena, learner, steps, seeds)])
     shared = settings.settings_of(learner)
     taken = _rounds(learner, steps) * learner.num_envs * learner.rollout_steps
-    with _workers(min(seeds, cores())) as pool:
+    with workers(min(seeds, cores())) as pool:
         jobs = [
             pool.submit(sb3.train, kind, arena.name, shared, taken, seed) for seed in range(seeds)
         ]
         trained = [job.result() for job in jobs]
-    peer_scores = np.stack([_score(arena, _policy_of(kind, arena, one)) for one in trained])
+    peer_scores = np.stack([score(arena, policy_of(kind, arena, one)) for one in trained])
     difference = statistics.paired_difference(ours, peer_scores)
     return {
         "steps": trained[0]["steps"],
@@ -214,26 +230,6 @@ def _ours(arena: Arena, learner: Learner, steps: int, seeds: int) -> list[Policy
         return list(pool.map(train, start))
 
 
-def _policy_of(kind: sb3.Kind, arena: Arena, trained: dict[str, Any]) -> Policy:
-    """Return what the other side trained as a policy of ours."""
-    observations = weights.Statistics(*trained["observations"])
-    if kind not in ("td3", "sac"):
-        return weights.policy_of(trained["arrays"], trained["activation"], observations)
-    space = arena.world.action_space(arena.params)
-    assert isinstance(space, Box)
-    return weights.numbers_policy_of(trained["arrays"], trained["activation"], observations, space)
-
-
-def _score(arena: Arena, policy: Policy) -> np.ndarray:
-    """Return the reward of each evaluation episode."""
-    missed = arena.post_termination_reward
-    key = jax.random.key(0)  # a greedy policy does not use it
-    result = evaluate(
-        key, arena.world, arena.params, policy, arena.inputs, post_termination_reward=missed
-    )
-    return np.asarray(result["reward"])
-
-
 def _interval(rewards: np.ndarray) -> dict[str, Any]:
     each = [round(float(value), 4) for value in rewards.mean(axis=1)]
     return {**statistics.mean_interval(rewards).summary("reward"), "seeds": each}
@@ -242,13 +238,3 @@ def _interval(rewards: np.ndarray) -> dict[str, Any]:
 def _rounds(learner: Learner, steps: int) -> int:
     """Return how many rounds of playing and learning ``steps`` need, rounded up."""
     return math.ceil(steps / (learner.num_envs * learner.rollout_steps))
-
-
-def _workers(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _apart(call: Callable[[], Any]) -> Any:
-    """Return what ``call`` returns in a fresh process of its own."""
-    with _workers(1) as pool:
-        return pool.submit(call).result()

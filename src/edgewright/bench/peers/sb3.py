@@ -30,14 +30,39 @@ def train(kind: Kind, scenario: str, settings: Settings, steps: int, seed: int) 
     started = time.perf_counter()
     model.learn(steps)
     seconds = time.perf_counter() - started
+    return _taken(model, settings, seconds)
+
+
+def history(
+    kind: Kind, scenario: str, settings: Settings, steps: int, seed: int
+) -> list[dict[str, Any]]:
+    """Train one seed and return what :func:`train` returns after every update.
+
+    The seconds are those of training alone, without taking the weights.
+    """
+    model = _model(kind, scenario, settings, seed, "transcription", threads=1)
+    update = settings["num_envs"] * settings["rollout_steps"]
+    stages, seconds = [], 0.0
+    for _ in range(steps // update):
+        started = time.perf_counter()
+        model.learn(update, reset_num_timesteps=False)
+        seconds += time.perf_counter() - started
+        stages.append(_taken(model, settings, seconds))
+    return stages
+
+
+def _taken(model: Any, settings: Settings, seconds: float) -> dict[str, Any]:
+    """Return weights and statistics of a model as arrays of their own."""
     normaliser = model.get_vec_normalize_env()
     moments = normaliser.obs_rms
     return {
-        "arrays": {n: leaf.detach().numpy() for n, leaf in model.policy.state_dict().items()},
+        "arrays": {
+            n: leaf.detach().numpy().copy() for n, leaf in model.policy.state_dict().items()
+        },
         "activation": settings.get("activation", "tanh"),
         "observations": (
-            moments.mean,
-            moments.var,
+            moments.mean.copy(),
+            moments.var.copy(),
             float(moments.count),
             float(normaliser.clip_obs),
             float(normaliser.epsilon),

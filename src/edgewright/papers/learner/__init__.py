@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgewright.papers.learner.jobs import WORLDS, jobs, learners, rules, worlds
-from edgewright.papers.learner.measures import MEASURES, View
-from edgewright.papers.learner.page import drawings, notes, sections
+from edgewright.papers.learner.figures import drawings
+from edgewright.papers.learner.jobs import jobs
+from edgewright.papers.learner.measures import MEASURES
+from edgewright.papers.learner.page import notes, sections
+from edgewright.papers.learner.view import View
+from edgewright.papers.learner.worlds import WORLDS, learners, moved, rules, worlds
 from edgewright.studies.claim import Claim
 from edgewright.studies.claims_file import claims_in
 from edgewright.studies.job import Plan
@@ -20,10 +23,8 @@ def claims(plan: Plan) -> list[Claim]:
     def is_measured(args: Mapping[str, Any], world: str) -> bool:
         if world not in worlds(plan):
             return False
-        return {args["ours"], args.get("other", "random")} <= {
-            *learners(plan, world),
-            *rules(plan),
-        }
+        named = {*learners(plan, world), *rules(plan, world), *moved(plan, world)}
+        return {args["ours"], args.get("other", "random")} <= named
 
     return claims_in(__name__, MEASURES, View, tuple(WORLDS), is_measured)
 
@@ -33,16 +34,22 @@ STUDY = Study(
     title="Exact advantages on the same inputs",
     source=(
         "Learners with the same features, networks of the actor and steps, beside a rule with two "
-        "prices, a planner and an upper bound. No paper has this experiment; the expectations are "
+        "prices, planners and an upper bound. No paper has this experiment; the expectations are "
         "ours."
     ),
-    full=Plan(quick=False, seeds=10, steps=5e5),
+    full=Plan(quick=False, seeds=10, steps=3e5),
     quick=Plan(quick=True, seeds=2, steps=2e4),
     jobs=jobs,
     claims=claims,
     figures=drawings,
     sections=sections,
     notes=notes,
-    axes={"episodes": ("seed", "episode"), "curves": ("seed", "mark")},
+    axes={
+        "episodes": ("seed", "episode"),
+        "curves": ("seed", "mark"),
+        "parts": ("seed", "episode", "mode", "load"),
+        "chosen": ("one", "episode"),
+        "together": ("one", "episode"),
+    },
     data=True,
 )

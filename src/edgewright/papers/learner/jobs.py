@@ -1,76 +1,105 @@
-"""The jobs of the learner study, which are learners, ablations, rules, a planner and a bound."""
+"""The jobs of the learner study, which are learners, ablations, rules, planners and bounds."""
 
 from __future__ import annotations
 
-from edgewright.studies.job import Job, Plan
-from edgewright.studies.jobs import BoundJob, Rule, TrainingJob, TransferJob
-from edgewright.studies.setup import Setup
+from typing import Any
 
-OURS, UNGUIDED = "all-action-guided", "all-action-ppo"
-LEARNERS = (OURS, UNGUIDED, "se-ppo", "se-ppo-steady", "ppo", "a2c", "dqn")
-"""Learners of every world."""
-
-ABLATIONS = (
-    "all-action-smooth",
-    "all-action-sampled",
-    "all-action-discounted",
-    "ppo-horizon",
-    "a2c-horizon",
-    "dqn-horizon",
+from edgewright.papers.learner.population import populated
+from edgewright.papers.learner.probes import apart
+from edgewright.papers.learner.tuning import searches, selected
+from edgewright.papers.learner.worlds import (
+    AHEAD,
+    DECOMPOSED,
+    HINDSIGHT,
+    LONG,
+    LONGER,
+    PLANNER,
+    PRICED,
+    TIMES,
+    VARIANTS,
+    WORLDS,
+    learners,
+    moved,
+    rules,
+    seeds,
+    worlds,
 )
-"""Learners of `heavy` alone: what each part is worth."""
+from edgewright.scenarios.load import resolved
+from edgewright.studies.job import FunctionJob, Job, Plan
+from edgewright.studies.jobs import BoundJob, Rule, TrainingJob, TransferJob
+from edgewright.studies.setup import Setup, episodes
+from edgewright.systems.aigc.system import fluid_bound
 
-WORLDS = {"heavy": "aigc-heavy", "light": "aigc-light", "trace": "aigc-trace"}
-"""Scenario of each world; ``trace`` needs recordings."""
+COSTS = {PLANNER: 4e5, AHEAD: 2e5, HINDSIGHT: 4e5, PRICED: 2e5}
+"""Steps of a training that take about as long as a rule; other rules take 1e5."""
 
-PLANNER = "rollout-12"
-RULES = ("random", "greedy", "shadow-price")
-MOVED = f"trace/{OURS}-from-heavy"
-"""Key of what was trained on synthetic inputs and is judged on recorded ones."""
+MARKS = {"heavy": 40, "light": 10, "trace": 10}
+"""Evaluations during a training; the claim on early rewards needs many on `heavy`."""
 
 SHORT = {"evaluation.episodes": 4, "params.horizon_slots": 50, "training.evaluations": 2}
 """What the quick plan changes in the scenarios."""
 
-
-def worlds(plan: Plan) -> tuple[str, ...]:
-    """Return the worlds of a plan: the quick one has a single one of synthetic inputs."""
-    recorded = ("trace",) if plan.data else ()
-    return ("heavy", *recorded) if plan.quick else ("heavy", "light", *recorded)
-
-
-def learners(plan: Plan, world: str) -> tuple[str, ...]:
-    """Return the learners that are trained in a world."""
-    if plan.quick:
-        return (OURS, UNGUIDED, "se-ppo") if world == "heavy" else (OURS, "se-ppo")
-    return (*LEARNERS, *ABLATIONS) if world == "heavy" else LEARNERS
-
-
-def rules(plan: Plan) -> tuple[str, ...]:
-    """Return the policies that need no training; the quick plan has no planner."""
-    return RULES if plan.quick else (*RULES, PLANNER)
+POPULATED = ("heavy", "light", "trace")
+"""Worlds in which the seeds of :data:`LONGER` are used together."""
 
 
 def jobs(plan: Plan) -> list[Job]:
     """Return all jobs of a plan."""
-    made: list[Job] = []
+    made: list[Job] = [] if plan.quick else searches(plan.steps)
     for world in worlds(plan):
-        setup = Setup(WORLDS[world], dict(SHORT) if plan.quick else {})
-        data = plan.data if world == "trace" else None
+        data = plan.data if WORLDS[world].recorded or world == "city" else None
+        made += [trained(plan, world, name, data) for name in learners(plan, world)]
+        setup = setup_of(plan, world)
         made += [
-            TrainingJob(
-                f"{world}/{name}", setup, name, plan.steps, plan.seeds, world, recordings=data
-            )
-            for name in learners(plan, world)
+            Rule(f"{world}/{name}", setup, name, COSTS.get(name, 1e5), data)
+            for name in rules(plan, world)
         ]
         made += [
-            Rule(f"{world}/{name}", setup, name, 4e5 if name == PLANNER else 1e5, data)
-            for name in rules(plan)
+            TransferJob(f"{world}/{name}", _source(name), setup, world, recordings=data)
+            for name in moved(plan, world)
         ]
-        made.append(BoundJob(f"{world}/bound", setup, recordings=data))
-        if world == "trace":
-            made.append(TransferJob(MOVED, f"heavy/{OURS}", setup, world, recordings=data))
+        bound = None if world == "sensor" else fluid_bound
+        made.append(BoundJob(f"{world}/bound", setup, bound, recordings=data))
+        if world in POPULATED and not plan.quick:
+            made.append(_population(world, setup))
     return made
 
 
-__all__ = ["ABLATIONS", "LEARNERS", "MOVED", "OURS", "PLANNER", "UNGUIDED", "WORLDS"]
-__all__ += ["jobs", "learners", "rules", "worlds"]
+def trained(plan: Plan, world: str, name: str, data: str | None) -> TrainingJob:
+    """Return the training of an arm in a world."""
+    learner, changes = VARIANTS.get(name, (name, {}))
+    steps = plan.steps * (1.0 if plan.quick else WORLDS[world].steps)
+    tuned = WORLDS[world].tuned and not plan.quick
+    return TrainingJob(
+        key=f"{world}/{name}",
+        setup=setup_of(plan, world, changes),
+        learner=learner,
+        steps=TIMES * steps if name in LONG else steps,
+        seeds=seeds(plan, world, name),
+        setting=world,
+        rates_from=selected(name) if tuned else "",
+        recordings=data,
+    )
+
+
+def setup_of(plan: Plan, world: str, more: dict[str, Any] | None = None) -> Setup:
+    """Return the scenario of a world with what is changed in it, and what is measured there."""
+    changes = {**WORLDS[world].changes, **(SHORT if plan.quick else {}), **(more or {})}
+    changes.setdefault("training.evaluations", MARKS.get(world, 5))
+    probe = apart if world in DECOMPOSED else episodes
+    return Setup(WORLDS[world].scenario, changes, (probe,))
+
+
+def _source(name: str) -> str:
+    """Return the key of the training that an arm ``LEARNER-from-WORLD`` names."""
+    learner, _, world = name.rpartition("-from-")
+    return f"{world}/{learner}"
+
+
+def _population(world: str, setup: Setup) -> FunctionJob:
+    arm = f"{world}/{LONGER}"
+    arguments = {"arm": arm, "scenario": resolved(setup.load())}
+    return FunctionJob(f"{world}/population", populated, arguments, (arm,), "population", 1e5)
+
+
+__all__ = ["POPULATED", "jobs", "setup_of", "trained"]
