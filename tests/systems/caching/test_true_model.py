@@ -12,8 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from edgewright.agents.planning import imagined
 from edgewright.core.errors import InputError
 from edgewright.loops.evaluate import PrivilegedObservation, full_information
+from edgewright.rules.cem import CEM, answer, no_plan, search
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.systems.caching.baselines.true_model import TrueModelPlanner
@@ -104,6 +106,71 @@ def test_looking_ahead_saves_latency_where_queues_carry_work_on() -> None:
         return float(jnp.mean(played.metrics.reward))
 
     assert reward(6) > reward(1) + 0.1
+
+
+@pytest.mark.parametrize("name", ["spread+cem-root", "spread+cem"])
+def test_a_horizon_changes_no_decision_where_nothing_is_carried_on(name: str) -> None:
+    """With the same candidates, what is imagined of later slots adds the same to all of them."""
+    problem = problem_of("caching-es2")
+    near = planner_of(problem, name)
+    far = dataclasses.replace(near, horizon=20)
+    assert near.horizon == 1
+    for seed in range(3):
+        known, key = known_of(problem, seed), jax.random.key(seed)
+        ours, theirs = (jax.jit(one.offload)(key, known) for one in (near, far))
+        for part in ("server", "bandwidth", "speed"):
+            np.testing.assert_array_equal(ours[part], theirs[part])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_plans_of_one_and_of_twenty_slots_begin_with_the_best_servers(seed: int) -> None:
+    """Here every slot of a plan is searched, with the world's own physics and sampled inputs."""
+    problem = problem_of("caching-toy")
+    known = known_of(problem, seed)
+    every = {
+        servers: earned(problem, known, {"server": jnp.array(servers)})
+        for servers in itertools.product(range(2), repeat=2)
+    }
+    best = max(every, key=lambda servers: every[servers])
+    firsts = [whole_plan(problem, known, horizon, seed) for horizon in (1, 20)]
+    assert firsts == [best, best]
+
+
+def whole_plan(problem: Any, known: Any, horizon: int, seed: int) -> tuple[int, ...]:
+    """Return the first servers of a plan of many slots on the true model, from equal numbers."""
+    world, params, stream = problem.world, problem.params, problem.test_stream
+    keys = jax.random.split(jax.random.key(seed))
+    _, rows = stream.next_rows(stream.resume(keys[0], known.x), 20)
+    rows = jax.tree.map(lambda now, later: jnp.concatenate([now[None], later]), known.x, rows)
+    settings = CEM(0.7, 0.0, num_candidates=600, num_elites=60, iterations=20)
+
+    def servers_of(numbers: Any) -> Any:
+        return jnp.argmax(numbers.reshape(world.users, world.servers), axis=1).astype(jnp.int32)
+
+    def step(key: Any, carry: Any, actions: Any) -> Any:
+        states, index = carry
+        x = jax.tree.map(lambda leaf: leaf[index], rows)
+
+        def move(state: Any, numbers: Any) -> Any:
+            action = {"cache": 2.0 * state.cached - 1.0, "server": servers_of(numbers)}
+            outcome = world.step(params, state, action, x)
+            # caches stay, and slots follow one another without a step that places services
+            return dataclasses.replace(outcome.state, slot=state.slot), outcome.metrics.lower_reward
+
+        states, scores = jax.vmap(move)(states, actions)
+        return (states, index + 1), scores
+
+    def begin(count: int) -> Any:
+        one = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), known.state)
+        return one, jnp.zeros((), jnp.int32)
+
+    def score(key: Any, candidates: Any) -> Any:
+        return imagined(key, step, begin, candidates)
+
+    bound = jnp.ones(world.users * world.servers)
+    start = no_plan(settings, jnp.zeros((horizon, bound.size)))
+    plan = jax.jit(lambda key: search(key, settings, score, start, -bound, bound))(keys[1])
+    return tuple(int(server) for server in servers_of(answer(settings, plan)))
 
 
 def test_slots_after_the_end_of_an_episode_count_for_nothing() -> None:
