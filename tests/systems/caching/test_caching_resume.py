@@ -55,7 +55,7 @@ def kill(done, *_):
 
 train(Request(load("caching-toy", changes), name, float(steps), 1), Path(out), kill)
 """
-"""A process that trains and is killed past the middle, after the steps and before they are saved."""
+"""A process that trains and is killed past the middle, after steps and before they are saved."""
 
 
 @pytest.mark.parametrize("name", list(CHANGES))
@@ -78,7 +78,8 @@ def test_a_training_that_was_killed_ends_in_the_same_state(name: str, tmp_path: 
     ]
     for a, b in zip(*states, strict=True):  # networks, replays, scalers, plans, keys, the world
         np.testing.assert_array_equal(a, b)
-    logs = [checkpoint.read_log(tmp_path / one / "seed-0", "evaluation") for one in ("whole", "killed")]
+    folders = tmp_path / "whole" / "seed-0", killed / "seed-0"
+    logs = [checkpoint.read_log(folder, "evaluation") for folder in folders]
     assert logs[0] == logs[1]
 
 

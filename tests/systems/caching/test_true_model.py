@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from pathlib import Path
 from typing import Any
@@ -115,34 +116,36 @@ def test_a_horizon_changes_no_decision_where_nothing_is_carried_on(name: str) ->
     near = planner_of(problem, name)
     far = dataclasses.replace(near, horizon=20)
     assert near.horizon == 1
+    decide = [jax.jit(one.offload) for one in (near, far)]
     for seed in range(3):
         known, key = known_of(problem, seed), jax.random.key(seed)
-        ours, theirs = (jax.jit(one.offload)(key, known) for one in (near, far))
+        ours, theirs = (one(key, known) for one in decide)
         for part in ("server", "bandwidth", "speed"):
             np.testing.assert_array_equal(ours[part], theirs[part])
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_whole_plans_of_one_and_of_twenty_slots_begin_with_the_best_servers(seed: int) -> None:
+def test_whole_plans_of_one_and_of_twenty_slots_begin_with_the_best_servers() -> None:
     """Here every slot of a plan is searched, with the world's own physics and sampled inputs."""
     problem = problem_of("caching-toy")
-    known = known_of(problem, seed)
-    every = {
-        servers: earned(problem, known, {"server": jnp.array(servers)})
-        for servers in itertools.product(range(2), repeat=2)
-    }
-    best = max(every, key=lambda servers: every[servers])
-    firsts = [whole_plan(problem, known, horizon, seed) for horizon in (1, 20)]
-    assert firsts == [best, best]
+    plans = [jax.jit(functools.partial(first_servers, problem, horizon)) for horizon in (1, 20)]
+    for seed in range(5):
+        known = known_of(problem, seed)
+        every = {
+            servers: earned(problem, known, {"server": jnp.array(servers)})
+            for servers in itertools.product(range(2), repeat=2)
+        }
+        best = max(every, key=lambda servers: every[servers])
+        firsts = [tuple(plan(jax.random.key(seed), known).tolist()) for plan in plans]
+        assert firsts == [best, best]
 
 
-def whole_plan(problem: Any, known: Any, horizon: int, seed: int) -> tuple[int, ...]:
+def first_servers(problem: Any, horizon: int, key: Any, known: Any) -> Any:
     """Return the first servers of a plan of many slots on the true model, from equal numbers."""
     world, params, stream = problem.world, problem.params, problem.test_stream
-    keys = jax.random.split(jax.random.key(seed))
-    _, rows = stream.next_rows(stream.resume(keys[0], known.x), 20)
+    future_key, search_key = jax.random.split(key)
+    _, rows = stream.next_rows(stream.resume(future_key, known.x), 20)
     rows = jax.tree.map(lambda now, later: jnp.concatenate([now[None], later]), known.x, rows)
-    settings = CEM(0.7, 0.0, num_candidates=600, num_elites=60, iterations=20)
+    settings = CEM(initial_std=0.7, min_std=0.0, num_candidates=400, num_elites=40, iterations=20)
 
     def servers_of(numbers: Any) -> Any:
         return jnp.argmax(numbers.reshape(world.users, world.servers), axis=1).astype(jnp.int32)
@@ -169,8 +172,8 @@ def whole_plan(problem: Any, known: Any, horizon: int, seed: int) -> tuple[int, 
 
     bound = jnp.ones(world.users * world.servers)
     start = no_plan(settings, jnp.zeros((horizon, bound.size)))
-    plan = jax.jit(lambda key: search(key, settings, score, start, -bound, bound))(keys[1])
-    return tuple(int(server) for server in servers_of(answer(settings, plan)))
+    plan = search(search_key, settings, score, start, -bound, bound)
+    return servers_of(answer(settings, plan))
 
 
 def test_slots_after_the_end_of_an_episode_count_for_nothing() -> None:
