@@ -42,12 +42,17 @@ def fit(
 MAX_UNROLLED = 16
 """Services that are tried without a loop in the compiled program."""
 
+MAX_COMPARED = 64
+"""Services of which every two are compared; more are sorted."""
+
 
 def _rank(value: Float[Array, " K"]) -> Int[Array, " K"]:
     """Return how many values come before each: larger ones, and equal ones at an earlier place.
 
-    For the few services of a cache it takes less time than a sort.
+    For a few services it takes less time than a sort.
     """
+    if value.shape[0] > MAX_COMPARED:
+        return jnp.argsort(jnp.argsort(-value))
     index = jnp.arange(value.shape[0])
     larger = value[None, :] > value[:, None]
     equal = value[None, :] == value[:, None]
