@@ -15,7 +15,14 @@ from edgewright.papers import study_named
 from edgewright.papers.hadrl import measures, tuning
 from edgewright.papers.hadrl.jobs import LONG, jobs, main_worlds
 from edgewright.papers.hadrl.view import BEST_RULE, METRICS, RULES, SPEED, View
-from edgewright.papers.hadrl.worlds import PUBLISHED, SWEEPS, cells, scenario_of, swept
+from edgewright.papers.hadrl.worlds import (
+    PUBLISHED,
+    RECORDED,
+    SWEEPS,
+    cells,
+    scenario_of,
+    swept,
+)
 from edgewright.scenarios.build import build
 from edgewright.scenarios.learners import build_learner
 from edgewright.scenarios.load import load
@@ -129,7 +136,7 @@ def test_every_world_of_the_study_is_a_scenario() -> None:
 @pytest.mark.parametrize("quick", [True, False])
 def test_all_learners_of_a_world_train_on_the_same_scenario_as_long(quick: bool) -> None:
     plan = HADRL.quick if quick else HADRL.full
-    assert not any(job.key.startswith("trace/") for job in jobs(plan))
+    assert not any(job.key.split("/")[0] in RECORDED for job in jobs(plan))
     made = jobs(dataclasses.replace(plan, data="folder"))
     assert len({job.key for job in made}) == len(made)
     for world in main_worlds(plan):
@@ -155,7 +162,7 @@ def test_a_claim_is_judged_where_its_policies_are_measured() -> None:
         for name, plan in (("quick", HADRL.quick), ("full", HADRL.full), ("recorded", recorded))
     }
     assert listed["quick"] < listed["full"] < listed["recorded"]
-    assert {setting for _, setting in listed["recorded"] - listed["full"]} == {"trace"}
+    assert {setting for _, setting in listed["recorded"] - listed["full"]} == set(RECORDED)
     assert ("horizon-20-iid", "es2-third") in listed["full"] - listed["quick"]
 
 

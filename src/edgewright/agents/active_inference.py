@@ -124,11 +124,14 @@ class ActiveInference:
     def check_sizes(self, observations: Box, actions: Space) -> None:
         """Check that the sizes fit one another.
 
+        An ensemble of one has no epistemic uncertainty, so every strategy but ``"none"`` needs two
+        members. ``"as-run"`` has no strategy.
+
         Raises:
             InputError: an ensemble is too small for its strategy, or a size exceeds another one.
         """
         check_samples(self, ())
-        scored = self.free_energy != "as-run" and self.strategy in ("information", "disagreement")
+        scored = self.free_energy != "as-run" and self.strategy != "none"
         knn = scored and self.strategy == "information" and self.estimator == "knn"
         least = (4 if knn else 2) if scored else 1
         if self.ensemble_size < least:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
+from edgewright.loops.evaluate import episode_inputs, play
 from edgewright.loops.online import advance, init_training
 from edgewright.scenarios.build import build, build_learner
 from edgewright.scenarios.learners import learner_names
 from edgewright.scenarios.load import load
 from edgewright.systems.caching.build import game
+from edgewright.systems.caching.policies import policy
 
 SMALL = {
     "upper": {"hidden_sizes": [8], "learning_starts": 2.0, "batch_size": 4},
@@ -28,6 +30,18 @@ SMALL = {
         "plan_iterations": 2,
         "learning_starts": 4.0,
         "batch_size": 4,
+    },
+}
+
+PLANNER = {
+    "lower": {
+        "hidden_sizes": [32, 32],
+        "reward_hidden_sizes": [32, 32],
+        "ensemble_size": 2,
+        "num_candidates": 32,
+        "num_elites": 4,
+        "plan_iterations": 2,
+        "learning_starts": 100.0,
     },
 }
 
@@ -83,3 +97,31 @@ def test_a_run_with_exact_shares_plays_with_them_and_the_other_way_is_refused() 
         game(problem.world, build(load("caching-es2", divided)))
     with pytest.raises(InputError, match="the run was trained in"):
         game(problem.world, build(load("caching-es3", {})))
+
+
+@pytest.mark.learn
+def test_a_planner_closes_a_third_of_the_way_to_the_exact_optimum_and_never_passes_it() -> None:
+    """From random decisions to the dynamic program, on the same 60 episodes, after 3840 steps."""
+    updates = 160
+    scenario = dataclasses.replace(load("caching-toy"), learner=PLANNER)
+    problem = build(scenario)
+    inputs = episode_inputs(jax.random.key(9), problem.test_stream, 60, problem.horizon, {})
+    rewards = {}
+    for rule in ("random", "optimum"):
+        entry = policy(rule, problem)
+        assert entry is not None
+        played = entry.play(jax.random.key(0), problem.params, inputs)
+        rewards[rule] = float(jnp.mean(played.metrics.reward))
+    plan = build_learner("hadrl", scenario, problem, 24.0 * updates)
+    given = (plan.train_world, problem.params, problem.train_stream, plan.learner)
+
+    def reward(key: Any) -> Any:
+        start = init_training(key, plan.train_world, *given[1:])
+        done = advance(*given, start, jnp.int32(updates), updates)[0]
+        greedy = plan.learner.policy(done.learner, explore=False)
+        return jnp.mean(play(key, plan.world, problem.params, greedy, inputs).metrics.reward)
+
+    learned = np.asarray(jax.jit(jax.vmap(reward))(jax.random.split(jax.random.key(5))))
+    closed = (learned - rewards["random"]) / (rewards["optimum"] - rewards["random"])
+    assert np.mean(closed) > 1 / 3, closed
+    assert np.max(closed) < 1.02, closed

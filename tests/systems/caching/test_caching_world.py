@@ -151,6 +151,20 @@ def test_caches_never_hold_more_than_fits_and_keep_the_highest_priority(seed: in
         np.testing.assert_array_equal(np.flatnonzero(cached[server]), sorted(wanted))
 
 
+@pytest.mark.parametrize("services", [7, 80])
+def test_of_equal_priorities_the_first_counts_more(services: int) -> None:
+    random = np.random.default_rng(services)
+    priority = random.integers(-2, 4, services).astype(np.float32)
+    size = random.integers(1, 9, services).astype(np.float32)
+    capacity = float(size.sum()) / 3
+    taken, used = np.zeros(services), 0.0
+    for service in sorted(range(services), key=lambda k: -priority[k]):  # a stable sort
+        if priority[service] > 0 and used + size[service] <= capacity:
+            taken[service], used = 1.0, used + size[service]
+    ours = caching.fit(jnp.asarray(priority), jnp.asarray(size), jnp.float32(capacity))
+    np.testing.assert_array_equal(ours, taken)
+
+
 def published_rule(
     old: np.ndarray, wanted: np.ndarray, size: np.ndarray, limit: float
 ) -> np.ndarray:

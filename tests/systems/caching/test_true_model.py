@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from edgewright.agents.planning import imagined
 from edgewright.core.errors import InputError
 from edgewright.loops.evaluate import PrivilegedObservation, full_information
+from edgewright.rules.cem import CEM, answer, no_plan, search
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
 from edgewright.systems.caching.baselines.true_model import TrueModelPlanner
@@ -104,6 +107,73 @@ def test_looking_ahead_saves_latency_where_queues_carry_work_on() -> None:
         return float(jnp.mean(played.metrics.reward))
 
     assert reward(6) > reward(1) + 0.1
+
+
+@pytest.mark.parametrize("name", ["spread+cem-root", "spread+cem"])
+def test_a_horizon_changes_no_decision_where_nothing_is_carried_on(name: str) -> None:
+    """With the same candidates, what is imagined of later slots adds the same to all of them."""
+    problem = problem_of("caching-es2")
+    near = planner_of(problem, name)
+    far = dataclasses.replace(near, horizon=20)
+    assert near.horizon == 1
+    decide = [jax.jit(one.offload) for one in (near, far)]
+    for seed in range(3):
+        known, key = known_of(problem, seed), jax.random.key(seed)
+        ours, theirs = (one(key, known) for one in decide)
+        for part in ("server", "bandwidth", "speed"):
+            np.testing.assert_array_equal(ours[part], theirs[part])
+
+
+def test_whole_plans_of_one_and_of_twenty_slots_begin_with_the_best_servers() -> None:
+    """Here every slot of a plan is searched, with the world's own physics and sampled inputs."""
+    problem = problem_of("caching-toy")
+    plans = [jax.jit(functools.partial(first_servers, problem, horizon)) for horizon in (1, 20)]
+    for seed in range(5):
+        known = known_of(problem, seed)
+        every = {
+            servers: earned(problem, known, {"server": jnp.array(servers)})
+            for servers in itertools.product(range(2), repeat=2)
+        }
+        best = max(every, key=lambda servers: every[servers])
+        firsts = [tuple(plan(jax.random.key(seed), known).tolist()) for plan in plans]
+        assert firsts == [best, best]
+
+
+def first_servers(problem: Any, horizon: int, key: Any, known: Any) -> Any:
+    """Return the first servers of a plan of many slots on the true model, from equal numbers."""
+    world, params, stream = problem.world, problem.params, problem.test_stream
+    future_key, search_key = jax.random.split(key)
+    _, rows = stream.next_rows(stream.resume(future_key, known.x), 20)
+    rows = jax.tree.map(lambda now, later: jnp.concatenate([now[None], later]), known.x, rows)
+    settings = CEM(initial_std=0.7, min_std=0.0, num_candidates=400, num_elites=40, iterations=20)
+
+    def servers_of(numbers: Any) -> Any:
+        return jnp.argmax(numbers.reshape(world.users, world.servers), axis=1).astype(jnp.int32)
+
+    def step(key: Any, carry: Any, actions: Any) -> Any:
+        states, index = carry
+        x = jax.tree.map(lambda leaf: leaf[index], rows)
+
+        def move(state: Any, numbers: Any) -> Any:
+            action = {"cache": 2.0 * state.cached - 1.0, "server": servers_of(numbers)}
+            outcome = world.step(params, state, action, x)
+            # caches stay, and slots follow one another without a step that places services
+            return dataclasses.replace(outcome.state, slot=state.slot), outcome.metrics.lower_reward
+
+        states, scores = jax.vmap(move)(states, actions)
+        return (states, index + 1), scores
+
+    def begin(count: int) -> Any:
+        one = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), known.state)
+        return one, jnp.zeros((), jnp.int32)
+
+    def score(key: Any, candidates: Any) -> Any:
+        return imagined(key, step, begin, candidates)
+
+    bound = jnp.ones(world.users * world.servers)
+    start = no_plan(settings, jnp.zeros((horizon, bound.size)))
+    plan = search(search_key, settings, score, start, -bound, bound)
+    return servers_of(answer(settings, plan))
 
 
 def test_slots_after_the_end_of_an_episode_count_for_nothing() -> None:

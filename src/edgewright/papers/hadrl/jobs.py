@@ -10,6 +10,7 @@ from edgewright.papers.hadrl.view import LEARNERS, LEVELS, LEVELS_IN, ORACLES_IN
 from edgewright.papers.hadrl.worlds import (
     MAIN,
     PUBLISHED,
+    RECORDED,
     SERVERS,
     SMALL,
     SWEEPS,
@@ -23,8 +24,14 @@ from edgewright.studies.speed import speed
 
 LOWER = "learner.lower."
 
+COLD = {f"{LOWER}warm_start": False, f"{LOWER}elite_memory": False}
+"""Every search begins anew: not from the last plan, and without its elites."""
+
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "hadrl-horizon-20": ("hadrl", {f"{LOWER}plan_horizon": 20}),
+    "hadrl-cold": ("hadrl", COLD),
+    "hadrl-horizon-5-cold": ("hadrl-horizon-5", COLD),
+    "hadrl-candidates-320": ("hadrl", {f"{LOWER}num_candidates": 320, f"{LOWER}num_elites": 40}),
     "hadrl-ensemble-2": ("hadrl", {f"{LOWER}ensemble_size": 2}),
     "hadrl-ensemble-10": ("hadrl", {f"{LOWER}ensemble_size": 10}),
     "hadrl-weight-1": ("hadrl", {f"{LOWER}epistemic_weight": 1.0}),
@@ -42,14 +49,19 @@ STRATEGIES = ("hadrl-none", "hadrl-variance", "hadrl-disagreement", "hadrl-rando
 WEIGHTS = ("hadrl-weight-1",)
 HORIZONS = ("hadrl-horizon-5", "hadrl-horizon-20")
 ENSEMBLES = ("hadrl-ensemble-2", "hadrl-ensemble-10")
-ABLATED = (*STRATEGIES, *WEIGHTS, *HORIZONS, *ENSEMBLES)
+SEARCHES = ("hadrl-cold", "hadrl-horizon-5-cold", "hadrl-candidates-320")
+ABLATED = (*STRATEGIES, *WEIGHTS, *HORIZONS, *SEARCHES, *ENSEMBLES)
 """HADRL with one thing changed. HADRL itself has horizon 1, strategy ``information`` and an
 ensemble of five."""
 
 ABLATED_IN = {
-    "es2-third": (*STRATEGIES, *HORIZONS),
-    "dynamic-third": (*STRATEGIES, *WEIGHTS, "hadrl-horizon-5", *ENSEMBLES),
+    "es2-third": (*STRATEGIES, *HORIZONS, *SEARCHES, *ENSEMBLES),
+    "dynamic-third": (*STRATEGIES, *WEIGHTS, *HORIZONS, *ENSEMBLES),
 }
+ANEW = "hadrl-cold"
+ANEW_IN = ("es2", "dynamic", "trace")
+"""HADRL whose searches begin anew, as in the published code, and where it is compared."""
+
 ABLATED_QUICK = {"es2-third": ("hadrl-none",), "dynamic-third": ("hadrl-none",)}
 
 PLANNER = {
@@ -83,6 +95,8 @@ class Size:
         main, sweep, ablation: steps of the main trainings, and of those in sweeps and ablations.
         seeds, sweep_seeds: seeds of both.
         episodes, epochs: held-out episodes of every policy, and epochs of each of them.
+        drift_episodes: held-out episodes in the sweep of drift. Without drift an episode has one
+            ranking of the services, and what it costs depends on which.
         ablated: learners beside those of the figures, by world.
     """
 
@@ -93,6 +107,7 @@ class Size:
     sweep_seeds: int
     episodes: int
     epochs: int
+    drift_episodes: int
     ablated: dict[str, tuple[str, ...]]
 
 
@@ -100,8 +115,8 @@ def size_of(plan: Plan) -> Size:
     """Return the sizes of a plan; steps are in proportion to those of the main trainings."""
     half, few = plan.steps / 2, max(2, plan.seeds // 3)
     if plan.quick:
-        return Size(plan.steps, half, half, plan.seeds, plan.seeds, 2, 4, ABLATED_QUICK)
-    return Size(plan.steps, half, plan.steps / 4, plan.seeds, few, 6, 10, ABLATED_IN)
+        return Size(plan.steps, half, half, plan.seeds, plan.seeds, 2, 4, 2, ABLATED_QUICK)
+    return Size(plan.steps, half, plan.steps / 4, plan.seeds, few, 6, 10, 40, ABLATED_IN)
 
 
 def jobs(plan: Plan) -> list[Job]:
@@ -115,6 +130,7 @@ def jobs(plan: Plan) -> list[Job]:
     for world in main_worlds(plan):
         levels = LEVELS if world in LEVELS_IN and not plan.quick else ()
         made += [trained(plan, size, world, name) for name in (*LEARNERS, LONG, *levels)]
+        made += [trained(plan, size, world, ANEW)] if world in ANEW_IN and not plan.quick else []
         made += rules(plan, size, world, (*RULES, *ORACLES_IN.get(world, ())))
         made.append(BoundJob(f"{world}/bound", _setup(size, world), recordings=_data(plan, world)))
     for world, names in size.ablated.items():
@@ -133,8 +149,9 @@ def jobs(plan: Plan) -> list[Job]:
 
 
 def main_worlds(plan: Plan) -> list[str]:
-    """Return the worlds in which learners are compared."""
-    return [world for world in MAIN if world != "trace" or plan.data]
+    """Return the worlds in which learners are compared; the quick plan has one log at most."""
+    logs = RECORDED[: 1 if plan.quick else None] if plan.data else ()
+    return [world for world in MAIN if world not in RECORDED or world in logs]
 
 
 def trained(plan: Plan, size: Size, world: str, name: str) -> TrainingJob:
@@ -164,12 +181,13 @@ def rules(plan: Plan, size: Size, world: str, names: tuple[str, ...]) -> list[Jo
 
 def _setup(size: Size, world: str, more: dict[str, Any] | None = None) -> Setup:
     scenario, changes = scenario_of(world)
-    changes |= {"evaluation.episodes": size.episodes, "params.epochs": size.epochs}
-    changes["training.evaluations"] = EVALUATIONS
     kind = world.split("-")[0]
+    played = size.drift_episodes if kind == "drift" else size.episodes
+    changes |= {"evaluation.episodes": played, "params.epochs": size.epochs}
+    changes["training.evaluations"] = EVALUATIONS
     timed = world in (*MAIN, *SMALL) or kind == "servers"
     return Setup(scenario, {**changes, **(more or {})}, (episodes, speed) if timed else (episodes,))
 
 
 def _data(plan: Plan, world: str) -> str | None:
-    return plan.data if world == "trace" else None
+    return plan.data if world in RECORDED else None

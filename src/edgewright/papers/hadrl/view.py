@@ -8,14 +8,26 @@ import numpy as np
 
 from edgewright.studies.table import Table
 
-SETTINGS = ("es2", "dynamic", "trace", "es2-third", "dynamic-third", "loopholes", "sweeps")
-"""Two synthetic worlds, recorded requests, a third of the two for ablations, the published world
-with its loopholes, and sweeps."""
+SETTINGS = (
+    "es2",
+    "dynamic",
+    "trace",
+    "trace-code",
+    "trace-mooncake",
+    "es2-third",
+    "dynamic-third",
+    "loopholes",
+    "sweeps",
+)
+"""Two synthetic worlds, three logs of requests, a third of the two for ablations, the published
+world with its loopholes, and sweeps."""
 
 TITLES = {
     "es2": "es2: 2 servers, every slot drawn anew",
     "dynamic": "dynamic: 3 servers, drift, moving users, queues",
-    "trace": "trace: 3 servers, recorded requests",
+    "trace": "trace: 3 servers, recorded requests (Azure, conversation)",
+    "trace-code": "trace-code: the same with requests for code (Azure)",
+    "trace-mooncake": "trace-mooncake: Mooncake's requests, half of the users",
     "es2-third": "es2 with a third of the users",
     "dynamic-third": "dynamic with a third of the users",
 }

@@ -13,8 +13,34 @@ from edgewright.studies.job import Plan
 USERS = 30
 """Users in every sweep but that of users, as published for two to four servers."""
 
-MAIN = {"es2": "caching-es2", "dynamic": "caching-dynamic", "trace": "caching-trace"}
+MAIN = {
+    "es2": "caching-es2",
+    "dynamic": "caching-dynamic",
+    "trace": "caching-trace",
+    "trace-code": "caching-trace",
+    "trace-mooncake": "caching-trace",
+}
 """The scenarios in which learners are compared."""
+
+RECORDED = ("trace", "trace-code", "trace-mooncake")
+"""Those of recorded requests: Azure's log of conversation, its log of code, Mooncake's log."""
+
+
+def _log(file: str) -> dict[str, Any]:
+    return {"streams.service": {"kind": "recorded_services", "file": f"requests/{file}"}}
+
+
+LOGS = {
+    "trace-code": _log("azure_llm_2023_code.csv"),
+    "trace-mooncake": {
+        **_log("mooncake_conversation_3000.jsonl"),
+        "world.users": 6,
+        "params.bandwidth_mhz": 100.0,
+        "params.server_ghz": 10.0,
+    },
+}
+"""What differs from ``caching-trace``. Mooncake's log is short: with half of the users, and of the
+bands and speeds, its held-out part is longer than an episode."""
 
 
 def cells(servers: int, users: int) -> list[int]:
@@ -90,7 +116,7 @@ def swept(kind: str, value: float) -> str:
 def scenario_of(world: str) -> tuple[str, dict[str, Any]]:
     """Return the scenario of a world and what is changed in it."""
     if world in MAIN:
-        return MAIN[world], {}
+        return MAIN[world], dict(LOGS.get(world, {}))
     if world in SMALL:
         return SMALL[world][0], dict(SMALL[world][1])
     kind, _, text = world.rpartition("-")
