@@ -120,14 +120,23 @@ class FleetServer:
         return state
 
     def aggregate(self, state: Shared, uploads: Upload) -> Shared:
-        """Return the model after a round: FedAvg of equal weights, and pooled statistics."""
+        """Return the model after a round: FedAvg of equal weights, and pooled statistics.
+
+        Uploads that are not finite are set aside.
+        """
+        right = usable(uploads)
         change = exchange.private_mean(
-            self.key, uploads.change, self.clip_norm, self.noise_multiplier
+            self.key, uploads.change, self.clip_norm, self.noise_multiplier, right
         )
         after = dataclasses.replace(state, parameters=state.parameters + change)
         if not self.statistics:
             return after
-        return with_statistics(after, state, uploads.inputs, uploads.rewards)
+        own = jax.tree.map(
+            lambda leaf, base: jnp.where(right.reshape(-1, *[1] * base.ndim), leaf, base),
+            (uploads.inputs, uploads.rewards),
+            (state.inputs, state.rewards),
+        )
+        return with_statistics(after, state, *own)
 
     def uplink_bytes(self, model: Shared) -> int:
         """Return the bytes that all devices upload in a round."""
@@ -144,6 +153,15 @@ class FleetServer:
 
     def _statistics_bytes(self, model: Shared) -> int:
         return statistics_bytes(model) if self.statistics else 0
+
+
+def usable(uploads: Upload) -> Array:
+    """Return which of the uploads ``[M]`` hold finite numbers alone."""
+    rows = [
+        jnp.all(jnp.isfinite(leaf.reshape(leaf.shape[0], -1)), axis=1)
+        for leaf in jax.tree.leaves(uploads)
+    ]
+    return jnp.all(jnp.stack(rows), axis=0)
 
 
 def statistics_bytes(model: Shared) -> int:
@@ -226,6 +244,7 @@ __all__ = [
     "pooled",
     "shared_of",
     "statistics_bytes",
+    "usable",
     "with_shared",
     "with_statistics",
 ]

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.options import data_option, json_option, out_option, print_json, whole
+from edgewright.cli.options import (
+    data_option,
+    engine_options,
+    json_option,
+    out_option,
+    print_json,
+    whole,
+    workers_of,
+)
 
 
 @click.command(name="study")
@@ -20,6 +28,7 @@ from edgewright.cli.options import data_option, json_option, out_option, print_j
 @click.option("--seeds", help="Seeds of every training that is judged, at least 2.")
 @click.option("--steps", help="Steps of the main trainings; the others are in proportion.")
 @click.option("--processes", help="How many at a time; one for each core if absent.")
+@engine_options
 @data_option
 @json_option
 def command(
@@ -29,6 +38,8 @@ def command(
     seeds: str | None,
     steps: str | None,
     processes: str | None,
+    engine: str | None,
+    address: str | None,
     data: str | None,
     as_json: bool,
 ) -> None:
@@ -38,7 +49,7 @@ def command(
     command does only what is missing.
     """
     count, budget = whole(seeds, "--seeds", 2), whole(steps, "--steps", 1)
-    workers = whole(processes, "--processes", 1)
+    workers = workers_of(engine, address, whole(processes, "--processes", 1))
     from edgewright.cli.terminal import share_bar
     from edgewright.cli.verdicts import show
     from edgewright.core.compilation import keep_compilations

@@ -94,7 +94,9 @@ def shortened(vector: Array, norm: Number) -> Array:
     return vector * jnp.where(jnp.asarray(norm) > 0.0, factor, 1.0)
 
 
-def private_mean(key: Array, vectors: Array, norm: Number, multiplier: Number) -> Array:
+def private_mean(
+    key: Array, vectors: Array, norm: Number, multiplier: Number, right: Array | None = None
+) -> Array:
     """Return the mean of vectors ``[clients, n]`` with noise for the largest of their norms.
 
     The Gaussian mechanism on a sum of sensitivity ``norm`` (McMahan, Ramage, Talwar and Zhang,
@@ -105,10 +107,14 @@ def private_mean(key: Array, vectors: Array, norm: Number, multiplier: Number) -
         vectors: of norms up to ``norm``, see :func:`shortened`.
         norm: 0 for no privacy, and no noise.
         multiplier: noise in multiples of ``norm``.
+        right: which clients count, ``[clients]``; all if None. Zero where none does.
     """
     clients, size = vectors.shape
-    noise = jax.random.normal(key, (size,)) * (multiplier * norm / clients)
-    return jnp.mean(vectors, axis=0) + noise
+    counted = jnp.ones((clients,), bool) if right is None else right
+    total = jnp.sum(jnp.where(counted[:, None], vectors, 0.0), axis=0)
+    count = jnp.maximum(jnp.sum(counted), 1)
+    noise = jax.random.normal(key, (size,)) * (multiplier * norm / count)
+    return total / count + noise
 
 
 __all__ = [

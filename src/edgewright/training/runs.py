@@ -24,7 +24,7 @@ from edgewright.scenarios.load import check, resolved, training_identity
 from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
-from edgewright.systems.trainer import Trainer
+from edgewright.systems.trainer import Engine, Trainer
 from edgewright.training import checkpoint, store
 from edgewright.training.seed import (
     CHUNK,
@@ -93,12 +93,18 @@ class Run:
 
 
 def train(
-    request: Request, out: Path, on_progress: OnProgress | None = None, start: Any = None
+    request: Request,
+    out: Path,
+    on_progress: OnProgress | None = None,
+    start: Any = None,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Train all seeds into the folder ``out`` and return the timing; resume an earlier call.
 
     Args:
         start: an earlier training whose weights all seeds begin with; ``request.start`` names it.
+        engine: where updates are computed, one seed after the other; here, and all seeds side by
+            side, if None. Another engine may go on with a run.
 
     Raises:
         InputError: the folder holds another run, a checkpoint is not whole, or the learner cannot
@@ -115,7 +121,11 @@ def train(
         _open_run(request, out)
         progress = Progress(on_progress)
         with saving_on_signals(progress.stop.set):
-            return _train(request, out, trainer, progress, start)
+            if engine is None:
+                return _train(request, out, trainer, progress, start, request.seeds)
+            with engine.running(trainer) as there:
+                timing = _train(request, out, there, progress, start, 1)
+            return {**timing, **engine.facts()}
 
 
 def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Trainer:
@@ -124,7 +134,12 @@ def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Train
 
 
 def _train(
-    request: Request, out: Path, trainer: Trainer, progress: Progress, start: Any
+    request: Request,
+    out: Path,
+    trainer: Trainer,
+    progress: Progress,
+    start: Any,
+    side_by_side: int,
 ) -> dict[str, Any]:
     started = time.perf_counter()
     example = trainer.init_training(jax.random.key(0))
@@ -144,7 +159,7 @@ def _train(
         training.run(example, progress)
 
     started = time.perf_counter()
-    with threads(request.seeds) as pool:
+    with threads(side_by_side) as pool:
         futures = [pool.submit(one, seed) for seed in request.numbers]
         try:
             while wait(futures, SECONDS_BETWEEN_SIGNALS, FIRST_EXCEPTION).not_done:
