@@ -126,9 +126,10 @@ class Crew:
 
 
 def _reason(error: Exception) -> str:
-    """Return the last line of an error, where Ray puts the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    """Return what an error of Ray says of its cause, on one line."""
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {lines[0] if lines else 'no message'}"
 
 
 __all__ = ["MAX_DEATHS", "Crew"]

@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import socket
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -73,8 +74,11 @@ def cluster(workers: int, address: str | None = None) -> Iterator[Any]:
         options |= {"address": address}
     options["runtime_env"] = {"env_vars": _environment()}
     try:
-        ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        with warnings.catch_warnings():
+            # Ray starts programs in children, which JAX warns of; they do not use JAX.
+            warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+            ray.init(**options)
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise _refusal(address, error) from error
     try:
         cores = int(ray.cluster_resources().get("CPU", 0))
@@ -141,7 +145,10 @@ def _refusal(address: str | None, error: Exception) -> InputError:
         hint = "free memory and processes, or name a running cluster with --address"
         return InputError(f"Ray does not start: {reason}", where="--engine", hint=hint)
     message = f"no cluster of this version of Ray answers at '{address}': {reason}"
-    hint = "start one with: ray start --head --port 6379, or leave out --address"
+    hint = (
+        "start one with: ray start --head --port 6379, set RAY_AUTH_MODE=token here where it has a "
+        "token, or leave out --address"
+    )
     return InputError(message, where="--address", hint=hint)
 
 

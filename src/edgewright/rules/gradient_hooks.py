@@ -103,8 +103,9 @@ class AveragedAcross(Averaged):
 
     def together(self, steps: Array, total: Array, count: Array) -> tuple[Array, Array]:
         """Return the sum and the number of gradients of all devices of all processes."""
-        step = jax.lax.pmax(steps, self.axis)
-        return jax.pure_callback(self.add, (total, count), self.number, step, total, count)
+        # Equal on all devices, and so one call for all: a vmapped condition makes rows of them.
+        number, step = jax.lax.pmax((self.number, steps), self.axis)
+        return jax.pure_callback(self.add, (total, count), number, step, total, count)
 
 
 __all__ = ["Averaged", "AveragedAcross", "GradientHook", "Proximal", "hooked"]
