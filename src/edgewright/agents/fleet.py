@@ -16,12 +16,14 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from edgewright.agents.fleet_checks import check_settings
 from edgewright.agents.fleet_exchange import (
     BYTES,
     FleetClient,
     FleetServer,
     OnDevice,
     Shared,
+    arriving,
     shared_of,
     statistics_bytes,
     usable,
@@ -36,7 +38,6 @@ from edgewright.agents.fleet_state import (
     repeated,
 )
 from edgewright.agents.per_device import EachPolicy, by_device, misfit_of_devices, of_one
-from edgewright.core.errors import InputError
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Trajectory, record, static
 from edgewright.core.settings import Share
@@ -62,11 +63,14 @@ class Fleet:
         top_percent: of the entries that ``top-k`` sends.
         local_updates: updates of a device between two rounds of ``federated``.
         proximal: strength of FedProx; 0 is FedAvg.
+        aggregate: how the server of ``federated`` puts changes together.
         clip_norm: largest norm of a device's change; 0 for none.
         noise_multiplier: noise of the mean in multiples of ``clip_norm``; see ``rules.exchange``.
         async_rate: share of a fresh change that the server adds in ``asynchronous``.
         slowest: how often the slowest device finishes, in shares of the fastest one.
         max_staleness: versions beyond which a change is dropped.
+        malicious_devices: how many devices, the first ones, send their changes multiplied by
+            ``malicious_scale``: an attack to test ``clip_norm`` and ``aggregate`` with.
     """
 
     inner: Learner
@@ -75,11 +79,14 @@ class Fleet:
     top_percent: int = static(default=10)
     local_updates: int = static(default=1)
     proximal: Array | float = 0.0
+    aggregate: exchange.Aggregate = static(default="mean")
     clip_norm: Array | float = 0.0
     noise_multiplier: Array | float = 0.0
     async_rate: Share = 0.25
     slowest: Share = 0.25
     max_staleness: Array | float = 64.0
+    malicious_devices: int = static(default=0)
+    malicious_scale: Array | float = 100.0
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why a fleet cannot learn with these spaces; empty if it can."""
@@ -94,17 +101,7 @@ class Fleet:
             InputError: they do not fit each other.
         """
         assert isinstance(actions, Discrete)
-        if self.noise_multiplier and not self.clip_norm:
-            message = "must be above 0 where noise_multiplier is; got 0"
-            hint = "set learner.clip_norm, or learner.noise_multiplier = 0"
-            raise InputError(message, where="learner.clip_norm", hint=hint)
-        if self.noise_multiplier and self._statistics:
-            message = "must be 0 where statistics are exchanged, which noise does not protect"
-            hint = "set learner.normalize_observations and learner.normalize_rewards to false"
-            raise InputError(message, where="learner.noise_multiplier", hint=hint)
-        if self.top_percent > 100:
-            message = f"must be from 1 to 100; got {self.top_percent}"
-            raise InputError(message, where="learner.top_percent", hint="e.g. 10")
+        check_settings(self, observations.shape[0], self._statistics)
         check = getattr(self.inner, "check_sizes", None)
         if check is not None:
             check(*of_one(observations, actions))
@@ -281,6 +278,9 @@ class Fleet:
             the state; which devices download their row of its ``based``, ``[M]``; scalars to log.
         """
         count = state.versions.size
+        if self.mode != "synchronous":
+            attack = (self.malicious_devices, self.malicious_scale)
+            sent = arriving(sent, self.clip_norm, *attack)
         if self.mode == "asynchronous":
             server = AsyncServer(
                 async_rate=self.async_rate,
@@ -349,13 +349,13 @@ class Fleet:
             inner=self.inner,
             encoding=self.encoding,
             percent=self.top_percent,
-            clip_norm=self.clip_norm,
         )
 
     def _server(self, key: Array, clients: int) -> FleetServer:
         return FleetServer(
             clients=clients,
             statistics=self._statistics,
+            aggregation=self.aggregate,
             encoding=self.encoding,
             percent=self.top_percent,
             clip_norm=self.clip_norm,

@@ -127,9 +127,11 @@ class Crew:
 
 def _reason(error: Exception) -> str:
     """Return what an error of Ray says of its cause, on one line."""
-    cause = getattr(error, "cause", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0] if lines else 'no message'}"
+    cause = getattr(error, "cause", None)
+    lines = [line.strip() for line in str(cause or error).splitlines() if line.strip()]
+    if not lines:
+        return type(cause or error).__name__
+    return f"{type(cause).__name__}: {lines[0]}" if cause else lines[-1]
 
 
 __all__ = ["MAX_DEATHS", "Crew"]

@@ -14,8 +14,8 @@ from edgewright.agents.fleet import Fleet
 from edgewright.cluster.crew import Crew
 from edgewright.cluster.program import FleetProgram
 from edgewright.cluster.reducer import Reducer, Total
-from edgewright.cluster.runtime import cluster
-from edgewright.cluster.worker import FleetWorker
+from edgewright.cluster.runtime import cluster, import_ray
+from edgewright.cluster.worker import FleetActor
 from edgewright.core.errors import InputError
 from edgewright.loops.repeat import Program
 from edgewright.systems.trainer import OnlineTrainer, Trainer
@@ -85,7 +85,7 @@ class RayEngine:
 
 def _maker(ray: Any, fleet: Fleet, engine: RayEngine, reducer: Any) -> Callable[[int], Any]:
     """Return what starts the worker of a rank."""
-    actor = ray.remote(FleetWorker).options(num_cpus=1)
+    actor = ray.remote(FleetActor).options(num_cpus=1)
 
     def make(rank: int) -> Any:
         core = rank if engine.address is None else None
@@ -103,9 +103,7 @@ class RemoteAdd:
 
     def __call__(self, number: int, step: int, part: Total) -> Total:
         """Return the sum over all workers."""
-        import ray
-
-        return ray.get(self.reducer.add.remote(number, step, self.rank, part))
+        return import_ray().get(self.reducer.add.remote(number, step, self.rank, part))
 
 
 def _checked_fleet(trainer: Trainer, workers: int) -> Fleet:

@@ -90,6 +90,13 @@ def cluster(workers: int, address: str | None = None) -> Iterator[Any]:
         ray.shutdown()
 
 
+def stay_on(core: int | None) -> None:
+    """Let this process run on one core alone; anywhere if None, or where that is not possible."""
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        available = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {available[core % len(available)]})
+
+
 def versions() -> dict[str, str]:
     """Return the versions of this process that decide numbers or what can be exchanged."""
     return {
@@ -152,4 +159,4 @@ def _refusal(address: str | None, error: Exception) -> InputError:
     return InputError(message, where="--address", hint=hint)
 
 
-__all__ = ["check_versions", "cluster", "import_ray", "versions"]
+__all__ = ["check_versions", "cluster", "import_ray", "stay_on", "versions"]

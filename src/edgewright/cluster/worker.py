@@ -14,7 +14,7 @@ from edgewright.agents.fleet_exchange import OnDevice, Shared
 from edgewright.agents.per_device import EachPolicy, by_device
 from edgewright.cluster.plain import plain, restored
 from edgewright.cluster.reducer import Total
-from edgewright.cluster.runtime import versions
+from edgewright.cluster.runtime import stay_on, versions
 from edgewright.core.compilation import keep_compilations
 from edgewright.core.records import Array, Trajectory
 from edgewright.rules.gradient_hooks import AveragedAcross
@@ -32,16 +32,9 @@ class FleetWorker:
     Args:
         learner: the fleet.
         add: sums gradients over workers; None where no mode needs it.
-        core: the one core to run on; any if None.
     """
 
-    def __init__(self, learner: Fleet, add: Add | None = None, core: int | None = None) -> None:
-        if core is not None and hasattr(os, "sched_setaffinity"):
-            available = sorted(os.sched_getaffinity(0))
-            os.sched_setaffinity(0, {available[core % len(available)]})
-        # The program calls out of itself for sums; one that runs ahead may wait for ever.
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
-        keep_compilations()
+    def __init__(self, learner: Fleet, add: Add | None = None) -> None:
         self.learner, self.add = learner, add
         self.devices: Any = None
         self.after: Any = None
@@ -129,6 +122,22 @@ class FleetWorker:
         return self.add(int(number), int(step), part)
 
 
+class FleetActor(FleetWorker):
+    """A worker that is all of its process.
+
+    Args:
+        learner, add: of :class:`FleetWorker`.
+        core: the one core to run on; any if None.
+    """
+
+    def __init__(self, learner: Fleet, add: Add | None, core: int | None) -> None:
+        stay_on(core)
+        # The program calls out of itself for sums; one that runs ahead may wait for ever.
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
+        keep_compilations()
+        super().__init__(learner, add)
+
+
 def _policies(learner: Fleet, states: Any) -> EachPolicy:
     """Return the exploring policies of some devices."""
     return EachPolicy(
@@ -136,4 +145,4 @@ def _policies(learner: Fleet, states: Any) -> EachPolicy:
     )
 
 
-__all__ = ["STEPS", "Add", "FleetWorker"]
+__all__ = ["STEPS", "Add", "FleetActor", "FleetWorker"]

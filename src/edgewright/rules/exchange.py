@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from edgewright.core.records import Array, Number
 
 Encoding = Literal["float32", "float16", "int8", "top-k"]
+Aggregate = Literal["mean", "median"]
 LEVELS = 127
 """Steps of 8 bits on each side of zero."""
 
@@ -117,10 +118,26 @@ def private_mean(
     return total / count + noise
 
 
+def median(vectors: Array, right: Array) -> Array:
+    """Return the median of every entry over the clients that count.
+
+    Yin, Chen, Ramchandran and Bartlett (ICML 2018, arXiv:1803.01498), option I: less than half of
+    the clients cannot move it beyond what the others send.
+
+    Args:
+        vectors: ``[clients, n]``.
+        right: which clients count, ``[clients]``. Zeros where none does.
+    """
+    middle = jnp.nanmedian(jnp.where(right[:, None], vectors, jnp.nan), axis=0)
+    return jnp.where(jnp.any(right), middle, 0.0)
+
+
 __all__ = [
+    "Aggregate",
     "Encoding",
     "has_memory",
     "init_memory",
+    "median",
     "private_mean",
     "rounded",
     "sent_entries",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgewright.cluster.runtime import check_versions, cluster, versions
+from edgewright.cluster.runtime import check_versions, cluster, stay_on, versions
 from edgewright.core.compilation import keep_compilations
 from edgewright.core.errors import InputError
 from edgewright.core.machine import cores
@@ -34,9 +34,7 @@ class JobRunner:
     """
 
     def __init__(self, short: bool, core: int | None) -> None:
-        if core is not None and hasattr(os, "sched_setaffinity"):
-            available = sorted(os.sched_getaffinity(0))
-            os.sched_setaffinity(0, {available[core % len(available)]})
+        stay_on(core)
         keep_compilations(short)
         load_plugins()  # before a job of a plug-in is unpickled
         self.fraction = 0.0

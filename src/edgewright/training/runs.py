@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -117,15 +118,14 @@ def train(
     trainer = trainer_of(request.scenario, problem, plan)
     if start is not None:
         warm_started(trainer.init_training(jax.random.key(0)), start)  # refuses before a file is
-    with store.locked(out):
+    # Before a file is written, the engine refuses what it cannot train.
+    with engine.running(trainer) if engine else nullcontext(trainer) as there, store.locked(out):
         _open_run(request, out)
         progress = Progress(on_progress)
         with saving_on_signals(progress.stop.set):
-            if engine is None:
-                return _train(request, out, trainer, progress, start, request.seeds)
-            with engine.running(trainer) as there:
-                timing = _train(request, out, there, progress, start, 1)
-            return {**timing, **engine.facts()}
+            side_by_side = 1 if engine else request.seeds
+            timing = _train(request, out, there, progress, start, side_by_side)
+    return {**timing, **engine.facts()} if engine else timing
 
 
 def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Trainer:
