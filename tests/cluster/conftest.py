@@ -34,6 +34,8 @@ def ray() -> Any:
 @pytest.fixture(scope="session")
 def address(ray: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a cluster that another process started."""
+    studies = str(Path(__file__).parents[1] / "studies")  # jobs are imported by name in workers
+    paths = os.pathsep.join([studies, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
     log: Path = tmp_path_factory.mktemp("cluster") / "head.log"
     with open(log, "w", encoding="utf-8") as errors:
         head = subprocess.Popen(
@@ -41,6 +43,7 @@ def address(ray: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
+            env={**os.environ, "PYTHONPATH": paths},
             text=True,
         )
         assert head.stdin is not None

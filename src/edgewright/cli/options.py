@@ -78,6 +78,9 @@ def workers_of(engine: str | None, address: str | None, processes: int | None) -
         message = f"`--engine` must be local or ray; got '{engine}'"
         raise InputError(message, where="--engine", hint="e.g. --engine ray")
     if engine == "ray":
+        if processes == 0:
+            message = "`--processes` must be 1 or more with --engine ray; got 0"
+            raise InputError(message, where="--processes", hint="e.g. --processes 2")
         from edgewright.studies.ray_pool import ray_pool
 
         return ray_pool(address, processes)

@@ -38,7 +38,7 @@ FLEETS = {"dqn": "dqn-fleet", "se-ppo": "se-ppo-fleet"}
 )
 @click.option(
     "--engine",
-    help="With --mode: local, devices as an axis of one program, or ray, devices on processes.",
+    help="Where devices are trained: local, as an axis of one program, or ray, on processes.",
 )
 @click.option("--workers", help="With --engine ray: how many processes; 2 if absent.")
 @click.option("--address", help="With --engine ray: HOST:PORT of a cluster; a new one if absent.")
@@ -124,8 +124,8 @@ def _of_mode(
     Raises:
         InputError: the mode or the engine is unknown, or the learner cannot be trained by a fleet.
     """
-    if engine not in (None, *ENGINES) or (engine and not mode):
-        message = f"`--engine` must be {' or '.join(ENGINES)}, beside --mode; got '{engine}'"
+    if engine not in (None, *ENGINES) or (engine == "local" and not mode):
+        message = f"`--engine` must be {' or '.join(ENGINES)}, local beside --mode; got '{engine}'"
         raise InputError(message, where="--engine", hint="e.g. --mode federated --engine local")
     if mode is None:
         return learner, ()

@@ -41,6 +41,7 @@ class Crew:
         self.calls: list[list[Call]] = [[] for _ in range(count)]
         self.pids = [0] * count
         self.deaths, self.recoveries_s = 0, []
+        self.seconds = dict.fromkeys(("play", "workers", "server", "snapshot"), 0.0)
         self._check(range(count))
 
     def _check(self, ranks: Sequence[int]) -> None:
@@ -69,9 +70,13 @@ class Crew:
         if self.reducer is not None:
             self.ray.get(self.reducer.forget.remote())
 
+    def forget_calls(self) -> None:
+        """Begin a new record of calls for workers that have no state."""
+        self.calls = [[] for _ in range(self.count)]
+
     def start(self, calls: Sequence[Call]) -> list[Any]:
         """Make one call at each worker that restores its state, and begin a new record."""
-        self.calls = [[] for _ in range(self.count)]
+        self.forget_calls()
         return self.call(calls)
 
     def call(self, calls: Sequence[Call]) -> list[Any]:

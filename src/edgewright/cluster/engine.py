@@ -5,31 +5,40 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import jax
-import numpy as np
+from typing import Any, cast
 
 from edgewright.agents.fleet import Fleet
+from edgewright.agents.maml import Maml
 from edgewright.cluster.crew import Crew
+from edgewright.cluster.meta_program import MetaProgram
+from edgewright.cluster.meta_worker import MetaActor
 from edgewright.cluster.program import FleetProgram
 from edgewright.cluster.reducer import Reducer, Total
 from edgewright.cluster.runtime import cluster, import_ray
 from edgewright.cluster.worker import FleetActor
 from edgewright.core.errors import InputError
 from edgewright.loops.repeat import Program
-from edgewright.systems.trainer import OnlineTrainer, Trainer
+from edgewright.systems.trainer import Trainer
 
 
-@dataclasses.dataclass(frozen=True)
-class ClusterTrainer(OnlineTrainer):
-    """A trainer of a fleet whose devices are on the workers of a crew."""
+class ClusterTrainer:
+    """A trainer whose updates the workers of a crew compute; the rest is the one it is around.
 
-    crew: Any = None
+    Args:
+        trainer: the trainer of the same learner in one process.
+        program: the rounds that the workers compute.
+    """
+
+    def __init__(self, trainer: Trainer, program: Program) -> None:
+        self.trainer, self.rounds = trainer, program
 
     def program(self, example: Any, chunk: int) -> Program:
         """Return rounds that the workers compute."""
-        return FleetProgram(self, self.crew)
+        return self.rounds
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the trainer in one process has."""
+        return getattr(self.trainer, name)
 
 
 @dataclasses.dataclass
@@ -55,19 +64,24 @@ class RayEngine:
             InputError: the learner is no fleet, there are more workers than devices, or the
                 cluster is not there.
         """
-        fleet = _checked_fleet(trainer, self.workers)
-        assert isinstance(trainer, OnlineTrainer)
+        plan: Any = getattr(trainer, "plan", None)
+        learner = getattr(plan, "learner", None)
+        if not isinstance(learner, (Fleet, Maml)):
+            message = "`--engine ray` must be given a fleet or a meta-learner; this is neither"
+            hint = "add --mode federated, or leave out --engine"
+            raise InputError(message, where="--engine", hint=hint)
+        around: Any = trainer
+        _check_workers(around, learner, self.workers)
         with cluster(self.workers, self.address) as ray:
             reducer = None
-            if fleet.mode == "synchronous":
+            if isinstance(learner, Fleet) and learner.mode == "synchronous":
                 reducer = ray.remote(Reducer).options(num_cpus=0).remote(self.workers)
-            make = _maker(ray, fleet, self, reducer)
+            make = _maker(ray, around, self.address is None, reducer)
             self.crew = Crew(ray, make, self.workers, reducer)
             try:
                 if self.on_start is not None:
                     self.on_start(self.crew)
-                values = {f.name: getattr(trainer, f.name) for f in dataclasses.fields(trainer)}
-                yield ClusterTrainer(**values, crew=self.crew)
+                yield cast(Trainer, ClusterTrainer(trainer, _program(around, self.crew)))
             finally:
                 self.crew.close()
 
@@ -80,16 +94,28 @@ class RayEngine:
             "workers": self.workers,
             "worker_deaths": crew.deaths if crew else 0,
             "recovery_s": recoveries,
+            "engine_s": {n: round(v, 3) for n, v in crew.seconds.items()} if crew else {},
         }
 
 
-def _maker(ray: Any, fleet: Fleet, engine: RayEngine, reducer: Any) -> Callable[[int], Any]:
+def _program(trainer: Any, crew: Crew) -> Program:
+    """Return the rounds that workers compute."""
+    if isinstance(trainer.plan.learner, Maml):
+        return MetaProgram(trainer.arguments, crew)
+    return FleetProgram(trainer, crew)
+
+
+def _maker(ray: Any, trainer: Any, pinned: bool, reducer: Any) -> Callable[[int], Any]:
     """Return what starts the worker of a rank."""
-    actor = ray.remote(FleetActor).options(num_cpus=1)
+    learner = trainer.plan.learner
+    kind = MetaActor if isinstance(learner, Maml) else FleetActor
+    actor = ray.remote(kind).options(num_cpus=1)
 
     def make(rank: int) -> Any:
-        core = rank if engine.address is None else None
-        return actor.remote(fleet, None if reducer is None else RemoteAdd(reducer, rank), core)
+        core = rank if pinned else None
+        if isinstance(learner, Maml):
+            return actor.remote(trainer.plan.train_world, trainer.arguments, core)
+        return actor.remote(learner, None if reducer is None else RemoteAdd(reducer, rank), core)
 
     return make
 
@@ -106,24 +132,21 @@ class RemoteAdd:
         return import_ray().get(self.reducer.add.remote(number, step, self.rank, part))
 
 
-def _checked_fleet(trainer: Trainer, workers: int) -> Fleet:
-    """Return the fleet of a trainer.
+def _check_workers(trainer: Any, learner: Any, workers: int) -> None:
+    """Check that every worker has a device.
 
     Raises:
-        InputError: it has none, or fewer devices than there are workers.
+        InputError: there are more workers than devices.
     """
-    fleet = trainer.plan.learner if isinstance(trainer, OnlineTrainer) else None
-    if not isinstance(fleet, Fleet):
-        message = "`--engine ray` must be given a fleet; this learner is none"
-        raise InputError(message, where="--engine", hint="add --mode federated, or leave it out")
-    assert isinstance(trainer, OnlineTrainer)
-    devices = np.shape(jax.tree.leaves(trainer.shapes().learner.versions)[0])[0]
-    most = 1 if fleet.mode == "centralised" else devices
-    if workers > most:
-        what = "1 with --mode centralised" if most == 1 else f"at most the devices, {devices}"
+    central = isinstance(learner, Fleet) and learner.mode == "centralised"
+    if isinstance(learner, Maml):
+        devices = learner.tasks
+    else:
+        devices = 1 if central else trainer.shapes().learner.versions.size
+    if workers > devices:
+        what = "1 with --mode centralised" if central else f"at most the devices, {devices}"
         message = f"`--workers` must be {what}; got {workers}"
-        raise InputError(message, where="--workers", hint=f"e.g. --workers {min(most, 2)}")
-    return fleet
+        raise InputError(message, where="--workers", hint=f"e.g. --workers {min(devices, 2)}")
 
 
 __all__ = ["ClusterTrainer", "RayEngine"]

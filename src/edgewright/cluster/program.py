@@ -39,7 +39,7 @@ class FleetProgram:
         self.current: Training | None = None
         self.policy: Any = None
         self.expected: Any = None
-        self.seconds = {"play": 0.0, "workers": 0.0, "server": 0.0, "gather": 0.0}
+        self.seconds = crew.seconds
         self._play = jax.jit(_played, static_argnames=("world",))
         self._received = jax.jit(lambda learner, *args: learner.received(*args))
         self._keys = jax.jit(lambda learner, key, count: learner.round_keys(key, count),
@@ -93,7 +93,7 @@ class FleetProgram:
             devices = restored(joined(answers))
             state = dataclasses.replace(training.learner, devices=devices)
         self.crew.snapshot(self._states(state))
-        self.seconds["gather"] += time.perf_counter() - begun
+        self.seconds["snapshot"] += time.perf_counter() - begun
         return dataclasses.replace(training, learner=state)
 
     def _round(self, training: Training) -> tuple[Training, dict[str, Any]]:
