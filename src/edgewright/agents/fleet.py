@@ -201,7 +201,8 @@ class Fleet:
         numbers = batch.observation.shape[-1] + 2  # observation, action and reward
         up = batch.reward.size * (BYTES * numbers + 1)  # and a flag for both ends
         down = count * (BYTES * state.shared.parameters.size + statistics_bytes(state.shared))
-        return after, {**logs, "uplink_bytes": jnp.float32(up), "downlink_bytes": jnp.float32(down)}
+        traffic = {"uplink_bytes": up, "downlink_bytes": down, "exchanges": 1.0}
+        return after, {**logs, **{name: jnp.float32(value) for name, value in traffic.items()}}
 
     def _central(self, count: int) -> Any:
         """Return the inner learner with ``count`` times the minibatch and the replay."""
@@ -371,7 +372,7 @@ class Fleet:
         return with_statistics(shared, state.shared, own.inputs, own.rewards)
 
     def traffic(self, state: FleetState, rounds: Any, messages: Any) -> dict[str, Array]:
-        """Return bytes up and down of one update of all devices.
+        """Return bytes up and down of one update of all devices, and exchanges of each of them.
 
         Args:
             rounds: rounds of all devices; a share where some of them took part.
@@ -384,6 +385,7 @@ class Fleet:
         return {
             "uplink_bytes": count * rounds * (messages * up + statistics),
             "downlink_bytes": count * rounds * (messages * BYTES * size + statistics),
+            "exchanges": rounds * messages,
         }
 
 

@@ -20,6 +20,9 @@ MAX_DEATHS = 3
 SECONDS_TO_START = 120.0
 """Time that all workers may take to start [s]."""
 
+PARTS = ("play", "workers", "server", "snapshot")
+"""What the command waits for."""
+
 Call = tuple[str, tuple[Any, ...]]
 
 
@@ -41,7 +44,7 @@ class Crew:
         self.calls: list[list[Call]] = [[] for _ in range(count)]
         self.pids = [0] * count
         self.deaths, self.recoveries_s = 0, []
-        self.seconds = dict.fromkeys(("play", "workers", "server", "snapshot"), 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         self._check(range(count))
 
     def _check(self, ranks: Sequence[int]) -> None:

@@ -25,8 +25,10 @@ class MetaWorker:
         self.arguments = arguments
 
         def together(arguments: Any, keys: Any, chosen: Any, initial: Any) -> Any:
+            tasks, learner, teacher = arguments
+
             def one(key: Any, index: Any) -> Any:
-                return train_device(world, *arguments, key, index, initial)
+                return train_device(world, tasks, learner, teacher, key, index, initial)
 
             return jax.vmap(one)(keys, chosen)
 

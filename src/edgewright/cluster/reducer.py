@@ -41,8 +41,9 @@ class Reducer:
             complete = self.complete.setdefault(name, asyncio.Event())
             if len(parts) == self.workers:
                 ordered = [parts[n] for n in range(self.workers)]
-                total = np.sum([vector for vector, _ in ordered], axis=0, dtype=np.float32)
-                self.sums[name] = total, np.float32(sum(count for _, count in ordered))
+                total = np.stack([vector for vector, _ in ordered]).sum(axis=0)
+                count = np.float32(sum(count for _, count in ordered))
+                self.sums[name] = np.asarray(total, np.float32), count
                 del self.parts[name], self.complete[name]
                 complete.set()
             else:
