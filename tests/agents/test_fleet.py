@@ -19,6 +19,7 @@ from edgewright.agents.fleet_exchange import (
     arriving,
     parameters_of,
     pooled,
+    shared_of,
 )
 from edgewright.agents.per_device import EachPolicy
 from edgewright.agents.ppo import PPO
@@ -374,3 +375,17 @@ def test_defences_that_do_not_fit_a_mode_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         fleet(mode, **settings).check_sizes(*SPACES)
+
+
+def test_a_synchronous_server_takes_the_parameters_of_a_device_that_sends_some() -> None:
+    learner = fleet("synchronous")
+    state = init(learner, KEY)
+    own = jax.vmap(lambda one: shared_of(INNER, one))(state.devices.state)
+    own = dataclasses.replace(own, parameters=own.parameters.at[0].set(jnp.nan) + 1.0)
+    after, chosen, logs = learner.received((KEY,), state, own)
+    np.testing.assert_allclose(after.shared.parameters, state.shared.parameters + 1.0)
+    assert np.all(chosen)
+    assert float(logs["set_aside"]) == 1.0
+    lost = dataclasses.replace(own, parameters=jnp.full_like(own.parameters, jnp.nan))
+    model = learner.received((KEY,), state, lost)[0].shared.parameters
+    np.testing.assert_array_equal(model, state.shared.parameters)

@@ -24,6 +24,7 @@ from edgewright.agents.fleet_exchange import (
     OnDevice,
     Shared,
     arriving,
+    chosen_rows,
     shared_of,
     statistics_bytes,
     usable,
@@ -36,6 +37,7 @@ from edgewright.agents.fleet_state import (
     RoundKeys,
     published,
     repeated,
+    split_keys,
 )
 from edgewright.agents.per_device import EachPolicy, by_device, misfit_of_devices, of_one
 from edgewright.core.protocols import Learner, Policy
@@ -214,12 +216,7 @@ class Fleet:
 
     def round_keys(self, key: Array, count: int) -> RoundKeys:
         """Return the keys of one update of ``count`` devices. Consumes ``key``."""
-        train_key, exchange_key = jax.random.split(key)
-        *server, send_key = jax.random.split(exchange_key, 3 if self.mode == "asynchronous" else 2)
-        split = jax.random.split
-        return RoundKeys(
-            train=split(train_key, count), send=split(send_key, count), server=tuple(server)
-        )
+        return split_keys(key, count, server=2 if self.mode == "asynchronous" else 1)
 
     def train_devices(
         self,
@@ -291,8 +288,8 @@ class Fleet:
             )
             return server.received(keys, state, sent)
         if self.mode == "synchronous":
-            shared = self._pooled(state, sent)
-            return published(state, shared), jnp.ones((count,), bool), {}
+            shared, refused = self._pooled(state, sent)
+            return published(state, shared), jnp.ones((count,), bool), {"set_aside": refused}
         server = self._server(keys[0], count)
         shared = server.aggregate(state.shared, sent)
         refused = jnp.sum(~usable(sent)).astype(jnp.float32)
@@ -364,12 +361,24 @@ class Fleet:
             key=key,
         )
 
-    def _pooled(self, state: FleetState, own: Shared) -> Shared:
-        """Return the server's model after equal parameters and all statistics arrived."""
-        shared = dataclasses.replace(state.shared, parameters=own.parameters[0])
+    def _pooled(self, state: FleetState, own: Shared) -> tuple[Shared, Array]:
+        """Return the server's model after equal parameters and all statistics arrived.
+
+        Returns:
+            the model, and how many devices sent what is not finite.
+        """
+        right = usable(own)
+        parameters = jnp.where(
+            jnp.any(right), own.parameters[jnp.argmax(right)], state.shared.parameters
+        )
+        shared = dataclasses.replace(state.shared, parameters=parameters)
+        refused = jnp.sum(~right).astype(jnp.float32)
         if not self._statistics:
-            return shared
-        return with_statistics(shared, state.shared, own.inputs, own.rewards)
+            return shared, refused
+        inputs, rewards = chosen_rows(
+            right, (own.inputs, own.rewards), (state.based.inputs, state.based.rewards)
+        )
+        return with_statistics(shared, state.shared, inputs, rewards), refused
 
     def traffic(self, state: FleetState, rounds: Any, messages: Any) -> dict[str, Array]:
         """Return bytes up and down of one update of all devices, and exchanges of each of them.

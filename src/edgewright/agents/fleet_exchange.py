@@ -135,11 +135,8 @@ class FleetServer:
         after = dataclasses.replace(state, parameters=state.parameters + change)
         if not self.statistics:
             return after
-        own = jax.tree.map(
-            lambda leaf, base: jnp.where(right.reshape(-1, *[1] * base.ndim), leaf, base),
-            (uploads.inputs, uploads.rewards),
-            (state.inputs, state.rewards),
-        )
+        base = jax.tree.map(lambda leaf: leaf[None], (state.inputs, state.rewards))
+        own = chosen_rows(right, (uploads.inputs, uploads.rewards), base)
         return with_statistics(after, state, *own)
 
     def uplink_bytes(self, model: Shared) -> int:
@@ -176,7 +173,16 @@ def arriving(uploads: Upload, norm: Number, malicious: int, scale: Number) -> Up
     return dataclasses.replace(uploads, change=change)
 
 
-def usable(uploads: Upload) -> Array:
+def chosen_rows(right: Array, rows: Any, instead: Any) -> Any:
+    """Return rows where ``right`` ``[M]`` is true, and those of ``instead`` elsewhere."""
+
+    def one(leaf: Array, other: Array) -> Array:
+        return jnp.where(right.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, other)
+
+    return jax.tree.map(one, rows, instead)
+
+
+def usable(uploads: Upload | Shared) -> Array:
     """Return which of the uploads ``[M]`` hold finite numbers alone."""
     rows = [
         jnp.all(jnp.isfinite(leaf.reshape(leaf.shape[0], -1)), axis=1)
@@ -262,6 +268,7 @@ __all__ = [
     "Shared",
     "Upload",
     "arriving",
+    "chosen_rows",
     "parameters_of",
     "pooled",
     "shared_of",

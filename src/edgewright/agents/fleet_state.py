@@ -11,7 +11,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from edgewright.agents.fleet_exchange import OnDevice, Shared, Upload, usable, with_statistics
+from edgewright.agents.fleet_exchange import (
+    OnDevice,
+    Shared,
+    Upload,
+    chosen_rows,
+    usable,
+    with_statistics,
+)
 from edgewright.core.records import Array, Number, record, static
 
 
@@ -42,6 +49,17 @@ class RoundKeys:
     train: Array
     send: Array
     server: tuple[Array, ...]
+
+
+def split_keys(key: Array, count: int, server: int) -> RoundKeys:
+    """Return the keys of an update of ``count`` devices, with ``server`` ones for the server."""
+    train_key, exchange_key = jax.random.split(key)
+    *own, send_key = jax.random.split(exchange_key, server + 1)
+    return RoundKeys(
+        train=jax.random.split(train_key, count),
+        send=jax.random.split(send_key, count),
+        server=tuple(own),
+    )
 
 
 @record
@@ -124,15 +142,10 @@ class AsyncServer:
 
 def _cleaned(uploads: Upload, based: Shared, right: Array) -> Upload:
     """Return uploads of which those that are not usable change nothing."""
-
-    def one(leaf: Array, instead: Array) -> Array:
-        return jnp.where(right.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, instead)
-
-    return Upload(
-        change=one(uploads.change, jnp.zeros_like(uploads.change)),
-        inputs=jax.tree.map(one, uploads.inputs, based.inputs),
-        rewards=jax.tree.map(one, uploads.rewards, based.rewards),
+    nothing = Upload(
+        change=jnp.zeros_like(uploads.change), inputs=based.inputs, rewards=based.rewards
     )
+    return chosen_rows(right, uploads, nothing)
 
 
 def published(state: FleetState, shared: Shared) -> FleetState:
@@ -152,4 +165,6 @@ def repeated(tree: Any, count: int) -> Any:
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), tree)
 
 
-__all__ = ["AsyncServer", "FleetState", "RoundKeys", "published", "repeated"]
+__all__ = [
+    "AsyncServer", "FleetState", "RoundKeys", "published", "repeated", "split_keys",
+]  # fmt: skip
