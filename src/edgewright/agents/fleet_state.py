@@ -44,7 +44,13 @@ class FleetState:
 
 @record
 class RoundKeys:
-    """Keys of one update: of training and of sending ``[M]``, and those of the server."""
+    """The keys of one update.
+
+    Attributes:
+        train: of each device's training, ``[M]``.
+        send: of what each device sends, ``[M]``.
+        server: those of the server.
+    """
 
     train: Array
     send: Array

@@ -61,7 +61,7 @@ class RayEngine:
         """Return a trainer whose devices are on workers of the cluster.
 
         Raises:
-            InputError: the learner is no fleet, there are more workers than devices, or the
+            InputError: the learner is not a fleet, there are more workers than devices, or the
                 cluster is not there.
         """
         plan: Any = getattr(trainer, "plan", None)

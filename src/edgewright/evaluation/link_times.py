@@ -52,7 +52,10 @@ class Link:
         periods, rest = divmod(start_s, self.ends[-1])
         total = periods * self.mbit[-1] + np.interp(rest, self.ends, self.mbit) + count * _BITS
         periods, rest = divmod(total, self.mbit[-1])
-        return float(max(periods * self.ends[-1] + np.interp(rest, self.mbit, self.ends), start_s))
+        after = int(np.searchsorted(self.mbit, rest))  # the first time, before an outage
+        near = slice(max(after - 1, 0), after + 1)
+        ended = np.interp(rest, self.mbit[near], self.ends[near])
+        return float(max(periods * self.ends[-1] + ended, start_s))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Define what runs the jobs of a study: a pool of workers, and the messages that it returns."""
+"""Define a pool of workers that runs the jobs of a study, and the messages that it returns."""
 
 from __future__ import annotations
 
