@@ -116,6 +116,7 @@ class Crew:
     def _replaced(self, rank: int) -> Any:
         """Start a worker again, repeat its calls, and return what waits for the last one."""
         self.deaths += 1
+        self.ray.kill(self.actors[rank])  # it may have lost a part of the cluster and live on
         self.actors[rank] = self.make(rank)
         self._check([rank])
         actor = self.actors[rank]
