@@ -308,9 +308,10 @@ class Fleet:
         """
 
         def one(old: OnDevice, new: OnDevice, model: Shared, taken: Array) -> OnDevice:
-            state = with_shared(self.inner, new.state, model)
-            adopted = OnDevice(state=state, memory=new.memory)
-            return jax.tree.map(lambda a, b: jnp.where(taken, a, b), adopted, old)
+            ways = (model, new.memory), (shared_of(self.inner, old.state), old.memory)
+            # Replays are large and no part of a download, so they are not chosen between.
+            model, memory = jax.tree.map(lambda a, b: jnp.where(taken, a, b), *ways)
+            return OnDevice(state=with_shared(self.inner, old.state, model), memory=memory)
 
         return jax.vmap(one)(before, after, rows, chosen)
 
