@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import jax
@@ -10,7 +11,9 @@ import pytest
 
 from edgewright.cluster.plain import joined, plain, restored, rows
 from edgewright.cluster.program import FleetProgram, checked
+from edgewright.cluster.runtime import import_ray
 from edgewright.cluster.worker import FleetWorker
+from edgewright.core.errors import InputError
 from edgewright.scenarios.build import build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.systems.trainer import OnlineTrainer
@@ -124,6 +127,12 @@ def test_what_a_worker_sends_is_checked() -> None:
     assert checked(right, expected, 3) is right
     for wrong in ({"a": np.ones((3, 3), np.float32)}, {"b": right["a"]}, {"a": np.ones((3, 2))}):
         assert np.all(np.isnan(checked(wrong, expected, 3)["a"]))
+
+
+def test_without_ray_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"not installed\nhint: pip install 'edgewright\[ray\]'"):
+        import_ray()
 
 
 def test_random_keys_travel_as_plain_numbers() -> None:
