@@ -60,7 +60,10 @@ def test_a_fleet_trains_and_says_what_it_exchanged(edgewright: Any, tmp_path: An
         (("--mode", "federeted"), "did you mean 'federated'?"),
         (("--engine", "local"), "beside --mode"),
         (("--mode", "federated", "--engine", "rey"), "`--engine` must be local or ray"),
-        (("--mode", "federated", "--workers", "2"), "`--workers` must stand beside --engine ray"),
+        (
+            ("--mode", "federated", "--learner", "dqn", "--workers", "2"),
+            "`--workers` must stand beside --engine ray",
+        ),
         (("--address", "auto"), "`--address` must stand beside --engine ray"),
         (("--mode", "federated", "--learner", "ddpg"), "must be one of dqn, se-ppo"),
         (

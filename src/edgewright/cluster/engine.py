@@ -1,4 +1,4 @@
-"""Train on a Ray cluster: how a training finds its workers, and what it says of them."""
+"""Find the workers of a training on a Ray cluster, and report what became of them."""
 
 from __future__ import annotations
 

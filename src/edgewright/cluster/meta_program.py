@@ -1,4 +1,4 @@
-"""Meta-train with devices on workers: inner models are theirs, the outer model is the server's."""
+"""Meta-train on workers, which train the inner models; the outer model is here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train a fleet on workers: the world and the server are here, the devices are theirs."""
+"""Train a fleet on workers, which have the devices; the world and the server are here."""
 
 from __future__ import annotations
 
