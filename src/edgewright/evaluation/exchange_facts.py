@@ -40,7 +40,7 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
         facts["privacy"] = _privacy(noise, rounds)
     steps = float(logs[0][-1]["steps"])
     devices = request.scenario.world.devices
-    totals = [per_step[name] * steps / devices for name in LOGGED]
+    up, down = (per_step[name] * steps / devices for name in LOGGED)
     counted = "exchanges" in logs[0][0]  # logs of before do not count them
     exchanges = (
         steps * float(np.mean([_per_step(r, "exchanges") for r in logs])) if counted else 0.0
