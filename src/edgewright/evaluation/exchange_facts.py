@@ -45,9 +45,8 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
     exchanges = (
         steps * float(np.mean([_per_step(r, "exchanges") for r in logs])) if counted else 0.0
     )
-    return {
-        "exchange": facts | link_facts(request.data, devices, exchanges, *totals, facts["mode"])
-    }
+    links = link_facts(request.data, devices, exchanges, up, down, facts["mode"])
+    return {"exchange": {**facts, **links}}
 
 
 def _settings(request: Request) -> dict[str, Any]:
