@@ -6,8 +6,8 @@ Every row trains the same fleet for the same updates, after as many that compile
 what an update takes beyond the one of the engine `local`, divided by the exchanges of a device in
 it. `efficiency` is the speed-up over one worker divided by the workers. The last rows are an
 estimate on paper for 1000 devices: the arithmetic of a device, measured with `local`, times its
-devices, and the measured exchange of a worker, times the workers, for as many workers as it takes
-to halve the time of one.
+devices, and the exchange of a worker, measured with the first number of workers, times the workers,
+for as many workers as it takes to halve the time of one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ def rows_of(mode: str, workers: list[int], updates: int, overrides: dict[str, An
                 "update_ms": 1e3 * seconds,
                 "exchanges": exchanges,
                 "exchange_ms": beyond,
-                "seconds": engine.facts()["engine_s"],
             }
         )
     one = next((row["update_ms"] for row in rows if row.get("workers") == 1), None)
@@ -70,9 +69,9 @@ def rows_of(mode: str, workers: list[int], updates: int, overrides: dict[str, An
 
 def estimate(rows: list[dict[str, Any]], devices: int) -> dict[str, Any]:
     """Return what 1000 devices would take, on paper, from the rows of a mode."""
-    local, most = rows[0], rows[-1]
+    local, first = rows[0], rows[1]
     each = local["update_ms"] / devices
-    message = max(most["exchange_ms"], 0.0) * max(most["exchanges"], 1.0) / most["workers"]
+    message = max(first["exchange_ms"], 0.0) * max(first["exchanges"], 1.0) / first["workers"]
     one = MANY * each + message
     workers = next((n for n in range(1, MANY + 1) if MANY * each / n + n * message < one / 2), None)
     return {
