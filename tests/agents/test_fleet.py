@@ -12,7 +12,15 @@ import pytest
 
 from edgewright.agents.dqn import DQN, Part
 from edgewright.agents.fleet import AXIS, Fleet
-from edgewright.agents.fleet_exchange import parameters_of, pooled
+from edgewright.agents.fleet_exchange import (
+    FleetServer,
+    Shared,
+    Upload,
+    arriving,
+    parameters_of,
+    pooled,
+    shared_of,
+)
 from edgewright.agents.per_device import EachPolicy
 from edgewright.agents.ppo import PPO
 from edgewright.core.errors import InputError
@@ -302,3 +310,82 @@ def test_a_fleet_needs_devices_and_a_learner_with_parameters() -> None:
     from edgewright.agents.ddpg import DDPG
 
     assert "parameters" in Fleet(inner=DDPG()).misfit(*SPACES)
+
+
+def uploads_of(change: np.ndarray) -> Upload:
+    """Return uploads ``[M]`` with these changes and no statistics."""
+    each = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(change)), no_moments((F,)))
+    return Upload(change=jnp.asarray(change, jnp.float32), inputs=each, rewards=each)
+
+
+def changed_by(uploads: Upload, aggregate: str = "mean") -> np.ndarray:
+    """Return how a server's parameters, zeros at first, change in a round."""
+    server = FleetServer(
+        clients=len(uploads.change), statistics=False, aggregation=aggregate, encoding="float32",
+        percent=10, clip_norm=0.0, noise_multiplier=0.0, key=KEY,
+    )  # fmt: skip
+    moments = no_moments((F,))
+    before = Shared(parameters=jnp.zeros(6), inputs=moments, rewards=moments)
+    return np.asarray(server.aggregate(before, uploads).parameters)
+
+
+def test_an_attack_moves_the_mean_and_neither_the_median_nor_a_clipped_mean() -> None:
+    honest = np.random.default_rng(0).normal(1.0, 0.1, (5, 6)).astype(np.float32)
+    attacked = arriving(uploads_of(honest), 0.0, 1, -100.0)
+    assert np.all(changed_by(attacked) < -10.0)
+    middle = changed_by(attacked, "median")
+    assert np.all((honest[1:].min(axis=0) <= middle) & (middle <= honest[1:].max(axis=0)))
+    clipped = arriving(uploads_of(honest), 2.0, 1, -100.0)
+    norms = np.linalg.norm(clipped.change, axis=1)
+    np.testing.assert_allclose(norms, np.minimum(2.0, norms), rtol=1e-5)
+    assert np.all(changed_by(clipped) > 0.0)
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "median"])
+def test_an_upload_that_is_not_finite_is_set_aside(aggregate: str) -> None:
+    honest = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    broken = np.concatenate([honest, np.full((1, 6), np.inf, np.float32)])
+    expected = changed_by(uploads_of(honest), aggregate)
+    np.testing.assert_allclose(changed_by(uploads_of(broken), aggregate), expected, rtol=1e-5)
+    assert not np.any(changed_by(uploads_of(broken[4:]), aggregate))
+
+
+def test_a_gradient_that_is_not_finite_is_left_out_of_the_mean() -> None:
+    hook = Averaged(key=KEY, axis=AXIS)
+    rows = jnp.asarray([[1.0, 2.0], [np.nan, 0.0], [3.0, 6.0]])
+    taken, _ = jax.vmap(lambda row: hook(row, row, hook.init_memory(2)), axis_name=AXIS)(rows)
+    np.testing.assert_allclose(taken, [[2.0, 4.0]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "message"),
+    [
+        ("independent", {"malicious_devices": 1}, "0 with mode independent; got 1"),
+        ("federated", {"malicious_devices": M + 1}, f"at most the devices, {M}; got {M + 1}"),
+        ("synchronous", {"aggregate": "median"}, "must be mean with this mode"),
+        (
+            "federated",
+            {"aggregate": "median", "clip_norm": 1.0, "noise_multiplier": 1.0},
+            "or with noise",
+        ),
+    ],
+)
+def test_defences_that_do_not_fit_a_mode_are_refused(
+    mode: str, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        fleet(mode, **settings).check_sizes(*SPACES)
+
+
+def test_a_synchronous_server_takes_the_parameters_of_a_device_that_sends_some() -> None:
+    learner = fleet("synchronous")
+    state = init(learner, KEY)
+    own = jax.vmap(lambda one: shared_of(INNER, one))(state.devices.state)
+    own = dataclasses.replace(own, parameters=own.parameters.at[0].set(jnp.nan) + 1.0)
+    after, chosen, logs = learner.received((KEY,), state, own)
+    np.testing.assert_allclose(after.shared.parameters, state.shared.parameters + 1.0)
+    assert np.all(chosen)
+    assert float(logs["set_aside"]) == 1.0
+    lost = dataclasses.replace(own, parameters=jnp.full_like(own.parameters, jnp.nan))
+    model = learner.received((KEY,), state, lost)[0].shared.parameters
+    np.testing.assert_array_equal(model, state.shared.parameters)

@@ -59,7 +59,12 @@ def test_a_fleet_trains_and_says_what_it_exchanged(edgewright: Any, tmp_path: An
     [
         (("--mode", "federeted"), "did you mean 'federated'?"),
         (("--engine", "local"), "beside --mode"),
-        (("--mode", "federated", "--engine", "ray"), "`--engine` must be local"),
+        (("--mode", "federated", "--engine", "rey"), "`--engine` must be local or ray"),
+        (
+            ("--mode", "federated", "--learner", "dqn", "--workers", "2"),
+            "`--workers` must stand beside --engine ray",
+        ),
+        (("--address", "auto"), "`--address` must stand beside --engine ray"),
         (("--mode", "federated", "--learner", "ddpg"), "must be one of dqn, se-ppo"),
         (
             ("--mode", "federated", "--learner", "dqn", "--set", "learner.noise_multiplier=1.0"),

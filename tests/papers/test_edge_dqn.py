@@ -21,7 +21,10 @@ PLAN = Plan(quick=True, seeds=2, steps=96)
 LEVELS = {"random": -1.0, "greedy": 0.0, "greedy-in-turn": 1.0}
 
 
-def made_up(rewards: dict[str, float]) -> Table:
+LINKS = {"seconds": 20.0, "mean_mbps": [1.0, 4.0], "waiting_share": [0.0, 0.7]}
+
+
+def made_up(rewards: dict[str, float], links: dict[str, Any] | None = None) -> Table:
     """Return a table in which every policy has one reward, and curves that rise to it."""
     results: dict[str, JobResult] = {}
     for devices in SCENARIOS:
@@ -34,6 +37,7 @@ def made_up(rewards: dict[str, float]) -> Table:
                 arrays["curves/reward"] = np.array([[-1.0, level - 0.5, level]] * 2)
                 arrays |= {f"exchange/{way}": np.array([[1000.0]]) for way in ("up", "down")}
                 facts["exchange"] = {"privacy": {"epsilon": 4.7}} if "private" in name else {}
+                facts["exchange"] |= links or {}
             results[f"{devices}/{name}"] = JobResult(arrays, facts)
     return Table(results, STUDY.axes, PLAN)
 
@@ -81,3 +85,21 @@ def test_every_claim_gets_a_verdict_and_the_page_is_written(table: Table, tmp_pa
     write_outcome(STUDY, table, verdicts, when, tmp_path)
     assert "4.70" in (tmp_path / "report.html").read_text()
     assert len(list((tmp_path / "figures").glob("*.svg"))) == 2
+
+
+def test_seconds_on_links_are_those_of_the_steps_that_an_arm_needs() -> None:
+    rewards = dict.fromkeys(ARMS, 0.5) | {"synchronous": 1.0, "independent": 0.4}
+    view = View(made_up(rewards, {"links": LINKS}))
+    assert view.seconds_per_thousand("federated") == pytest.approx(200.0)  # 20 s in 100 steps
+    assert view.seconds_to_centralised("synchronous") == pytest.approx(10.0)
+    assert view.seconds_to_centralised("independent") is None
+    assert View(made_up(rewards)).seconds_to_centralised("synchronous") is None
+    assert View(made_up(rewards, {"links": {"why": "unreadable"}})).links("federated") == {}
+
+
+def test_who_waits_is_drawn_where_there_are_links(tmp_path: Path) -> None:
+    table = made_up(dict.fromkeys(ARMS, 0.5), {"links": LINKS})
+    when = occasion(STUDY, table, "edgewright study edge-dqn --quick", 1.0)
+    write_outcome(STUDY, table, STUDY.judge(table), when, tmp_path)
+    assert list((tmp_path / "figures").glob("*waiting.svg"))
+    assert "200.0" in (tmp_path / "report.html").read_text()

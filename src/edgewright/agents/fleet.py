@@ -10,24 +10,36 @@ Devices are an axis of one compiled program.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from edgewright.agents.fleet_checks import check_settings
 from edgewright.agents.fleet_exchange import (
     BYTES,
     FleetClient,
     FleetServer,
     OnDevice,
     Shared,
+    arriving,
+    chosen_rows,
     shared_of,
     statistics_bytes,
+    usable,
     with_shared,
     with_statistics,
 )
+from edgewright.agents.fleet_state import (
+    AsyncServer,
+    FleetState,
+    RoundKeys,
+    published,
+    repeated,
+    split_keys,
+)
 from edgewright.agents.per_device import EachPolicy, by_device, misfit_of_devices, of_one
-from edgewright.core.errors import InputError
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Trajectory, record, static
 from edgewright.core.settings import Share
@@ -43,26 +55,6 @@ AXIS = "devices"
 
 
 @record
-class FleetState:
-    """Everything that changes while a fleet learns.
-
-    Attributes:
-        devices: leaves ``[M, ...]``; the one learner's state in ``centralised``.
-        shared: the server's model.
-        based: the model that each device downloaded last, leaves ``[M, ...]``.
-        versions: of those downloads, ``[M]``; ``version`` is the server's.
-        updates: updates of the devices so far.
-    """
-
-    devices: OnDevice
-    shared: Shared
-    based: Shared
-    versions: Array
-    version: Array
-    updates: Array
-
-
-@record
 class Fleet:
     """A learner for each of ``M`` devices, and how they exchange what they learned.
 
@@ -73,11 +65,14 @@ class Fleet:
         top_percent: of the entries that ``top-k`` sends.
         local_updates: updates of a device between two rounds of ``federated``.
         proximal: strength of FedProx; 0 is FedAvg.
+        aggregate: how the server of ``federated`` puts changes together.
         clip_norm: largest norm of a device's change; 0 for none.
         noise_multiplier: noise of the mean in multiples of ``clip_norm``; see ``rules.exchange``.
         async_rate: share of a fresh change that the server adds in ``asynchronous``.
         slowest: how often the slowest device finishes, in shares of the fastest one.
         max_staleness: versions beyond which a change is dropped.
+        malicious_devices: how many devices, the first ones, send their changes multiplied by
+            ``malicious_scale``: an attack to test ``clip_norm`` and ``aggregate`` with.
     """
 
     inner: Learner
@@ -86,11 +81,14 @@ class Fleet:
     top_percent: int = static(default=10)
     local_updates: int = static(default=1)
     proximal: Array | float = 0.0
+    aggregate: exchange.Aggregate = static(default="mean")
     clip_norm: Array | float = 0.0
     noise_multiplier: Array | float = 0.0
     async_rate: Share = 0.25
     slowest: Share = 0.25
     max_staleness: Array | float = 64.0
+    malicious_devices: int = static(default=0)
+    malicious_scale: Array | float = 100.0
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why a fleet cannot learn with these spaces; empty if it can."""
@@ -105,17 +103,7 @@ class Fleet:
             InputError: they do not fit each other.
         """
         assert isinstance(actions, Discrete)
-        if self.noise_multiplier and not self.clip_norm:
-            message = "must be above 0 where noise_multiplier is; got 0"
-            hint = "set learner.clip_norm, or learner.noise_multiplier = 0"
-            raise InputError(message, where="learner.clip_norm", hint=hint)
-        if self.noise_multiplier and self._statistics:
-            message = "must be 0 where statistics are exchanged, which noise does not protect"
-            hint = "set learner.normalize_observations and learner.normalize_rewards to false"
-            raise InputError(message, where="learner.noise_multiplier", hint=hint)
-        if self.top_percent > 100:
-            message = f"must be from 1 to 100; got {self.top_percent}"
-            raise InputError(message, where="learner.top_percent", hint="e.g. 10")
+        check_settings(self, observations.shape[0], self._statistics)
         check = getattr(self.inner, "check_sizes", None)
         if check is not None:
             check(*of_one(observations, actions))
@@ -148,15 +136,15 @@ class Fleet:
         size = shared.parameters.size
         left = exchange.init_memory(size, self.encoding)
         if self.mode == "synchronous":
-            one = dataclasses.replace(one, memory=self._averaged(key).init_memory(size))
+            one = dataclasses.replace(one, memory=self.averaged(key).init_memory(size))
         if self.mode == "centralised":
             state = self._central(count).init(key, observations, actions)
         else:
-            state = _repeated(one, count)
+            state = repeated(one, count)
         return FleetState(
-            devices=OnDevice(state=state, memory=_repeated(left, count)),
+            devices=OnDevice(state=state, memory=repeated(left, count)),
             shared=shared,
-            based=_repeated(shared, count),
+            based=repeated(shared, count),
             versions=jnp.zeros((count,), jnp.int32),
             version=jnp.zeros((), jnp.int32),
             updates=jnp.zeros((), jnp.int32),
@@ -182,21 +170,27 @@ class Fleet:
         """Let all devices learn from their parts of ``[T, N, M, ...]`` and exchange what is due."""
         if self.mode == "centralised":
             return self._centralised(key, state, batch)
-        train_key, exchange_key = jax.random.split(key)
-        after, logs = self._trained(train_key, state, batch)
-        if self.mode == "synchronous":
-            steps = after.devices.state.memory[1][0] - state.devices.state.memory[1][0]
-            after = self._synchronised(after)
-            return after, {**logs, **self._traffic(after, 1.0, steps)}
+        keys = self.round_keys(key, batch.reward.shape[2])
+        parts, axes = by_device(batch)
+        before = state.devices.state
+        trained, each = self.train_devices(keys.train, before, state.based, parts, axes)
+        logs = jax.tree.map(jnp.mean, each)
+        after = self.trained(state, OnDevice(state=trained, memory=state.devices.memory))
         if self.mode == "independent":
-            return after, {**logs, **self._traffic(after, 0.0, 0)}
-        if self.mode == "asynchronous":
-            after, extra = self._asynchronous(exchange_key, after)
-            share = extra["arrived"] / after.versions.size
-            return after, {**logs, **extra, **self._traffic(after, share, 1)}
-        due = after.updates % self.local_updates == 0
-        after = jax.lax.cond(due, lambda: self._round(exchange_key, after), lambda: after)
-        return after, {**logs, **self._traffic(after, due, 1)}
+            return after, {**logs, **self.traffic(after, 0.0, 0)}
+        if self.mode == "federated":
+            due = self.due(after)
+            exchange_ = lambda: self._exchanged(keys, after)  # noqa: E731
+            shapes = jax.eval_shape(exchange_)[1]
+            nothing = {name: jnp.zeros((), leaf.dtype) for name, leaf in shapes.items()}
+            after, extra = jax.lax.cond(due, exchange_, lambda: (after, nothing))
+            return after, {**logs, **extra, **self.traffic(after, due, 1)}
+        after, extra = self._exchanged(keys, after)
+        if self.mode == "synchronous":
+            steps = trained.memory[1][0] - before.memory[1][0]
+            return after, {**logs, **extra, **self.traffic(after, 1.0, steps)}
+        share = extra["arrived"] / after.versions.size
+        return after, {**logs, **extra, **self.traffic(after, share, 1)}
 
     def _centralised(
         self, key: Array, state: FleetState, batch: Trajectory
@@ -209,7 +203,8 @@ class Fleet:
         numbers = batch.observation.shape[-1] + 2  # observation, action and reward
         up = batch.reward.size * (BYTES * numbers + 1)  # and a flag for both ends
         down = count * (BYTES * state.shared.parameters.size + statistics_bytes(state.shared))
-        return after, {**logs, "uplink_bytes": jnp.float32(up), "downlink_bytes": jnp.float32(down)}
+        traffic = {"uplink_bytes": up, "downlink_bytes": down, "exchanges": 1.0}
+        return after, {**logs, **{name: jnp.float32(value) for name, value in traffic.items()}}
 
     def _central(self, count: int) -> Any:
         """Return the inner learner with ``count`` times the minibatch and the replay."""
@@ -219,36 +214,133 @@ class Fleet:
             inner, **{n: count * getattr(inner, n) for n in sizes if hasattr(inner, n)}
         )
 
-    def _trained(
-        self, key: Array, state: FleetState, batch: Trajectory
-    ) -> tuple[FleetState, dict[str, Array]]:
-        """Return the fleet after one update of every device, before any exchange of a round."""
-        parts, axes = by_device(batch)
-        keys = jax.random.split(key, batch.reward.shape[2])
+    def round_keys(self, key: Array, count: int) -> RoundKeys:
+        """Return the keys of one update of ``count`` devices. Consumes ``key``."""
+        return split_keys(key, count, server=2 if self.mode == "asynchronous" else 1)
+
+    def train_devices(
+        self,
+        keys: Array,
+        states: Any,
+        based: Shared,
+        parts: Trajectory,
+        axes: Any,
+        across: Callable[[Array], GradientHook] | None = None,
+    ) -> tuple[Any, dict[str, Array]]:
+        """Train some devices on their own data, without an exchange of parameters.
+
+        Args:
+            keys: one for each device, ``[k]``; consumed.
+            states: of the inner learners, leaves ``[k, ...]``.
+            based: what each device downloaded last, leaves ``[k, ...]``.
+            parts, axes: data of these devices, and where their axis is.
+            across: makes the gradient's hook of ``synchronous`` from a key where other devices
+                are elsewhere; these devices are all there are if None.
+
+        Returns:
+            the states, and scalars to log of each device ``[k]``.
+        """
 
         def one(key: Array, device: Any, based: Shared, part: Trajectory) -> Any:
             train_key, hook_key = jax.random.split(key)
-            hook = self._hook(hook_key, based)
+            hook = self._hook(hook_key, based, across)
             return self._client().train(train_key, device, part, hook)
 
         train = jax.vmap(one, in_axes=(0, 0, 0, axes), axis_name=AXIS)
-        devices, logs = train(keys, state.devices.state, state.based, parts)
-        after = dataclasses.replace(
-            state,
-            devices=dataclasses.replace(state.devices, state=devices),
-            updates=state.updates + 1,
-        )
-        return after, jax.tree.map(jnp.mean, logs)
+        return train(keys, states, based, parts)
 
-    def _hook(self, key: Array, based: Shared) -> GradientHook | None:
+    def sent(self, keys: Array, based: Shared, devices: OnDevice) -> tuple[Any, OnDevice]:
+        """Return what some trained devices send to the server, and the devices after it.
+
+        Args:
+            keys: of stochastic rounding, ``[k]``; consumed.
+            based: what each device downloaded before it trained, leaves ``[k, ...]``.
+            devices: leaves ``[k, ...]``.
+        """
+        if self.mode == "synchronous":
+            return jax.vmap(lambda one: shared_of(self.inner, one))(devices.state), devices
+        (uploads, devices), _ = jax.vmap(self._client().update)(keys, based, devices)
+        return uploads, devices
+
+    def received(
+        self, keys: tuple[Array, ...], state: FleetState, sent: Any
+    ) -> tuple[FleetState, Array, dict[str, Array]]:
+        """Return the server's side after an exchange; ``state.devices`` is not read.
+
+        Args:
+            keys: of :meth:`round_keys`, ``server``; consumed.
+            state: before the exchange.
+            sent: by all devices, see :meth:`sent`, leaves ``[M, ...]``.
+
+        Returns:
+            the state; which devices download their row of its ``based``, ``[M]``; scalars to log.
+        """
+        count = state.versions.size
+        if self.mode != "synchronous":
+            attack = (self.malicious_devices, self.malicious_scale)
+            sent = arriving(sent, self.clip_norm, *attack)
+        if self.mode == "asynchronous":
+            server = AsyncServer(
+                async_rate=self.async_rate,
+                slowest=self.slowest,
+                max_staleness=self.max_staleness,
+                statistics=self._statistics,
+            )
+            return server.received(keys, state, sent)
+        if self.mode == "synchronous":
+            shared, refused = self._pooled(state, sent)
+            return published(state, shared), jnp.ones((count,), bool), {"set_aside": refused}
+        server = self._server(keys[0], count)
+        shared = server.aggregate(state.shared, sent)
+        refused = jnp.sum(~usable(sent)).astype(jnp.float32)
+        everyone = jnp.ones((count,), bool)
+        return published(state, server.model(shared)), everyone, {"set_aside": refused}
+
+    def downloaded(
+        self, before: OnDevice, after: OnDevice, rows: Shared, chosen: Array
+    ) -> OnDevice:
+        """Return some devices after those that are ``chosen`` downloaded their rows.
+
+        Args:
+            before, after: devices before and after they sent, leaves ``[k, ...]``.
+            rows: the model for each device, leaves ``[k, ...]``.
+            chosen: ``[k]`` bool.
+        """
+
+        def one(old: OnDevice, new: OnDevice, model: Shared, taken: Array) -> OnDevice:
+            ways = (model, new.memory), (shared_of(self.inner, old.state), old.memory)
+            # Replays are large and no part of a download, so they are not chosen between.
+            model, memory = jax.tree.map(lambda a, b: jnp.where(taken, a, b), *ways)
+            return OnDevice(state=with_shared(self.inner, old.state, model), memory=memory)
+
+        return jax.vmap(one)(before, after, rows, chosen)
+
+    def trained(self, state: FleetState, devices: Any) -> FleetState:
+        """Return the fleet with devices that trained once more."""
+        return dataclasses.replace(state, devices=devices, updates=state.updates + 1)
+
+    def due(self, state: FleetState) -> Array:
+        """Return whether a round of ``federated`` follows the update that was counted last."""
+        return state.updates % self.local_updates == 0
+
+    def _exchanged(self, keys: RoundKeys, state: FleetState) -> tuple[FleetState, dict[str, Array]]:
+        """Return the fleet after its devices sent, and those that are due downloaded."""
+        devices = state.devices
+        sent, after = self.sent(keys.send, state.based, devices)
+        state, chosen, logs = self.received(keys.server, state, sent)
+        devices = self.downloaded(devices, after, state.based, chosen)
+        return dataclasses.replace(state, devices=devices), logs
+
+    def _hook(self, key: Array, based: Shared, across: Any) -> GradientHook | None:
         """Return what changes the gradients of one device."""
         if self.mode == "synchronous":
-            return self._averaged(key)
+            return self.averaged(key) if across is None else across(key)
         if self.mode == "federated":
             return Proximal(anchor=based.parameters, strength=self.proximal)
         return None
 
-    def _averaged(self, key: Array) -> Averaged:
+    def averaged(self, key: Array) -> Averaged:
+        """Return what averages gradients over devices of one program."""
         return Averaged(key=key, axis=AXIS, encoding=self.encoding, percent=self.top_percent)
 
     def _client(self) -> FleetClient:
@@ -256,13 +348,13 @@ class Fleet:
             inner=self.inner,
             encoding=self.encoding,
             percent=self.top_percent,
-            clip_norm=self.clip_norm,
         )
 
     def _server(self, key: Array, clients: int) -> FleetServer:
         return FleetServer(
             clients=clients,
             statistics=self._statistics,
+            aggregation=self.aggregate,
             encoding=self.encoding,
             percent=self.top_percent,
             clip_norm=self.clip_norm,
@@ -270,105 +362,27 @@ class Fleet:
             key=key,
         )
 
-    def _synchronised(self, state: FleetState) -> FleetState:
-        """Return the fleet with pooled statistics; parameters are equal on all devices already."""
-        first = jax.tree.map(lambda leaf: leaf[0], state.devices.state)
-        own, base = state.devices.state, state.shared
-        shared = Shared(
-            parameters=shared_of(self.inner, first).parameters,
-            inputs=base.inputs,
-            rewards=base.rewards,
+    def _pooled(self, state: FleetState, own: Shared) -> tuple[Shared, Array]:
+        """Return the server's model after equal parameters and all statistics arrived.
+
+        Returns:
+            the model, and how many devices sent what is not finite.
+        """
+        right = usable(own)
+        parameters = jnp.where(
+            jnp.any(right), own.parameters[jnp.argmax(right)], state.shared.parameters
         )
-        if self._statistics:
-            moments = (own.inputs.moments, own.rewards.moments)
-            shared = with_statistics(shared, base, *moments)
-        return self._downloaded(state, shared)
-
-    def _round(self, key: Array, state: FleetState) -> FleetState:
-        """Return the fleet after one federated round."""
-        count = state.versions.size
-        noise_key, send_key = jax.random.split(key)
-        keys = jax.random.split(send_key, count)
-        client, server = self._client(), self._server(noise_key, count)
-        (uploads, devices), _ = jax.vmap(client.update)(keys, state.based, state.devices)
-        shared = server.aggregate(state.shared, uploads)
-        return self._downloaded(dataclasses.replace(state, devices=devices), server.model(shared))
-
-    def _downloaded(self, state: FleetState, shared: Shared) -> FleetState:
-        """Return the fleet after every device downloaded a model."""
-        count = state.versions.size
-        adopt = jax.vmap(lambda one: with_shared(self.inner, one, shared))
-        version = state.version + 1
-        return dataclasses.replace(
-            state,
-            devices=dataclasses.replace(state.devices, state=adopt(state.devices.state)),
-            shared=shared,
-            based=_repeated(shared, count),
-            versions=jnp.full((count,), version),
-            version=version,
+        shared = dataclasses.replace(state.shared, parameters=parameters)
+        refused = jnp.sum(~right).astype(jnp.float32)
+        if not self._statistics:
+            return shared, refused
+        inputs, rewards = chosen_rows(
+            right, (own.inputs, own.rewards), (state.based.inputs, state.based.rewards)
         )
+        return with_statistics(shared, state.shared, inputs, rewards), refused
 
-    def _asynchronous(self, key: Array, state: FleetState) -> tuple[FleetState, dict[str, Array]]:
-        """Return the fleet after those devices that finished sent their changes, one by one."""
-        count = state.versions.size
-        order_key, finish_key, send_key = jax.random.split(key, 3)
-        speeds = jnp.linspace(1.0, self.slowest, count)
-        finished = jax.random.uniform(finish_key, (count,)) < speeds
-        order = jax.random.permutation(order_key, count)
-        keys = jax.random.split(send_key, count)
-
-        def arrive(carry: FleetState, index: Array) -> tuple[FleetState, tuple[Array, Array]]:
-            stale = (carry.version - carry.versions[index]).astype(jnp.float32)
-            after, dropped = self._arrived(keys[index], carry, index, stale)
-            chosen = jax.tree.map(
-                lambda new, old: jnp.where(finished[index], new, old), after, carry
-            )
-            return chosen, (stale * finished[index], dropped & finished[index])
-
-        after, (stale, dropped) = jax.lax.scan(arrive, state, order)
-        arrived = jnp.sum(finished).astype(jnp.float32)
-        return after, {
-            "arrived": arrived,
-            "staleness": jnp.sum(stale) / jnp.maximum(arrived, 1.0),
-            "dropped": jnp.sum(dropped).astype(jnp.float32),
-        }
-
-    def _arrived(
-        self, key: Array, state: FleetState, index: Array, stale: Array
-    ) -> tuple[FleetState, Array]:
-        """Return the fleet after the change of one device arrived, and whether it was too old."""
-        device, based = jax.tree.map(lambda leaf: leaf[index], (state.devices, state.based))
-        (upload, device), _ = self._client().update(key, based, device)
-        dropped = stale > self.max_staleness
-        rate = jnp.where(dropped, 0.0, self.async_rate * jax.lax.rsqrt(1.0 + stale))
-        fresh = jax.tree.map(lambda leaf: leaf[None], (upload.inputs, upload.rewards))
-        shared = Shared(
-            parameters=state.shared.parameters + rate * upload.change,
-            inputs=state.shared.inputs,
-            rewards=state.shared.rewards,
-        )
-        if self._statistics:
-            shared = with_statistics(shared, based, *fresh)
-        adopted = OnDevice(
-            state=with_shared(self.inner, device.state, shared), memory=device.memory
-        )
-        version = state.version + 1
-        devices, bases = jax.tree.map(
-            lambda all_, one: all_.at[index].set(one), (state.devices, state.based),
-            (adopted, shared),
-        )  # fmt: skip
-        after = dataclasses.replace(
-            state,
-            devices=devices,
-            based=bases,
-            shared=shared,
-            version=version,
-            versions=state.versions.at[index].set(version),
-        )
-        return after, dropped
-
-    def _traffic(self, state: FleetState, rounds: Any, messages: Any) -> dict[str, Array]:
-        """Return bytes up and down of one update of all devices.
+    def traffic(self, state: FleetState, rounds: Any, messages: Any) -> dict[str, Array]:
+        """Return bytes up and down of one update of all devices, and exchanges of each of them.
 
         Args:
             rounds: rounds of all devices; a share where some of them took part.
@@ -381,12 +395,8 @@ class Fleet:
         return {
             "uplink_bytes": count * rounds * (messages * up + statistics),
             "downlink_bytes": count * rounds * (messages * BYTES * size + statistics),
+            "exchanges": rounds * messages,
         }
 
 
-def _repeated(tree: Any, count: int) -> Any:
-    """Return leaves ``[count, ...]`` of equal rows."""
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *jnp.shape(leaf))), tree)
-
-
-__all__ = ["MODES", "Fleet", "FleetState", "Mode"]
+__all__ = ["AXIS", "MODES", "Fleet", "FleetState", "Mode", "RoundKeys"]

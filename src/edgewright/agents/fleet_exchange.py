@@ -72,7 +72,6 @@ class FleetClient:
     inner: Learner
     encoding: exchange.Encoding = static()
     percent: int = static()
-    clip_norm: Number
 
     def train(
         self, key: Array, device: Any, batch: Any, hook: GradientHook | None
@@ -96,7 +95,7 @@ class FleetClient:
             key, change, examples.memory, self.encoding, self.percent
         )
         upload = Upload(
-            change=exchange.shortened(decoded, self.clip_norm),
+            change=decoded,
             inputs=examples.state.inputs.moments,
             rewards=examples.state.rewards.moments,
         )
@@ -109,6 +108,7 @@ class FleetServer:
 
     clients: int = static()
     statistics: bool = static(default=True)
+    aggregation: exchange.Aggregate = static(default="mean")
     encoding: exchange.Encoding = static()
     percent: int = static()
     clip_norm: Number
@@ -120,14 +120,24 @@ class FleetServer:
         return state
 
     def aggregate(self, state: Shared, uploads: Upload) -> Shared:
-        """Return the model after a round: FedAvg of equal weights, and pooled statistics."""
-        change = exchange.private_mean(
-            self.key, uploads.change, self.clip_norm, self.noise_multiplier
-        )
+        """Return the model after a round: FedAvg of equal weights, and pooled statistics.
+
+        Uploads that are not finite are set aside. With ``median`` every parameter changes by the
+        median over devices.
+        """
+        right = usable(uploads)
+        if self.aggregation == "median":
+            change = exchange.median(uploads.change, right)
+        else:
+            change = exchange.private_mean(
+                self.key, uploads.change, self.clip_norm, self.noise_multiplier, right
+            )
         after = dataclasses.replace(state, parameters=state.parameters + change)
         if not self.statistics:
             return after
-        return with_statistics(after, state, uploads.inputs, uploads.rewards)
+        base = jax.tree.map(lambda leaf: leaf[None], (state.inputs, state.rewards))
+        own = chosen_rows(right, (uploads.inputs, uploads.rewards), base)
+        return with_statistics(after, state, *own)
 
     def uplink_bytes(self, model: Shared) -> int:
         """Return the bytes that all devices upload in a round."""
@@ -144,6 +154,41 @@ class FleetServer:
 
     def _statistics_bytes(self, model: Shared) -> int:
         return statistics_bytes(model) if self.statistics else 0
+
+
+def arriving(uploads: Upload, norm: Number, malicious: int, scale: Number) -> Upload:
+    """Return the uploads ``[M]`` as the server takes them.
+
+    Args:
+        uploads: of all devices.
+        norm: to which changes are shortened; 0 for no limit.
+        malicious: number of devices, the first ones, whose changes are multiplied by ``scale``.
+        scale: of those changes.
+    """
+    change = uploads.change
+    if malicious:
+        attack = jnp.arange(change.shape[0]) < malicious
+        change = jnp.where(attack[:, None], scale * change, change)
+    change = jax.vmap(exchange.shortened, in_axes=(0, None))(change, norm)
+    return dataclasses.replace(uploads, change=change)
+
+
+def chosen_rows(right: Array, rows: Any, instead: Any) -> Any:
+    """Return rows where ``right`` ``[M]`` is true, and those of ``instead`` elsewhere."""
+
+    def one(leaf: Array, other: Array) -> Array:
+        return jnp.where(right.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, other)
+
+    return jax.tree.map(one, rows, instead)
+
+
+def usable(uploads: Upload | Shared) -> Array:
+    """Return which of the uploads ``[M]`` hold finite numbers alone."""
+    rows = [
+        jnp.all(jnp.isfinite(leaf.reshape(leaf.shape[0], -1)), axis=1)
+        for leaf in jax.tree.leaves(uploads)
+    ]
+    return jnp.all(jnp.stack(rows), axis=0)
 
 
 def statistics_bytes(model: Shared) -> int:
@@ -222,10 +267,13 @@ __all__ = [
     "OnDevice",
     "Shared",
     "Upload",
+    "arriving",
+    "chosen_rows",
     "parameters_of",
     "pooled",
     "shared_of",
     "statistics_bytes",
+    "usable",
     "with_shared",
     "with_statistics",
 ]

@@ -22,6 +22,7 @@ from edgewright.evaluation.statistics import mean_interval
 from edgewright.scenarios.build import build, build_learner
 from edgewright.studies.job import JobResult
 from edgewright.studies.jobs import TrainingJob
+from edgewright.studies.pool import MakePool
 from edgewright.studies.runner import run_jobs
 from edgewright.studies.scheduler import OnProgress
 from edgewright.studies.setup import Setup
@@ -108,7 +109,7 @@ def sweep(
     grid: Mapping[str, Sequence[Any]] | None = None,
     seeds: int = 3,
     steps: float | None = None,
-    processes: int | None = None,
+    processes: int | MakePool | None = None,
     on_progress: OnProgress | None = None,
 ) -> SweepTable:
     """Train every learner with every combination of settings and score it on the same episodes.
@@ -124,6 +125,7 @@ def sweep(
         seeds: of each training: 0, 1, ...
         steps: environment steps of each seed; as the scenario says if absent.
         processes: how many trainings at a time; one for each core if absent, 0 for this process.
+            Or what makes other workers: ``edgewright.studies.ray_pool.ray_pool(address)``.
         on_progress: called with the share that is done and what is going on.
 
     Raises:

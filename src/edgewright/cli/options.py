@@ -60,6 +60,36 @@ episodes_option = click.option(
 )
 
 
+def engine_options(command: F) -> F:
+    """Add the options ``--engine`` and ``--address`` of commands that run many jobs."""
+    where = "With --engine ray: HOST:PORT of a cluster; a new one on this machine if absent."
+    command = click.option("--address", metavar="HOST:PORT", help=where)(command)
+    what = "local, processes of this machine (the default), or ray, workers of a Ray cluster."
+    return click.option("--engine", help=what)(command)
+
+
+def workers_of(engine: str | None, address: str | None, processes: int | None) -> Any:
+    """Return what runs jobs: a number of processes, or what makes workers of a cluster.
+
+    Raises:
+        InputError: the engine is unknown, or an address is given without the engine that has one.
+    """
+    if engine not in (None, "local", "ray"):
+        message = f"`--engine` must be local or ray; got '{engine}'"
+        raise InputError(message, where="--engine", hint="e.g. --engine ray")
+    if engine == "ray":
+        if processes == 0:
+            message = "`--processes` must be 1 or more with --engine ray; got 0"
+            raise InputError(message, where="--processes", hint="e.g. --processes 2")
+        from edgewright.studies.ray_pool import ray_pool
+
+        return ray_pool(address, processes)
+    if address is not None:
+        message = f"`--address` must stand beside --engine ray; got '{address}' without it"
+        raise InputError(message, where="--address", hint="add --engine ray, or leave it out")
+    return processes
+
+
 def load_scenario(name: str, overrides: tuple[str, ...]) -> Any:
     """Return the checked scenario of a name or file with ``--set`` values on top."""
     from edgewright.core.text import parse_override

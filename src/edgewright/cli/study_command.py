@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.options import data_option, json_option, out_option, print_json, whole
+from edgewright.cli.options import (
+    data_option,
+    engine_options,
+    json_option,
+    out_option,
+    print_json,
+    whole,
+    workers_of,
+)
 
 
 @click.command(name="study")
@@ -20,25 +28,20 @@ from edgewright.cli.options import data_option, json_option, out_option, print_j
 @click.option("--seeds", help="Seeds of every training that is judged, at least 2.")
 @click.option("--steps", help="Steps of the main trainings; the others are in proportion.")
 @click.option("--processes", help="How many at a time; one for each core if absent.")
+@engine_options
 @data_option
 @json_option
 def command(
-    name: str,
-    quick: bool,
-    out: str | None,
-    seeds: str | None,
-    steps: str | None,
-    processes: str | None,
-    data: str | None,
-    as_json: bool,
+    name: str, quick: bool, out: str | None, data: str | None, as_json: bool, **options: str | None
 ) -> None:
     """Train and measure what the study NAME needs, and judge every claim of its paper.
 
     Verdicts are findings: the exit code is 0 whatever they say. Interrupted, or killed, the same
     command does only what is missing.
     """
-    count, budget = whole(seeds, "--seeds", 2), whole(steps, "--steps", 1)
-    workers = whole(processes, "--processes", 1)
+    count, budget = whole(options["seeds"], "--seeds", 2), whole(options["steps"], "--steps", 1)
+    processes = whole(options["processes"], "--processes", 1)
+    workers = workers_of(options["engine"], options["address"], processes)
     from edgewright.cli.terminal import share_bar
     from edgewright.cli.verdicts import show
     from edgewright.core.compilation import keep_compilations

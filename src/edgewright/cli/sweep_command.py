@@ -8,11 +8,13 @@ import click
 
 from edgewright.cli.options import (
     data_option,
+    engine_options,
     json_option,
     out_option,
     print_json,
     set_option,
     whole,
+    workers_of,
 )
 from edgewright.core.errors import InputError
 
@@ -29,6 +31,7 @@ from edgewright.core.errors import InputError
 @click.option("--seeds", default="3", show_default=True, help="Seeds of each training: 0, 1, ...")
 @click.option("--steps", help="Environment steps of each seed; default: the scenario's.")
 @click.option("--processes", help="Trainings at a time; default: one for each core.")
+@engine_options
 @out_option(required=True, metavar="FOLDER", help="Folder of the sweep; resumes there.")
 @data_option
 @set_option
@@ -41,6 +44,7 @@ def command(scenario: str, out: str, as_json: bool, **options: Any) -> None:
     """
     seeds, steps = whole(options["seeds"], "--seeds", 1), whole(options["steps"], "--steps", 1)
     processes = whole(options["processes"], "--processes", 0)
+    workers = workers_of(options["engine"], options["address"], processes)
     from edgewright.api.problem import make
     from edgewright.api.sweep import sweep
     from edgewright.cli.terminal import share_bar
@@ -60,7 +64,7 @@ def command(scenario: str, out: str, as_json: bool, **options: Any) -> None:
             grid=grid,
             seeds=seeds or 3,
             steps=steps,
-            processes=processes,
+            processes=workers,
             on_progress=on_progress,
         )
     if as_json:

@@ -22,7 +22,7 @@ from edgewright.cli.options import (
 from edgewright.cli.usage import command_line
 from edgewright.core.errors import InputError, nearest
 
-ENGINE = "local"
+ENGINES = ("local", "ray")
 FLEETS = {"dqn": "dqn-fleet", "se-ppo": "se-ppo-fleet"}
 """Learners that a fleet trains, and the names of those fleets."""
 
@@ -36,7 +36,12 @@ FLEETS = {"dqn": "dqn-fleet", "se-ppo": "se-ppo-fleet"}
     help="Train a learner on each device: centralised, synchronous, federated, asynchronous or "
     "independent.",
 )
-@click.option("--engine", help="With --mode: local, devices as an axis of one program.")
+@click.option(
+    "--engine",
+    help="Where devices are trained: local, as an axis of one program, or ray, on processes.",
+)
+@click.option("--workers", help="With --engine ray: how many processes; 2 if absent.")
+@click.option("--address", help="With --engine ray: HOST:PORT of a cluster; a new one if absent.")
 @click.option("--steps", help="Environment steps for each seed, e.g. 1e6.")
 @click.option("--seeds", default="1", show_default=True, help="How many seeds: 0, 1, ...")
 @out_option(required=True, metavar="FOLDER", help="Where the run goes; resumes there.")
@@ -52,6 +57,7 @@ def command(scenario: str, out: str, data: str | None, as_json: bool, **options:
     count = whole(options["seeds"], "--seeds", 1, MAX_SEEDS) or 1
     asked = whole(options["steps"], "--steps", 1)
     learner, extra = _of_mode(options["learner"], options["mode"], options["engine"])
+    workers = _workers(options["engine"], options["workers"], options["address"], options["mode"])
     overrides = (*options["overrides"], *extra)
     chosen = with_recordings(load_scenario(scenario, overrides), scenario, overrides, data)
     from edgewright.cli.terminal import training_bar
@@ -69,9 +75,14 @@ def command(scenario: str, out: str, data: str | None, as_json: bool, **options:
         seeds=count,
         data=data,
     )
+    engine = None
+    if workers:
+        from edgewright.cluster.engine import RayEngine
+
+        engine = RayEngine(workers, options["address"])
     title = f"{request.learner} on {chosen.name}, {count} seed{'s' if count > 1 else ''}"
     with training_bar(title, round(request.steps * count)) as on_progress:
-        timing = train(request, Path(out), on_progress)
+        timing = train(request, Path(out), on_progress, engine=engine)
     result = finish(request, Path(out), timing)
     if as_json:
         print_json(result)
@@ -113,9 +124,9 @@ def _of_mode(
     Raises:
         InputError: the mode or the engine is unknown, or the learner cannot be trained by a fleet.
     """
-    if engine not in (None, ENGINE) or (engine and not mode):
-        message = f"`--engine` must be {ENGINE}, beside --mode; got '{engine}'"
-        raise InputError(message, where="--engine", hint=f"e.g. --mode federated --engine {ENGINE}")
+    if engine not in (None, *ENGINES) or (engine == "local" and not mode):
+        message = f"`--engine` must be {' or '.join(ENGINES)}, local beside --mode; got '{engine}'"
+        raise InputError(message, where="--engine", hint="e.g. --mode federated --engine local")
     if mode is None:
         return learner, ()
     from edgewright.agents.fleet import MODES
@@ -127,6 +138,21 @@ def _of_mode(
         message = f"`--learner` must be one of {', '.join(FLEETS)} with --mode; got '{learner}'"
         raise InputError(message, where="--learner", hint="e.g. --learner dqn")
     return FLEETS[learner], (f"learner.mode={mode}",)
+
+
+def _workers(engine: str | None, workers: str | None, address: str | None, mode: str | None) -> int:
+    """Return the number of worker processes; 0 to train in this process.
+
+    Raises:
+        InputError: processes or an address are asked for without the engine that has them.
+    """
+    for name, value in (("--workers", workers), ("--address", address)):
+        if value is not None and engine != "ray":
+            message = f"`{name}` must stand beside --engine ray; got '{value}' without it"
+            raise InputError(message, where=name, hint="add --engine ray, or leave it out")
+    if engine != "ray":
+        return 0
+    return whole(workers, "--workers", 1) or (1 if mode == "centralised" else 2)
 
 
 def _verdict(check: dict[str, Any]) -> str:

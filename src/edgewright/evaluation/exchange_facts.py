@@ -10,6 +10,7 @@ import numpy as np
 from edgewright.agents.fleet import Fleet
 from edgewright.core.errors import InputError
 from edgewright.core.settings import settings_of
+from edgewright.evaluation.link_times import link_facts
 from edgewright.evaluation.privacy import DELTA, epsilon
 from edgewright.training import checkpoint
 from edgewright.training.runs import Request
@@ -21,7 +22,8 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
     """Return ``{"exchange": ...}`` of a run whose learner is a fleet; nothing of others.
 
     Bytes are those of all devices for a thousand environment steps, each of which is a slot with a
-    decision of every device, as means over seeds. ``privacy`` is there where noise was added.
+    decision of every device, as means over seeds. ``privacy`` is there where noise was added, and
+    ``links`` where there are recordings of bandwidth, see :mod:`.link_times`.
     """
     logs = [checkpoint.read_log(out / f"seed-{seed}", "metrics") for seed in request.numbers]
     if not all(rows and LOGGED[0] in rows[0] for rows in logs):
@@ -36,7 +38,15 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
     if noise and facts["mode"] == "federated":
         rounds = int(logs[0][-1]["iteration"]) // int(settings["local_updates"])
         facts["privacy"] = _privacy(noise, rounds)
-    return {"exchange": facts}
+    steps = float(logs[0][-1]["steps"])
+    devices = request.scenario.world.devices
+    up, down = (per_step[name] * steps / devices for name in LOGGED)
+    counted = "exchanges" in logs[0][0]  # logs of before do not count them
+    exchanges = (
+        steps * float(np.mean([_per_step(r, "exchanges") for r in logs])) if counted else 0.0
+    )
+    links = link_facts(request.data, devices, exchanges, up, down, facts["mode"])
+    return {"exchange": {**facts, **links}}
 
 
 def _settings(request: Request) -> dict[str, Any]:

@@ -73,6 +73,56 @@ def init_training(key: Array, world: World, tasks: Tasks, learner: MetaLearner) 
     return MetaTraining(server=learner.init(init_key, space), key=key)
 
 
+def next_round(
+    learner: MetaLearner, count: int, training: MetaTraining
+) -> tuple[Array, Array, Array]:
+    """Draw the devices of a round.
+
+    Args:
+        learner: says how many.
+        count: number of tasks.
+        training: before the round; its key is consumed.
+
+    Returns:
+        keys of the devices, indices of their tasks, and the key of the training after the round.
+    """
+    choice_key, round_key, key = jax.random.split(training.key, 3)
+    chosen = jax.random.choice(choice_key, count, (learner.tasks,), replace=False)
+    return jax.random.split(round_key, learner.tasks), chosen, key
+
+
+def train_device(
+    world: World,
+    tasks: Tasks,
+    learner: MetaLearner,
+    teacher: Policy | None,
+    key: Array,
+    index: Array,
+    initial: Any,
+) -> Any:
+    """Return what one device of a round uploads, and scalars to log.
+
+    Args:
+        world, tasks, learner, teacher: as :func:`advance` has them.
+        key: consumed.
+        index: of the device's task.
+        initial: what it downloaded.
+    """
+    params = jax.tree.map(lambda leaf: leaf[index], tasks.params)
+    stream_key, device_key = jax.random.split(key)
+    rows = first_rows(tasks.stream(params), stream_key, learner.slots)
+    fitted = learner.fitted(world.observation_space(params))
+
+    def labelled(key: Array, network: Any, rows: Any) -> Labelled:
+        if learner.labels == "optimum":
+            assert teacher is not None
+            return label(key, world, params, teacher, rows)[0]
+        own = BestOfCandidates(proposer=fitted.proposer(network), world=world)
+        return label(key, world, params, own, rows)[0]
+
+    return fitted.update(device_key, initial, DeviceSlots(label=labelled, rows=rows))
+
+
 @functools.partial(jax.jit, static_argnames=("world", "chunk"))
 def advance(
     world: World,
@@ -95,25 +145,11 @@ def advance(
     count = jax.tree.leaves(tasks.params)[0].shape[0]
 
     def device(key: Array, index: Array, initial: Any) -> Any:
-        params = jax.tree.map(lambda leaf: leaf[index], tasks.params)
-        stream_key, device_key = jax.random.split(key)
-        rows = first_rows(tasks.stream(params), stream_key, learner.slots)
-        fitted = learner.fitted(world.observation_space(params))
-
-        def labelled(key: Array, network: Any, rows: Any) -> Labelled:
-            if learner.labels == "optimum":
-                assert teacher is not None
-                return label(key, world, params, teacher, rows)[0]
-            own = BestOfCandidates(proposer=fitted.proposer(network), world=world)
-            return label(key, world, params, own, rows)[0]
-
-        return fitted.update(device_key, initial, DeviceSlots(label=labelled, rows=rows))
+        return train_device(world, tasks, learner, teacher, key, index, initial)
 
     def once(training: MetaTraining) -> tuple[MetaTraining, dict[str, Array]]:
-        choice_key, round_key, key = jax.random.split(training.key, 3)
-        chosen = jax.random.choice(choice_key, count, (learner.tasks,), replace=False)
+        keys, chosen, key = next_round(learner, count, training)
         initial = learner.model(training.server)  # download
-        keys = jax.random.split(round_key, learner.tasks)
         uploads, logs = jax.vmap(device, in_axes=(0, 0, None))(keys, chosen, initial)
         server = learner.aggregate(training.server, uploads)
         traffic = jnp.float32(learner.traffic_bytes(initial))

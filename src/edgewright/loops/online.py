@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from edgewright.core.protocols import Learner, Stream, World
-from edgewright.core.records import Array, record
+from edgewright.core.records import Array, Trajectory, record
 from edgewright.loops.evaluate import observe_fn_of
 from edgewright.loops.repeat import repeated
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, select, unroll
@@ -73,6 +73,41 @@ def stagger(
     return jax.lax.scan(once, training, jnp.arange(slots))[0]
 
 
+def play(
+    world: World,
+    params: Any,
+    stream: Stream[Any],
+    learner: Learner,
+    policy: Any,
+    training: Training,
+) -> tuple[Array, Training, Trajectory]:
+    """Play the slots of one update.
+
+    Returns:
+        the key of the update, the training after the slots, and the trajectory ``[T, N, ...]``.
+    """
+    play_key, learn_key, key = jax.random.split(training.key, 3)
+    carry, inputs = next_rows(stream, training.stream, learner.rollout_steps)
+    envs, batch = unroll(
+        play_key, world, params, policy, training.envs, inputs,
+        observe_fn=observe_fn_of(policy, world),
+        all_actions="team"
+        if getattr(learner, "team", False)
+        else getattr(learner, "all_actions", False),
+    )  # fmt: skip
+    return learn_key, dataclasses.replace(training, envs=envs, stream=carry, key=key), batch
+
+
+def play_log(batch: Trajectory) -> dict[str, Array]:
+    """Return scalars to log of what was played."""
+    ended = jnp.sum(batch.done)
+    return {
+        "reward": jnp.mean(batch.metrics.reward),
+        "episodes_ended": ended.astype(jnp.float32),
+        "terminated_share": jnp.sum(batch.terminated) / jnp.maximum(ended, 1),
+    }
+
+
 @functools.partial(jax.jit, static_argnames=("world", "chunk"))
 def advance(
     world: World,
@@ -92,24 +127,9 @@ def advance(
     """
 
     def once(training: Training) -> tuple[Training, dict[str, Array]]:
-        play_key, learn_key, key = jax.random.split(training.key, 3)
-        carry, inputs = next_rows(stream, training.stream, learner.rollout_steps)
         policy = learner.policy(training.learner, explore=True)
-        envs, batch = unroll(
-            play_key, world, params, policy, training.envs, inputs,
-            observe_fn=observe_fn_of(policy, world),
-            all_actions="team"
-            if getattr(learner, "team", False)
-            else getattr(learner, "all_actions", False),
-        )  # fmt: skip
+        learn_key, training, batch = play(world, params, stream, learner, policy, training)
         state, log = learner.update(learn_key, training.learner, batch)
-        ended = jnp.sum(batch.done)
-        log = {
-            **log,
-            "reward": jnp.mean(batch.metrics.reward),
-            "episodes_ended": ended.astype(jnp.float32),
-            "terminated_share": jnp.sum(batch.terminated) / jnp.maximum(ended, 1),
-        }
-        return Training(learner=state, envs=envs, stream=carry, key=key), log
+        return dataclasses.replace(training, learner=state), {**log, **play_log(batch)}
 
     return repeated(once, training, iterations, chunk)

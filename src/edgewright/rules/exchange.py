@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from edgewright.core.records import Array, Number
 
 Encoding = Literal["float32", "float16", "int8", "top-k"]
+Aggregate = Literal["mean", "median"]
 LEVELS = 127
 """Steps of 8 bits on each side of zero."""
 
@@ -94,7 +95,9 @@ def shortened(vector: Array, norm: Number) -> Array:
     return vector * jnp.where(jnp.asarray(norm) > 0.0, factor, 1.0)
 
 
-def private_mean(key: Array, vectors: Array, norm: Number, multiplier: Number) -> Array:
+def private_mean(
+    key: Array, vectors: Array, norm: Number, multiplier: Number, right: Array | None = None
+) -> Array:
     """Return the mean of vectors ``[clients, n]`` with noise for the largest of their norms.
 
     The Gaussian mechanism on a sum of sensitivity ``norm`` (McMahan, Ramage, Talwar and Zhang,
@@ -105,16 +108,36 @@ def private_mean(key: Array, vectors: Array, norm: Number, multiplier: Number) -
         vectors: of norms up to ``norm``, see :func:`shortened`.
         norm: 0 for no privacy, and no noise.
         multiplier: noise in multiples of ``norm``.
+        right: which clients count, ``[clients]``; all if None. Zero where none does.
     """
     clients, size = vectors.shape
-    noise = jax.random.normal(key, (size,)) * (multiplier * norm / clients)
-    return jnp.mean(vectors, axis=0) + noise
+    counted = jnp.ones((clients,), bool) if right is None else right
+    total = jnp.sum(jnp.where(counted[:, None], vectors, 0.0), axis=0)
+    count = jnp.maximum(jnp.sum(counted), 1)
+    noise = jax.random.normal(key, (size,)) * (multiplier * norm / count)
+    return total / count + noise
+
+
+def median(vectors: Array, right: Array) -> Array:
+    """Return the median of every entry over the clients that count.
+
+    Yin, Chen, Ramchandran and Bartlett (ICML 2018, arXiv:1803.01498), option I: less than half of
+    the clients cannot move it beyond what the others send.
+
+    Args:
+        vectors: ``[clients, n]``.
+        right: which clients count, ``[clients]``. Zeros where none does.
+    """
+    middle = jnp.nanmedian(jnp.where(right[:, None], vectors, jnp.nan), axis=0)
+    return jnp.where(jnp.any(right), middle, 0.0)
 
 
 __all__ = [
+    "Aggregate",
     "Encoding",
     "has_memory",
     "init_memory",
+    "median",
     "private_mean",
     "rounded",
     "sent_entries",

@@ -6,6 +6,7 @@ the learner's state. A learner without a hook computes what it did before there 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -57,7 +58,8 @@ class Proximal:
 class Averaged:
     """Average gradients over devices in every step, as they arrive over the wire.
 
-    It runs inside ``vmap`` over a named axis, where all devices step together.
+    Gradients that are not finite are set aside. It runs inside ``vmap`` over a named axis, where
+    all devices step together.
     """
 
     key: Array
@@ -74,7 +76,36 @@ class Averaged:
         left, steps = memory
         key = jax.random.fold_in(self.key, steps)
         decoded, left = exchange.transmitted(key, gradient, left, self.encoding, self.percent)
-        return jax.lax.pmean(decoded, self.axis), (left, steps + 1)
+        right = jnp.all(jnp.isfinite(decoded))
+        total = jax.lax.psum(jnp.where(right, decoded, 0.0), self.axis)
+        count = jax.lax.psum(right.astype(jnp.float32), self.axis)
+        total, count = self.together(steps, total, count)
+        return total / jnp.maximum(count, 1.0), (left, steps + 1)
+
+    def together(self, steps: Array, total: Array, count: Array) -> tuple[Array, Array]:
+        """Return the sum and the number of gradients of all devices: those of the axis."""
+        return total, count
 
 
-__all__ = ["Averaged", "GradientHook", "Proximal", "hooked"]
+@record
+class AveragedAcross(Averaged):
+    """Average gradients over devices of several processes, which all take the same steps.
+
+    Attributes:
+        number: of the update; with the step it names the sum.
+        add: called outside the program with ``number``, the step, this process's sum ``[n]`` and
+            its count of devices. It returns those of all processes, and the same ones when it is
+            called again.
+    """
+
+    number: Array
+    add: Callable[..., Any] = static()
+
+    def together(self, steps: Array, total: Array, count: Array) -> tuple[Array, Array]:
+        """Return the sum and the number of gradients of all devices of all processes."""
+        # Equal on all devices, and so one call for all: a vmapped condition makes rows of them.
+        number, step = jax.lax.pmax((self.number, steps), self.axis)
+        return jax.pure_callback(self.add, (total, count), number, step, total, count)
+
+
+__all__ = ["Averaged", "AveragedAcross", "GradientHook", "Proximal", "hooked"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgewright.core.machine import cores
 from edgewright.studies.job import Job, JobResult, Plan
 from edgewright.studies.jobs import AXES
+from edgewright.studies.pool import MakePool, Pool
 from edgewright.studies.scheduler import OnProgress, Scheduler
 from edgewright.studies.study import Study
 from edgewright.studies.table import Table
-from edgewright.studies.workspace import workspace
+from edgewright.studies.worker import ProcessPool
+from edgewright.studies.workspace import Workspace, workspace
 from edgewright.training import store
 
 
@@ -20,7 +23,7 @@ def run_jobs(
     out: Path,
     *,
     data: str | None = None,
-    processes: int | None = None,
+    processes: int | MakePool | None = None,
     on_progress: OnProgress | None = None,
     short: bool = False,
 ) -> dict[str, JobResult]:
@@ -30,7 +33,8 @@ def run_jobs(
         jobs: all jobs, with those that they need.
         out: folder of results and of unfinished work.
         data: folder of recordings, or None.
-        processes: number of worker processes; None: one for each core; 0: run in this process.
+        processes: number of worker processes; None: one for each core; 0: run in this process; or
+            what makes other workers, e.g. those of a cluster.
         on_progress: receives the completed fraction and the key of a running job.
         short: whether the jobs take seconds, so that workers compile for a short use.
 
@@ -38,14 +42,30 @@ def run_jobs(
         CheckFailed: jobs failed; the results of the others are stored.
         InputError: another process uses the folder, or a job refuses its input.
     """
-    files = workspace(jobs, out, data, short=short)
+    files = workspace(jobs, out.resolve() if callable(processes) else out, data, short=short)
     with store.locked(out):
         missing = [job for job in jobs if not files.results[job.key].exists()]
         if missing:
             total_cost = sum(job.cost for job in jobs)
-            count = min(cores() if processes is None else processes, len(missing))
-            Scheduler(missing, files, total_cost, on_progress).run(count)
+            scheduler = Scheduler(missing, files, total_cost, on_progress)
+            if processes == 0:
+                scheduler.run(None)
+            else:
+                (out / "results").mkdir(exist_ok=True)  # workers look whether they see it
+                make = processes if callable(processes) else _processes(processes)
+                with make(len(missing), files) as workers:
+                    scheduler.run(workers)
     return {job.key: files.load(job.key) for job in jobs}
+
+
+def _processes(asked: int | None) -> MakePool:
+    """Return what makes worker processes of this machine, one for each core if None is asked."""
+
+    @contextlib.contextmanager
+    def made(most: int, files: Workspace) -> Iterator[Pool]:
+        yield ProcessPool(min(cores() if asked is None else asked, most), files)
+
+    return made
 
 
 def run_study(
@@ -53,7 +73,7 @@ def run_study(
     plan: Plan,
     out: Path,
     *,
-    processes: int | None = None,
+    processes: int | MakePool | None = None,
     on_progress: OnProgress | None = None,
 ) -> Table:
     """Run the missing jobs of a study and return the table of all results."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import wait
+from typing import Any
 
 from edgewright.core.errors import CheckFailed, EdgewrightError, InputError
 from edgewright.core.stopping import saving_on_signals
 from edgewright.studies.job import Job
-from edgewright.studies.worker import Worker, error_text
+from edgewright.studies.pool import Pool, error_text
 from edgewright.studies.workspace import Workspace
 
 MAX_DEATHS = 3
@@ -46,8 +46,8 @@ class Scheduler:
         self.refusal: EdgewrightError | None = None
         self.deaths: dict[str, int] = {}
 
-    def run(self, processes: int) -> None:
-        """Run all jobs in ``processes`` workers, or in this process if it is 0.
+    def run(self, pool: Pool | None) -> None:
+        """Run all jobs in the workers of a pool, or in this process without one.
 
         Raises:
             CheckFailed: jobs failed; the results of the others are stored.
@@ -55,10 +55,10 @@ class Scheduler:
             Stopped: a signal came; running jobs saved what they can resume from.
         """
         with saving_on_signals():
-            if processes == 0:
+            if pool is None:
                 self._run_here()
             else:
-                self._run_in_workers(processes)
+                self._run_in_workers(pool)
         if self.failures:
             self._raise_failures()
 
@@ -73,43 +73,33 @@ class Scheduler:
             else:
                 self._finished(key)
 
-    def _run_in_workers(self, count: int) -> None:
-        workers = [Worker(n, count, self.files) for n in range(count)]
+    def _run_in_workers(self, pool: Pool) -> None:
+        running: dict[int, str] = {}
+        programs: dict[int, str] = {}
         try:
             while True:
-                for n, worker in enumerate(workers):
-                    if worker.key is None and (job := self._next_job(worker.program)) is not None:
-                        if not worker.process.is_alive():
-                            worker = workers[n] = Worker(n, count, self.files)
-                        worker.start(job)
-                busy = [worker for worker in workers if worker.key is not None]
-                if not busy:
+                for n in range(pool.count):
+                    if n not in running and (job := self._next_job(programs.get(n))) is not None:
+                        pool.start(n, job)
+                        running[n], programs[n] = job.key, job.program
+                if not running:
                     return
-                for ready in wait([w.pipe for w in busy] + [w.process.sentinel for w in busy]):
-                    worker = next(w for w in busy if ready in (w.pipe, w.process.sentinel))
-                    if worker.key is not None:
-                        self._receive(worker, worker.key)
+                for n, kind, content in pool.messages():
+                    if n in running:
+                        self._receive(running[n], kind, content)
+                        if kind != "progress":
+                            del running[n]
         finally:
-            for worker in workers:
-                worker.stop()
-            for worker in workers:
-                worker.join()
+            pool.close()
 
-    def _receive(self, worker: Worker, key: str) -> None:
-        """Read one message of a worker, or note that its process has died."""
-        try:
-            kind, content = worker.pipe.recv()
-        except (EOFError, OSError):
-            worker.process.join()
-            worker.key = None
-            self._died(key, worker.process.exitcode)
-            return
+    def _receive(self, key: str, kind: str, content: Any) -> None:
+        """Take in one message about a job."""
         if kind == "progress":
             self._progressed(key, content)
-            return
-        worker.key = None
-        if kind == "done":
+        elif kind == "done":
             self._finished(key)
+        elif kind == "died":
+            self._died(key, content)
         else:
             self._failed(key, *content)
 
@@ -136,7 +126,7 @@ class Scheduler:
         self.fractions[key] = min(fraction, 1.0)
         self._report(key)
 
-    def _died(self, key: str, code: int | None) -> None:
+    def _died(self, key: str, code: int | str | None) -> None:
         self.fractions.pop(key, None)
         self.deaths[key] = self.deaths.get(key, 0) + 1
         if self.deaths[key] < MAX_DEATHS:

@@ -12,14 +12,12 @@ import os
 import signal
 import threading
 import time
-import traceback
-from multiprocessing.connection import Connection
-from pathlib import Path
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from edgewright.core.compilation import keep_compilations
-from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.studies.job import Job
+from edgewright.studies.pool import Message, outcome_of
 from edgewright.studies.workspace import Workspace
 from edgewright.systems.plugins import load_plugins
 
@@ -48,6 +46,17 @@ class Worker:
         with contextlib.suppress(OSError):  # the parent notices a dead worker when it reads
             self.pipe.send(job)
 
+    def receive(self) -> tuple[str, Any]:
+        """Return one message, or that the process has died and with which code."""
+        try:
+            kind, content = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            kind, content = "died", self.process.exitcode
+        if kind != "progress":
+            self.key = None
+        return kind, content
+
     def stop(self) -> None:
         """Ask the process to end; a running job saves what it can resume from."""
         with contextlib.suppress(OSError):
@@ -64,12 +73,42 @@ class Worker:
         self.pipe.close()
 
 
-def error_text(error: Exception) -> str:
-    """Return the message of an error, with its type and line if the error is unexpected."""
-    if isinstance(error, EdgewrightError):
-        return str(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+class ProcessPool:
+    """Worker processes of this machine.
+
+    Args:
+        count: number of processes.
+        files: files of the jobs.
+    """
+
+    def __init__(self, count: int, files: Workspace) -> None:
+        self.count, self.files = count, files
+        self.workers = [Worker(n, count, files) for n in range(count)]
+
+    def start(self, n: int, job: Job) -> None:
+        """Let worker ``n`` run a job; a new process takes over from a dead one."""
+        if not self.workers[n].process.is_alive():
+            self.workers[n] = Worker(n, self.count, self.files)
+        self.workers[n].start(job)
+
+    def messages(self) -> list[Message]:
+        """Wait for messages of busy workers, and return one of each that has one."""
+        busy = {n: worker for n, worker in enumerate(self.workers) if worker.key is not None}
+        ready = set(
+            wait([w.pipe for w in busy.values()] + [w.process.sentinel for w in busy.values()])
+        )
+        return [
+            (n, *worker.receive())
+            for n, worker in busy.items()
+            if ready & {worker.pipe, worker.process.sentinel}
+        ]
+
+    def close(self) -> None:
+        """End all processes; running jobs save what they can resume from."""
+        for worker in self.workers:
+            worker.stop()
+        for worker in self.workers:
+            worker.join()
 
 
 def _serve(pipe: Connection, files: Workspace, number: int, count: int) -> None:
@@ -84,18 +123,7 @@ def _serve(pipe: Connection, files: Workspace, number: int, count: int) -> None:
     load_plugins()  # before a job of a plug-in is unpickled
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while (job := pipe.recv()) is not None:
-            pipe.send(_run(job, files, _ProgressSender(pipe)))
-
-
-def _run(job: Job, files: Workspace, on_progress: _ProgressSender) -> tuple[str, Any]:
-    """Run a job and return the message for the parent: its kind and its content."""
-    try:
-        files.run(job, on_progress)
-    except Exception as error:
-        # Keyword arguments of an error do not survive pickling, so the parent gets a plain one.
-        refusal = InputError(str(error)) if isinstance(error, InputError) else None
-        return "failed", (error_text(error), refusal)
-    return "done", None
+            pipe.send(outcome_of(job, files, _ProgressSender(pipe)))
 
 
 class _ProgressSender:

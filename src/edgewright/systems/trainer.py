@@ -7,6 +7,7 @@ A system whose learners train in another way gives its own (``systems.binary.tra
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable
@@ -69,6 +70,21 @@ class Trainer(Protocol):
         ...
 
 
+class Engine(Protocol):
+    """Something that runs the updates of a trainer elsewhere than in this process.
+
+    Seeds are trained one after the other there.
+    """
+
+    def running(self, trainer: Trainer) -> contextlib.AbstractContextManager[Trainer]:
+        """Return the trainer that computes there, for as long as it is used."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return what ``result.json`` says of the engine afterwards."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Deployable:
     """The policies of a training that an export needs.
@@ -117,18 +133,18 @@ class OnlineTrainer:
     def init_training(self, key: Array) -> Any:
         """Return the training before its first step."""
         world = self.plan.train_world
-        training = init_training(key, world, *self._arguments)
+        training = init_training(key, world, *self.arguments)
         if not getattr(self.plan.learner, "staggered", False):
             return training
-        return stagger(world, *self._arguments, training, self.problem.horizon)
+        return stagger(world, *self.arguments, training, self.problem.horizon)
 
     def shapes(self) -> Any:
         """Return the shapes of a training."""
-        return init_training.eval_shape(jax.random.key(0), self.plan.train_world, *self._arguments)
+        return init_training.eval_shape(jax.random.key(0), self.plan.train_world, *self.arguments)
 
     def program(self, example: Any, chunk: int) -> Program:
         """Compile up to ``chunk`` rounds of playing and learning."""
-        return compile_rounds(advance, self.plan.train_world, self._arguments, example, chunk)
+        return compile_rounds(advance, self.plan.train_world, self.arguments, example, chunk)
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return what plays the evaluation episodes greedily."""
@@ -171,7 +187,8 @@ class OnlineTrainer:
         return Deployable(learner.policy(state, explore=False), learner.policy(state, explore=True))
 
     @property
-    def _arguments(self) -> tuple[Any, Any, Any]:
+    def arguments(self) -> tuple[Any, Any, Any]:
+        """Return the numbers of the training, its stream and its learner."""
         params = self.plan.params_of(self.problem)
         return params, self.problem.train_stream, self.plan.learner
 
@@ -187,4 +204,4 @@ def draw_inputs(plan: Evaluation, problem: Problem) -> Any:
     )
 
 
-__all__ = ["Deployable", "OnlineTrainer", "Trainer", "draw_inputs", "refuse_task"]
+__all__ = ["Deployable", "Engine", "OnlineTrainer", "Trainer", "draw_inputs", "refuse_task"]

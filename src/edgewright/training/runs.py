@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from edgewright.scenarios.load import check, resolved, training_identity
 from edgewright.scenarios.policies import baseline
 from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
-from edgewright.systems.trainer import Trainer
+from edgewright.systems.trainer import Engine, Trainer
 from edgewright.training import checkpoint, store
 from edgewright.training.seed import (
     CHUNK,
@@ -93,12 +94,18 @@ class Run:
 
 
 def train(
-    request: Request, out: Path, on_progress: OnProgress | None = None, start: Any = None
+    request: Request,
+    out: Path,
+    on_progress: OnProgress | None = None,
+    start: Any = None,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Train all seeds into the folder ``out`` and return the timing; resume an earlier call.
 
     Args:
         start: an earlier training whose weights all seeds begin with; ``request.start`` names it.
+        engine: where updates are computed, one seed after the other; here, and all seeds side by
+            side, if None. Another engine may go on with a run.
 
     Raises:
         InputError: the folder holds another run, a checkpoint is not whole, or the learner cannot
@@ -111,11 +118,14 @@ def train(
     trainer = trainer_of(request.scenario, problem, plan)
     if start is not None:
         warm_started(trainer.init_training(jax.random.key(0)), start)  # refuses before a file is
-    with store.locked(out):
+    # Before a file is written, the engine refuses what it cannot train.
+    with engine.running(trainer) if engine else nullcontext(trainer) as there, store.locked(out):
         _open_run(request, out)
         progress = Progress(on_progress)
         with saving_on_signals(progress.stop.set):
-            return _train(request, out, trainer, progress, start)
+            side_by_side = 1 if engine else request.seeds
+            timing = _train(request, out, there, progress, start, side_by_side)
+    return {**timing, **engine.facts()} if engine else timing
 
 
 def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Trainer:
@@ -124,7 +134,12 @@ def trainer_of(scenario: Scenario, problem: Problem, plan: LearnerPlan) -> Train
 
 
 def _train(
-    request: Request, out: Path, trainer: Trainer, progress: Progress, start: Any
+    request: Request,
+    out: Path,
+    trainer: Trainer,
+    progress: Progress,
+    start: Any,
+    side_by_side: int,
 ) -> dict[str, Any]:
     started = time.perf_counter()
     example = trainer.init_training(jax.random.key(0))
@@ -144,7 +159,7 @@ def _train(
         training.run(example, progress)
 
     started = time.perf_counter()
-    with threads(request.seeds) as pool:
+    with threads(side_by_side) as pool:
         futures = [pool.submit(one, seed) for seed in request.numbers]
         try:
             while wait(futures, SECONDS_BETWEEN_SIGNALS, FIRST_EXCEPTION).not_done:

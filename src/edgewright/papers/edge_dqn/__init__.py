@@ -36,4 +36,5 @@ STUDY = Study(
         "curves": ("seed", "mark"),
         "exchange": ("seed", "number"),
     },
+    data=True,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,21 @@ class View:
         below = np.flatnonzero(rewards.mean(axis=0) < goal)
         first = int(below[-1]) + 1 if below.size else 0
         return float(steps[first]) if first < len(steps) else None
+
+    def links(self, arm: str) -> dict[str, Any]:
+        """Return what recorded links make of an arm; nothing without recordings."""
+        facts = self.table[f"own/{arm}"].facts["exchange"].get("links") or {}
+        return facts if "seconds" in facts else {}
+
+    def seconds_per_thousand(self, arm: str) -> float | None:
+        """Return the seconds of exchange for a thousand steps of training."""
+        facts = self.links(arm)
+        return 1e3 * facts["seconds"] / float(self.curve(arm)[0][-1]) if facts else None
+
+    def seconds_to_centralised(self, arm: str) -> float | None:
+        """Return the seconds of exchange until an arm stays at 95 % of the centralised score."""
+        steps, each = self.steps_to_centralised(arm), self.seconds_per_thousand(arm)
+        return None if steps is None or each is None else steps * each / 1e3
 
 
 def lead(view: View, ours: str, other: str) -> Measured:

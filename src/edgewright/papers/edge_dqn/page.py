@@ -18,6 +18,9 @@ COLUMNS = {"own": "score, own devices (%)", "new": "score, held-out devices (%)"
 MODES = tuple(ARMS)[:5]
 """Arms that differ in what travels alone."""
 
+BARRIERS = ("centralised", "synchronous", "federated")
+"""Arms whose server waits for all devices."""
+
 
 def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
     """Return two figures: scores on own and held-out devices, and curves of the modes."""
@@ -36,7 +39,31 @@ def drawings(table: Table) -> dict[str, tuple[str, Figure]]:
     curves = [Curve(arm, *view.curve(arm)) for arm in MODES]
     levels = [Line(name, view.level(f"own/{name}").estimate) for name in RULES]
     drawn = curve_grid([""], [column], {("", column): (curves, levels)}, xlabel="slots")
-    return {"rewards": (caption, rewards), "curves": ("Rewards during the training.", drawn)}
+    figures = {"rewards": (caption, rewards), "curves": ("Rewards during the training.", drawn)}
+    return figures | _waiting(view)
+
+
+def _waiting(view: View) -> dict[str, tuple[str, Figure]]:
+    """Return the figure of who waits for whom; none without recorded links."""
+    shares = {arm: view.links(arm).get("waiting_share") for arm in BARRIERS}
+    known = {arm: share for arm, share in shares.items() if share}
+    if len(known) < len(BARRIERS):
+        return {}
+    rates = view.links(BARRIERS[0])["mean_mbps"]
+    order = sorted(range(len(rates)), key=lambda device: rates[device])
+    cells = {
+        ("", arm): [
+            Row(f"device {n}, {rates[n]:.1f} Mbit/s", "learned", *[100.0 * share[n]] * 3)
+            for n in order
+        ]
+        for arm, share in known.items()
+    }
+    caption = (
+        "Who waits for whom: the share of the time of its exchanges that each device waits for "
+        "others, simulated on recorded links. Devices are ordered by the means of their links."
+    )
+    title = "time spent waiting for other devices (%)"
+    return {"waiting": (caption, dot_grid([""], list(known), cells, title=title))}
 
 
 def notes(table: Table) -> list[str]:
@@ -47,8 +74,11 @@ def notes(table: Table) -> list[str]:
         "computed from as many samples as those of all devices together.",
         f"{table.plan.seeds} seeds of {table.plan.steps:.0f} slots; a slot is a sample for each "
         "device. Learners of every arm have the same settings; none was tuned.",
-        "Bytes are those of numbers without framing, of all devices together. Steps, and not "
-        "seconds, are compared: devices are an axis of one program.",
+        "Bytes are those of numbers without framing, of all devices together. Devices are an axis "
+        "of one program, so seconds of exchange are simulated: device i has the i-th recording of "
+        "bandwidth, and the server waits for all devices, except in `asynchronous`. Without "
+        "recordings (`--data`) there are none. A thousand steps are a thousand slots of the world, "
+        "which take 1000 s themselves.",
         "Networks of `independent` are used on held-out devices by their numbers, which means "
         "nothing there.",
     ]
@@ -73,6 +103,8 @@ def sections(table: Table) -> list[html.Section]:
                 "up": float(result.arrays["exchange/up"][0, 0]),
                 "down": float(result.arrays["exchange/down"][0, 0]),
                 "epsilon": privacy.get("epsilon"),
+                "exchange_s": view.seconds_per_thousand(arm),
+                "seconds": view.seconds_to_centralised(arm),
             }
         )
     columns = [
@@ -82,6 +114,10 @@ def sections(table: Table) -> list[html.Section]:
         html.Column("steps", "steps to 95 % of centralised", "", ".0f"),
         html.Column("up", "bytes up per thousand steps", "", ".0f"),
         html.Column("down", "bytes down per thousand steps", "", ".0f"),
+        html.Column(
+            "exchange_s", "exchange on recorded links, seconds per thousand steps", "", ".1f"
+        ),
+        html.Column("seconds", "exchange, seconds to 95 % of centralised", "", ".0f"),
         html.Column("epsilon", "epsilon", "", ".2f"),
     ]
     caption = "An arm without a number of steps does not reach 95 % of the centralised score."

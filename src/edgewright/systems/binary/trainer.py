@@ -100,10 +100,14 @@ class MetaTrainer:
 
     def program(self, example: Any, chunk: int) -> Program:
         """Compile up to ``chunk`` rounds."""
+        return compile_rounds(meta.advance, self.plan.train_world, self.arguments, example, chunk)
+
+    @property
+    def arguments(self) -> tuple[Any, Any, Any]:
+        """Return the tasks, the learner, and what labels slots where the learner does not."""
         learner, world = self.plan.learner, self.plan.train_world
         teacher = Optimum(world=world) if learner.labels == "optimum" else None
-        given = (self.problem.tasks.train, learner, teacher)
-        return compile_rounds(meta.advance, world, given, example, chunk)
+        return self.problem.tasks.train, learner, teacher
 
     def judge(self) -> Callable[[Any], dict[str, float]]:
         """Return a function that scores the present initialisation in the evaluation tasks."""

@@ -1,0 +1,162 @@
+"""Join or start a Ray cluster, and check that its workers run the same versions.
+
+Ray: Moritz et al., "Ray: A Distributed Framework for Emerging AI Applications", OSDI 2018,
+arXiv:1712.05889. It is imported when it is asked for, and never by what does not use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import platform
+import re
+import socket
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jaxlib.version
+import numpy as np
+
+from edgewright.core.errors import InputError
+from edgewright.core.version import __version__
+
+SECONDS_TO_CONNECT = 5.0
+"""Time that a cluster may take to accept a connection [s]."""
+
+STORE_BYTES = 512 * 2**20
+"""Size of the object store of a cluster that is started here."""
+
+_PASSED = ("XLA_FLAGS", "EDGEWRIGHT_CACHE", "EDGEWRIGHT_DATA", "EDGEWRIGHT_LOADED_PLUGINS")
+"""Variables of the environment that workers take over."""
+
+
+def import_ray() -> Any:
+    """Return the module ``ray``.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    # Ray would report its use to its makers otherwise.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        return importlib.import_module("ray")
+    except ImportError:
+        hint = "pip install 'edgewright[ray]', or leave out --engine ray"
+        raise InputError("the package ray is not installed", where="--engine", hint=hint) from None
+
+
+@contextlib.contextmanager
+def cluster(workers: int, address: str | None = None) -> Iterator[Any]:
+    """Join the cluster at an address, or start one on this machine for as long as it is used.
+
+    Args:
+        workers: processes that will be asked for, each with one core.
+        address: ``HOST:PORT`` of a running cluster, ``auto``, or None for a new one.
+
+    Returns:
+        the module ``ray``, connected.
+
+    Raises:
+        InputError: Ray is not installed, the address does not answer, its versions of Ray or
+            Python are others, or it has too few cores.
+    """
+    ray = import_ray()
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        store = {"object_store_memory": STORE_BYTES}
+        options |= {"num_cpus": workers, "include_dashboard": False, **store}
+    else:
+        _check_address(address)
+        options |= {"address": address}
+    options["runtime_env"] = {"env_vars": _environment()}
+    try:
+        with warnings.catch_warnings():
+            # Ray starts programs in children, which JAX warns of; they do not use JAX.
+            warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+            ray.init(**options)
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise _refusal(address, error) from error
+    try:
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        if cores < workers:
+            message = f"`--workers` must be at most the cluster's cores, {cores}; got {workers}"
+            raise InputError(message, where="--workers", hint=f"e.g. --workers {max(cores, 1)}")
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def stay_on(core: int | None) -> None:
+    """Let this process run on one core alone; anywhere if None, or where that is not possible."""
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        available = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {available[core % len(available)]})
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this process that decide numbers or what can be exchanged."""
+    return {
+        "edgewright": __version__,
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.version.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def check_versions(worker: Mapping[str, str], where: str) -> None:
+    """Check that a worker has the versions of this process.
+
+    Args:
+        worker: its :func:`versions`.
+        where: names the worker.
+
+    Raises:
+        InputError: names the package and both versions.
+    """
+    for name, ours in versions().items():
+        if worker.get(name) != ours:
+            message = f"{name} must be {ours}, as here; got {worker.get(name)}"
+            hint = "install the same versions on all machines: pip install -c constraints.txt"
+            raise InputError(message, where=where, hint=hint)
+
+
+def _environment() -> dict[str, str]:
+    variables = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    return {"TF_CPP_MIN_LOG_LEVEL": "3", **variables}
+
+
+def _check_address(address: str) -> None:
+    """Check that something accepts a connection, before Ray waits for it much longer."""
+    match = re.fullmatch(r"(?:ray://)?\[?([^\[\]/]+?)\]?:(\d+)", address)
+    if address == "auto":
+        return
+    if match is None:
+        message = f"`--address` must be HOST:PORT or auto; got '{address}'"
+        raise InputError(message, where="--address", hint="e.g. --address 127.0.0.1:6379")
+    try:
+        port = int(match[2])
+        with socket.create_connection((match[1], port), timeout=SECONDS_TO_CONNECT):
+            return
+    except (OSError, OverflowError) as error:
+        raise _refusal(address, error) from error
+
+
+def _refusal(address: str | None, error: Exception) -> InputError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if address is None:
+        hint = "free memory and processes, or name a running cluster with --address"
+        return InputError(f"Ray does not start: {reason}", where="--engine", hint=hint)
+    message = f"no cluster of this version of Ray answers at '{address}': {reason}"
+    hint = (
+        "start one with: ray start --head --port 6379, set RAY_AUTH_MODE=token here where it has a "
+        "token, or leave out --address"
+    )
+    return InputError(message, where="--address", hint=hint)
+
+
+__all__ = ["check_versions", "cluster", "import_ray", "stay_on", "versions"]

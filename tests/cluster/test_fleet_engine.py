@@ -1,0 +1,171 @@
+"""A fleet on worker processes: the numbers of one process, whatever dies on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgewright.cluster.crew import Crew
+from edgewright.cluster.engine import RayEngine
+from edgewright.cluster.runtime import cluster, versions
+from edgewright.core.errors import InputError
+from edgewright.core.sealed import load_arrays
+from edgewright.scenarios.load import load
+from edgewright.training.runs import Request, train
+
+SMALL: dict[str, Any] = {
+    "world.devices": 3,
+    "world.overflow": "reject",
+    "params.horizon_slots": 12,
+    "evaluation.episodes": 2,
+    "training.evaluations": 2,
+    "learner.num_envs": 2,
+    "learner.rollout_steps": 8,
+    "learner.batch_size": 8,
+    "learner.hidden_sizes": [8],
+}
+DQN = {"learner.buffer_size": 64, "learner.learning_starts": 32.0, "learner.train_freq": 8}
+UPDATES = 8
+LONG = 200
+"""Updates of a training that is killed."""
+
+FREQUENT = """
+import sys
+from edgewright.training import seed
+seed.CHUNK, seed.SECONDS_BETWEEN_CHECKPOINTS = 4, 0.0
+from edgewright.cli.main import main
+sys.exit(main())
+"""
+"""The command with a checkpoint after every few updates."""
+
+
+def request_of(mode: str, learner: str = "dqn-fleet", **more: Any) -> Request:
+    values = {**SMALL, **(DQN if learner == "dqn-fleet" else {}), "learner.mode": mode, **more}
+    return Request(load("aigc-heavy", values), learner, UPDATES * 16.0, 1)
+
+
+def weights(out: Path) -> dict[str, np.ndarray]:
+    return load_arrays(out / "seed-0" / "checkpoint.npz", "checkpoint", "")[0]
+
+
+def same(a: Path, b: Path) -> None:
+    """Check that two runs ended in one state: parameters, replay, moments, keys and counters."""
+    ours, theirs = weights(a), weights(b)
+    assert ours.keys() == theirs.keys()
+    for name, values in ours.items():
+        np.testing.assert_allclose(values, theirs[name], rtol=2e-4, atol=2e-5, err_msg=name)
+
+
+def kill_at(update: int, method: str = "train") -> Any:
+    """Return what lets worker 1 be killed while it works on an update."""
+
+    def prepare(crew: Crew) -> None:
+        call = crew.call
+
+        def killing(calls: Any) -> Any:
+            if calls[0][0] == method and calls[0][1][0] == update and not crew.deaths:
+                os.kill(crew.pids[1], signal.SIGKILL)
+            return call(calls)
+
+        crew.call = killing  # pyright: ignore[reportAttributeAccessIssue]
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("mode", "learner", "workers", "killed"),
+    [
+        ("synchronous", "dqn-fleet", 2, 5),
+        ("synchronous", "se-ppo-fleet", 1, 0),
+        ("federated", "dqn-fleet", 1, 0),
+        ("asynchronous", "dqn-fleet", 2, 6),
+        ("centralised", "dqn-fleet", 1, 0),
+    ],
+)
+def test_workers_end_with_the_weights_of_one_process(
+    mode: str, learner: str, workers: int, killed: int, address: str, tmp_path: Path
+) -> None:
+    request = request_of(mode, learner)
+    train(request, tmp_path / "local")
+    engine = RayEngine(workers, address, kill_at(killed) if killed else None)
+    timing = train(request, tmp_path / "ray", engine=engine)
+    assert timing["worker_deaths"] == bool(killed)
+    assert len(timing["recovery_s"]) == bool(killed)
+    same(tmp_path / "local", tmp_path / "ray")
+    if mode != "centralised":
+        assert weights(tmp_path / "ray")[".learner.updates"] == UPDATES
+
+
+def test_more_workers_than_devices_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at most the devices, 3; got 4"):
+        train(request_of("federated"), tmp_path / "x", engine=RayEngine(4))
+    with pytest.raises(InputError, match="1 with --mode centralised; got 2"):
+        train(request_of("centralised"), tmp_path / "x", engine=RayEngine(2))
+    assert not (tmp_path / "x" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [("127.0.0.1:1", "answers at '127.0.0.1:1'"), ("somewhere", "must be HOST:PORT or auto")],
+)
+def test_an_address_without_a_cluster_is_refused(ray: Any, where: str, message: str) -> None:
+    with pytest.raises(InputError, match=message), cluster(1, where):
+        pass
+
+
+def test_more_workers_than_cores_are_refused(address: str) -> None:
+    with pytest.raises(InputError, match="the cluster's cores, 2; got 3"), cluster(3, address):
+        pass
+
+
+def test_a_worker_of_another_version_is_refused(address: str) -> None:
+    class Stale:
+        def ready(self) -> dict[str, str]:
+            return {**ours, "jax": "0.0.1", "pid": "1"}
+
+    ours = versions()
+    with cluster(1, address) as connected:
+        stale = connected.remote(Stale).options(num_cpus=0)
+        with pytest.raises(InputError, match=r"worker 0: jax must be .*; got 0\.0\.1"):
+            Crew(connected, lambda rank: stale.remote(), 1)
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_killed_driver_goes_on_and_ends_with_the_same_weights(
+    engine: str, address: str, tmp_path: Path
+) -> None:
+    """SIGKILL of the whole command in the middle, and the same command again."""
+    values = {**SMALL, **DQN, "training.evaluations": 1}
+    settings = [w for k, v in values.items() for w in ("--set", f"{k}={json.dumps(v)}")]
+    more = ["--engine", "ray", "--workers", "1", "--address", address] if engine == "ray" else []
+    out = tmp_path / "killed"
+    command = [
+        sys.executable, "-c", FREQUENT, "train", "aigc-heavy", "--learner", "dqn",
+        "--mode", "federated", *more, "--steps", str(16 * LONG), "--out", str(out), *settings,
+    ]  # fmt: skip
+    with open(tmp_path / "log", "w", encoding="utf-8") as log:
+        running = subprocess.Popen(command, stdout=log, stderr=log)
+    saved = out / "seed-0" / "checkpoint.previous.npz"
+    while not saved.exists() and running.poll() is None:
+        time.sleep(0.02)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()
+    at = load_arrays(out / "seed-0" / "checkpoint.npz", "checkpoint", "")[1]["iteration"]
+    assert 0 < at < LONG
+    request = dataclasses.replace(request_of("federated"), steps=16.0 * LONG)
+    request = dataclasses.replace(
+        request, scenario=load("aigc-heavy", {**values, "learner.mode": "federated"})
+    )
+    train(request, out, engine=RayEngine(1, address) if engine == "ray" else None)
+    train(request, tmp_path / "once")
+    same(tmp_path / "once", out)
