@@ -7,7 +7,15 @@ from typing import Any
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.probes import LOADS, WINDOW_S
 from edgewright.papers.learner.view import CHARGES, View
-from edgewright.papers.learner.worlds import HINDSIGHT, LONGER, OURS, PLANNED, PRICED, UNGUIDED
+from edgewright.papers.learner.worlds import (
+    HINDSIGHT,
+    LONGER,
+    OURS,
+    PLANNED,
+    PRICED,
+    SHIPPED,
+    UNGUIDED,
+)
 from edgewright.reporting import html
 from edgewright.systems.aigc.behaviour import MODES
 
@@ -28,6 +36,7 @@ WORTH = {
     "the scored objective, DQN": ("dqn-horizon", "dqn"),
     "more steps": (LONGER, OURS),
     "a planner as guide, to the end": (PLANNED, LONGER),
+    "the rates of the entry, not those of the search": (SHIPPED, PLANNED),
     "choosing one of ten seeds": (CHOSEN, LONGER),
     "ten seeds deciding together": (TOGETHER, LONGER),
 }

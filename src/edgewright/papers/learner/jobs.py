@@ -15,6 +15,8 @@ from edgewright.papers.learner.worlds import (
     LONGER,
     PLANNER,
     PRICED,
+    SHIPPED,
+    SHIPPED_SEED,
     TIMES,
     VARIANTS,
     WORLDS,
@@ -69,7 +71,7 @@ def trained(plan: Plan, world: str, name: str, data: str | None) -> TrainingJob:
     """Return the training of an arm in a world."""
     learner, changes = VARIANTS.get(name, (name, {}))
     steps = plan.steps * (1.0 if plan.quick else WORLDS[world].steps)
-    tuned = WORLDS[world].tuned and not plan.quick
+    tuned = WORLDS[world].tuned and not plan.quick and name != SHIPPED
     return TrainingJob(
         key=f"{world}/{name}",
         setup=setup_of(plan, world, changes),
@@ -78,6 +80,7 @@ def trained(plan: Plan, world: str, name: str, data: str | None) -> TrainingJob:
         seeds=seeds(plan, world, name),
         setting=world,
         rates_from=selected(name) if tuned else "",
+        first_seed=SHIPPED_SEED if name == SHIPPED else 0,
         recordings=data,
     )
 

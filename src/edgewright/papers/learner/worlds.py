@@ -13,7 +13,9 @@ OURS, UNGUIDED = "all-action-guided", "all-action-ppo"
 LONGER, TIMES = "all-action-guided-longer", 10 / 3
 """An arm with more steps than the others, and how many times as many."""
 TEAM, PLANNED = "all-action-team", "all-action-planned"
-LONG = (LONGER, PLANNED)
+SHIPPED, SHIPPED_SEED = "all-action-planned-shipped", 2000
+"""The same with the rates of its entry, and its first seed, which no trial had."""
+LONG = (LONGER, PLANNED, SHIPPED)
 """Arms with more steps."""
 PLANNER, PRICED, AHEAD = "rollout-12", "shadow-price", "shadow-rollout-2"
 HINDSIGHT = "beam-16"
@@ -26,6 +28,7 @@ LEARNERS |= {"ppo": 0.5, "a2c": 0.5, "dqn": 0.5}
 ABLATIONS = {
     LONGER: 1.0,
     PLANNED: 1.0,
+    SHIPPED: 1.0,
     "all-action-smooth": 1.0,
     "all-action-sampled": 1.0,
     "all-action-discounted": 0.3,
@@ -40,6 +43,7 @@ ABLATIONS = {
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     LONGER: (OURS, {}),
+    SHIPPED: (PLANNED, {}),
     "all-action-raw": (
         UNGUIDED,
         {"learner.normalize_observations": False, "learner.normalize_rewards": False},
@@ -104,7 +108,7 @@ WORLDS = {
     "light": World("aigc-light", ELSEWHERE, _RULES),
     "trace": World(
         "aigc-trace",
-        ELSEWHERE,
+        {**ELSEWHERE, SHIPPED: 1.0},
         _RULES,
         recorded=True,
         moved_from=("heavy", "code", "mooncake", "norway", "oboe"),
@@ -213,5 +217,5 @@ def seeds(plan: Plan, world: str, name: str) -> int:
 
 __all__ = ["ABLATIONS", "AHEAD", "DECOMPOSED", "HINDSIGHT", "LEARNERS", "LONG", "LONGER", "OURS"]
 __all__ += ["PLANNED", "PLANNER", "PRICED", "RECORDED", "TEAM", "TIMES", "UNGUIDED", "VARIANTS"]
-__all__ += ["WORLDS", "World"]
+__all__ += ["SHIPPED", "SHIPPED_SEED", "WORLDS", "World"]
 __all__ += ["learners", "moved", "rules", "seeds", "worlds"]
