@@ -211,6 +211,16 @@ def test_expected_returns_need_the_outcomes_of_all_actions() -> None:
         PPO(team=True).check_sizes(*spaces)
 
 
+@pytest.mark.parametrize(
+    ("actions", "team"),
+    [(Box(-1.0, 1.0, (2,)), False), (Discrete(12, (816,)), False), (Discrete(12, (64,)), True)],
+)
+def test_actions_that_cannot_all_be_evaluated_are_refused(actions: Any, team: bool) -> None:
+    observations = Box(-1.0, 1.0, (*actions.shape, 3))
+    with pytest.raises(InputError, match="all_actions must be false here: it evaluates every"):
+        PPO(all_actions=True, team=team).check_sizes(observations, actions)
+
+
 def test_a_team_of_one_is_an_agent_alone() -> None:
     """What an action leads to for all agents is what it leads to for the only one."""
     problem = build(load("aigc-heavy"))

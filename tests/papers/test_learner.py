@@ -206,5 +206,5 @@ def test_seeds_decide_together_and_the_best_is_chosen_on_training_inputs(tmp_pat
     other = PolicyEntry.learned("alone", alone, run.plan.world)
     again = other.play(jax.random.key(0), run.problem.params, inputs)
     np.testing.assert_array_equal(played.actions, again.actions)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="name"):
         populated(context, "a", {**resolved(scenario), "name": "\t"})

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from edgewright.agents.around import Around
 from edgewright.agents.per_device import EachPolicy, by_device, misfit_of_devices, of_one
+from edgewright.core.errors import InputError
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Trajectory, record
 from edgewright.core.spaces import Box, Discrete, Space
@@ -35,6 +36,9 @@ class Independent(Around):
             InputError: they do not fit each other.
         """
         assert isinstance(actions, Discrete)
+        if getattr(self.inner, "all_actions", False):
+            message = "all_actions must be false for devices that learn each on its own"
+            raise InputError(message, where="learner", hint="set learner.all_actions = false")
         check = getattr(self.inner, "check_sizes", None)
         if check is not None:
             check(*of_one(observations, actions))

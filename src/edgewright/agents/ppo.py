@@ -152,6 +152,9 @@ class PPO:
                 continue
             message = f"{name} must be false without the outcomes of all actions"
             raise InputError(message, where="learner", hint="set learner.all_actions = true")
+        if self.all_actions and (reason := alternatives.misfit(actions, self.team)):
+            message = f"all_actions must be false here: {reason}"
+            raise InputError(message, where="learner", hint="set learner.all_actions = false")
         check_samples(self, observations.shape[:-1], self.batch_size)
 
     def init(self, key: Array, observations: Box, actions: Discrete | Box) -> PPOState:

@@ -103,8 +103,12 @@ def by_cell(view: View) -> html.Section:
         *(html.Column(name, f"{name}: local, quality, delay, energy") for name in _ACTORS),
     ]
     caption = f"Load: thirds of the slots by the work of others in the last {WINDOW_S:.0f} s. "
-    caption += "Differences of rewards per slot of that kind. After the colon: share of tasks done "
-    caption += "on the device, and means of quality, delay and energy from the battery per slot."
+    caption += (
+        "Differences of rewards per slot of that kind. After the colon: share of slots with a "
+    )
+    caption += (
+        "task done on the device, and means of quality, delay and energy from the battery per slot."
+    )
     title = f"aigc-{view.world} by mode and load"
     return html.Section(title, table=html.Table(columns, rows, caption))
 

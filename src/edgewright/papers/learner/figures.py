@@ -9,6 +9,7 @@ import numpy as np
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.view import View
 from edgewright.papers.learner.worlds import (
+    AHEAD,
     HINDSIGHT,
     LEARNERS,
     PLANNER,
@@ -37,7 +38,7 @@ def policies(table: Table, world: str) -> dict[str, str]:
     view, plan = View(table, world), table.plan
     groups = dict.fromkeys([*learners(plan, world), *moved(plan, world)], "learned")
     groups |= {name: "learned" for name in (CHOSEN, TOGETHER) if view.has(name)}
-    oracles = (PLANNER, HINDSIGHT)
+    oracles = (PLANNER, AHEAD, HINDSIGHT)
     groups |= {name: "oracle" if name in oracles else "rule" for name in rules(plan, world)}
     return dict(sorted(groups.items(), key=lambda one: float(view.reward(one[0]).mean())))
 

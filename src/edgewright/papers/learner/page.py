@@ -6,7 +6,7 @@ from typing import Any
 
 from edgewright.papers.learner.apart import by_cell, by_charge, worth
 from edgewright.papers.learner.figures import policies
-from edgewright.papers.learner.population import TOGETHER
+from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.tuning import FACTORS, SEEDS, TRIAL
 from edgewright.papers.learner.view import CHARGES, View
 from edgewright.papers.learner.worlds import (
@@ -46,8 +46,8 @@ def notes(table: Table) -> list[str]:
         "to zero; what it learned is a network of the observation alone. Its settings were chosen "
         "in earlier work on aigc-heavy, on episodes of the training inputs.",
         f"{LONGER} is the same with {TIMES * plan.steps:.0f} steps. Two further rows use its "
-        "seeds: the best of them by episodes of the training inputs, and the mean of their "
-        "probabilities, which is ten networks in the place of one.",
+        "seeds: the best of them by episodes of the inputs that they were trained on, and the mean "
+        f"of their probabilities, which is {plan.seeds} networks in the place of one.",
         "shadow-price and the planners know the load of others and the gap of the present slot, "
         "which the features do not show. beam-16 and the bound know all that will come.",
         f"{TEAM} is {OURS} with what an action leads to for all devices. It, -longer in aigc-light "
@@ -58,8 +58,8 @@ def notes(table: Table) -> list[str]:
         "It was added last. Guide and weight were chosen after eight trainings of four seeds, two "
         "of them on other episodes of aigc-heavy and six on those that are judged.",
         f"{SHIPPED} is {PLANNED} with the rates of its entry. The search of rates had trainings of "
-        "less than a tenth of its steps and chose three times these rates. It was added when that "
-        "was known, with seeds that no trial had.",
+        "less than a tenth of its steps. It was added when the choice was known, with seeds that "
+        "no trial had.",
         "Gaps are counted to the fluid bound; for the sensor to the bound of its file.",
     ]
     if plan.quick:
@@ -101,6 +101,7 @@ def gaps(table: Table) -> html.Section:
         LONGER,
         PLANNED,
         SHIPPED,
+        CHOSEN,
         TOGETHER,
         TEAM,
         PRICED,
@@ -129,12 +130,12 @@ def gaps(table: Table) -> html.Section:
 
 def leads(table: Table) -> html.Section:
     """Return paired differences of our learner to others, by world."""
-    others = (PRICED, PLANNER, UNGUIDED, "se-ppo")
+    others = (PRICED, AHEAD, PLANNER, UNGUIDED, "se-ppo")
     rows: list[dict[str, Any]] = []
     arms = [
         (world, name)
         for world in worlds(table.plan)
-        for name in (OURS, LONGER, PLANNED, SHIPPED, TOGETHER, TEAM)
+        for name in (OURS, LONGER, PLANNED, SHIPPED, CHOSEN, TOGETHER, TEAM)
     ]
     for world, name in arms:
         view = View(table, world)
