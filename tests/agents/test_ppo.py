@@ -217,7 +217,7 @@ def test_expected_returns_need_the_outcomes_of_all_actions() -> None:
 )
 def test_actions_that_cannot_all_be_evaluated_are_refused(actions: Any, team: bool) -> None:
     observations = Box(-1.0, 1.0, (*actions.shape, 3))
-    with pytest.raises(InputError, match="all_actions must be false here: it evaluates every"):
+    with pytest.raises(InputError, match="all_actions must be false here: it evaluates"):
         PPO(all_actions=True, team=team).check_sizes(observations, actions)
 
 
