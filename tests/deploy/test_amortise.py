@@ -17,6 +17,7 @@ from edgewright.deploy.export_run import export_run
 from edgewright.deploy.subject import WHOLE, Part, planners, subject_of
 from edgewright.scenarios.load import load as load_scenario
 from edgewright.training.runs import Request, train
+from edgewright.update.update import UpdatePlan, update
 
 SMALL = {
     "evaluation.episodes": 6,
@@ -111,6 +112,16 @@ def test_the_bundle_plays_in_a_comparison(written, edgewright):
     rows = {row["policy"]: row for row in json.loads(done.stdout)["policies"]}
     reward = rows[str(written[0])]["reward"]
     assert reward == pytest.approx(written[1].facts["reward"], abs=1e-4)
+
+
+def test_an_update_refuses_a_network_that_decides_like_a_planner(run, written, tmp_path):
+    bundle, out = written[0], tmp_path / "new.edge"
+    before = bundle.read_bytes()
+    plan = UpdatePlan(bundle, tmp_path / "log.db", run, out, tmp_path / "work")
+    with pytest.raises(InputError, match="must hold the whole policy of a run") as error:
+        update(plan)
+    assert str(bundle) in str(error.value) and "ddpg-ddpg" in error.value.hint
+    assert not out.exists() and bundle.read_bytes() == before
 
 
 def test_the_gate_writes_nothing_where_the_planner_gains_nothing(run, tmp_path, edgewright):

@@ -14,6 +14,7 @@ from edgewright.bundle import load as load_bundle
 from edgewright.client import Client
 from edgewright.core.errors import InputError
 from edgewright.deploy.export_run import export_run
+from edgewright.deploy.subject import Part
 from edgewright.scenarios.build import build
 from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.load import load
@@ -22,6 +23,8 @@ from edgewright.serve.log_reader import DecisionLogReader
 from edgewright.serve.log_table import LogTable
 from edgewright.systems.registry import system_of
 from edgewright.training.runs import Request, train
+from edgewright.update.calibrate import calibrated
+from edgewright.update.log_parts import drift_of, read_parts
 from edgewright.update.site import SimulatedSite, outcomes
 from edgewright.update.update import GateClosed, UpdatePlan, update
 
@@ -55,7 +58,7 @@ CACHING = {
 POPULAR = [0.03, 0.07, 0.9]
 RUNS = {
     "binary": ("binary-easy", BINARY, "maml", 320),
-    "caching": ("caching-es2", CACHING, "ddpg-ddpg", 4000),
+    "caching": ("caching-es2", CACHING, "ddpg-ddpg", 2500),
 }
 BEFORE, AFTER = 90, 330
 
@@ -99,12 +102,18 @@ def closed(deployed, service, edgewright):
     with service(served, log, *explore) as url, Client(url, timeout_s=60.0, name="site") as client:
         list(outcomes(before, client, first.interface, BEFORE))
         list(outcomes(after, client, first.interface, AFTER))
-        asked = ("--log", log, "--json")
-        drift = json.loads(edgewright("drift", *asked, "--split", BEFORE / (BEFORE + AFTER)).stdout)
-        given = ("--run", folder / "run", "--out", served, "--newest", AFTER, "--steps")
-        steps = 60 if kind == "binary" else 4000
-        said = edgewright("update", served, *asked, *given, steps).stdout
-        result = json.loads(said)
+        if kind == "binary":
+            asked = ("--log", log, "--json")
+            share = BEFORE / (BEFORE + AFTER)
+            drift = json.loads(edgewright("drift", *asked, "--split", share).stdout)
+            given = ("--run", folder / "run", "--out", served, "--newest", AFTER, "--steps", 60)
+            result = json.loads(edgewright("update", served, *asked, *given).stdout)
+        else:  # the same without another process
+            drift = drift_of(*read_parts(log, None, BEFORE / (BEFORE + AFTER)), 0.01).facts()
+            plan = UpdatePlan(
+                served, log, folder / "run", served, folder / "work", 2500.0, newest=AFTER
+            )
+            result = update(plan)
         while client.policy()["version"] != result["version"]:
             pass
         list(outcomes(after, client, first.interface, 1))
@@ -208,6 +217,29 @@ def test_rewards_of_logged_decisions_are_those_of_the_world(closed, deployed):
     assert known.mean() > 0.95
     reward = np.array([row.reward for row in logged])
     np.testing.assert_allclose(expected[known], reward[known], rtol=2e-3, atol=1e-4)
+
+
+def test_a_bundle_of_one_level_is_refused(closed, plan, tmp_path):
+    kind, folder, *_ = closed
+    if kind != "caching":
+        pytest.skip("policies of binary have one level")
+    upper = tmp_path / "upper.edge"
+    export_run(folder / "run", upper, part=Part(level="upper"))
+    with pytest.raises(InputError, match="must hold the whole policy of a run") as error:
+        update(dataclasses.replace(plan(), bundle=upper))
+    assert str(upper) in str(error.value) and "ddpg-ddpg" in error.value.hint
+    assert not (tmp_path / "new.edge").exists()
+
+
+def test_a_binary_scenario_with_empty_places_is_not_fitted(closed):
+    kind, _, _, result, rows = closed
+    if kind != "binary":
+        pytest.skip("only tasks of binary have empty places")
+    logged = LogTable([row for row in rows if row.policy == result["from"]])
+    masked = load("binary-easy", {**BINARY, "world.masked": True})
+    with pytest.raises(InputError, match="a log of one task with all its devices is needed"):
+        calibrated(masked, logged, "log.db")
+    assert calibrated(load("binary-easy", BINARY), logged, "log.db")[1].fits
 
 
 WRONG = {
