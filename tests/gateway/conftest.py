@@ -161,6 +161,12 @@ def write_config():
     return write
 
 
+@pytest.fixture(scope="session")
+def run_gateway():
+    """Return what runs a gateway of a configuration: a context manager."""
+    return running
+
+
 @pytest.fixture
 def gateway(tmp_path, write_config):
     """Return what runs a gateway with these tables: a context manager."""

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
+from edgewright.gateway.observation import Signals
+from edgewright.gateway.reward import Measured, task_reward
 from edgewright.scenarios.load import load, resolved
 from edgewright.scenarios.write import changed_scenario, scenario_text
 from edgewright.serve.log_table import LogTable
 from edgewright.specs.fitting import fit_law, nearest_law, robust_ratio
 from edgewright.systems.aigc.calibration import predicted
+from edgewright.systems.aigc.features import MODES
 from edgewright.update.calibrate import calibrated
 from edgewright.update.simulate import simulated_log
 
@@ -83,6 +86,44 @@ def test_predictions_are_the_prices_of_the_world(old, running, edge_of):
     forecast = predicted(old, table)
     for name in ("delay_s", "device_energy_j"):
         np.testing.assert_allclose(forecast[name], table.metric(name), rtol=1e-4)
+
+
+def test_the_reward_of_a_gateway_is_that_of_the_world(old, log, running):
+    reward, count = task_reward(running, MODES, 3), 0
+    for row in log:
+        observed, metrics = row.observation, row.metrics
+        if not metrics["served"]:
+            assert row.reward == pytest.approx(reward.rejected, abs=1e-5)
+        elif row.reward > -15.0:  # where an episode ended, a part of it is not the task's
+            parts = [metrics[n] for n in ("delay_s", "device_energy_j", "edge_energy_j", "quality")]
+            signals = Signals(1.0, [], observed["mode"], observed["charge_pct"], 0.0, [], 0)
+            earned = reward.reward(Measured(*parts), signals)
+            assert earned == pytest.approx(row.reward, abs=1e-4)
+            count += 1
+    assert count > 1000
+
+
+def test_measured_services_say_how_fast_machines_are(old, log):
+    """Backlogs of a gateway are waits times the old speed, so they say nothing of the new one."""
+    names = ("local_backlog_gcycles", "server_1_backlog_gcycles", "server_2_backlog_gcycles")
+    true_ghz = [TRUE["params.device_ghz"], *TRUE["params.server_ghz"]]
+    old_ghz = [old.params.device_ghz, old.params.server_ghz, old.params.server_ghz]
+    rows = []
+    for row in log:
+        multiplier = old.params.quality_multiplier[row.decision["level"]]
+        work = row.observation["work_gcycles"] * multiplier
+        waits = {
+            name: row.observation[name] / true * before
+            for name, true, before in zip(names, true_ghz, old_ghz, strict=True)
+        }
+        metrics = {**row.metrics, "service_s": work / true_ghz[row.decision["location"]]}
+        observed = {**row.observation, **waits}
+        rows.append(dataclasses.replace(row, observation=observed, metrics=metrics))
+    after, report = calibrated(old, LogTable(rows), "log.db")
+    assert after.params.server_ghz == pytest.approx([6.0, 16.0], rel=1e-6)
+    assert after.params.device_ghz == pytest.approx(1.5, rel=1e-6)
+    assert report.gap["delay_s"]["after_relative_error"] < 0.05
+    assert "own requests" in report.left["params.background_utilisation"]
 
 
 def test_absurd_outcomes_and_a_client_that_lies_move_little(old, log):

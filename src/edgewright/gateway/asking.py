@@ -143,7 +143,7 @@ async def _answered(
     plan, receipt, request = generation.plan, generation.receipt, generation.request
 
     def note(decision: Decision) -> None:
-        gateway.outcomes.decided(receipt, decision)
+        gateway.outcomes.decided(receipt, decision, plan)
         if decision.observation is not None:
             gateway.counters.watch.decided(receipt.policy, decision.observation)
         gateway.shadows.later(plan, receipt, decision)

@@ -170,6 +170,7 @@ class Generation:
         receipt, option, counters = self.receipt, decision.option, self.counters
         receipt.option, receipt.runner_up = option, decision.runner_up
         receipt.decided_by, receipt.observation = decision.decided_by, decision.observation
+        receipt.signals = decision.signals
         quality = self.plan.config.quality
         receipt.level_name = quality.levels[option.level]
         receipt.score = quality.scores[option.level] if quality.scores else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgewright.gateway.decide import Decision
 from edgewright.gateway.plan import Plan
 from edgewright.gateway.receipts import DONE, REFUSED, Receipt
+from edgewright.gateway.reward import Measured, TaskReward
 from edgewright.gateway.settings import LogTable
 from edgewright.serve.log import DecisionLog, Entry, Report
 from edgewright.serve.settings import Keep
@@ -15,18 +16,37 @@ from edgewright.serve.settings import Keep
 MAX_WAITING = 10_000
 
 
+def measured_of(receipt: Receipt, plan: Plan) -> Measured | None:
+    """Return the measurements of an answer; None without an answer, or a reward of the bundle."""
+    reward, option, signals = _reward(plan), receipt.option, receipt.signals
+    if receipt.status != DONE or reward is None or option is None or signals is None:
+        return None
+    return reward.measured(option, signals, receipt.actual, plan.config.quality.scores)
+
+
 def reward_of(receipt: Receipt, plan: Plan) -> float:
-    """Return the measured quality of the level of an answer; 0 where none was sent."""
-    scores = plan.config.quality.scores
+    """Return the reward of a request, as the scenario of the bundle defines it.
+
+    A request without an answer earns the scenario's ``rejected_reward``. Without a bundle, the
+    reward is the stated quality of the level, and 0 where no answer was sent.
+    """
+    reward, scores = _reward(plan), plan.config.quality.scores
+    if reward is not None:
+        measured = measured_of(receipt, plan)
+        if measured is None or receipt.signals is None:
+            return reward.rejected
+        return reward.reward(measured, receipt.signals)
     if receipt.status == DONE and receipt.option is not None and scores:
         return float(scores[receipt.option.level])
     return 0.0
 
 
-class OutcomeLog:
-    """A row for every decision, and one for what came of it.
+def _reward(plan: Plan) -> TaskReward | None:
+    return plan.policy.reward if plan.policy is not None else None
 
-    The reward of an outcome is the measured quality of its level, 0 where no answer was sent.
+
+class OutcomeLog:
+    """A row for every decision, and one for what came of it; see :func:`reward_of`.
 
     Attributes:
         log: None where no file is named.
@@ -43,7 +63,7 @@ class OutcomeLog:
         self._written: dict[str, str] = {}  # the row of the last decision for each receipt
         self._number: dict[str, int] = {}
 
-    def decided(self, receipt: Receipt, decision: Decision) -> None:
+    def decided(self, receipt: Receipt, decision: Decision, plan: Plan) -> None:
         """Write a decision. One that is made again has a row of its own, and the one before ends.
 
         The first row has the id of the receipt, a later one that id with ``.1``, ``.2``.
@@ -52,14 +72,18 @@ class OutcomeLog:
             return
         number = self._number.get(receipt.id, -1) + 1
         if row := self._written.pop(receipt.id, None):
-            self._report(row, receipt, 0.0, {"done": 0.0, "accepted": 0.0})
+            reward = _reward(plan)
+            earned = reward.rejected if reward is not None else 0.0
+            self._report(row, receipt, earned, {"done": 0.0, "accepted": 0.0, "served": 0.0})
         option, outside = decision.option, decision.out_of_range
         chosen = {"location": option.location, "level": option.level, "backend": option.backend}
+        if plan.policy is not None:
+            chosen = {"action": plan.policy.action(option), **chosen}
         row = receipt.id if not number else f"{receipt.id}.{number}"
         self._number[receipt.id] = number
         observed = decision.observation or {}
         entry = Entry(
-            row, receipt.at, receipt.policy, decision.decided_by, observed, chosen, outside,
+            row, receipt.at, receipt.version, decision.decided_by, observed, chosen, outside,
             propensity=decision.propensity, client=receipt.client,
         )  # fmt: skip
         if self.log.add(entry):
@@ -71,7 +95,6 @@ class OutcomeLog:
         row = self._written.pop(receipt.id, None)
         if row is None:
             return
-        reward = reward_of(receipt, plan)
         predicted = receipt.option.facts() if receipt.option else {}
         metrics = {name: float(value) for name, value in receipt.actual.items()}
         metrics |= {
@@ -79,9 +102,12 @@ class OutcomeLog:
             for name, value in predicted.items()
             if name.endswith(("_ms", "_j"))
         }
-        metrics["done"] = float(receipt.status == DONE)
+        if measured := measured_of(receipt, plan):
+            metrics |= measured.metrics()
+            metrics["service_s"] = 1e-3 * receipt.actual["service_ms"]
+        metrics["done"] = metrics["served"] = float(receipt.status == DONE)
         metrics["accepted"] = float(receipt.status != REFUSED)
-        self._report(row, receipt, reward, metrics)
+        self._report(row, receipt, reward_of(receipt, plan), metrics)
 
     def _report(
         self, row: str, receipt: Receipt, reward: float, metrics: Mapping[str, float]

@@ -13,6 +13,7 @@ from edgewright.bundle.engine import SCORES, EngineError
 from edgewright.core.errors import InputError
 from edgewright.gateway.observation import Observer
 from edgewright.gateway.options import Option
+from edgewright.gateway.reward import task_reward
 from edgewright.gateway.settings import Config
 
 
@@ -22,6 +23,7 @@ class BundlePolicy:
     Attributes:
         locations: of the bundle, the device first.
         modes: that a client may ask for; empty where the bundle knows none.
+        reward: of its scenario; None where answers are rewarded by their quality alone.
 
     Raises:
         InputError: the bundle is of another system, or does not match the configuration.
@@ -46,6 +48,11 @@ class BundlePolicy:
         self.observer = Observer(bundle, config, self.locations, where)
         modes = [one.choices for one in bundle.interface.fields if one.name == "mode"]
         self.modes = modes[0] if modes else ()
+        self.reward = task_reward(bundle, self.modes, levels)
+
+    def action(self, option: Option) -> int:
+        """Return the number of the bundle's action that an option is."""
+        return option.location * self._levels + option.level
 
     @property
     def label(self) -> str:
@@ -61,7 +68,7 @@ class BundlePolicy:
         """
         if observation is None:
             return ()
-        engine, levels = self.bundle.engine, self._levels
+        engine = self.bundle.engine
         try:
             row, _ = self.bundle.interface.encode(observation)
             if not engine.has_scores:
@@ -71,7 +78,7 @@ class BundlePolicy:
             scores = engine.many(np.array([row], np.float32))[SCORES][0].tolist()
         except (BadField, EngineError):
             return ()
-        indices = [(one.location * levels + one.level, one) for one in options]
+        indices = [(self.action(one), one) for one in options]
         indices.sort(key=lambda pair: (-scores[pair[0]], pair[0]))
         return [one for _, one in indices]
 

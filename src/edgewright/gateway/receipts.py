@@ -10,6 +10,7 @@ from collections import OrderedDict
 from typing import Any
 
 from edgewright.gateway.blocks import Blocks
+from edgewright.gateway.observation import Signals
 from edgewright.gateway.options import Option
 
 DONE, RUNNING, CANCELLED, FAILED, REFUSED = "done", "running", "cancelled", "failed", "refused"
@@ -26,6 +27,7 @@ class Receipt:
         score: measured quality of the level, where the configuration states it.
         option, runner_up: what was chosen, and the best of the others.
         observation: what the policy saw; None without a bundle.
+        signals: measurements that it was made from; None without any bundle.
         actual: times in ms as they were.
         flags: ``out_of_range``, ``stale``, ``late`` and so on, where they apply.
     """
@@ -44,6 +46,7 @@ class Receipt:
     score: float | None = None
     deadline_ms: float | None = None
     observation: dict[str, Any] | None = None
+    signals: Signals | None = None
     flags: dict[str, Any] = dataclasses.field(default_factory=dict)
     backend: dict[str, Any] = dataclasses.field(default_factory=dict)
     actual: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -51,6 +54,11 @@ class Receipt:
     not_accepted: list[str] = dataclasses.field(default_factory=list)
     status: str = RUNNING
     problem: str = ""
+
+    @property
+    def version(self) -> str:
+        """Return the version of the bundle that decides, or the rule, for the log."""
+        return self.policy.removeprefix("policy@")
 
     def short(self) -> dict[str, Any]:
         """Return what is sent with the answer."""

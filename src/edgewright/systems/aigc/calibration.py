@@ -3,6 +3,9 @@
 Metrics that outcomes must report for it: ``delay_s`` of a task, and ``device_energy_j`` and
 ``edge_energy_j`` where energies are to be fitted. Queues of servers are known from neighbouring
 decisions, so clients must state their names where several ask.
+
+A service that measures times of its own, as the gateway does, reports ``service_s`` too. Speeds are
+then work over service, and its backlogs are waits in seconds, given in Gcycles of the old speeds.
 """
 
 from __future__ import annotations
@@ -55,8 +58,8 @@ def calibrate(scenario: AigcScenario, table: LogTable) -> Calibration:
     after = _with(scenario, fits)
     gap = {
         name: {
-            **_prefixed("before", scenario, table, name),
-            **_prefixed("after", after, table, name),
+            **_prefixed("before", scenario, table, name, scenario),
+            **_prefixed("after", after, table, name, scenario),
         }
         for name in ("delay_s", "device_energy_j")
         if np.isfinite(table.metric(name)).sum() >= MIN_ROWS
@@ -64,19 +67,27 @@ def calibrate(scenario: AigcScenario, table: LogTable) -> Calibration:
     return Calibration(tuple(fits), left, gap)
 
 
-def predicted(scenario: AigcScenario, table: LogTable) -> dict[str, np.ndarray]:
+def predicted(
+    scenario: AigcScenario, table: LogTable, logged: AigcScenario | None = None
+) -> dict[str, np.ndarray]:
     """Return ``delay_s`` and ``device_energy_j`` ``[n]`` of the logged decisions, by the scenario.
 
     Equations (4), (10), (11) and (12) of SE-PPO, see :mod:`edgewright.systems.aigc.costs`.
+
+    Args:
+        logged: whose speeds turned measured waits into the backlogs of the log, where outcomes have
+            ``service_s``; the same scenario if None.
     """
     numbers, parts = scenario.params, _Parts(scenario, table)
     local, device_ghz = parts.location == 0, _first(numbers.device_ghz)
     server_ghz = _each(numbers.server_ghz, scenario.world.servers)[parts.server]
+    waits = (logged or scenario).params if parts.clocked else numbers
+    wait_ghz = _each(waits.server_ghz, scenario.world.servers)[parts.server]
     up_s, down_s = parts.transfers_s
     delay = np.where(
         local,
-        (parts.local_ahead + parts.work) / device_ghz,
-        up_s + down_s + (parts.ahead + parts.work) / server_ghz,
+        parts.local_ahead / _first(waits.device_ghz) + parts.work / device_ghz,
+        up_s + down_s + parts.ahead / wait_ghz + parts.work / server_ghz,
     )
     cubic = _first(numbers.kappa) * (device_ghz * HZ_PER_GHZ) ** 2 * CYCLES_PER_GCYCLE
     radio = _first(numbers.transmit_w) * up_s + _first(numbers.receive_w) * down_s
@@ -88,10 +99,13 @@ class _Parts:
 
     def __init__(self, scenario: AigcScenario, table: LogTable) -> None:
         numbers, servers = scenario.params, scenario.world.servers
+        self.service_s = table.metric("service_s")
+        self.clocked = bool(np.isfinite(self.service_s).sum() >= MIN_ROWS)
         self.location = np.nan_to_num(table.output("location"), nan=-1.0).astype(int)
         level = np.nan_to_num(table.output("level"), nan=0.0).astype(int)
         omega = np.asarray(numbers.quality_multiplier, float)
-        self.work = table.field("work_gcycles") * omega[np.clip(level, 0, len(omega) - 1)]
+        level = np.clip(level, 0, len(omega) - 1)
+        self.work = table.field("work_gcycles") * omega[level]
         self.local_ahead = table.field("local_backlog_gcycles")
         self.queues = np.stack(
             [table.field(f"server_{n + 1}_backlog_gcycles") for n in range(servers)], axis=1
@@ -99,9 +113,11 @@ class _Parts:
         self.server = np.clip(self.location - 1, 0, servers - 1)
         self.ahead = self.queues[np.arange(len(table)), self.server]
         rate, wait = table.field("bandwidth_mbps"), numbers.network_delay_s
+        rate = np.where(rate > 0.0, rate, np.nan)  # 0 where a gateway has no link
+        output_mb = _each(numbers.output_mb, len(omega))[level]
         self.transfers_s = (
             MBIT_PER_MB * table.field("input_mb") / rate + wait,
-            MBIT_PER_MB * _first(numbers.output_mb) / rate + wait,
+            MBIT_PER_MB * output_mb / rate + wait,
         )
 
 
@@ -119,12 +135,10 @@ class _Physics:
         numbers, parts = self.scenario.params, self.parts
         local = parts.location == 0
         up_s, down_s = parts.transfers_s
+        ahead = 0.0 if parts.clocked else parts.local_ahead
+        seconds = parts.service_s if parts.clocked else self.delay
         device = self._ratio(
-            "params.device_ghz",
-            numbers.device_ghz,
-            parts.local_ahead + parts.work,
-            self.delay,
-            local,
+            "params.device_ghz", numbers.device_ghz, ahead + parts.work, seconds, local
         )
         self._server_speeds()
         cubic = (device * HZ_PER_GHZ) ** 2 * CYCLES_PER_GCYCLE
@@ -157,13 +171,14 @@ class _Physics:
         return value
 
     def _server_speeds(self) -> None:
-        """Fit ``f_n = (L_n + C omega) / (T - up - down)`` for each server."""
+        """Fit ``f_n = (L_n + C omega) / (T - up - down)`` for each server, or work over service."""
         key, servers = "params.server_ghz", self.scenario.world.servers
         before = _each(self.scenario.params.server_ghz, servers)
-        computing = self.delay - sum(self.parts.transfers_s)
-        ahead, after, errors, count = self.parts.ahead + self.parts.work, [*before], [], 0
+        parts, after, errors, count = self.parts, [*before], [], 0
+        computing = parts.service_s if parts.clocked else self.delay - sum(parts.transfers_s)
+        ahead = parts.work if parts.clocked else parts.ahead + parts.work
         for n in range(servers):
-            rows = (self.parts.location == n + 1) & np.isfinite(computing) & (computing > 0)
+            rows = (parts.location == n + 1) & np.isfinite(computing) & (computing > 0)
             rows &= ahead > 0
             if rows.sum() < MIN_ROWS:
                 self._left[f"{key}[{n}]"] = _FEW
@@ -180,6 +195,9 @@ class _Physics:
         key, scenario = "params.background_utilisation", self.scenario
         if scenario.streams.background_gcps.kind != "compound_poisson":
             self._left[key] = "the load of others is not drawn by kind = 'compound_poisson'"
+            return
+        if self.parts.clocked:
+            self._left[key] = "queues are those of the gateway's own requests"
             return
         if scenario.world.devices > 1 and not scenario.world.alone:
             self._left[key] = "queues hold the work of several devices, and pairs know one"
@@ -296,9 +314,9 @@ def _modes(scenario: AigcScenario, table: LogTable, left: dict[str, str]) -> lis
 
 
 def _prefixed(
-    prefix: str, scenario: AigcScenario, table: LogTable, metric: str
+    prefix: str, scenario: AigcScenario, table: LogTable, metric: str, before: AigcScenario
 ) -> dict[str, float]:
-    logged, forecast = table.metric(metric), predicted(scenario, table)[metric]
+    logged, forecast = table.metric(metric), predicted(scenario, table, before)[metric]
     known = np.isfinite(logged) & np.isfinite(forecast)
     known &= _served(table)
     return {f"{prefix}_{k}": v for k, v in distances(forecast[known], logged[known]).items()}
