@@ -8,6 +8,7 @@ from typing import Any
 from edgewright.papers.hadrl.tuning import RATES, searches, selected
 from edgewright.papers.hadrl.view import LEARNERS, LEVELS, LEVELS_IN, ORACLES_IN, RULES
 from edgewright.papers.hadrl.worlds import (
+    LOGS,
     MAIN,
     PUBLISHED,
     RECORDED,
@@ -30,8 +31,6 @@ COLD = {f"{LOWER}warm_start": False, f"{LOWER}elite_memory": False}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "hadrl-horizon-20": ("hadrl", {f"{LOWER}plan_horizon": 20}),
     "hadrl-cold": ("hadrl", COLD),
-    "hadrl-horizon-5-cold": ("hadrl-horizon-5", COLD),
-    "hadrl-candidates-320": ("hadrl", {f"{LOWER}num_candidates": 320, f"{LOWER}num_elites": 40}),
     "hadrl-ensemble-2": ("hadrl", {f"{LOWER}ensemble_size": 2}),
     "hadrl-ensemble-10": ("hadrl", {f"{LOWER}ensemble_size": 10}),
     "hadrl-weight-1": ("hadrl", {f"{LOWER}epistemic_weight": 1.0}),
@@ -49,14 +48,14 @@ STRATEGIES = ("hadrl-none", "hadrl-variance", "hadrl-disagreement", "hadrl-rando
 WEIGHTS = ("hadrl-weight-1",)
 HORIZONS = ("hadrl-horizon-5", "hadrl-horizon-20")
 ENSEMBLES = ("hadrl-ensemble-2", "hadrl-ensemble-10")
-SEARCHES = ("hadrl-cold", "hadrl-horizon-5-cold", "hadrl-candidates-320")
+SEARCHES = ("hadrl-cold",)
 ABLATED = (*STRATEGIES, *WEIGHTS, *HORIZONS, *SEARCHES, *ENSEMBLES)
 """HADRL with one thing changed. HADRL itself has horizon 1, strategy ``information`` and an
 ensemble of five."""
 
 ABLATED_IN = {
-    "es2-third": (*STRATEGIES, *HORIZONS, *SEARCHES, *ENSEMBLES),
-    "dynamic-third": (*STRATEGIES, *WEIGHTS, *HORIZONS, *ENSEMBLES),
+    "es2-third": (*STRATEGIES, *HORIZONS, *SEARCHES),
+    "dynamic-third": (*STRATEGIES, *WEIGHTS, HORIZONS[0], *ENSEMBLES),
 }
 ANEW = "hadrl-cold"
 ANEW_IN = ("es2", "dynamic", "trace")
@@ -166,7 +165,7 @@ def trained(plan: Plan, size: Size, world: str, name: str) -> TrainingJob:
         setup=_setup(size, world, {**planner, **changes}),
         learner=learner,
         steps=LONGER * steps if name == LONG else steps,
-        seeds=size.seeds if is_main else size.sweep_seeds,
+        seeds=size.seeds if is_main and world not in LOGS else size.sweep_seeds,
         setting=world,
         rates_from=selected(family) if family in RATES and not plan.quick else "",
         recordings=_data(plan, world),
