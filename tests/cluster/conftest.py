@@ -19,7 +19,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 HEAD = """
 import sys, ray
-found = ray.init(num_cpus=2, include_dashboard=False, object_store_memory=128 * 2**20)
+options = {"include_dashboard": False, "object_store_memory": 128 * 2**20}
+found = ray.init("local", num_cpus=2, **options)
 print(found.address_info["gcs_address"], flush=True)
 sys.stdin.read()
 """

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +35,26 @@ SMALL: dict[str, Any] = {
 }
 DQN = {"learner.buffer_size": 64, "learner.learning_starts": 32.0, "learner.train_freq": 8}
 UPDATES = 8
-LONG = 200
+LONG = 20
 """Updates of a training that is killed."""
 
 FREQUENT = """
-import sys
-from edgewright.training import seed
+import os, signal, sys
+from edgewright.training import checkpoint, seed
 seed.CHUNK, seed.SECONDS_BETWEEN_CHECKPOINTS = 4, 0.0
+save, saved = checkpoint.save, []
+
+def save_and_die(*arguments):
+    save(*arguments)
+    saved.append(1)
+    if len(saved) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.save = save_and_die
 from edgewright.cli.main import main
 sys.exit(main())
 """
-"""The command with a checkpoint after every few updates."""
+"""The command with a checkpoint after every few updates, which kills itself after the third."""
 
 
 def request_of(mode: str, learner: str = "dqn-fleet", **more: Any) -> Request:
@@ -123,6 +131,12 @@ def test_an_address_without_a_cluster_is_refused(ray: Any, where: str, message: 
         pass
 
 
+def test_a_new_cluster_is_no_running_one(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with cluster(1) as connected:
+        assert connected.cluster_resources()["CPU"] == 1
+
+
 def test_more_workers_than_cores_are_refused(address: str) -> None:
     with pytest.raises(InputError, match="the cluster's cores, 2; got 3"), cluster(3, address):
         pass
@@ -154,12 +168,8 @@ def test_a_killed_driver_goes_on_and_ends_with_the_same_weights(
         "--mode", "federated", *more, "--steps", str(16 * LONG), "--out", str(out), *settings,
     ]  # fmt: skip
     with open(tmp_path / "log", "w", encoding="utf-8") as log:
-        running = subprocess.Popen(command, stdout=log, stderr=log)
-    saved = out / "seed-0" / "checkpoint.previous.npz"
-    while not saved.exists() and running.poll() is None:
-        time.sleep(0.02)
-    running.kill()
-    assert running.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()
+        ended = subprocess.run(command, stdout=log, stderr=log)
+    assert ended.returncode == -signal.SIGKILL, (tmp_path / "log").read_text()
     at = load_arrays(out / "seed-0" / "checkpoint.npz", "checkpoint", "")[1]["iteration"]
     assert 0 < at < LONG
     request = dataclasses.replace(request_of("federated"), steps=16.0 * LONG)

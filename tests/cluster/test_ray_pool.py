@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ import pytest
 
 from edgewright.api.problem import make
 from edgewright.api.sweep import sweep
-from edgewright.core.errors import CheckFailed
+from edgewright.cluster.runtime import cluster
+from edgewright.core.errors import CheckFailed, InputError
 from edgewright.studies.job import FunctionJob
-from edgewright.studies.ray_pool import ray_pool
+from edgewright.studies.ray_pool import JobRunner, RayPool, ray_pool
 from edgewright.studies.runner import run_jobs
-from edgewright.studies.workspace import workspace
+from edgewright.studies.workspace import Workspace, workspace
 
 SMALL = {
     "evaluation.episodes": 2,
@@ -55,6 +57,44 @@ def test_a_lost_worker_costs_its_cell_only(tiny: Any, address: str, tmp_path: Pa
     results = run_jobs(jobs[2:], tmp_path, processes=ray_pool(address, 2))  # nothing is left to do
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")} == before
     assert results["twice"].arrays["sum/x"] == 4
+
+
+def test_a_replacement_that_does_not_come_is_given_up(
+    tiny: Any, address: str, tmp_path: Path
+) -> None:
+    """The other worker does all jobs; without another the study ends with an error."""
+    jobs = [FunctionJob(f"good-{n}", tiny.add, {"a": n, "b": 1}) for n in range(3)]
+    pools = []
+
+    @contextlib.contextmanager
+    def made(most: int, files: Workspace) -> Iterator[RayPool]:
+        with cluster(2, address) as ray:
+            pool = RayPool(ray, 2, files, pinned=False)
+            pool.runner = ray.remote(JobRunner).options(num_cpus=99)  # no machine has as many
+            pool.seconds_to_start = 0.5
+            pool.dead.add(0)
+            pools.append(pool)
+            yield pool
+            assert pool.numbers == [1]
+            pool.dead.add(1)
+            with pytest.raises(InputError, match="1 workers did not start within"):
+                pool.start(1, jobs[0])
+
+    results = run_jobs(jobs, tmp_path, processes=made)
+    assert [results[job.key].arrays["sum/x"].item() for job in jobs] == [1, 2, 3]
+    assert len(pools) == 1
+
+
+def test_a_folder_of_recordings_is_resolved_and_looked_for(
+    tiny: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    jobs = [FunctionJob("where", tiny.data_folder)]
+    with pytest.raises(InputError, match=f"`--data` must be .* no '{tmp_path / 'data'}'"):
+        run_jobs(jobs, Path("out"), data="data", processes=ray_pool(address, 1))
+    (tmp_path / "data").mkdir()
+    results = run_jobs(jobs, Path("out"), data="data", processes=ray_pool(address, 1))
+    assert results["where"].facts["data"] == str(tmp_path / "data")
 
 
 def test_a_sweep_on_a_cluster_gives_the_table_of_this_process(address: str, tmp_path: Path) -> None:

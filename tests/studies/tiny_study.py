@@ -42,6 +42,11 @@ def double(context: JobContext, of: str) -> JobResult:
     return JobResult({"sum/x": 2 * context.results[of].arrays["sum/x"]})
 
 
+def data_folder(context: JobContext) -> JobResult:
+    """Return the folder of recordings as a fact."""
+    return JobResult({}, {"data": context.data})
+
+
 def fail(context: JobContext) -> JobResult:
     """Fail as code does."""
     raise ZeroDivisionError("on purpose")

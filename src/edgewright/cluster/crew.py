@@ -11,14 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgewright.cluster.runtime import check_versions
-from edgewright.core.errors import CheckFailed, InputError
+from edgewright.cluster.runtime import reason_of, started
+from edgewright.core.errors import CheckFailed
 
 MAX_DEATHS = 3
 """A call fails after a worker has died this often in it."""
-
-SECONDS_TO_START = 120.0
-"""Time that all workers may take to start [s]."""
 
 PARTS = ("play", "workers", "server", "snapshot")
 """What the command waits for."""
@@ -49,19 +46,8 @@ class Crew:
 
     def _check(self, ranks: Sequence[int]) -> None:
         """Wait until workers run, and check their versions."""
-        refs = [self.actors[rank].ready.remote() for rank in ranks]
-        try:
-            answers = self.ray.get(refs, timeout=SECONDS_TO_START)
-        except self.ray.exceptions.GetTimeoutError as error:
-            message = f"{len(refs)} workers did not start within {SECONDS_TO_START:.0f} s"
-            hint = "ask for fewer workers, or wait until the cluster is free"
-            raise InputError(message, where="--workers", hint=hint) from error
-        except self.ray.exceptions.RayError as error:
-            message = f"a worker does not start: {_reason(error)}"
-            hint = "install the same version of edgewright on all machines of the cluster"
-            raise InputError(message, where="--address", hint=hint) from error
-        for rank, answer in zip(ranks, answers, strict=True):
-            check_versions(answer, f"worker {rank}")
+        refs = {rank: self.actors[rank].ready.remote() for rank in ranks}
+        for rank, answer in started(self.ray, refs).items():
             self.pids[rank] = int(answer["pid"])
 
     def snapshot(self, calls: Sequence[Call]) -> None:
@@ -124,7 +110,7 @@ class Crew:
 
     def _failure(self, error: Exception) -> CheckFailed:
         return CheckFailed(
-            f"a worker failed: {_reason(error)}; the last checkpoint is kept. "
+            f"a worker failed: {reason_of(error)}; the last checkpoint is kept. "
             "hint: the same command goes on from there"
         )
 
@@ -132,15 +118,6 @@ class Crew:
         """End all workers."""
         for actor in [*self.actors, *([self.reducer] if self.reducer is not None else [])]:
             self.ray.kill(actor)
-
-
-def _reason(error: Exception) -> str:
-    """Return what an error of Ray says of its cause, on one line."""
-    cause = getattr(error, "cause", None)
-    lines = [line.strip() for line in str(cause or error).splitlines() if line.strip()]
-    if not lines:
-        return type(cause or error).__name__
-    return f"{type(cause).__name__}: {lines[0]}" if cause else lines[-1]
 
 
 __all__ = ["MAX_DEATHS", "Crew"]

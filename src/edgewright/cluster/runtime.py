@@ -27,6 +27,9 @@ from edgewright.core.version import __version__
 SECONDS_TO_CONNECT = 5.0
 """Time that a cluster may take to accept a connection [s]."""
 
+SECONDS_TO_START = 120.0
+"""Time that all workers may take to start [s]."""
+
 STORE_BYTES = 512 * 2**20
 """Size of the object store of a cluster that is started here."""
 
@@ -68,7 +71,8 @@ def cluster(workers: int, address: str | None = None) -> Iterator[Any]:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         store = {"object_store_memory": STORE_BYTES}
-        options |= {"num_cpus": workers, "include_dashboard": False, **store}
+        # Ray would join a cluster that RAY_ADDRESS or a file in /tmp names otherwise.
+        options |= {"address": "local", "num_cpus": workers, "include_dashboard": False, **store}
     else:
         _check_address(address)
         options |= {"address": address}
@@ -125,8 +129,50 @@ def check_versions(worker: Mapping[str, str], where: str) -> None:
             raise InputError(message, where=where, hint=hint)
 
 
+def started(
+    ray: Any, refs: Mapping[int, Any], seconds: float = SECONDS_TO_START
+) -> dict[int, dict[str, str]]:
+    """Wait until workers run, check their versions, and return what they answer.
+
+    Args:
+        ray: the connected module.
+        refs: answers to come of their methods ``ready``, by number of the worker.
+        seconds: time that all of them may take together [s].
+
+    Returns:
+        the answer of each worker, with its :func:`versions`.
+
+    Raises:
+        InputError: a worker does not start in time or at all, or its versions are others.
+    """
+    try:
+        answers = ray.get(list(refs.values()), timeout=seconds)
+    except ray.exceptions.GetTimeoutError as error:
+        message = f"{len(refs)} workers did not start within {seconds:.0f} s"
+        hint = "ask for fewer workers, or wait until the cluster is free"
+        raise InputError(message, where="--workers", hint=hint) from error
+    except ray.exceptions.RayError as error:
+        message = f"a worker does not start: {reason_of(error)}"
+        hint = "install the same version of edgewright on all machines of the cluster"
+        raise InputError(message, where="--address", hint=hint) from error
+    for number, answer in zip(refs, answers, strict=True):
+        check_versions(answer, f"worker {number}")
+    return dict(zip(refs, answers, strict=True))
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error of Ray says of its cause, on one line."""
+    cause = getattr(error, "cause", None)
+    lines = [line.strip() for line in str(cause or error).splitlines() if line.strip()]
+    if not lines:
+        return type(cause or error).__name__
+    return f"{type(cause).__name__}: {lines[0]}" if cause else lines[-1]
+
+
 def _environment() -> dict[str, str]:
     variables = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    if data := variables.get("EDGEWRIGHT_DATA"):
+        variables["EDGEWRIGHT_DATA"] = os.path.abspath(data)  # workers run in other folders
     return {"TF_CPP_MIN_LOG_LEVEL": "3", **variables}
 
 
@@ -159,4 +205,12 @@ def _refusal(address: str | None, error: Exception) -> InputError:
     return InputError(message, where="--address", hint=hint)
 
 
-__all__ = ["check_versions", "cluster", "import_ray", "stay_on", "versions"]
+__all__ = [
+    "check_versions",
+    "cluster",
+    "import_ray",
+    "reason_of",
+    "started",
+    "stay_on",
+    "versions",
+]

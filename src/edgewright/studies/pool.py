@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,12 +24,15 @@ class Pool(Protocol):
     """Workers that run one job each at a time."""
 
     @property
-    def count(self) -> int:
-        """Number of workers."""
+    def numbers(self) -> Sequence[int]:
+        """Numbers of the workers that can take a job; those that are lost for good have none."""
         ...
 
-    def start(self, n: int, job: Job) -> None:
-        """Let worker ``n`` run a job; a new process takes over from a dead one."""
+    def start(self, n: int, job: Job) -> bool:
+        """Let worker ``n`` run a job, and return whether it does: a lost worker does not.
+
+        A new process takes over from a dead one.
+        """
         ...
 
     def messages(self) -> list[Message]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgewright.cluster.runtime import check_versions, cluster, stay_on, versions
+from edgewright.cluster.runtime import SECONDS_TO_START, cluster, started, stay_on, versions
 from edgewright.core.compilation import keep_compilations
 from edgewright.core.errors import InputError
 from edgewright.core.machine import cores
@@ -39,9 +39,14 @@ class JobRunner:
         load_plugins()  # before a job of a plug-in is unpickled
         self.fraction = 0.0
 
-    def ready(self, folder: str) -> dict[str, str]:
-        """Return the versions of this process, and whether it sees a folder."""
-        return {**versions(), "pid": str(os.getpid()), "folder": str(Path(folder).is_dir())}
+    def ready(self, folders: Mapping[str, str]) -> dict[str, str]:
+        """Return the versions of this process, and which of the folders it does not see.
+
+        Args:
+            folders: folders, by option of the command.
+        """
+        missing = next((name for name, path in folders.items() if not Path(path).is_dir()), "")
+        return {**versions(), "pid": str(os.getpid()), "missing": missing}
 
     def run(self, job: Job, files: Workspace) -> tuple[str, Any]:
         """Run a job, store its result, and return the message about it."""
@@ -67,39 +72,57 @@ class RayPool:
     """
 
     def __init__(self, ray: Any, count: int, files: Workspace, pinned: bool) -> None:
-        self.ray, self.count, self.files, self.pinned = ray, count, files, pinned
+        self.ray, self.files, self.pinned = ray, files, pinned
+        self.numbers = list(range(count))
         self.runner = ray.remote(JobRunner).options(num_cpus=1, max_concurrency=2)
         self.actors = [self._made(n) for n in range(count)]
         self.pids = [0] * count
-        self.alive = [True] * count
+        self.dead: set[int] = set()
+        self.seconds_to_start = SECONDS_TO_START
         self.running: dict[Any, int] = {}
-        for n in range(count):
-            self._check(n)
+        self._check(self.numbers)
 
     def _made(self, n: int) -> Any:
         return self.runner.remote(self.files.short, n if self.pinned else None)
 
-    def _check(self, n: int) -> None:
-        """Wait until an actor runs, and check its versions and that it sees the folder."""
-        folder = next(iter(self.files.results.values())).parent
-        try:
-            answer = self.ray.get(self.actors[n].ready.remote(str(folder)))
-        except self.ray.exceptions.RayError as error:
-            message = f"a worker does not start: {str(error).strip().splitlines()[-1]}"
-            hint = "install the same version of edgewright on all machines of the cluster"
-            raise InputError(message, where="--address", hint=hint) from error
-        check_versions(answer, f"worker {n}")
-        if answer["folder"] != "True":
-            message = f"`--out` must be a folder that all machines share; worker {n} has none there"
-            raise InputError(message, where=str(folder), hint="name a folder on shared storage")
-        self.pids[n] = int(answer["pid"])
+    def _check(self, numbers: Sequence[int]) -> None:
+        """Wait until actors run, and check their versions and that they see the folders.
 
-    def start(self, n: int, job: Job) -> None:
-        """Let actor ``n`` run a job; a new actor takes over from a dead one."""
-        if not self.alive[n]:
-            self.actors[n], self.alive[n] = self._made(n), True
-            self._check(n)
+        Raises:
+            InputError: an actor does not start in time, or lacks a version or a folder.
+        """
+        out = next(iter(self.files.results.values())).parent
+        folders = {"--out": str(out), **({"--data": self.files.data} if self.files.data else {})}
+        refs = {n: self.actors[n].ready.remote(folders) for n in numbers}
+        for n, answer in started(self.ray, refs, self.seconds_to_start).items():
+            if option := answer["missing"]:
+                message = f"`{option}` must be a folder that all machines share; worker {n} has no"
+                message += f" '{folders[option]}'"
+                raise InputError(message, where=option, hint="name a folder on shared storage")
+            self.pids[n] = int(answer["pid"])
+
+    def start(self, n: int, job: Job) -> bool:
+        """Let actor ``n`` run a job, and return whether it does.
+
+        A new actor takes over from a dead one. If none starts, the number is given up.
+
+        Raises:
+            InputError: the new actor does not start, and no other actor is left.
+        """
+        if n in self.dead:
+            self.ray.kill(self.actors[n])  # it may have lost a part of the cluster and live on
+            self.actors[n] = self._made(n)
+            try:
+                self._check([n])
+            except InputError:
+                self.numbers.remove(n)
+                self.ray.kill(self.actors[n])
+                if not self.numbers:
+                    raise
+                return False
+            self.dead.remove(n)
         self.running[self.actors[n].run.remote(job, self.files)] = n
+        return True
 
     def messages(self) -> list[Message]:
         """Return what became of jobs, or how far all are if none has ended for a while."""
@@ -119,7 +142,9 @@ class RayPool:
         try:
             return (n, *self.ray.get(ref))
         except self.ray.exceptions.RayActorError:
-            self.alive[n] = False
+            self.dead.add(n)
+            self.numbers.remove(n)
+            self.numbers.append(n)  # those that live get the next job
             return n, "died", "unknown"
         except self.ray.exceptions.RayError as error:
             return n, "failed", (str(error).strip().splitlines()[-1], None)

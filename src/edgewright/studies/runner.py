@@ -42,7 +42,10 @@ def run_jobs(
         CheckFailed: jobs failed; the results of the others are stored.
         InputError: another process uses the folder, or a job refuses its input.
     """
-    files = workspace(jobs, out.resolve() if callable(processes) else out, data, short=short)
+    there = out
+    if callable(processes):  # workers of a cluster run in other folders
+        there, data = out.resolve(), data and str(Path(data).resolve())
+    files = workspace(jobs, there, data, short=short)
     with store.locked(out):
         missing = [job for job in jobs if not files.results[job.key].exists()]
         if missing:

@@ -78,10 +78,12 @@ class Scheduler:
         programs: dict[int, str] = {}
         try:
             while True:
-                for n in range(pool.count):
+                for n in list(pool.numbers):
                     if n not in running and (job := self._next_job(programs.get(n))) is not None:
-                        pool.start(n, job)
-                        running[n], programs[n] = job.key, job.program
+                        if pool.start(n, job):
+                            running[n], programs[n] = job.key, job.program
+                        else:
+                            self.waiting[job.key] = job
                 if not running:
                     return
                 for n, kind, content in pool.messages():

@@ -83,13 +83,15 @@ class ProcessPool:
 
     def __init__(self, count: int, files: Workspace) -> None:
         self.count, self.files = count, files
+        self.numbers = range(count)
         self.workers = [Worker(n, count, files) for n in range(count)]
 
-    def start(self, n: int, job: Job) -> None:
+    def start(self, n: int, job: Job) -> bool:
         """Let worker ``n`` run a job; a new process takes over from a dead one."""
         if not self.workers[n].process.is_alive():
             self.workers[n] = Worker(n, self.count, self.files)
         self.workers[n].start(job)
+        return True
 
     def messages(self) -> list[Message]:
         """Wait for messages of busy workers, and return one of each that has one."""
