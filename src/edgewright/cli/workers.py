@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -63,11 +62,3 @@ def supervise(
             workers.append(Worker(command, sockets))
         title = f"{len(workers)} workers on {address_of(listening)}"
         return Supervisor(workers, check, emit).run(title)
-
-
-def numbered(path: str | None, number: int, workers: int) -> str | None:
-    """Return the file of one worker: ``log.db`` of three is ``log-0.db`` to ``log-2.db``."""
-    if path is None or workers == 1:
-        return path
-    file = Path(path)
-    return str(file.with_name(f"{file.stem}-{number}{file.suffix}"))
