@@ -143,12 +143,14 @@ def _supervised(ctx: click.Context, settings: Settings, workers: int) -> None:
     """
     from edgewright.cli.workers import given_again, supervise
     from edgewright.serve.decider import prepare, prepare_canary
+    from edgewright.serve.supervisor import STOP_S
 
     prepare_canary(settings, prepare(settings))
     commands = [given_again(ctx, workers=None)] * workers
     address = settings.host, settings.port, settings.probe_port
     check = given_again(ctx, workers=None, check=True)
-    if code := supervise(commands, check, address, ("--port", "--probe-port"), _say):
+    ports, stop_s = ("--port", "--probe-port"), settings.drain_s + STOP_S
+    if code := supervise(commands, check, address, ports, _say, stop_s):
         raise SystemExit(code)
 
 
