@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import sqlite3
@@ -535,3 +536,47 @@ def test_a_limit_of_thousands_of_digits_is_refused(made):
         return client.status, json.loads(client.parts[0])["error"]["param"]
 
     assert asyncio.run(run()) == (400, "limit")
+
+
+def test_a_refused_connection_leaves_nothing_in_the_ledger_of_a_link(made):
+    link = {"name": "access", "initial_mbps": 0.008, "delay_ms": 1.0}  # a kilobyte in a second
+
+    async def respond(request):
+        raise AssertionError("it has stopped")
+
+    async def run():
+        async with server(respond) as url:
+            pass
+        gateway = made(backend=[upstream(url, link="access")], link=[link])
+        answer = await Client({"prompt": "4" * 5000}).ask(gateway)
+        await closed(gateway)
+        return answer[0], gateway.plan.links["access"].uplink_backlog_mb
+
+    assert asyncio.run(run()) == (503, 0.0)
+
+
+def test_drift_is_watched_across_the_arms_of_a_comparison(made, bundles, tmp_path, write_config):
+    tables = {
+        "backend": [DIGITS],
+        "policy": {"bundle": str(bundles["se-ppo"])},
+        "blocks": {"arms": {"a": "policy", "b": "local"}, "seconds": 1000.0},
+    }
+
+    async def run():
+        gateway = made(**tables)
+        watch, arms, met = gateway.counters.watch, itertools.cycle("ab"), []
+        watch.window = 4
+        gateway.plan.blocks.now = lambda: (0, next(arms))
+        for _ in range(8):
+            await Client({"prompt": "4", "size": "8x8"}).ask(gateway)
+            met.append((len(watch._rows), len(watch._rewards)))
+        watch.look()
+        refused = {"prompt": "4", "size": "8x8", "edgewright": {"deadline_ms": -1}}
+        assert (await Client(refused).ask(gateway))[0] == 400
+        assert not watch._rewards
+        await closed(gateway)
+        return watch, met
+
+    watch, met = asyncio.run(run())
+    assert met == [(n, (n + 1) // 2) for n in range(1, 9)]  # rewards of the bundle alone
+    assert (watch.decisions, watch.looks) == (8, 1)

@@ -195,7 +195,12 @@ def test_uploads_wait_for_one_another_in_the_ledger_of_a_link(clock):
     assert link.seconds(1_000_000) == pytest.approx(0.2 + 1.5 + 1.0)
     link.sending(500_000)
     assert link.uplink_backlog_mb == pytest.approx(2.0)
+    clock.now += 0.5
+    link.unsent(500_000)
+    assert link.uplink_backlog_mb == pytest.approx(1.0)
     clock.now += 10.0
+    assert link.uplink_backlog_mb == 0.0
+    link.unsent(500_000)
     assert link.uplink_backlog_mb == 0.0
 
 

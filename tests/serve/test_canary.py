@@ -104,6 +104,33 @@ def test_a_service_promotes_or_withdraws(shift, promoted, settings, observation)
     assert history.exists() == promoted
 
 
+def test_rewards_of_the_canary_are_not_watched_as_those_of_the_bundle(settings, observation):
+    async def run():
+        service = Service(settings)
+        pairs, old = decided(service, observation, 40), load(settings.bundle).version
+        for _, decision in pairs:
+            body = json.dumps({"decision": decision, "reward": 1.0}).encode()
+            scope = {
+                "type": "http", "method": "POST", "path": "/v1/outcome", "query_string": b"",
+                "root_path": "", "headers": [(b"content-type", b"application/json")],
+            }  # fmt: skip
+            answers = []
+
+            async def receive(body=body):
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            async def send(message, answers=answers):
+                answers.append(message)
+
+            await service(scope, receive, send)
+            assert answers[0]["status"] == 200
+        service.log.close()
+        return [policy == old for policy, _ in pairs], len(service.counters.watch._rewards)
+
+    by_bundle, watched = asyncio.run(run())
+    assert 0 < watched == sum(by_bundle) < len(by_bundle)
+
+
 def test_another_running_bundle_restarts_the_comparison(settings, observation):
     service = Service(settings)
     canary = service.decider.canary

@@ -15,7 +15,7 @@ def decide(watch, rng, count, shift=0.0, policy="v1", mode=0.5):
         observed = {"rate_mbps": rng.normal() + shift, "mode": "a" if rng.random() < mode else "b"}
         observed |= {f"input_user_{n}_mbit": rng.random() for n in (1, 2)}
         watch.decided(policy, observed)
-        watch.reported(rng.normal() - shift)
+        watch.reported(policy, rng.normal() - shift)
 
 
 def test_a_change_shows_and_a_new_policy_begins_anew():
@@ -35,6 +35,16 @@ def test_a_change_shows_and_a_new_policy_begins_anew():
     assert (watch.decisions, watch.looks, watch.alarms) == (4 * WINDOW, 3, 2)
     decide(watch, rng, 2 * WINDOW, shift=2.0, policy="v2")
     assert not watch.look().alarm
+
+
+def test_rewards_of_another_policy_are_left_out():
+    watch = DriftWatch(2)
+    watch.reported("v1", 1.0)  # before any decision
+    for policy in ("v1", "v2"):
+        watch.decided(policy, {"a": 1.0})
+        watch.reported("v1", 2.0)
+        watch.reported("v2", 3.0)
+        assert watch._rewards == [2.0 if policy == "v1" else 3.0]
 
 
 def test_false_alarms_are_as_rare_as_stated():

@@ -18,6 +18,7 @@ import pytest
 from edgewright.core.errors import InputError
 from edgewright.serve.notify import notify
 from edgewright.serve.sockets import handed
+from edgewright.serve.supervisor import Supervisor, Worker
 
 COMMAND = [sys.executable, "-m", "edgewright.cli.main", "serve"]
 
@@ -90,10 +91,9 @@ def address_in(said):
     return next((m[0] for line in said if (m := re.search(r"http://[\d.]+:\d+", line))), None)
 
 
-def test_an_upgrade_refuses_no_connection(bundles, observation, soon, tmp_path):
-    log = tmp_path / "log.db"
+def test_an_upgrade_refuses_no_connection(bundles, observation, soon):
     command = [*COMMAND, str(bundles["se-ppo"]), "--port", "0", "--workers", "2"]
-    with supervised([*command, "--log", str(log)]) as (process, said):
+    with supervised(command) as (process, said):
         soon(lambda: any("2 workers on" in line for line in said), 60)
         url, before = address_in(said), children(process)
         assert len(before) == 2
@@ -110,8 +110,6 @@ def test_an_upgrade_refuses_no_connection(bundles, observation, soon, tmp_path):
         soon(lambda: any("it starts again" in line for line in said), 20)
         assert ask(url, observation)["policy"]
         soon(lambda: len({*children(process)} - {after[0]}) == 2, 60)
-    written = sorted(one.name for one in tmp_path.glob("log*.db"))
-    assert written == ["log-0.db", "log-1.db"]
 
 
 def test_an_upgrade_that_does_not_pass_is_refused(bundles, observation, soon, tmp_path):
@@ -126,6 +124,84 @@ def test_an_upgrade_that_does_not_pass_is_refused(bundles, observation, soon, tm
         soon(lambda: any("the upgrade was refused" in line for line in said), 60)
         assert children(process) == before
         assert ask(address_in(said), observation)["policy"]
+
+
+READY_AND_DEAF = """
+import os, signal, socket, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+assert os.environ["OTHER_WORKERS"] == "3" and "EDGEWRIGHT_SERVE_WORKERS" not in os.environ
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+    told.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+time.sleep(60)
+"""
+
+
+def python(text):
+    return [sys.executable, "-c", text]
+
+
+def test_a_worker_that_does_not_stop_is_killed_in_an_upgrade(monkeypatch):
+    monkeypatch.setenv("OTHER_WORKERS", "3")
+    monkeypatch.setenv("EDGEWRIGHT_SERVE_WORKERS", "2")
+    said = []
+
+    def emit(line):
+        said.append(line)
+        if line == "one":
+            os.kill(os.getpid(), signal.SIGUSR2)
+        elif "run the program" in line:
+            os.kill(os.getpid(), signal.SIGTERM)
+            for one in supervisor._processes:
+                one.send(signal.SIGKILL)
+
+    supervisor = Supervisor([Worker(python(READY_AND_DEAF), {})], python("pass"), emit, 0.1)
+    supervisor.run("one")
+    assert said == [
+        "one",
+        "worker 0 did not stop within 0.1 s and is killed",
+        "1 workers run the program as it is now",
+    ]
+
+
+@pytest.mark.parametrize("check", ["import time; time.sleep(60)", "raise SystemExit('not fit')"])
+def test_a_signal_to_stop_ends_a_check_that_takes_long(check, monkeypatch):
+    ready = READY_AND_DEAF.replace("SIG_IGN", "SIG_DFL")
+    monkeypatch.setenv("OTHER_WORKERS", "3")
+    said, timers = [], []
+
+    def emit(line):
+        said.append(line)
+        if line == "one":
+            os.kill(os.getpid(), signal.SIGUSR2)
+            timers.append(threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)))
+            timers[0].start()
+        elif "not fit" in line:
+            timers[0].cancel()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert Supervisor([Worker(python(ready), {})], python(check), emit).run("one") == 0
+    refused = ["the upgrade was refused, the workers stay: not fit"]
+    assert said[1:] == (refused if "fit" in check else [])
+
+
+def test_a_socket_of_probes_is_handed_on_to_one_worker_alone(bundles, observation, soon):
+    with socket.socket() as listening, socket.socket() as probing:
+        for one in (listening, probing):
+            one.bind(("127.0.0.1", 0))
+            one.listen(64)
+        url = "http://{}:{}/readyz".format(*probing.getsockname())
+        numbers = [one.fileno() for one in (listening, probing)]
+        shell = 'export EDGEWRIGHT_SOCKETS="http=$1,probes=$2"; shift 2; exec "$@"'
+        words = [*map(str, numbers), *COMMAND, str(bundles["se-ppo"]), "--workers"]
+        command = ["bash", "-c", shell, "bash", *words]
+        with supervised([*command, "1"], pass_fds=numbers) as (_, said):
+            soon(lambda: any("1 workers on" in line for line in said), 60)
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                assert answer.status == 200
+        options = {"pass_fds": numbers, "capture_output": True, "text": True, "timeout": 60}
+        result = subprocess.run([*command, "2"], **options)
+    assert result.returncode == 2
+    assert "2 workers need one each" in result.stderr
 
 
 def test_sockets_of_systemd_are_taken_over_and_it_is_told(bundles, observation, soon, tmp_path):
@@ -186,7 +262,11 @@ def test_sockets_for_another_process_are_left(tmp_path, monkeypatch):
             ["serve", "{bundle}", "--workers", "2", "--canary", "x.edge", "--log", "{log}"],
             "--canary",
         ),
+        (["serve", "{bundle}", "--workers", "2", "--log", "{log}"], "--log"),
         (["serve", "nowhere.edge", "--workers", "2"], "nowhere.edge"),
+        (["serve", "{bundle}", "--workers", "2", "--fallback", "no-such-rule"], "no-such-rule"),
+        (["serve", "{bundle}", "--check", "--fallback", "no-such-rule"], "no-such-rule"),
+        (["serve", "{bundle}", "--check", "--workers", "2", "--log", "{log}"], "--log"),
         (["gateway", "--config", "{config}", "--workers", "2"], "`--workers` must be 1; got 2"),
     ],
 )

@@ -12,7 +12,7 @@ from edgewright.testbed.blocks import RUNGS, TESTBED, WORLD
 from edgewright.testbed.objective import DONE, FAILED
 from edgewright.testbed.page import page
 from edgewright.testbed.plan import QUICK, Worker
-from edgewright.testbed.report import TRUSTED, report
+from edgewright.testbed.report import TRUSTED, report, validity
 from edgewright.testbed.run import progress_steps, run
 
 TINY = dataclasses.replace(
@@ -117,6 +117,13 @@ def test_loads_uploads_and_the_curve_are_reported(finished):
     assert world["seeds"] == world["blocks"] == 1
     cost = world["measured"] - world["assumed"]
     assert world["cost"]["value"] == pytest.approx(cost)
+
+
+def test_a_calibration_that_nothing_was_compared_with_does_not_hold(finished):
+    valid = validity(finished, {})
+    assert not valid["calibrated"]
+    right = {"service_in_blocks": {"absolute": TRUSTED}}
+    assert validity(finished, right)["calibrated"]
 
 
 def test_a_wrong_calibration_is_detected(finished):

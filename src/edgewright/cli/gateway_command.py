@@ -59,12 +59,15 @@ def _supervised(ctx: click.Context, config: Path) -> None:
         raise InputError(message, where="--workers", hint=hint)
     from edgewright.cli.workers import given_again, supervise
     from edgewright.gateway.plan import make_plan
+    from edgewright.serve.supervisor import STOP_S
 
     table = make_plan(config).config.gateway
     address = table.host, table.port, table.probe_port
     names = f"{config}: gateway.port", f"{config}: gateway.probe_port"
     check = given_again(ctx, workers=None, check=True)
-    if code := supervise([given_again(ctx, workers=None)], check, address, names, _say):
+    stop_s = table.drain_s + table.grace_s + STOP_S
+    again = [given_again(ctx, workers=None)]
+    if code := supervise(again, check, address, names, _say, stop_s):
         raise SystemExit(code)
 
 

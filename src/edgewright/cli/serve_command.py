@@ -100,7 +100,8 @@ CANARY_OPTIONS = {
 @click.option(
     "--workers",
     metavar="N",
-    help="Decide in N processes on one port. SIGUSR2 starts them anew, after an upgrade.",
+    help="Decide in N processes on one port; only 1 with a log. SIGUSR2 starts them anew, after an "
+    "upgrade.",
 )
 @click.option("--check", is_flag=True, help="Check the options and the bundle, and exit.")
 @click.pass_context
@@ -112,10 +113,13 @@ def command(ctx: click.Context, bundle: str, **options: Any) -> None:
     """
     settings = _settings(bundle, options)
     workers = whole(options["workers"], "--workers", 1, MAX_WORKERS)
+    _check_alone(settings, workers or 1)
     if options["check"]:
-        from edgewright.bundle import load
+        from edgewright.serve.decider import prepare, prepare_canary
 
-        click.echo(f"{bundle}: {load(settings.bundle).version} can be served")
+        running = prepare(settings)
+        prepare_canary(settings, running)
+        click.echo(f"{bundle}: {running.bundle.version} can be served")
         return
     if workers is not None:
         _supervised(ctx, settings, workers)
@@ -132,26 +136,37 @@ def command(ctx: click.Context, bundle: str, **options: Any) -> None:
 
 
 def _supervised(ctx: click.Context, settings: Settings, workers: int) -> None:
-    """Serve with several processes, each with a log and probes of its own.
+    """Serve with several processes, each with probes of its own.
 
     Raises:
-        InputError: the bundle cannot be loaded, a port cannot be had, or one process is needed.
+        InputError: the bundle or another file cannot be used, or a port cannot be had.
     """
-    if settings.canary is not None and workers > 1:
-        message = f"needs one process, which counts all outcomes; got --workers {workers}"
-        raise InputError(message, where="--canary", hint="leave --workers out, or give --workers 1")
-    from edgewright.bundle import load
-    from edgewright.cli.workers import given_again, numbered, supervise
+    from edgewright.cli.workers import given_again, supervise
+    from edgewright.serve.decider import prepare, prepare_canary
+    from edgewright.serve.supervisor import STOP_S
 
-    load(settings.bundle)
-    log, alone = ctx.params["log"], {"workers": None}
-    commands = [
-        given_again(ctx, **alone, log=numbered(log, number, workers)) for number in range(workers)
-    ]
+    prepare_canary(settings, prepare(settings))
+    commands = [given_again(ctx, workers=None)] * workers
     address = settings.host, settings.port, settings.probe_port
-    check = given_again(ctx, **alone, check=True)
-    if code := supervise(commands, check, address, ("--port", "--probe-port"), _say):
+    check = given_again(ctx, workers=None, check=True)
+    ports, stop_s = ("--port", "--probe-port"), settings.drain_s + STOP_S
+    if code := supervise(commands, check, address, ports, _say, stop_s):
         raise SystemExit(code)
+
+
+def _check_alone(settings: Settings, workers: int) -> None:
+    """Refuse several processes where one has to know all decisions and their outcomes.
+
+    An outcome reaches any of the processes, and only the one that decided could record it.
+
+    Raises:
+        InputError: there are several, and a canary or a log.
+    """
+    if workers == 1 or settings.log is None:  # a canary needs a log
+        return
+    where = "--log" if settings.canary is None else "--canary"
+    message = f"needs one process, which records all outcomes; got --workers {workers}"
+    raise InputError(message, where=where, hint="leave --workers out, or give --workers 1")
 
 
 def _is_local(host: str) -> bool:

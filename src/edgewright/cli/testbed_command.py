@@ -60,8 +60,11 @@ def command(
         message = f"{share:.0f} % of the paced services were late: the machine was too busy"
         raise CheckFailed(f"{message}; run it again on an idle one")
     if not valid["calibrated"]:
-        error = facts["gap"]["1_calibration"]["service_in_blocks"]["absolute"]
-        message = f"services in the blocks were {100 * error:.0f} % off the calibration"
+        services = facts["gap"]["1_calibration"].get("service_in_blocks")
+        message = "no service was measured in the blocks"
+        if services is not None:
+            error = 100 * services["absolute"]
+            message = f"services in the blocks were {error:.0f} % off the calibration"
         raise CheckFailed(f"{message}; run it again, with nothing else on the machine")
 
 

@@ -116,7 +116,8 @@ async def _carried_out(
         if receipt.status == RUNNING:  # it went away before anything was sent to a back end
             receipt.status = CANCELLED
         gateway.outcomes.finished(receipt, plan)
-        counters.watch.reported(reward_of(receipt, plan))
+        if receipt.option is not None:  # a request that nobody decided says nothing of a policy
+            counters.watch.reported(receipt.policy, reward_of(receipt, plan))
         seconds = clock.now() - generation.began
         counters.took(READERS[path][0], generation.request.model, problem, seconds)
 
@@ -144,8 +145,7 @@ async def _answered(
 
     def note(decision: Decision) -> None:
         gateway.outcomes.decided(receipt, decision, plan)
-        if decision.observation is not None:
-            gateway.counters.watch.decided(receipt.policy, decision.observation)
+        _watch(gateway, plan, decision)
         gateway.shadows.later(plan, receipt, decision)
 
     number = gateway.receipts.number - 1
@@ -157,6 +157,15 @@ async def _answered(
         await send_stream(answer, generation, events, _literal, on_first)
     else:
         await send_whole(answer, generation, events, _literal)
+
+
+def _watch(gateway: Gateway, plan: Plan, decision: Decision) -> None:
+    """Watch the inputs of the bundle that is loaded now, whichever arm of a comparison decided."""
+    loaded = gateway.plan.policy
+    if decision.observation is None or plan.policy is None or loaded is None:
+        return
+    if plan.policy.label == loaded.label:  # else it is a late decision of a plan that was replaced
+        gateway.counters.watch.decided(loaded.label, decision.observation)
 
 
 def new_receipt(

@@ -49,6 +49,11 @@ class Link:
         """Note a request of ``count`` bytes that is sent now; the next ones wait behind it."""
         self._ahead_mb, self._drained = self.uplink_backlog_mb + 1e-6 * count, self._clock()
 
+    def unsent(self, count: int) -> None:
+        """Take a request of ``count`` bytes back that could not be sent, as nobody answered."""
+        self._ahead_mb = max(0.0, self.uplink_backlog_mb - 1e-6 * count)
+        self._drained = self._clock()
+
     @property
     def uplink_backlog_mb(self) -> float:
         """Return what is left to send in MB, ``Q_trans`` of SE-PPO, from a ledger of own requests.

@@ -186,7 +186,8 @@ class Service:
         try:
             _check_type(request.scope["headers"])
             content = parse_object(await self._body(request.receive))
-            report = self._report(content)
+            policies: list[str] = []
+            report = self._report(content, policies.append)
         except HTTPError as refusal:
             self.counters.refused[refusal.status] += 1
             headers = {"connection": "close"} if refusal.status == 413 else None
@@ -194,7 +195,7 @@ class Service:
         answer = await report
         if answer == "":
             self.counters.outcomes += 1
-            self.counters.watch.reported(float(content["reward"]))
+            self.counters.watch.reported(policies[-1], float(content["reward"]))
             await self._compare(content)
             return JSONResponse({"recorded": True})
         status, message = {
@@ -226,13 +227,17 @@ class Service:
             stays = f"{running.bundle.version} stays in {self.settings.bundle}"
             self._emit(f"the file was not replaced, {stays}: {error}")
 
-    def _report(self, content: dict[str, Any]) -> asyncio.Future[str]:
-        """Hand an outcome to the log; return what will say how that went."""
+    def _report(self, content: dict[str, Any], note: Callable[[str], None]) -> asyncio.Future[str]:
+        """Hand an outcome to the log; return what will say how that went.
+
+        Args:
+            note: gets the version of the bundle that decided.
+        """
         decision, reward, metrics = read_outcome(content)
         if self.log is None:
             raise HTTPError(409, "this service keeps no log", hint="start it with --log FILE")
         future, reply = _elsewhere()
-        self.log.report(Report(decision, time.time(), reward, metrics, reply))
+        self.log.report(Report(decision, time.time(), reward, metrics, reply, note))
         return future
 
     async def _policy(self, request: Request) -> Response:

@@ -85,10 +85,14 @@ class DriftWatch:
             if len(self._rows) < 2 * self.window:  # nobody looks: the newest are left out
                 self._rows.append(dict(observation))
 
-    def reported(self, reward: float) -> None:
-        """Take the reward of an outcome in."""
+    def reported(self, policy: str, reward: float) -> None:
+        """Take the reward of an outcome in, where the policy decided that is watched now.
+
+        Args:
+            policy: version of the bundle that decided, or another name of whoever did.
+        """
         with self._lock:
-            if len(self._rewards) < 2 * self.window:
+            if policy == self._policy and len(self._rewards) < 2 * self.window:
                 self._rewards.append(reward)
 
     def look(self) -> Look | None:

@@ -54,13 +54,18 @@ class Entry(NamedTuple):
 
 
 class Report(NamedTuple):
-    """One outcome to be logged; ``reply`` is called once with "" or with what is wrong."""
+    """One outcome to be logged; ``reply`` is called once with "" or with what is wrong.
+
+    Attributes:
+        note: is called before with the policy that decided, where the decision is known.
+    """
 
     decision: str
     at: float
     reward: float
     metrics: Mapping[str, float]
     reply: Callable[[str], None]
+    note: Callable[[str], None] = lambda policy: None
 
 
 class Moved(OSError):
@@ -175,9 +180,10 @@ def _insert(database: sqlite3.Connection, entry: Entry) -> str:
 
 
 def _record(database: sqlite3.Connection, report: Report) -> str:
-    known = "SELECT 1 FROM decisions WHERE id = ?"
-    if database.execute(known, (report.decision,)).fetchone() is None:
+    asked = database.execute("SELECT policy FROM decisions WHERE id = ?", (report.decision,))
+    if (known := asked.fetchone()) is None:
         return UNKNOWN
+    report.note(known[0])
     row = (report.decision, report.at, report.reward, orjson.dumps(dict(report.metrics)).decode())
     result = database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", row)
     return "" if result.rowcount else TWICE

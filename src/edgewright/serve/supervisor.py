@@ -22,11 +22,14 @@ from pathlib import Path
 from edgewright.serve.notify import READY, STOPPING, notify
 from edgewright.serve.sockets import HANDED
 
-START_S, CHECK_S = 120.0, 120.0
+START_S, CHECK_S, STOP_S = 120.0, 120.0, 60.0
 AGAIN_S, LONGEST_S = 1.0, 30.0
 """A worker that ended by itself is started again after a second, then after twice as long."""
 
 TICK_S = 0.2
+OF_THE_COMMAND = ("EDGEWRIGHT_SERVE_WORKERS", "EDGEWRIGHT_GATEWAY_WORKERS")
+"""Variables that ask for workers, which a worker itself must not see."""
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
 
@@ -50,6 +53,7 @@ class _Process:
         self.worker, self.number, self._folder = worker, number, folder
         self.process: subprocess.Popen[bytes] | None = None
         self.ready, self.wait_s, self.again_s = False, AGAIN_S, 0.0
+        self._asked = False  # to stop: a second signal would cut the answers short
         self._notified: socket.socket | None = None
 
     def start(self) -> None:
@@ -62,9 +66,9 @@ class _Process:
         self._notified.setblocking(False)
         numbers = {name: one.fileno() for name, one in self.worker.sockets.items()}
         handed = ",".join(f"{name}={number}" for name, number in numbers.items())
-        environ = {k: v for k, v in os.environ.items() if not k.endswith("_WORKERS")}
+        environ = {k: v for k, v in os.environ.items() if k not in OF_THE_COMMAND}
         environ |= {HANDED: handed, "NOTIFY_SOCKET": str(path)}
-        self.ready, self.again_s = False, 0.0
+        self.ready, self.again_s, self._asked = False, 0.0, False
         self.process = subprocess.Popen(
             self.worker.command,
             env=environ,
@@ -90,6 +94,12 @@ class _Process:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
 
+    def stop(self) -> None:
+        """Ask it to stop, once."""
+        if not self._asked:
+            self._asked = True
+            self.send(signal.SIGTERM)
+
     def close(self) -> None:
         """Release the socket of the notification."""
         if self._notified is not None:
@@ -104,12 +114,17 @@ class Supervisor:
         check: a command whose exit code says whether the program and its files are fit to run; it
             is asked before an upgrade.
         emit: reports something to whoever started the service.
+        stop_s: seconds that a worker may take to stop in an upgrade, before it is killed.
     """
 
     def __init__(
-        self, workers: Sequence[Worker], check: Sequence[str], emit: Callable[[str], None]
+        self,
+        workers: Sequence[Worker],
+        check: Sequence[str],
+        emit: Callable[[str], None],
+        stop_s: float = STOP_S,
     ) -> None:
-        self._workers, self._check, self._emit = workers, check, emit
+        self._workers, self._check, self._emit, self._stop_s = workers, check, emit, stop_s
         self._came: deque[int] = deque()
         self._stopping = self._upgrading = False
         self._processes: list[_Process] = []
@@ -133,7 +148,7 @@ class Supervisor:
     def _run(self, title: str) -> int:
         for one in self._processes:
             one.start()
-        if not self._until(self._all_ready, START_S):
+        if not self._until_ready(self._processes):
             code = max((one.code or 0 for one in self._processes), default=0)
             return max(self._stop(), code, 0 if self._stopping else 1)
         self._emit(title)
@@ -144,18 +159,23 @@ class Supervisor:
             self._revive()
         return self._stop()
 
-    def _all_ready(self) -> bool:
-        return all(one.ready for one in self._processes)
+    def _until_ready(self, processes: Sequence[_Process]) -> bool:
+        """Wait until workers are ready; False where one ended, or a signal to stop came."""
+
+        def over() -> bool:
+            ready = [one.ready for one in processes]
+            return all(ready) or any(one.code is not None and not one.ready for one in processes)
+
+        return self._until(over, START_S) and all(one.ready for one in processes)
 
     def _until(self, true: Callable[[], bool], seconds: float) -> bool:
-        """Wait until something is true; False where a worker ended, or a signal to stop came."""
+        """Wait until something is true; False where it took too long, or a signal to stop came."""
         end = time.monotonic() + seconds
         while not true():
+            if self._stopping or time.monotonic() > end:
+                return False
             self._wait()
             self._handle()
-            ended = any(one.code is not None and not one.ready for one in self._processes)
-            if ended or self._stopping or time.monotonic() > end:
-                return False
         return True
 
     def _wait(self) -> None:
@@ -195,30 +215,58 @@ class Supervisor:
 
     def _upgrade(self) -> None:
         """Replace the workers one by one by the program as it is on the disk now."""
-        try:
-            done = subprocess.run(self._check, capture_output=True, text=True, timeout=CHECK_S)
-            why = (done.stderr or done.stdout).strip()[-500:] if done.returncode else ""
-        except (OSError, subprocess.TimeoutExpired) as error:
-            why = str(error)
-        if why:
+        why = self._checked()
+        if why and not self._stopping:
             self._emit(f"the upgrade was refused, the workers stay: {why}")
+        if why or self._stopping:
             return
         for one in self._processes:
-            one.send(signal.SIGTERM)
-            if one.process is not None:
-                one.process.wait()
+            self._end(one)
+            if self._stopping:
+                return
             one.start()
-            if not self._until(lambda one=one: one.ready, START_S):
-                self._emit(f"worker {one.number} does not answer after the upgrade")
+            if not self._until_ready([one]):
+                if not self._stopping:
+                    self._emit(f"worker {one.number} does not answer after the upgrade")
                 return
         self._emit(f"{len(self._processes)} workers run the program as it is now")
+
+    def _checked(self) -> str:
+        """Return why the program is not fit to run; empty where it is."""
+        with tempfile.TemporaryFile() as output:
+            try:
+                check = subprocess.Popen(self._check, stdout=output, stderr=output)
+            except OSError as error:
+                return str(error)
+            try:
+                if not self._until(lambda: check.poll() is not None, CHECK_S):
+                    return f"the check took longer than {CHECK_S:g} s"
+            finally:
+                check.kill()  # does nothing to one that ended
+                code = check.wait()
+            output.seek(0)
+            text = output.read().decode(errors="replace").strip()[-500:]
+        return (text or f"the check ended with {code}") if code else ""
+
+    def _end(self, one: _Process) -> None:
+        """Stop a worker in good order, or kill it where that takes too long.
+
+        It goes on for now where a signal to stop the service came.
+        """
+        one.stop()
+        ended = self._until(lambda: one.code is not None, self._stop_s)
+        if ended or self._stopping or one.process is None:
+            return
+        self._emit(f"worker {one.number} did not stop within {self._stop_s:g} s and is killed")
+        one.send(signal.SIGKILL)
+        one.process.wait()
 
     def _stop(self) -> int:
         """Stop all workers in good order; a second signal is passed on."""
         notify(STOPPING)
         running = [one for one in self._processes if one.process and one.code is None]
         for one in running:
-            one.send(signal.SIGTERM)
+            one.stop()
         while any(one.code is None for one in running):
             self._wait()
             while self._came:

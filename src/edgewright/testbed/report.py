@@ -191,12 +191,14 @@ def _control(
 def validity(run: Finished, calibration: dict[str, Any]) -> dict[str, Any]:
     """Return whether the machine kept the pace of the workers, and whether figure 1 holds.
 
+    A calibration that no service of the blocks was compared with does not hold.
+
     Args:
         calibration: figure 1.
     """
     late = [outcome.lateness for _, outcome in _answers(run.played) if outcome.lateness is not None]
     share = float(np.mean(np.array(late) > LATE)) if late else 0.0
-    service = calibration.get("service_in_blocks", {}).get("absolute", 0.0)
+    service = calibration.get("service_in_blocks", {}).get("absolute", float("inf"))
     return {
         "paced_services": len(late),
         "late_share": share,

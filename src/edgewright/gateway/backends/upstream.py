@@ -84,6 +84,8 @@ class Upstream:
                         else:
                             yield Chunk(part)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            if self._link is not None:
+                self._link.unsent(job.request_bytes)
             raise NotAcceptedError(f"cannot be reached: {error}", transport=True) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
