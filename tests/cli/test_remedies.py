@@ -256,6 +256,7 @@ FOREIGN = (
     "core/renamed.py",
     "federated/flower_client.py",
     "federated/flower_processes.py",
+    "cluster/runtime.py",
 )
 """Files whose texts name options of another program, of CSS, or of an earlier version."""
 

@@ -141,9 +141,9 @@ class DriftWatch:
             for field, values in (last.fields if last else {}).items():
                 family.add_metric([field], values[index])
             yield family
-        if last is not None and last.reward is not None:
-            about = "CUSUM of rewards, as a share of its threshold."
-            yield GaugeMetricFamily(f"{prefix}_drift_reward_cusum", about, last.reward)
+        about = "CUSUM of rewards, as a share of its threshold."
+        share = last.reward if last and last.reward is not None else 0.0
+        yield GaugeMetricFamily(f"{prefix}_drift_reward_cusum", about, share)
 
 
 def compared(before: tuple[Any, Any], after: tuple[Any, Any], rate: float) -> Look:
