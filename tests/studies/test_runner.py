@@ -121,6 +121,21 @@ def test_a_job_that_always_kills_its_process_is_given_up(tiny, tmp_path):
         run_jobs([FunctionJob("dies", tiny.die_always)], tmp_path, processes=1)
 
 
+def test_workers_that_cannot_be_had_leave_no_folder(tiny, tmp_path):
+    def none(most, files):
+        raise InputError("nobody is there", where="--address")
+
+    jobs = [FunctionJob("sum", tiny.add, {"a": 1, "b": 2})]
+    with pytest.raises(InputError, match="nobody is there"):
+        run_jobs(jobs, tmp_path / "new", processes=none)
+    assert not (tmp_path / "new").exists()
+    run_jobs(jobs, tmp_path / "old", processes=0)
+    more = [*jobs, FunctionJob("next", tiny.add, {"a": 1, "b": 1})]
+    with pytest.raises(InputError, match="nobody is there"):
+        run_jobs(more, tmp_path / "old", processes=none)
+    assert workspace(jobs, tmp_path / "old").results["sum"].exists()
+
+
 def test_a_result_that_was_altered_is_refused(tiny, tmp_path):
     jobs = [FunctionJob("sum", tiny.add, {"a": 1, "b": 2})]
     run_jobs(jobs, tmp_path, processes=0)

@@ -10,12 +10,14 @@ Devices are an axis of one compiled program.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from edgewright.agents.fleet_central import central, centralised
 from edgewright.agents.fleet_checks import check_settings
 from edgewright.agents.fleet_exchange import (
     BYTES,
@@ -138,7 +140,7 @@ class Fleet:
         if self.mode == "synchronous":
             one = dataclasses.replace(one, memory=self.averaged(key).init_memory(size))
         if self.mode == "centralised":
-            state = self._central(count).init(key, observations, actions)
+            state = central(self.inner, count).init(key, observations, actions)
         else:
             state = repeated(one, count)
         return FleetState(
@@ -169,7 +171,7 @@ class Fleet:
     ) -> tuple[FleetState, dict[str, Array]]:
         """Let all devices learn from their parts of ``[T, N, M, ...]`` and exchange what is due."""
         if self.mode == "centralised":
-            return self._centralised(key, state, batch)
+            return centralised(self.inner, key, state, batch)
         keys = self.round_keys(key, batch.reward.shape[2])
         parts, axes = by_device(batch)
         before = state.devices.state
@@ -180,10 +182,10 @@ class Fleet:
             return after, {**logs, **self.traffic(after, 0.0, 0)}
         if self.mode == "federated":
             due = self.due(after)
-            exchange_ = lambda: self._exchanged(keys, after)  # noqa: E731
-            shapes = jax.eval_shape(exchange_)[1]
+            exchanged = functools.partial(self._exchanged, keys, after)
+            shapes = jax.eval_shape(exchanged)[1]
             nothing = {name: jnp.zeros((), leaf.dtype) for name, leaf in shapes.items()}
-            after, extra = jax.lax.cond(due, exchange_, lambda: (after, nothing))
+            after, extra = jax.lax.cond(due, exchanged, lambda: (after, nothing))
             return after, {**logs, **extra, **self.traffic(after, due, 1)}
         after, extra = self._exchanged(keys, after)
         if self.mode == "synchronous":
@@ -191,28 +193,6 @@ class Fleet:
             return after, {**logs, **extra, **self.traffic(after, 1.0, steps)}
         share = extra["arrived"] / after.versions.size
         return after, {**logs, **extra, **self.traffic(after, share, 1)}
-
-    def _centralised(
-        self, key: Array, state: FleetState, batch: Trajectory
-    ) -> tuple[FleetState, dict[str, Array]]:
-        """Return the one learner after all transitions arrived at it."""
-        count = batch.reward.shape[2]
-        one, logs = self._central(count).update(key, state.devices.state, batch)
-        devices = dataclasses.replace(state.devices, state=one)
-        after = dataclasses.replace(state, devices=devices, updates=state.updates + 1)
-        numbers = batch.observation.shape[-1] + 2  # observation, action and reward
-        up = batch.reward.size * (BYTES * numbers + 1)  # and a flag for both ends
-        down = count * (BYTES * state.shared.parameters.size + statistics_bytes(state.shared))
-        traffic = {"uplink_bytes": up, "downlink_bytes": down, "exchanges": 1.0}
-        return after, {**logs, **{name: jnp.float32(value) for name, value in traffic.items()}}
-
-    def _central(self, count: int) -> Any:
-        """Return the inner learner with ``count`` times the minibatch and the replay."""
-        inner: Any = self.inner
-        sizes = ("batch_size", "buffer_size")
-        return dataclasses.replace(
-            inner, **{n: count * getattr(inner, n) for n in sizes if hasattr(inner, n)}
-        )
 
     def round_keys(self, key: Array, count: int) -> RoundKeys:
         """Return the keys of one update of ``count`` devices. Consumes ``key``."""

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgewright.core.errors import InputError
 from edgewright.core.machine import cores
 from edgewright.studies.job import Job, JobResult, Plan
 from edgewright.studies.jobs import AXES
@@ -42,23 +43,36 @@ def run_jobs(
         CheckFailed: jobs failed; the results of the others are stored.
         InputError: another process uses the folder, or a job refuses its input.
     """
-    there = out
+    there, fresh = out, not out.exists()
     if callable(processes):  # workers of a cluster run in other folders
         there, data = out.resolve(), data and str(Path(data).resolve())
     files = workspace(jobs, there, data, short=short)
-    with store.locked(out):
-        missing = [job for job in jobs if not files.results[job.key].exists()]
-        if missing:
-            total_cost = sum(job.cost for job in jobs)
-            scheduler = Scheduler(missing, files, total_cost, on_progress)
-            if processes == 0:
-                scheduler.run(None)
-            else:
-                (out / "results").mkdir(exist_ok=True)  # workers look whether they see it
-                make = processes if callable(processes) else _processes(processes)
-                with make(len(missing), files) as workers:
-                    scheduler.run(workers)
+    try:
+        with store.locked(out):
+            missing = [job for job in jobs if not files.results[job.key].exists()]
+            if missing:
+                total_cost = sum(job.cost for job in jobs)
+                scheduler = Scheduler(missing, files, total_cost, on_progress)
+                _run(scheduler, len(missing), files, out, processes)
+    except InputError:
+        for folder in (out / "results", out) if fresh else ():
+            with contextlib.suppress(OSError):  # it holds results already
+                folder.rmdir()
+        raise
     return {job.key: files.load(job.key) for job in jobs}
+
+
+def _run(
+    scheduler: Scheduler, most: int, files: Workspace, out: Path, processes: int | MakePool | None
+) -> None:
+    """Run what is missing in this process, or on as many workers as are wanted."""
+    if processes == 0:
+        scheduler.run(None)
+        return
+    (out / "results").mkdir(exist_ok=True)  # workers look whether they see it
+    make = processes if callable(processes) else _processes(processes)
+    with make(most, files) as workers:
+        scheduler.run(workers)
 
 
 def _processes(asked: int | None) -> MakePool:

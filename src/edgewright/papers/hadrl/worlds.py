@@ -99,7 +99,7 @@ SWEEPS = {
     "servers": Sweep("servers M", (2, 3, 4, 5), (2, 5)),
     "users": Sweep("users U", (10, 20, 30, 40, 60), (10, 30), (30, "servers-2")),
     "cache": Sweep("cache of a server (GiB)", (10, 20, 30, 40, 50), (10, 20), (20, "servers-2")),
-    "drift": Sweep("drift of the popularity (1/slot)", (0.0, 0.1, 0.5), (0.0, 0.5)),
+    "drift": Sweep("popularity drift (1/slot)", (0.0, 0.1, 0.5), (0.0, 0.5)),
 }
 """Of servers, users and cache in ``caching-es2``; of drift in ``caching-dynamic``."""
 
