@@ -44,12 +44,16 @@ def notes(table: Table) -> list[str]:
         f"The planner of all arms is smaller than the default one: {settings}. It looks one slot "
         "ahead unless the name of an arm says otherwise, and is judged without noise and without "
         "its epistemic term, which serves learning only; hadrl-as-run keeps its whole formula.",
+        "Searches start from the last plan and keep its elites, which is our default and not the "
+        "published one. hadrl-cold begins every search anew: where slots are independent that is "
+        "better, so the other arms of HADRL are weaker than they could be.",
         "hadrl-root learns the servers and takes the square-root law for the shares; "
         "spread-active-inference learns the slots below the caches of a rule; ddpg-search learns "
         "the caches above the exact shares and the best servers for them. They show which level "
         "costs what; the last two have the rates of their table, without a search.",
         f"{plan.seeds} seeds of {size.main:.0f} steps in the main trainings, {size.sweep_seeds} of "
-        f"{size.sweep:.0f} in sweeps, {plan.seeds} of {size.ablation:.0f} in ablations. A step is "
+        f"{size.sweep:.0f} in sweeps and {size.sweep_seeds} on the logs of code and of Mooncake, "
+        f"{plan.seeds} of {size.ablation:.0f} in ablations. A step is "
         "a slot, or the placing of services at the beginning of an epoch.",
         "Rules know the state and the present requests, not the future. The best rule is chosen "
         "by its mean reward on the episodes it is compared on, which favours it a little. Oracles "

@@ -13,6 +13,7 @@ from edgewright.papers.learner.worlds import (
     HINDSIGHT,
     LEARNERS,
     PLANNER,
+    PRICED,
     WORLDS,
     learners,
     moved,
@@ -38,7 +39,7 @@ def policies(table: Table, world: str) -> dict[str, str]:
     view, plan = View(table, world), table.plan
     groups = dict.fromkeys([*learners(plan, world), *moved(plan, world)], "learned")
     groups |= {name: "learned" for name in (CHOSEN, TOGETHER) if view.has(name)}
-    oracles = (PLANNER, AHEAD, HINDSIGHT)
+    oracles = (PRICED, PLANNER, AHEAD, HINDSIGHT)  # they see the state, as in comparisons
     groups |= {name: "oracle" if name in oracles else "rule" for name in rules(plan, world)}
     return dict(sorted(groups.items(), key=lambda one: float(view.reward(one[0]).mean())))
 
