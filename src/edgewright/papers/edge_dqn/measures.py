@@ -30,7 +30,7 @@ class View:
 
     def difference(self, ours: str, other: str) -> Interval:
         """Return the difference of two mean rewards on the same episodes."""
-        arms = {name: {"x": self.reward(name)} for name in {ours, other}}
+        arms = {name: {"x": self.reward(name)} for name in dict.fromkeys((ours, other))}
         return joint_bootstrap(arms, lambda m: m[ours]["x"] - m[other]["x"])
 
     def level(self, key: str) -> Interval:
@@ -41,7 +41,7 @@ class View:
         """Return (reward - random) / (reference - random) on the devices of a key, in per cent."""
         devices = key.split("/")[0]
         low, high = f"{devices}/random", f"{devices}/greedy-in-turn"
-        arms = {name: {"x": self.reward(name)} for name in {key, low, high}}
+        arms = {name: {"x": self.reward(name)} for name in dict.fromkeys((key, low, high))}
         return joint_bootstrap(
             arms, lambda m: 100 * (m[key]["x"] - m[low]["x"]) / (m[high]["x"] - m[low]["x"])
         )

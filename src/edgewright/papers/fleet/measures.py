@@ -27,7 +27,7 @@ class View:
 
     def difference(self, ours: str, other: str) -> Interval:
         """Return the difference of two mean rewards on the same episodes."""
-        arms = {name: {"x": self.reward(name)} for name in {ours, other}}
+        arms = {name: {"x": self.reward(name)} for name in dict.fromkeys((ours, other))}
         return joint_bootstrap(arms, lambda m: m[ours]["x"] - m[other]["x"])
 
     def level(self, key: str) -> Interval:

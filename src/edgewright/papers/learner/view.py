@@ -47,13 +47,13 @@ class View:
             charge: an index of :data:`CHARGES`, for the episodes that begin with it; None for all.
         """
         part = slice(None) if charge is None else slice(charge, None, len(CHARGES))
-        arms = {name: {"x": self.reward(name)[:, part]} for name in {ours, other}}
+        arms = {name: {"x": self.reward(name)[:, part]} for name in dict.fromkeys((ours, other))}
         return joint_bootstrap(arms, lambda m: m[ours]["x"] - m[other]["x"])
 
     def closed(self, name: str) -> Interval:
         """Return the share of the gap between the world's base rule and the bound [%]."""
         base = WORLDS[self.world].base
-        arms = {one: {"x": self.reward(one)} for one in {name, base, "bound"}}
+        arms = {one: {"x": self.reward(one)} for one in dict.fromkeys((name, base, "bound"))}
 
         def share(means: Means) -> np.ndarray:
             low, high = means[base]["x"], means["bound"]["x"]
@@ -102,7 +102,8 @@ class View:
         """
         slots = _in_cell(self.part(ours, "slots"), cell).mean()
         arms = {
-            name: {"x": _in_cell(self.part(name, "reward"), cell) / slots} for name in {ours, other}
+            name: {"x": _in_cell(self.part(name, "reward"), cell) / slots}
+            for name in dict.fromkeys((ours, other))
         }
         return joint_bootstrap(arms, lambda m: m[ours]["x"] - m[other]["x"])
 
