@@ -17,7 +17,7 @@ from edgewright.core import process
 from edgewright.core.errors import InputError
 
 COMPARE = ("compare", "aigc-toy", "--episodes", "2", "--policies", "greedy",
-           "--set", "params.horizon_slots=20", "--json")  # fmt: skip
+           "--set", "params.horizon_slots=6", "--json")  # fmt: skip
 GYM = (
     "import edgewright.adapters.gymnasium, gymnasium\n"
     "gymnasium.make('Edgewright/aigc-heavy-v0').reset(seed=0)\n"
@@ -66,12 +66,16 @@ def test_adapters_and_checks_refuse_it_too(code: str) -> None:
     assert "InputError: JAX: jax_enable_x64 must be False" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def plain() -> subprocess.CompletedProcess[str]:
+    return run("-m", "edgewright", *COMPARE)
+
+
 @pytest.mark.parametrize("variable", ["JAX_DEBUG_NANS", "JAX_DISABLE_JIT", "JAX_DEBUG_INFS"])
-def test_a_switch_that_only_checks_or_slows_changes_nothing(variable: str) -> None:
-    plain, switched = (
-        run("-m", "edgewright", *COMPARE),
-        run("-m", "edgewright", *COMPARE, **{variable: "1"}),
-    )
+def test_a_switch_that_only_checks_or_slows_changes_nothing(
+    plain: subprocess.CompletedProcess[str], variable: str
+) -> None:
+    switched = run("-m", "edgewright", *COMPARE, **{variable: "1"})
     assert switched.returncode == 0, switched.stderr[-800:]
     one, other = (json.loads(done.stdout)["policies"] for done in (plain, switched))
     assert [row["policy"] for row in one] == [row["policy"] for row in other]

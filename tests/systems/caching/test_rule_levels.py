@@ -26,6 +26,7 @@ from edgewright.systems.trainer import draw_inputs
 from edgewright.testing import check_learner
 
 TINY = {"hidden_sizes": [8], "learning_starts": 2.0, "batch_size": 4}
+FEW = ("evaluation.episodes=4", "params.epochs=2")
 PLANNER = {
     **TINY,
     "reward_hidden_sizes": [8],
@@ -170,7 +171,7 @@ def invoke(*words: str) -> Any:
 def test_a_run_is_trained_judged_and_its_learned_level_exported(tmp_path: Path) -> None:
     run, bundle = str(tmp_path / "run"), str(tmp_path / "upper.edge")
     small = [f"learner.upper.{key}={value}" for key, value in TINY.items()]
-    sets = [word for one in (*small, "evaluation.episodes=4") for word in ("--set", one)]
+    sets = [word for one in (*small, *FEW) for word in ("--set", one)]
     made = invoke(
         "train", "caching-toy", "--learner", "ddpg-search", "--steps", "200", *sets, "--out", run
     )
