@@ -9,6 +9,7 @@ import pytest
 from edgewright.cli.testbed_command import _lines
 from edgewright.testbed.arrivals import upload
 from edgewright.testbed.blocks import RUNGS, TESTBED, WORLD
+from edgewright.testbed.drawn import MAX_POINTS
 from edgewright.testbed.objective import DONE, FAILED
 from edgewright.testbed.page import page
 from edgewright.testbed.plan import QUICK, Worker
@@ -19,7 +20,7 @@ TINY = dataclasses.replace(
     QUICK,
     workers=(Worker("device", 0.1, 2.0, queue=4), Worker("edge", 0.3, 20.0)),
     steps=(1, 2, 4),
-    step_ms=4.0,
+    step_ms=16.0,
     sizes=((64, 64), (128, 128)),
     mean_mbps=20.0,
     delay_ms=5.0,
@@ -97,9 +98,29 @@ def test_the_report_has_five_figures_with_intervals(finished):
     assert not re.search(r"(src|href)=.https?:", text)
     for heading in ("1. Calibration error", "5. Causes", "Policies", "Load", "Uploads", "Validity"):
         assert heading in text
+    assert len(re.findall(r"Figure \d+\.", text)) == 7  # the five, loads, causes of uploads
     lines = "\n".join(_lines(facts, "out"))
     assert re.search(r"^3\. Kendall's tau of 6 policies", lines, re.M)
     assert "assumed curve of quality, greedy in the world: costs" in lines
+
+
+def test_points_of_the_figures_are_those_of_the_run(finished):
+    drawn = report(finished, {})["drawn"]
+    answered = [
+        one for blocks in finished.main.outcomes[TESTBED].values() for one in blocks[0]
+        if one.status == DONE
+    ]  # fmt: skip
+    times = sorted(one.service_s for one in answered)
+    shown = sorted(one["actual_s"] for one in drawn["services"])
+    assert shown == pytest.approx(times) if len(times) <= MAX_POINTS else set(shown) < set(times)
+    assert set(drawn["delays"]) == {arm.name for arm in finished.main.arms if arm.ranked}
+    delays = [one.delay_s for one in finished.main.outcomes[TESTBED]["local"][0]
+              if one.status == DONE]  # fmt: skip
+    quantiles = drawn["delays"]["local"][TESTBED]
+    assert (quantiles[0], quantiles[-1]) == pytest.approx((min(delays), max(delays)))
+    link, rates = drawn["bandwidth"]["link"], finished.bandwidth.rate.mbps
+    assert min(rates) <= link[0] <= link[-1] <= max(rates)
+    assert drawn["bandwidth"]["measured"][-1] == max(finished.calibrated.fitted.mbps)
 
 
 def test_loads_uploads_and_the_curve_are_reported(finished):

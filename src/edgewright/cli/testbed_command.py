@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 @click.command(name="testbed")
 @click.option("--quick", "size", flag_value="quick", default="quick", help="Minutes; the default.")
 @click.option("--full", "size", flag_value="full", help="An hour, for narrow intervals.")
+@click.option(
+    "--closed-loop",
+    "size",
+    flag_value="closed-loop",
+    help="Minutes: a worker becomes slower, and the policy is updated from the gateway's log.",
+)
 @click.option("--rounds", metavar="N", help="Blocks of each policy; 2 or 4 if absent.")
 @click.option("--seed", default="1", show_default=True, help="Of arrivals, sizes and images.")
 @out_option(metavar="FOLDER", help="Where report.json and report.html go; default: only printed.")
@@ -33,27 +41,70 @@ def command(
     It calibrates a scenario on paced workers behind a link, trains on it, and plays every policy in
     blocks of their own. The report has five figures of the gap, with intervals. The exit code is 1
     where the machine was too busy to keep the pace of the workers, or where the calibration does
-    not hold in the blocks.
+    not hold in the blocks; of a closed loop, also where its update is refused or a request fails.
     """
     number = whole(seed, "--seed", 0, 2**20) or 0
     count = whole(rounds, "--rounds", 1, 1000)
+    run = _closed_loop if size == "closed-loop" else _policies
+    run((size, count, number), out, data, as_json)
+
+
+def _closed_loop(
+    given: tuple[str, int | None, int], out: str | None, data: str | None, as_json: bool
+) -> None:
+    """Run the closed loop; print and check its report."""
+    from edgewright.cli.testbed_loop import check_loop, loop_lines, measured_loop
+    from edgewright.testbed.loop_plan import LOOP
+
+    _, count, number = given
+    site = dataclasses.replace(LOOP.site, seed=number)
+    if count is not None:
+        site = dataclasses.replace(site, rounds=count)
+    setup = dataclasses.replace(LOOP, site=site)
+    command = f"edgewright testbed --closed-loop --rounds {site.rounds} --seed {number}"
+    with _folder(out) as (folder, ending):
+        facts = measured_loop(setup, folder, data, command + ending)
+    _print(facts, loop_lines(facts, out), as_json)
+    check_loop(facts)
+
+
+def _policies(
+    given: tuple[str, int | None, int], out: str | None, data: str | None, as_json: bool
+) -> None:
+    """Compare policies on real processes and in simulations; print and check the report."""
     from edgewright.testbed.plan import FULL, QUICK
 
+    size, count, number = given
     setup = dataclasses.replace(FULL if size == "full" else QUICK, seed=number)
     if count is not None:
         setup = dataclasses.replace(setup, rounds=count)
-    plan = "--full" if size == "full" else "--quick"
-    given = f"edgewright testbed {plan} --rounds {setup.rounds} --seed {number}"
+    command = f"edgewright testbed --{size} --rounds {setup.rounds} --seed {number}"
+    with _folder(out) as (folder, ending):
+        facts = _measured(setup, folder, data, command + ending)
+    _print(facts, _lines(facts, out), as_json)
+    _check(facts)
+
+
+@contextlib.contextmanager
+def _folder(out: str | None) -> Iterator[tuple[Path, str]]:
+    """Yield the folder of the results, temporary without ``--out``, and its option as typed."""
     if out is not None:
-        facts = _measured(setup, Path(out), data, f"{given} --out {out}")
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            facts = _measured(setup, Path(folder), data, given)
+        yield Path(out), f" --out {out}"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder), ""
+
+
+def _print(facts: dict[str, Any], lines: list[str], as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        for line in _lines(facts, out):
+        for line in lines:
             click.echo(line)
+
+
+def _check(facts: dict[str, Any]) -> None:
+    """Refuse a run on a machine that was too busy, or whose calibration does not hold."""
     valid = facts["validity"]
     if not valid["valid"]:
         share = 100 * valid["late_share"]

@@ -17,9 +17,12 @@ ROWS = 48
 """Rows of each kind."""
 
 NUDGE = 1e-5
-"""Relative size of the changes that must not turn a settled decision of a rule."""
+"""Size of the changes that must not turn a settled decision of a rule: a share of a number, and of
+its typical range. Empty queues of two equal servers are a tie that no share of 0 would break."""
 
-NUDGES = 8
+NUDGES = 12
+"""Random directions of such changes; each is tried in both senses."""
+
 JUMP = 1e-3
 """Share of its range by which a number that jumps moves: one of two equally good ones was taken."""
 
@@ -129,11 +132,15 @@ def _undecided_rows(
 def _nudged(interface: Interface, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return rows moved by a small share of the range of each number, choices as they are."""
     low, high = interface.typical()
-    numbers = np.array(
+    change = 1e-3 * (high - low) * rng.choice([-1.0, 1.0], rows.shape)
+    return np.where(_numeric(interface), rows + change, rows)
+
+
+def _numeric(interface: Interface) -> np.ndarray:
+    """Return which columns ``[columns]`` are numbers and not choices."""
+    return np.array(
         [field.encoding == "number" for field in interface.fields for _ in range(field.columns)]
     )
-    change = 1e-3 * (high - low) * rng.choice([-1.0, 1.0], rows.shape)
-    return np.where(numbers, rows + change, rows)
 
 
 def _steady(
@@ -145,9 +152,11 @@ def _steady(
 ) -> np.ndarray:
     """Return which outputs stay when every number is moved by rounding many times over."""
     steady = np.ones((len(rows), len(interface.outputs)), bool)
-    for _ in range(NUDGES):
-        signs = rng.choice([-1.0, 1.0], rows.shape)
-        other = reference((rows * (1 + NUDGE * signs)).astype(np.float32))
+    low, high = interface.typical()
+    size = np.abs(rows) + np.where(_numeric(interface), high - low, 0.0)
+    directions = rng.choice([-1.0, 1.0], (NUDGES, *rows.shape))
+    for signs in (*directions, *-directions):
+        other = reference((rows + NUDGE * signs * size).astype(np.float32))
         for index, output in enumerate(interface.outputs):
             same = other[output.name] == result[output.name]
             if (

@@ -190,8 +190,9 @@ def regret(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[s
 
     ``value`` is the reward of the best policy there minus that of the policy that the simulator
     ranks first; in every draw both choices are made anew. ``paired`` compares the two policies of
-    all requests, where the interval may hold 0. The choice is ``right`` where the best policy is
-    not shown to be better, and ``not_worse`` are all policies of which that holds.
+    all requests, where the interval may hold 0, and ``behind`` the best one with every policy, on
+    both sides. The choice is ``right`` where the best policy is not shown to be better, and
+    ``not_worse`` are all policies of which that holds.
     """
     real, simulated = ladder[TESTBED], ladder[WORLD]
 
@@ -205,12 +206,16 @@ def regret(bootstrap: Bootstrap, ladder: Ladder, names: Sequence[str]) -> dict[s
     wanted = best(real, bootstrap.everything)
     taken = best(simulated, bootstrap.everything)
     paired = {name: _paired(bootstrap, real[wanted], real[name]) for name in names}
+    world = {name: _paired(bootstrap, simulated[wanted], simulated[name]) for name in names}
     return {
         **bootstrap.figure(cost).facts(),
         "chosen": taken,
         "best": wanted,
         "paired": paired[taken].facts(),
         "not_worse": [name for name, one in paired.items() if one.low <= 0.0],
+        "behind": {
+            name: {TESTBED: paired[name].facts(), WORLD: world[name].facts()} for name in names
+        },
         "right": paired[taken].low <= 0.0,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,12 @@ from edgewright.reporting.html_table import Column, Table
 from edgewright.reporting.style import to_svg
 from edgewright.testbed.blocks import TESTBED, WORLD
 from edgewright.testbed.gap import CONFIDENCE
+from edgewright.testbed.page_figures import (
+    calibration_figure,
+    delay_figure,
+    difference_figure,
+    rank_figure,
+)
 
 
 def page(facts: dict[str, Any], command: str) -> str:
@@ -94,7 +101,10 @@ def _policies(facts: dict[str, Any]) -> html.Section:
 def _gap(facts: dict[str, Any]) -> list[html.Section]:
     gap = facts["gap"]
     causes = _causes(gap["5_causes"], "5. Causes")
-    return [_calibration(facts), _delays(gap["2_delays"]), *_choice(gap), causes]
+    caption = "Delays of each policy on both sides; the dotted line is the objective"
+    items = [html.FigureItem(caption, delay_figure(facts, facts["drawn"]["delays"]))]
+    delays = dataclasses.replace(_delays(gap["2_delays"]), figures=items)
+    return [_calibration(facts), delays, *_choice(gap), causes]
 
 
 def _calibration(facts: dict[str, Any]) -> html.Section:
@@ -118,7 +128,12 @@ def _calibration(facts: dict[str, Any]) -> html.Section:
         f"{wrong['value']:.3f} [{wrong['low']:.3f}, {wrong['high']:.3f}], {more} that of the right "
         f"one, {right['value']:.3f} [{right['low']:.3f}, {right['high']:.3f}]."
     )
-    return html.Section("1. Calibration error", [text, check], Table(columns, rows))
+    caption = (
+        "Left: services in the blocks against the calibrated ones, on the line where they are "
+        "alike. Right: bandwidth as transfers measured it, and as the link had it meanwhile."
+    )
+    items = [html.FigureItem(caption, calibration_figure(facts))]
+    return html.Section("1. Calibration error", [text, check], Table(columns, rows), items)
 
 
 def _delays(delays: dict[str, Any], title: str = "2. Distribution of delays") -> html.Section:
@@ -158,9 +173,15 @@ def _choice(gap: dict[str, Any]) -> list[html.Section]:
         for name, one in ranks["ranks"].items()
     ]
     rows.sort(key=lambda row: row["real"].estimate)
+    items = [
+        html.FigureItem("Ranks on both sides, with their intervals", rank_figure(ranks["ranks"]))
+    ]
+    caption = "Paired differences of rewards on both sides; right of 0 a policy earns less"
+    behind = [html.FigureItem(caption, difference_figure(regret))]
+    title = "4. Regret of the simulator's choice"
     return [
-        html.Section("3. Ranks", paragraphs, Table(columns, rows)),
-        html.Section("4. Regret of the simulator's choice", [_regret(regret)]),
+        html.Section("3. Ranks", paragraphs, Table(columns, rows), items),
+        html.Section(title, [_regret(regret)], figures=behind),
     ]
 
 

@@ -37,7 +37,8 @@ class Setup:
 
     Attributes:
         workers: the device first.
-        steps, step_ms: denoising steps of each level, and the paced time of one on a full core.
+        steps, step_ms: denoising steps of each level, of which there are at most three, and the
+            paced time of a step on a full core.
         sizes: of images; the last is the nominal one.
         load: share of the capacity of all workers at the middle level that arrives.
         mean_mbps: mean of the recorded bandwidth after scaling.
@@ -115,7 +116,8 @@ def worker_text(setup: Setup, worker: Worker) -> str:
         "power_w": worker.power_w,
         "queue": 10 * worker.queue + 10,  # the gateway in front bounds the queue
     }
-    return text_of({"gateway": _GATEWAY, "quality": {"levels": [*LEVELS]}, "backend": [backend]})
+    levels = [*LEVELS[: len(setup.steps)]]
+    return text_of({"gateway": _GATEWAY, "quality": {"levels": levels}, "backend": [backend]})
 
 
 def gateway_text(
@@ -140,14 +142,14 @@ def gateway_text(
                 "kind": "upstream",
                 "location": location,
                 "url": f"http://{address}/v1",
-                "levels": [{"quality": literal} for literal in LITERALS],
+                "levels": [{"quality": literal} for literal in LITERALS[: len(setup.steps)]],
                 "seconds": [round(one, 6) for one in seconds[location]],
                 "power_w": worker.power_w,
                 "queue": worker.queue,
                 **({"link": LINK} if location else {}),
             }
         )
-    quality: dict[str, Any] = {"levels": [*LEVELS]}
+    quality: dict[str, Any] = {"levels": [*LEVELS[: len(setup.steps)]]}
     if scores:
         quality["scores"] = [round(one, 6) for one in scores]
     return text_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from edgewright.testbed.arms import ASSUMED_ARM
 from edgewright.testbed.blocks import TESTBED, WORLD, series
 from edgewright.testbed.campaigns import EDITS, LOADS
+from edgewright.testbed.drawn import points
 from edgewright.testbed.fit import Errors, errors_of
 from edgewright.testbed.gap import (
     CONFIDENCE,
@@ -66,6 +68,7 @@ def report(run: Finished, machine: dict[str, Any]) -> dict[str, Any]:
             "4_regret": regret(bootstrap, ladder, names),
             "5_causes": causes(bootstrap, ladder, names),
         },
+        "drawn": points(run.calibrated.fitted, _serviced(run), _link_mbps(run), ladder, names),
         "twins": {
             "of": twin.twin_of,
             **difference(bootstrap, real[twin.twin_of], real[twin.name]),
@@ -262,6 +265,14 @@ def _calibration(run: Finished) -> dict[str, Any]:
         result["service_in_blocks"] = dataclasses.asdict(used)
         result["delay_predicted_by_gateway"] = dataclasses.asdict(delays)
     return result
+
+
+def _link_mbps(run: Finished) -> list[float]:
+    """Return the rate of the link in every quarter of a second of the calibration."""
+    rate, step_s = run.bandwidth.rate, 0.25
+    count = max(1, round(run.seconds["calibrate"] / step_s))  # the recording begins with it
+    passed = [rate.passed(step_s * number) for number in range(count + 1)]
+    return [1e-6 * (later - one) / step_s for one, later in itertools.pairwise(passed)]
 
 
 def _serviced(run: Finished) -> list[tuple[Arrival, Outcome]]:

@@ -7,13 +7,14 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgewright.core.files import write_bytes
+from edgewright.gateway.config import SHEET
 from edgewright.testbed.arms import Arm
 from edgewright.testbed.bandwidth import Bandwidth, bandwidth_of
 from edgewright.testbed.blocks import TESTBED
@@ -101,10 +102,16 @@ class Finished:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Site:
-    """The processes of a run, and the files that they were started with."""
+class Site:
+    """The processes of a run, and the files that they were started with.
+
+    Attributes:
+        workers: the device first.
+        addresses: of the workers for the gateway, those of servers behind the link.
+    """
 
     folder: Path
+    workers: list[GatewayProcess]
     gateway: GatewayProcess
     link: LinkProcess
     addresses: list[str]
@@ -128,9 +135,9 @@ def run(
     log = data / LOG if data is not None and (data / LOG).is_file() else None
     watch = _Watch()
     on_progress("start workers")
-    with _started(setup, folder, bandwidth) as site:
+    with started_site(setup, folder, bandwidth) as site:
         watch.lap("start")
-        calibrated = _calibrated(setup, site, on_progress)
+        calibrated = calibrated_site(setup, site, on_progress)
         watch.lap("calibrate")
         prepared = prepare(setup, calibrated, folder, on_progress)
         watch.lap("train")
@@ -173,8 +180,14 @@ def _conditions(setup: Setup, calibrated: Calibrated, bandwidth: Bandwidth) -> C
 
 
 @contextlib.contextmanager
-def _started(setup: Setup, folder: Path, bandwidth: Bandwidth) -> Any:
-    """Start workers, the link in front of all but the first, and the gateway before both."""
+def started_site(
+    setup: Setup, folder: Path, bandwidth: Bandwidth, more: str = ""
+) -> Iterator[Site]:
+    """Start workers, the link in front of all but the first, and the gateway before both.
+
+    Args:
+        more: further tables of the gateway's configuration, as TOML.
+    """
     configs = []
     for worker in setup.workers:
         configs.append(folder / f"worker-{worker.name}.toml")
@@ -188,18 +201,19 @@ def _started(setup: Setup, folder: Path, bandwidth: Bandwidth) -> Any:
         addresses = [device, *path.addresses]
         config = folder / "gateway.toml"
         text = gateway_text(setup, addresses, {"fallback": "local"}, expected_seconds(setup))
-        write_bytes(config, text.encode())
+        write_bytes(config, (text + more).encode())
         gateway = stack.enter_context(gateways([config]))[0]
-        yield _Site(folder, gateway, path, addresses)
+        yield Site(folder, workers, gateway, path, addresses)
 
 
-def _calibrated(setup: Setup, site: _Site, on_progress: OnProgress) -> Calibrated:
+def calibrated_site(setup: Setup, site: Site, on_progress: OnProgress) -> Calibrated:
+    """Measure the workers of a site; write the scenario ``calibrated.toml`` into its folder."""
     config = site.gateway.config
     budget = Budget(repeats=setup.repeats, seconds=setup.calibration_s, sizes=setup.sizes)
     site.link.restart()
     speeds = sum(1.0 / row[len(row) // 2] for row in expected_seconds(setup))
     share = np.mean([width * height for width, height in setup.sizes])
-    share /= setup.sizes[-1][0] * setup.sizes[-1][1]
+    share /= SHEET**2  # the image that :func:`expected_seconds` is of
     traffic = Traffic(gap_s=float(share) / (setup.load * speeds), input_mb=(1e-4, 2e-4))
     out = site.folder / "calibrated.toml"
     return calibrate(
@@ -212,7 +226,7 @@ class _Table:
     """Facts that all campaigns of a run share."""
 
     setup: Setup
-    site: _Site
+    site: Site
     calibrated: Calibrated
     objective: Objective
 
@@ -285,4 +299,12 @@ def progress_steps(setup: Setup) -> int:
     return 2 + calibration + policies + block_count(setup)
 
 
-__all__ = ["Finished", "Played", "progress_steps", "run"]
+__all__ = [
+    "Finished",
+    "Played",
+    "Site",
+    "calibrated_site",
+    "progress_steps",
+    "run",
+    "started_site",
+]

@@ -49,32 +49,42 @@ class Trust:
         lying: clients that report otherwise than the others in the same states.
         lying_share: share of the decisions that are theirs.
         unnamed: whether no client states its name, so that none can be judged.
+        late: share of outcomes as far below the model whose own delay and energy give their reward.
+            They count as happened.
     """
 
     absurd: float
     lying: tuple[str, ...]
     lying_share: float
     unnamed: bool
+    late: float = 0.0
 
     def facts(self) -> dict[str, object]:
         """Return the numbers by name."""
         return {**dataclasses.asdict(self), "lying": list(self.lying)}
 
 
-def trusted(samples: Samples, actions: int) -> tuple[Samples, Trust]:
+def trusted(
+    samples: Samples, actions: int, agrees: np.ndarray | None = None
+) -> tuple[Samples, Trust]:
     """Return the samples without absurd outcomes and without clients that lie, and the findings.
 
     Args:
         actions: number of actions of the policy.
+        agrees: see :func:`suspects`.
     """
     residual = residuals(samples.logged, actions)
     clients = np.array([row.client for row in samples.table.rows])
-    keep, trust = suspects(samples.logged.reward, residual, clients)
+    keep, trust = suspects(samples.logged.reward, residual, clients, agrees=agrees)
     return samples.only(keep), trust
 
 
 def suspects(
-    reward: np.ndarray, residual: np.ndarray, clients: np.ndarray, floor: float = 0.0
+    reward: np.ndarray,
+    residual: np.ndarray,
+    clients: np.ndarray,
+    floor: float = 0.0,
+    agrees: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Trust]:
     """Return which outcomes ``[n]`` can be trusted, and the findings.
 
@@ -82,9 +92,13 @@ def suspects(
         reward, residual: ``[n]`` as reported, and less what a model gives.
         clients: ``[n]`` names, empty where a client states none.
         floor: least deviation of a residual, for models that leave next to none.
+        agrees: ``[n]`` whether a reward is that of its own delay and energy; none if None. Such an
+            outcome may be late and still have happened, but not better than can be.
     """
     spread = max(_deviation(residual), floor)
-    absurd = np.abs(residual - np.median(residual)) > ABSURD * spread
+    away = residual - np.median(residual)
+    late = (away < -ABSURD * spread) & (False if agrees is None else agrees)
+    absurd = (np.abs(away) > ABSURD * spread) & ~late
     lying = _lying(reward, residual, clients, ~absurd, floor)
     of_liars = np.isin(clients, lying)
     trust = Trust(
@@ -92,6 +106,7 @@ def suspects(
         lying=tuple(lying),
         lying_share=float(np.mean(of_liars)),
         unnamed=not np.any(clients != ""),
+        late=float(np.mean(late & ~of_liars)),
     )
     return ~absurd & ~of_liars, trust
 

@@ -18,6 +18,7 @@ from edgewright.update import estimates
 from edgewright.update.calibrate import calibrated
 from edgewright.update.candidates import exported, paired, retrained
 from edgewright.update.gate import gate, trust_gate
+from edgewright.update.late import agrees_with_metrics
 from edgewright.update.plan import (
     HELD_OUT,
     Evidence,
@@ -51,7 +52,8 @@ def update(plan: UpdatePlan, on_share: OnShare = lambda share, text: None) -> di
         return update_by_replay(plan, bundle, run, replay, on_share)
     samples = samples_of(read_log(plan, bundle), bundle, str(plan.log))
     actions = greedy_law(bundle, samples.rows[:1]).shape[1]
-    sound, trust = trusted(samples, actions)
+    agrees = agrees_with_metrics(bundle, samples.table)
+    sound, trust = trusted(samples, actions, agrees)
     first, held_out = divided(sound)
     on_share(0.05, "calibrate the scenario")
     scenario, calibration = calibrated(run.request.scenario, first.table, str(plan.log))
