@@ -43,6 +43,11 @@ class Backend:
         return self.table.name
 
     @property
+    def edits(self) -> bool:
+        """Return whether it can edit an image; an upstream is asked."""
+        return self.table.kind != "render"
+
+    @property
     def full(self) -> bool:
         """Return whether its queue takes no more."""
         return len(self.ledger) > self.table.queue

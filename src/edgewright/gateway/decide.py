@@ -42,6 +42,8 @@ class Request(Protocol):
     def count(self) -> int: ...
     @property
     def request_bytes(self) -> int: ...
+    @property
+    def edits(self) -> bool: ...
     def job(self, level: int) -> Job: ...
 
 
@@ -168,6 +170,10 @@ def _allowed(plan: Plan, request: Request, tried: Mapping[str, float | None]) ->
     if not backends:
         message = f"no back end answers requests for {request.modality}"
         raise APIError(404, message, param="model", code="model_not_found")
+    if request.edits and not any(one.edits for one in backends):
+        message = "none of the back ends that may get this request edits images"
+        raise APIError(400, message, param="image", code="model_not_supported")
+    backends = [one for one in backends if one.edits or not request.edits]
     reachable = [one for one in backends if one.reachable and one.name not in tried]
     free = [one for one in reachable if not one.full]
     if free:

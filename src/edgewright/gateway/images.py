@@ -59,6 +59,11 @@ class ImageRequest:
     modality: str = "image"
 
     @property
+    def edits(self) -> bool:
+        """Return whether it brings images to edit."""
+        return bool(self.sources)
+
+    @property
     def event(self) -> str:
         """Return the first part of the names of its server-sent events."""
         return "image_edit" if self.sources else "image_generation"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgewright.gateway.backend import Backend
-from edgewright.gateway.backends.paced import PacedDigits
+from edgewright.gateway.backends.digits_engine import DigitsEngine
+from edgewright.gateway.backends.paced import Paced
 from edgewright.gateway.backends.paced_text import PacedText
 from edgewright.gateway.blocks import Blocks
 from edgewright.gateway.config import load
@@ -119,7 +120,7 @@ def make_plan(file: Path, before: Plan | None = None) -> Plan:
         shadows,
         arms,
         _blocks(config, before),
-        _backends(config, links, before),
+        _backends(config, links, before, str(file)),
         links,
         Keys(config.key),
         literal_levels(config.quality),
@@ -150,21 +151,28 @@ def _links(config: Config, before: Plan | None) -> dict[str, Link]:
     return result
 
 
-def _backends(config: Config, links: dict[str, Link], before: Plan | None) -> dict[str, Backend]:
+def _backends(
+    config: Config, links: dict[str, Link], before: Plan | None, file: str
+) -> dict[str, Backend]:
     old = before.backends if before else {}
     result = {}
-    for table in config.backend:
+    for number, table in enumerate(config.backend):
         link, same = links.get(table.link or ""), old.get(table.name)
         if same is not None and same.table == table and same.link is link:
             result[table.name] = same
         else:
-            result[table.name] = Backend(table, config.breaker, _generator(table, link), link)
+            generator = _generator(table, link, f"{file}: backend[{number}].kind")
+            result[table.name] = Backend(table, config.breaker, generator, link)
     return result
 
 
-def _generator(table: BackendTable, link: Link | None) -> Generator:
+def _generator(table: BackendTable, link: Link | None, where: str) -> Generator:
     if table.kind == "digits":
-        return PacedDigits(table)
+        return Paced(table, DigitsEngine(table))
+    if table.kind == "render":
+        from edgewright.gateway.backends.render_engine import RenderEngine
+
+        return Paced(table, RenderEngine(table, where))
     if table.kind == "text":
         return PacedText(table)
     from edgewright.gateway.backends.upstream import Upstream

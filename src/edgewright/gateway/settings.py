@@ -78,19 +78,23 @@ class BackendTable:
     """A generator."""
 
     name: str = entry("its name, also a model name")
-    kind: str = entry("what it is", choices=("digits", "text", "upstream"))
+    kind: str = entry("what it is", choices=("digits", "render", "text", "upstream"))
     location: int = entry("location of the policy; 0 is the device", low=0)
     speed: float = entry("share of this machine's core; 1 is not paced", 1.0, above=0.0, high=1.0)
     queue: int = entry("requests that may wait", 32, low=0)
     link: str | None = entry("name of the link to it", None)
     power_w: float = entry("power while it works", 0.0, low=0.0)
     steps: tuple[int, ...] = entry("digits: denoising steps of each level", (), low=1, high=1000)
+    samples: tuple[int, ...] = entry(
+        "render: samples of each pixel at each level", (), low=1, high=65536
+    )
+    denoise: bool = entry("render: remove the noise of each image with a neural network", True)
     candidates: tuple[int, ...] = entry(
         "text: texts of each level, of which the likeliest is sent", (), low=1, high=1000
     )
     step_ms: float | None = entry(
-        "digits: time of a step on a sheet of 256x256; text: of a candidate; left out, measured at "
-        "the start",
+        "digits: time of a step on a sheet of 256x256; render: of a sample of such an image; text: "
+        "of a candidate; left out, measured at the start",
         None,
         above=0.0,
     )
