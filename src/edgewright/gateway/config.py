@@ -189,12 +189,25 @@ def _check_policy(config: Config, file: str) -> None:
     for number, name in enumerate(config.policy.shadow):
         if not name.endswith(".edge"):
             _known(file, f"policy.shadow[{number}]", name, NAMES)
+    if config.canary is not None:
+        _check_canary(config, file)
     if config.blocks is not None:
         if len(config.blocks.arms) < 2:
             message = f"must hold two arms or more; got {len(config.blocks.arms)}"
             raise _error(file, "blocks.arms", message, 'e.g. arms = { a = "policy", b = "local" }')
         for arm, name in config.blocks.arms.items():
             _known(file, f"blocks.arms.{arm}", name, ["policy", *NAMES])
+
+
+def _check_canary(config: Config, file: str) -> None:
+    """Refuse a canary with nothing to compare it with, or beside another comparison."""
+    assert config.canary is not None, "there is one"
+    if config.policy.bundle is None:
+        message = "must be given where a canary is, which would take its place"
+        raise _error(file, "policy.bundle", message, 'e.g. bundle = "policy.edge", or no [canary]')
+    if config.blocks is not None:
+        message = "must be left out beside [blocks]: both choose who decides a request"
+        raise _error(file, "canary", message, "end one comparison before the other begins")
 
 
 def _check_shares(config: Config, file: str) -> None:

@@ -8,11 +8,13 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgewright.core.errors import InputError
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.backends.digits_engine import DigitsEngine
 from edgewright.gateway.backends.paced import Paced
 from edgewright.gateway.backends.paced_text import PacedText
 from edgewright.gateway.blocks import Blocks
+from edgewright.gateway.canary import Trial
 from edgewright.gateway.config import load
 from edgewright.gateway.jobs import Generator
 from edgewright.gateway.keys import Keys
@@ -37,6 +39,7 @@ class Plan:
         chooser: who decides outside of blocks.
         arms: who decides in the blocks of a comparison.
         blocks: their order; None without a comparison.
+        canary: a bundle on trial; None without one.
         levels: of the quality literals.
     """
 
@@ -48,6 +51,7 @@ class Plan:
     shadows: dict[str, Chooser]
     arms: dict[str, Chooser]
     blocks: Blocks | None
+    canary: Trial | None
     backends: dict[str, Backend]
     links: dict[str, Link]
     keys: Keys
@@ -120,6 +124,7 @@ def make_plan(file: Path, before: Plan | None = None) -> Plan:
         shadows,
         arms,
         _blocks(config, before),
+        _canary(config, file, policy, before),
         _backends(config, links, before, str(file)),
         links,
         Keys(config.key),
@@ -139,6 +144,29 @@ def _blocks(config: Config, before: Plan | None) -> Blocks | None:
     if config.blocks is None or old is None:
         return Blocks(config.blocks) if config.blocks else None
     return old if old.table == config.blocks else Blocks(config.blocks, old.number + 1)
+
+
+def _canary(
+    config: Config, file: Path, running: BundlePolicy | None, before: Plan | None
+) -> Trial | None:
+    """Return the canary of a configuration; the one that runs where nothing of it changed.
+
+    Raises:
+        InputError: it cannot be loaded, or is not of the same kind as the bundle that decides.
+    """
+    table = config.canary
+    if table is None or running is None:
+        return None
+    policy = load_policy(table.bundle, config, file, "canary.bundle")
+    if policy.locations != running.locations:
+        message = f"must decide among the {running.locations} locations of policy.bundle"
+        hint = "name a bundle of the same scenario"
+        where = f"{file}: canary.bundle"
+        raise InputError(f"{message}; got {policy.locations}", where=where, hint=hint)
+    old, version = before.canary if before else None, policy.bundle.version
+    if old is not None and old.continues(table, version, running.bundle.version):
+        return old
+    return Trial(table, policy, running.bundle.version, file.parent / table.bundle)
 
 
 def _links(config: Config, before: Plan | None) -> dict[str, Link]:

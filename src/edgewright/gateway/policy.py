@@ -55,6 +55,11 @@ class BundlePolicy:
         return option.location * self._levels + option.level
 
     @property
+    def facts(self) -> dict[str, str]:
+        """Return what names the bundle."""
+        return {"version": self.bundle.version, "name": self.bundle.name}
+
+    @property
     def label(self) -> str:
         """Return who decided."""
         return f"policy@{self.bundle.version}"

@@ -24,6 +24,7 @@ class Receipt:
         client: whose it is; only that key may read it.
         asked: what the client asked for: model, quality, size, n.
         block, blocks: number of the block of a comparison, and the comparison.
+        canary: whether a bundle on trial decided it.
         score: measured quality of the level, where the configuration states it.
         option, runner_up: what was chosen, and the best of the others.
         observation: what the policy saw; None without a bundle.
@@ -43,6 +44,7 @@ class Receipt:
     policy: str = ""
     block: str = ""
     blocks: Blocks | None = None
+    canary: bool = False
     score: float | None = None
     deadline_ms: float | None = None
     observation: dict[str, Any] | None = None
@@ -75,6 +77,8 @@ class Receipt:
             result["score"] = self.score
         if self.block:
             result["block"] = self.block
+        if self.canary:
+            result["canary"] = True
         return result | {**self.flags, **self.backend, "actual": _rounded(self.actual)}
 
     def full(self) -> dict[str, Any]:
@@ -109,6 +113,8 @@ class Receipt:
             }
         if self.block:
             result["x-edgewright-block"] = self.block
+        if self.canary:
+            result["x-edgewright-canary"] = "true"
         if names := self.flags.get("out_of_range"):
             result["x-edgewright-out-of-range"] = ",".join(names)
         if self.backend.get("paced"):

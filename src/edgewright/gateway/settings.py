@@ -184,6 +184,20 @@ class BlocksTable:
 
 
 @dataclasses.dataclass(frozen=True)
+class CanaryTable:
+    """Another bundle that decides a share of requests, until it is promoted or withdrawn."""
+
+    bundle: str = entry("file of the canary; it takes the place of `policy.bundle` or leaves")
+    share: float = entry("share of requests that it decides", 0.05, above=0.0, high=0.5)
+    error: float = entry(
+        "probability of a wrong result, however long it runs", 0.05, above=0.0, high=0.5
+    )
+    margin: float = entry(
+        "loss of mean reward at which it is promoted all the same", 0.0, low=0.0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """All of ``gateway.toml``."""
 
@@ -198,3 +212,4 @@ class Config:
     key: tuple[KeyTable, ...] = entry("keys of clients; none asks for nothing", ())
     log: LogTable = entry("decision log", LogTable)
     blocks: BlocksTable | None = entry("randomised comparison", None)
+    canary: CanaryTable | None = entry("a bundle on trial", None)
