@@ -42,7 +42,7 @@ WRONG = {
     "no back end": ({"backend": []}, "backend: must be given"),
     "an unknown kind": (
         {"backend": [{**GOOD, "kind": "digit"}]},
-        "backend[0].kind: must be one of digits, text, upstream; got 'digit'",
+        "backend[0].kind: must be one of digits, render, text, upstream; got 'digit'",
     ),
     "a missing key": (
         {"backend": [{"name": "a", "kind": "digits"}]},
