@@ -56,7 +56,7 @@ def test_a_canary_is_promoted_or_withdrawn(gateway, three, place, soon, tmp_path
         versions = [f"policy@{new if is_canary else old}" for is_canary in by_canary]
         assert [one["decided_by"] for one in first] == versions
         assert 0.3 < np.mean(by_canary) < 0.7
-        assert 0 < service.metric("edgewright_gateway_canary_outcomes", arm="canary")
+        assert service.metric("edgewright_gateway_canary_outcomes", arm="canary") > 0
         end, wanted = 400, PROMOTED if better else WITHDRAWN
 
         def ended():
@@ -94,7 +94,10 @@ def test_receipts_and_the_log_name_the_canary(gateway, three, place, tmp_path):
     bundle = load(tmp_path / FILES[1])
     for id, policy, decision in rows:
         if policy == new:
-            assert json.loads(decision)["action"] == bundle.decide(receipts[id]["observation"])["action"]
+            assert (
+                json.loads(decision)["action"]
+                == bundle.decide(receipts[id]["observation"])["action"]
+            )
 
 
 def test_a_comparison_goes_on_through_reloads_that_change_neither_bundle(

@@ -69,7 +69,11 @@ def test_partial_images_come_between_passes(studio):
     client = studio.client()
     events = list(
         client.images.generate(
-            prompt="a red ball", model="studio", quality="high", size=SIZE, stream=True,
+            prompt="a red ball",
+            model="studio",
+            quality="high",
+            size=SIZE,
+            stream=True,
             partial_images=3,
         )  # fmt: skip
     )

@@ -140,7 +140,12 @@ def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> N
     _of_levels(file, f"{path}.seconds", len(one.seconds), levels)
     if one.speed != 1.0:
         message = f"must be 1 for an upstream; got {one.speed:g}"
-        raise _error(file, f"{path}.speed", message, "only a back end in this process can be paced; leave speed out")
+        raise _error(
+            file,
+            f"{path}.speed",
+            message,
+            "only a back end in this process can be paced; leave speed out",
+        )
 
 
 def _check_secret(name: str, file: str, path: str) -> None:

@@ -192,9 +192,7 @@ class CanaryTable:
     error: float = entry(
         "probability of a wrong result, however long it runs", 0.05, above=0.0, high=0.5
     )
-    margin: float = entry(
-        "loss of mean reward at which it is promoted all the same", 0.0, low=0.0
-    )
+    margin: float = entry("loss of mean reward at which it is promoted all the same", 0.0, low=0.0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,7 +83,7 @@ def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
 
 
 def finished(image: np.ndarray, denoise: bool) -> bytes:
-    """Return the PNG file of a linear image ``[height, width, 3]``, without its noise or with it."""
+    """Return the PNG file of a linear image ``[height, width, 3]``, noise removed or not."""
     return png.encode(render.shown(render.denoised(image) if denoise else image))
 
 
