@@ -198,8 +198,11 @@ def _options(backends: Sequence[Backend], plan: Plan, request: Request) -> list[
     levels = every if request.level is None else [request.level]
     best: dict[tuple[int, int], Option] = {}
     for backend in backends:
+        queue_s = backend.ledger.work_s
         for level in levels:
-            option = backend.predict(request.size, request.count, level, request.request_bytes)
+            option = backend.predict(
+                request.size, request.count, level, request.request_bytes, queue_s
+            )
             key = option.location, level
             if key not in best or option.delay_s < best[key].delay_s:
                 best[key] = option

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgewright.bundle import BadField, Bundle, load
-from edgewright.bundle.engine import SCORES, EngineError
+from edgewright.bundle.engine import EngineError
 from edgewright.core.errors import InputError
 from edgewright.gateway.observation import Observer
 from edgewright.gateway.options import Option
@@ -21,6 +19,7 @@ class BundlePolicy:
     """A bundle whose outputs are a location and a quality level.
 
     Attributes:
+        label: who decided, as receipts say it.
         locations: of the bundle, the device first.
         modes: that a client may ask for; empty where the bundle knows none.
         reward: of its scenario; None where answers are rewarded by their quality alone.
@@ -30,7 +29,7 @@ class BundlePolicy:
     """
 
     def __init__(self, bundle: Bundle, config: Config, where: str) -> None:
-        self.bundle = bundle
+        self.bundle, self.label = bundle, f"policy@{bundle.version}"
         self.locations, levels = _shape(bundle, where)
         named = len(config.quality.levels)
         if levels != named:
@@ -59,11 +58,6 @@ class BundlePolicy:
         """Return what names the bundle."""
         return {"version": self.bundle.version, "name": self.bundle.name}
 
-    @property
-    def label(self) -> str:
-        """Return who decided."""
-        return f"policy@{self.bundle.version}"
-
     def rank(
         self, options: Sequence[Option], observation: dict[str, Any] | None
     ) -> Sequence[Option]:
@@ -80,7 +74,7 @@ class BundlePolicy:
                 values = dict(zip(engine.outputs, engine.one(row), strict=True))
                 best = int(values["location"]), int(values["level"])
                 return [one for one in options if (one.location, one.level) == best]
-            scores = engine.many(np.array([row], np.float32))[SCORES][0].tolist()
+            scores = engine.scored(row)
         except (BadField, EngineError):
             return ()
         indices = [(self.action(one), one) for one in options]

@@ -30,6 +30,7 @@ class Receipt:
         observation: what the policy saw; None without a bundle.
         signals: measurements that it was made from; None without any bundle.
         actual: times in ms as they were.
+        shadows: what each would have chosen; None where it could not decide.
         flags: ``out_of_range``, ``stale``, ``late`` and so on, where they apply.
     """
 
@@ -52,7 +53,7 @@ class Receipt:
     flags: dict[str, Any] = dataclasses.field(default_factory=dict)
     backend: dict[str, Any] = dataclasses.field(default_factory=dict)
     actual: dict[str, float] = dataclasses.field(default_factory=dict)
-    shadows: dict[str, Any] = dataclasses.field(default_factory=dict)
+    shadows: dict[str, Option | None] = dataclasses.field(default_factory=dict)
     not_accepted: list[str] = dataclasses.field(default_factory=list)
     status: str = RUNNING
     problem: str = ""
@@ -94,9 +95,13 @@ class Receipt:
             "deadline_ms": self.deadline_ms,
             "runner_up": None if self.runner_up is None else _rounded(self.runner_up.facts()),
             "observation": self.observation,
-            "shadows": self.shadows,
+            "shadows": {name: self._beside(one) for name, one in self.shadows.items()},
             "not_accepted": self.not_accepted,
         }
+
+    def _beside(self, option: Option | None) -> dict[str, Any] | None:
+        """Return what a shadow would have chosen; None where it could not decide."""
+        return None if option is None else {**option.facts(), "agrees": option == self.option}
 
     def headers(self) -> dict[str, str]:
         """Return the headers that carry it."""
