@@ -11,9 +11,8 @@ from edgewright.serve.reload import Hangups
 from edgewright.serve.server import serve
 from edgewright.serve.sockets import opened
 
-
 COLLECT = (10_000, 20, 20)
-"""Objects that are made before Python looks for cycles, and how much rarer older ones are looked at.
+"""Objects made before Python looks for cycles, and how much rarer it looks at older ones.
 
 A request makes hundreds of objects and next to no cycles, so that Python's own numbers spend a
 twentieth of the time on looking.
