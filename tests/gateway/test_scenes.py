@@ -103,7 +103,10 @@ def no_renderer(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({}, r"gateway.toml: backend\[0\].kind: back ends of the kind `render` need mitsuba"),
+        (
+            {},
+            r"gateway.toml: backend\[0\].kind: must not be 'render' here: rendering needs mitsuba",
+        ),
         ({"samples": [4, 1, 16]}, r"backend\[0\].samples: must grow from level to level"),
         ({"samples": [4]}, r"backend\[0\].samples: must have one entry for each of the 3 levels"),
         ({"samples": [0, 1, 2]}, r"backend\[0\].samples\[0\]: must be at least 1; got 0"),

@@ -28,9 +28,11 @@ class BundlePolicy:
         InputError: the bundle is of another system, or does not match the configuration.
     """
 
-    def __init__(self, bundle: Bundle, config: Config, where: str) -> None:
+    def __init__(
+        self, bundle: Bundle, config: Config, where: str, key: str = "policy.bundle"
+    ) -> None:
         self.bundle, self.label = bundle, f"policy@{bundle.version}"
-        self.locations, levels = _shape(bundle, where)
+        self.locations, levels = _shape(bundle, f"{where}: {key}")
         named = len(config.quality.levels)
         if levels != named:
             message = f"names {named} levels, and the bundle {bundle.path} decides among {levels}"
@@ -44,7 +46,7 @@ class BundlePolicy:
                 key_path = f"{where}: backend[{number}].location"
                 raise InputError(message, where=key_path, hint=hint)
         self._levels = levels
-        self.observer = Observer(bundle, config, self.locations, where)
+        self.observer = Observer(bundle, config, self.locations, where, key)
         modes = [one.choices for one in bundle.interface.fields if one.name == "mode"]
         self.modes = modes[0] if modes else ()
         self.reward = task_reward(bundle, self.modes, levels)
@@ -93,7 +95,7 @@ def load_policy(path: str, config: Config, file: Path, key: str = "policy.bundle
     except InputError as error:
         where = f"{file}: {key}: {error.where}"
         raise InputError(error.message, where=where, hint=error.hint) from None
-    return BundlePolicy(bundle, config, str(file))
+    return BundlePolicy(bundle, config, str(file), key)
 
 
 def _shape(bundle: Bundle, where: str) -> tuple[int, int]:
@@ -104,5 +106,5 @@ def _shape(bundle: Bundle, where: str) -> tuple[int, int]:
         system = (bundle.facts.get("scenario") or {}).get("world", {}).get("kind", "another system")
         message = f"'{bundle.path}' decides {', '.join(outputs)} ({system}), not location and level"
         hint = "name a bundle of the system aigc; edgewright inspect FILE shows what it decides"
-        raise InputError(message, where=f"{where}: policy.bundle", hint=hint)
+        raise InputError(message, where=where, hint=hint)
     return len(location.labels), len(level.labels)

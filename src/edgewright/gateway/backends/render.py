@@ -48,8 +48,8 @@ def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        message = f"back ends of the kind `render` need {name}: {error}"
-        raise InputError(message, where="backend.kind", hint=_HINT) from None
+        message = f"rendering needs {name}: {error}"
+        raise InputError(message, where="extra render", hint=_HINT) from None
 
 
 class Denoiser:

@@ -105,7 +105,8 @@ class RenderEngine:
             else:
                 self._work = Work(0.0, 1e-3 * table.step_ms / SHEET**2, 0.0)
         except InputError as error:
-            raise InputError(error.message, where=where, hint=error.hint) from None
+            message = f"must not be 'render' here: {error.message}"
+            raise InputError(message, where=where, hint=error.hint) from None
 
     def steps(self, level: int) -> int:
         """Return the number of passes."""
