@@ -1,5 +1,6 @@
 """A canary in the gateway: over real sockets, until it is promoted or withdrawn."""
 
+import asyncio
 import json
 import shutil
 
@@ -8,7 +9,8 @@ import pytest
 
 from edgewright.bundle import load
 from edgewright.core.errors import InputError
-from edgewright.gateway.canary import PROMOTED, RUNNING, SAME, WITHDRAWN
+from edgewright.gateway.app import Gateway
+from edgewright.gateway.canary import PROMOTED, RUNNING, SAME, WITHDRAWN, settle
 from edgewright.gateway.plan import make_plan
 from edgewright.serve.sequential import MIN_OUTCOMES
 
@@ -118,6 +120,25 @@ def test_a_comparison_goes_on_through_reloads_that_change_neither_bundle(
     shutil.copy(tmp_path / FILES[1], tmp_path / FILES[0])  # as after a promotion and a restart
     ended = make_plan(file)
     assert (ended.canary.state, ended.canary.draws(), ended.canary.share) == (SAME, False, 0.0)
+
+
+def test_a_bundle_that_came_meanwhile_is_not_overwritten(
+    place, three, write_config, tmp_path, bundles
+):
+    place("local-0", "shortest-2")
+    said, gateway = [], Gateway(write_config(tmp_path, backend=three, **TABLES))
+    gateway._emit = said.append
+    trial = gateway.plan.canary
+    for number in range(2 * MIN_OUTCOMES):
+        trial.decided(str(number), number % 2 == 0)
+        result = trial.reported(str(number), 1.0 - number % 2)
+    assert result == PROMOTED
+    shutil.copy(bundles["se-ppo"], tmp_path / FILES[0])
+    newer = load(tmp_path / FILES[0]).version
+    asyncio.run(settle(gateway, trial, result))
+    assert load(tmp_path / FILES[0]).version == newer
+    assert "holds another bundle" in trial.problem
+    assert "the file was not replaced" in said[-1]
 
 
 @pytest.mark.parametrize(

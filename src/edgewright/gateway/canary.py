@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgewright.bundle import load
 from edgewright.core.errors import InputError
 from edgewright.gateway.policy import BundlePolicy
 from edgewright.gateway.settings import CanaryTable
@@ -85,8 +86,13 @@ class Trial:
         """Put the canary in the place of the bundle ``file``, which goes to its history.
 
         Raises:
-            InputError, OSError: see :func:`edgewright.serve.canary.promote`.
+            InputError, OSError: the file holds another bundle than the one that ran, or see
+                :func:`edgewright.serve.canary.promote`.
         """
+        if load(file).version != self.running:
+            message = "the file holds another bundle than the one that the canary was compared with"
+            hint = "a reload compares the canary with it"
+            raise InputError(message, where=str(file), hint=hint)
         promote(file, self._canary)
 
 
@@ -97,8 +103,8 @@ async def settle(gateway: Gateway, trial: Trial, result: str) -> None:
     text = f"canary {facts['version']} is {result}: {facts['difference']:+.4g} a request"
     gateway.emit(f"{text} [{facts['low']:+.4g}, {facts['high']:+.4g}]")
     bundle = gateway.plan.config.policy.bundle
-    if result != PROMOTED or bundle is None:
-        return
+    if result != PROMOTED or bundle is None or gateway.plan.canary is not trial:
+        return  # nothing is to be done, or another configuration was read meanwhile
     file = gateway.file.parent / bundle
     try:
         await asyncio.to_thread(trial.promote, file)
