@@ -135,11 +135,11 @@ class Counters:
         """Count a decision."""
         self.decisions[str(location), str(level), by] += 1
 
-    def text(self, plan: Plan) -> bytes:
+    def text(self, backends: Iterable[Backend], trial: Trial | None = None) -> bytes:
         """Return the scrape in Prometheus' text format."""
         watched = self.watch.families("edgewright_gateway")
-        families = [*self._families(), *_of_canary(plan.canary), *watched]
-        return exposition([*families, *_of_backends([*plan.backends.values()])])
+        families = [*self._families(), *_of_canary(trial), *watched]
+        return exposition([*families, *_of_backends([*backends])])
 
     def _families(self) -> Iterator[Metric]:
         yield self._durations()

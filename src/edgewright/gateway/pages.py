@@ -123,7 +123,8 @@ class Pages:
 
     async def _metrics(self, request: Request) -> Response:
         await asyncio.to_thread(self._gateway.counters.watch.look)
-        text = self._gateway.counters.text(self._gateway.plan)
+        plan = self._gateway.plan
+        text = self._gateway.counters.text(plan.backends.values(), plan.canary)
         return Response(text, media_type="text/plain; version=0.0.4")
 
 

@@ -75,7 +75,7 @@ def measure(
         :data:`PROMPTS`. ``line``: see :class:`Line`, over all pictures; None for fewer than three.
     """
     size, works, pairs = (side, side), [], []
-    rows = [{"samples": number} for number in samples]
+    rows: list[dict[str, Any]] = [{"samples": number} for number in samples]
     render.denoised(np.zeros((8, 8, 3), np.float32))  # the network is loaded once
     for prompt in PROMPTS:
         on_progress(f"{prompt}: reference")
