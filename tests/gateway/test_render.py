@@ -115,7 +115,8 @@ def test_quality_and_work_are_measured_against_many_samples():
 
 def test_a_scenario_is_calibrated_on_renders(edgewright, tmp_path, write_config, monkeypatch):
     monkeypatch.setattr("edgewright.testbed.quality.REFERENCE_SAMPLES", 128)
-    backends = [{**STUDIO, "speed": 0.4}, {**STUDIO, "name": "edge", "location": 1, "speed": 0.8}]
+    slow = {**STUDIO, "step_ms": 400.0}  # so that the pace is kept on a busy machine
+    backends = [{**slow, "speed": 0.4}, {**slow, "name": "edge", "location": 1, "speed": 0.8}]
     file, out = write_config(tmp_path, backend=backends), tmp_path / "mine.toml"
     arguments = ("--out", out, "--repeats", "2", "--sizes", "48x48", "--json")
     facts = json.loads(edgewright("calibrate", file, *arguments).stdout)

@@ -29,9 +29,8 @@ def command(
     sizes: str,
     gap_s: float | None,
     slo_s: float | None,
-    digits: bool,
-    renders: bool,
     as_json: bool,
+    **answers: bool,
 ) -> None:
     """Measure work, quality, bytes and the link of a gateway's back ends.
 
@@ -50,14 +49,16 @@ def command(
     from edgewright.testbed.scenario_file import Traffic
 
     budget = Budget(repeats=count, sizes=[_size(one) for one in sizes.split(",")])
-    with counting_bar("calibrate", steps_of(Path(config), renders or None)) as on_progress:
+    with counting_bar(
+        "calibrate", steps_of(Path(config), answers["renders"] or None)
+    ) as on_progress:
         result = calibrate(
             Path(config),
             Path(out),
             budget=budget,
             traffic=Traffic(gap_s=gap_s, slo_s=slo_s),
-            digits=digits or None,
-            renders=renders or None,
+            digits=answers["digits"] or None,
+            renders=answers["renders"] or None,
             on_progress=on_progress,
         )
     load(out)  # what was written is a scenario
