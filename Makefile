@@ -13,7 +13,7 @@ TESTBED_OUT ?= build/testbed
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo testbed cases test test-peers test-federated test-pages test-clients lint bench wheel docs clean
+.PHONY: help demo testbed cases test test-peers test-federated test-render test-pages test-clients lint bench wheel docs clean
 
 help:
 	@echo "make demo   train SE-PPO, compare it, draw figures and a report (minutes)"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-pages   tests of pages in headless Chromium, which is installed for them"
 	@echo "make test-peers   tests beside Stable-Baselines3, which is installed for them"
 	@echo "make test-federated   tests with Flower, in an environment of its own"
+	@echo "make test-render   tests of back ends that render, for which Mitsuba is installed (150 MB)"
 	@echo "make lint   format, lint, types, import contracts"
 	@echo "make bench  speed, as ratios in one run"
 	@echo "make wheel  build the wheel, install it in a fresh environment and decide with it"
@@ -75,6 +76,15 @@ test-peers: $(VENV)/.peers
 
 test-federated: .venv-federated/.there
 	.venv-federated/bin/python -m pytest tests/federated tests/cli/test_train_fleet.py
+
+$(VENV)/.render: $(VENV)/.dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[render]" \
+	  scikit-image
+	@touch $@
+
+test-render: $(VENV)/.render
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest tests/gateway/test_render.py \
+	  tests/gateway/test_scenes.py
 
 build/chromium/.there:
 	mkdir -p build/chromium

@@ -13,6 +13,7 @@ from onnx import helper
 
 from edgewright.bundle import BadField, archive, load, manifest
 from edgewright.bundle.bundle import parse
+from edgewright.bundle.engine import SCORES, EngineError
 from edgewright.bundle.protobuf import DATA, fields
 from edgewright.bundle.wire import check_operators
 from edgewright.core.errors import InputError
@@ -173,6 +174,19 @@ def test_deciding_one_by_one_and_together_is_the_same(bundles, observation):
     assert together == [bundle.decide(one) for one in many]
     assert set(together[0]) == {"action", "location", "level"}
     assert bundle.decide_many([]) == []
+
+
+def test_scores_of_one_row_are_those_of_many(bundles):
+    engine = load(bundles["dqn"]).engine
+    columns = load(bundles["dqn"]).interface.columns
+    rows = np.random.default_rng(1).normal(size=(8, columns)).astype(np.float32)
+    together = engine.many(rows)[SCORES]
+    alone = [engine.scored(row.tolist()) for row in rows]
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+    with pytest.raises(EngineError, match="not finite"):
+        engine.scored([float("nan")] * columns)
+    with pytest.raises(EngineError, match="the model failed"):
+        engine.scored([0.0])  # another number of columns
 
 
 BAD = [

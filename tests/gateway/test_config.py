@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.core.errors import InputError
 from edgewright.deploy.export_run import bundle_of, rows_in
 from edgewright.deploy.subject import WHOLE, Subject
 from edgewright.evaluation.actions import head_in
 from edgewright.gateway import settings
 from edgewright.gateway.config import load
+from edgewright.gateway.plan import make_plan
 from edgewright.gateway.settings import Config
 
 UP = {
@@ -42,7 +44,7 @@ WRONG = {
     "no back end": ({"backend": []}, "backend: must be given"),
     "an unknown kind": (
         {"backend": [{**GOOD, "kind": "digit"}]},
-        "backend[0].kind: must be one of digits, text, upstream; got 'digit'",
+        "backend[0].kind: must be one of digits, render, text, upstream; got 'digit'",
     ),
     "a missing key": (
         {"backend": [{"name": "a", "kind": "digits"}]},
@@ -152,7 +154,9 @@ def test_a_bundle_must_match(edgewright, write_config, tmp_path, bundles):
     assert "1 back ends, policy@" in edgewright("gateway", "--config", good, "--check").stdout
 
 
-def test_a_bundle_of_another_system_is_refused(edgewright, write_config, tmp_path, two_levels):
+def test_a_bundle_of_another_system_is_refused(
+    edgewright, write_config, tmp_path, two_levels, bundles
+):
     problem, policy = two_levels("ppo-ppo")
     path = tmp_path / "c.edge"
     subject = Subject(None, path, 0, WHOLE, problem, policy, None, None)
@@ -164,6 +168,11 @@ def test_a_bundle_of_another_system_is_refused(edgewright, write_config, tmp_pat
     error = edgewright("gateway", "--config", file, "--check", code=2).stderr
     assert error.startswith(f"error: {file}: policy.bundle: '{path}' decides cache, server")
     assert "(caching), not location and level" in error
+    tables = {"policy": {"bundle": str(bundles["se-ppo"])}, "canary": {"bundle": "c.edge"}}
+    file = write_config(tmp_path, **tables, backend=[GOOD])
+    with pytest.raises(InputError, match="not location and level") as caught:
+        make_plan(file)
+    assert caught.value.where == f"{file}: canary.bundle"
 
 
 def test_every_key_has_a_row_in_the_reference():

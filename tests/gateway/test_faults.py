@@ -397,7 +397,7 @@ def test_shadows_with_other_fields_decide_on_their_own_observation(made, bundles
         await closed(gateway)
         return gateway.receipts.after(None, "", 9)[0].shadows[name]
 
-    assert asyncio.run(run())["location"] == 0
+    assert asyncio.run(run()).location == 0
 
 
 def test_a_queue_of_another_kind_or_out_of_reach_says_nothing(made, bundles):

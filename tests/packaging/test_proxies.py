@@ -1,6 +1,7 @@
 """nginx and Caddy in front of a real gateway, where they are installed."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -180,3 +181,119 @@ def test_both_name_the_same_ports_and_hide_the_same_paths():
         for path in ("decide", "outcome", "policy"):
             assert path in text
     assert "proxy_next_upstream off" in GATEWAY  # a request is sent once
+
+
+KEYS = ("one", "two", "three", "four", "five", "six")
+KEYED = """
+[gateway]
+port = 0
+watch_s = 0.0
+[[backend]]
+name = "{name}"
+kind = "digits"
+location = 0
+steps = [2, 4, 8]
+step_ms = 2.0
+"""
+
+
+@contextlib.contextmanager
+def two_gateways(folder):
+    """Run two gateways with back ends of their own; yield their ports."""
+    ports = []
+    with contextlib.ExitStack() as stack:
+        for name in ("left", "right"):
+            file, said = folder / f"{name}.toml", folder / f"{name}.log"
+            keys = [f'[[key]]\nsha256 = "{hashlib.sha256(k.encode()).hexdigest()}"' for k in KEYS]
+            file.write_text(KEYED.format(name=name) + "\n".join(keys))
+            command = [
+                sys.executable,
+                "-m",
+                "edgewright.cli.main",
+                "gateway",
+                "--config",
+                str(file),
+            ]
+            stderr = stack.enter_context(said.open("wb"))
+            process = stack.enter_context(subprocess.Popen(command, stderr=stderr))
+            stack.enter_context(ended(process))
+            end = time.monotonic() + 60
+            while not (match := re.search(r"http://127.0.0.1:(\d+)", said.read_text())):
+                assert time.monotonic() < end and process.poll() is None, said.read_text()
+                time.sleep(0.05)
+            ports.append(int(match[1]))
+        yield ports
+
+
+def asked_with(port, key, path, content=None):
+    """Return headers and parsed body of an answer to a request with a key."""
+    body = None if content is None else json.dumps(content).encode()
+    head = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, head)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return headers, json.loads(answer.read())
+
+
+def check_keys_stay(port):
+    """Each key stays with one gateway, where its receipts are, and both are used."""
+    used = {}
+    for key in KEYS:
+        for _ in range(3):
+            headers, _ = asked_with(
+                port, key, "/v1/images/generations", {"prompt": "7", "size": "8x8"}
+            )
+            used.setdefault(key, set()).add(headers["x-edgewright-backend"])
+            id = headers["x-edgewright-receipt"]
+            assert asked_with(port, key, f"/v1/receipts/{id}")[1]["id"] == id
+    assert {len(names) for names in used.values()} == {1}
+    assert set.union(*used.values()) == {"left", "right"}
+
+
+def recipe(mark):
+    """Return the lines of the guide in a block that begins with a text."""
+    guide = (ROOT / "docs/guides/gateway.md").read_text()
+    return re.search(rf"```text\n({re.escape(mark)}.*?)```", guide, re.DOTALL)[1]
+
+
+def with_ports(text, ports):
+    for before, port in zip(("8080", "8083"), ports, strict=True):
+        text = text.replace(f"127.0.0.1:{before}", f"127.0.0.1:{port}")
+    return text
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
+def test_two_gateways_behind_nginx(tmp_path):
+    port, text = free_port(), recipe("upstream edgewright_gateway {")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
+    with two_gateways(tmp_path) as ports:
+        server = f"server {{ listen 127.0.0.1:{port}; proxy_next_upstream off;\n"
+        server += 'proxy_http_version 1.1; proxy_set_header Connection "";\n'
+        server += "location / { proxy_pass http://edgewright_gateway; } }"
+        lines = ["user root;"] if os.getuid() == 0 else []
+        lines += ["error_log stderr;", f"pid {tmp_path}/pid;", "daemon off;", "events {}"]
+        lines += [f"http {{ access_log off;\n{paths}{with_ports(text, ports)}\n{server} }}"]
+        file = tmp_path / "nginx.conf"
+        file.write_text("\n".join(lines))
+        command = ["nginx", "-p", str(tmp_path), "-c", str(file)]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process, ended(process):
+            until_there(port, process)
+            check_keys_stay(port)
+
+
+@pytest.mark.skipif(not shutil.which("caddy"), reason="needs caddy")
+def test_two_gateways_behind_caddy(tmp_path):
+    port, text = free_port(), recipe("reverse_proxy 127.0.0.1:8080 127.0.0.1:8083 {")
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    with two_gateways(tmp_path) as ports:
+        file = tmp_path / "Caddyfile"
+        body = with_ports(text, ports)
+        file.write_text(f"{{\n\tadmin off\n}}\nhttp://127.0.0.1:{port} {{\n{body}}}\n")
+        command = ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
+        with (
+            subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environ) as process,
+            ended(process),
+        ):
+            until_there(port, process)
+            check_keys_stay(port)

@@ -62,9 +62,8 @@ class Engine:
                 shapes[SCORES] = self._run([SCORES], row)[0].shape[1:]
             kinds = {_FLOAT: np.float32, _WHOLE: np.int64}
             buffers = {n: np.zeros((1, *shapes[n]), kinds[gives[n]]) for n in self._names}
-            self._row: RowDecider = _BoundRow(
-                self._session, interface.columns, buffers, self._finite
-            )
+            self._bound = _BoundRow(self._session, interface.columns, buffers, self._finite)
+            self._row: RowDecider = self._bound
         except Exception as error:
             message = f"the graph does not run: {_first_line(error)}"
             raise InputError(message, where=where, hint="export the policy again") from None
@@ -94,6 +93,21 @@ class Engine:
         if total - total != 0.0:  # infinite or not a number
             raise EngineError("the model failed: its numbers are not finite")
         return result
+
+    def scored(self, row: Sequence[float]) -> list[float]:
+        """Return the scores of all actions for one row, which :meth:`many` gives too.
+
+        Raises:
+            EngineError: the model failed, or has no scores.
+        """
+        with self._lock:
+            try:
+                scores, total = self._bound.scored(row)
+            except Exception as error:
+                raise EngineError(f"the model failed: {_first_line(error)}") from error
+        if total - total != 0.0:  # infinite or not a number
+            raise EngineError("the model failed: its numbers are not finite")
+        return scores
 
     def one_by_one(self, rows: np.ndarray) -> dict[str, np.ndarray] | None:
         """Return what :meth:`many` returns, from the graph for single rows, if there is another.
@@ -158,6 +172,7 @@ class _BoundRow:
         for name, buffer in outputs.items():
             self._binding.bind_ortvalue_output(name, held(buffer))
         self._take = [_taker(buffer) for name, buffer in outputs.items() if name != SCORES]
+        self._scores = outputs.get(SCORES)
         self._total = _summed([outputs[name].ravel().tolist for name in finite])
         self._session.run_with_iobinding(self._binding)
 
@@ -166,6 +181,13 @@ class _BoundRow:
         self._put(*row)
         self._session.run_with_iobinding(self._binding)
         return [take() for take in self._take], self._total()
+
+    def scored(self, row: Sequence[float]) -> tuple[list[float], float]:
+        """Return the scores for one row, and the sum of all real numbers."""
+        assert self._scores is not None, "the graph has scores"
+        self._put(*row)
+        self._session.run_with_iobinding(self._binding)
+        return self._scores[0].tolist(), self._total()
 
 
 def _summed(reads: Sequence[Callable[[], list[float]]]) -> Callable[[], float]:

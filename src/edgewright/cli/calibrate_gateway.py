@@ -20,6 +20,7 @@ from edgewright.core.errors import InputError
 @click.option("--gap-s", type=float, help="Mean time between requests; default: 70 % load.")
 @click.option("--slo-s", type=float, help="Delay to keep; default: 3 services of a server.")
 @click.option("--digits", is_flag=True, help="Answers are sheets of digits; measure their quality.")
+@click.option("--renders", is_flag=True, help="Answers are rendered; measure their quality.")
 @json_option
 def command(
     config: str,
@@ -28,8 +29,8 @@ def command(
     sizes: str,
     gap_s: float | None,
     slo_s: float | None,
-    digits: bool,
     as_json: bool,
+    **answers: bool,
 ) -> None:
     """Measure work, quality, bytes and the link of a gateway's back ends.
 
@@ -48,13 +49,16 @@ def command(
     from edgewright.testbed.scenario_file import Traffic
 
     budget = Budget(repeats=count, sizes=[_size(one) for one in sizes.split(",")])
-    with counting_bar("calibrate", steps_of(Path(config))) as on_progress:
+    with counting_bar(
+        "calibrate", steps_of(Path(config), answers["renders"] or None)
+    ) as on_progress:
         result = calibrate(
             Path(config),
             Path(out),
             budget=budget,
             traffic=Traffic(gap_s=gap_s, slo_s=slo_s),
-            digits=digits or None,
+            digits=answers["digits"] or None,
+            renders=answers["renders"] or None,
             on_progress=on_progress,
         )
     load(out)  # what was written is a scenario

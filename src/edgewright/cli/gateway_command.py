@@ -55,7 +55,10 @@ def _supervised(ctx: click.Context, config: Path) -> None:
     """
     if ctx.params["workers"] != "1":
         message = f"`--workers` must be 1; got {ctx.params['workers']}"
-        hint = "the ledger of work is in one process: run a gateway for each set of back ends"
+        hint = (
+            "the ledger of work is in one process: run a gateway for each set of back ends behind "
+        )
+        hint += "a proxy, see Several gateways in docs/guides/gateway.md"
         raise InputError(message, where="--workers", hint=hint)
     from edgewright.cli.workers import given_again, supervise
     from edgewright.gateway.plan import make_plan

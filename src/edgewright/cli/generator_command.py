@@ -63,7 +63,7 @@ def train_text(text: str, out: str, as_json: bool) -> None:
 @click.option("--steps", default="1,2,4,8,16,50", show_default=True, help="Numbers of steps.")
 @json_option
 def measure(weights: str | None, steps: str, as_json: bool) -> None:
-    """Print quality and work for numbers of denoising steps."""
+    """Print quality and work of the digits for numbers of denoising steps."""
     numbers = [whole(one, "--steps", 1, 1000) or 1 for one in steps.split(",")]
     from edgewright.gateway.backends.digits import WEIGHTS, shipped_weights
     from edgewright.generators import measurement
@@ -79,4 +79,34 @@ def measure(weights: str | None, steps: str, as_json: bool) -> None:
         click.echo(
             f"{row['steps']:>6}{row['frechet_distance']:>18.3f}{row['psnr_db']:>12.2f}"
             f"{row['cpu_ms']:>16.1f}"
+        )
+
+
+@command.command(name="measure-render")
+@click.option("--samples", default="1,4,16,64", show_default=True, help="Samples of each pixel.")
+@click.option("--side", default="128", show_default=True, help="Of the pictures, in pixels.")
+@json_option
+def measure_render(samples: str, side: str, as_json: bool) -> None:
+    """Print quality and work of rendered scenes for numbers of samples (extra: render)."""
+    numbers = [whole(one, "--samples", 1, 65536) or 1 for one in samples.split(",")]
+    width = whole(side, "--side", 16, 1024) or 128
+    from edgewright.cli.terminal import counting_bar
+    from edgewright.generators import render_measurement
+
+    with counting_bar("generator", render_measurement.pictures(numbers)) as on_progress:
+        facts = render_measurement.measure(numbers, width, on_progress=on_progress)
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(f"{'samples':>8}{'PSNR dB, SSIM':>18}{'denoised':>16}{'CPU ms':>10}{'denoise':>9}")
+    for row in facts["rows"]:
+        click.echo(
+            f"{row['samples']:>8}{row['raw_psnr_db']:>11.2f}{row['raw_ssim']:>7.3f}"
+            f"{row['psnr_db']:>9.2f}{row['ssim']:>7.3f}"
+            f"{row['cpu_ms']:>10.1f}{row['denoise_cpu_ms']:>9.1f}"
+        )
+    if line := facts["line"]:
+        click.echo(
+            f"work: {line['intercept_ms']:.2f} ms + {line['slope_ms']:.3f} ms a sample "
+            f"[{line['low_ms']:.3f}, {line['high_ms']:.3f}], R² {line['r2']:.5f}"
         )

@@ -34,7 +34,7 @@ COMMANDS = {
     "gateway": "Put a policy in front of generation servers.",
     "testbed": "Measure the gap between a simulation and real processes.",
     "link": "Delay connections as a link of recorded bandwidth would.",
-    "generator": "Train or measure the gateway's own generator.",
+    "generator": "Train or measure the gateway's own generators.",
     "federate": "Let edge servers build an agent under a contract.",
     "bench": "Measure speed, as ratios in one run.",
     "demo": "Train, compare and report, in minutes.",

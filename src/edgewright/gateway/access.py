@@ -40,20 +40,20 @@ class Observed:
     def __init__(self, send: Callable[[Any], Any], scope: Any, headers: Mapping[str, str]) -> None:
         self._send, self._scope, self.ids = send, scope, ids_of(headers)
         self._began, self.status = clock.now(), 0
-        self._head: dict[str, str] = {}
+        self._head: list[tuple[bytes, bytes]] = []
 
     async def __call__(self, message: Any) -> None:
         """Send one message of ASGI."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            head = [*message.get("headers", [])]
-            self._head = {name.decode("latin-1"): text.decode("latin-1") for name, text in head}
-            head += [(name.encode(), text.encode()) for name, text in self.ids.items()]
-            message = {**message, "headers": head}
+            self._head = [*message.get("headers", [])]
+            more = [(name.encode(), text.encode()) for name, text in self.ids.items()]
+            message = {**message, "headers": self._head + more}
         await self._send(message)
 
     def line(self, form: str) -> str:
         """Return the access line: never a prompt, a body or a key."""
+        head = {name.decode("latin-1"): text.decode("latin-1") for name, text in self._head}
         facts: dict[str, Any] = {
             "time": _now(),
             "level": "error" if self.status >= 500 else "info",
@@ -62,10 +62,10 @@ class Observed:
             "path": self._scope["path"][:200],
             "status": self.status or None,
             "ms": round(1e3 * (clock.now() - self._began), 2),
-            "request_id": self._head.get("x-request-id"),
+            "request_id": head.get("x-request-id"),
             "client_request_id": self.ids.get(CLIENT_ID),
             "traceparent": self.ids.get(TRACE),
-            **{name: self._head.get(header) for name, header in _SHOWN.items()},
+            **{name: head.get(header) for name, header in _SHOWN.items()},
         }
         if form == JSON:
             return orjson.dumps(facts).decode()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -59,6 +60,7 @@ class Gateway:
         self.counters.expect(self.plan)
         self.outcomes = OutcomeLog(log, file)
         self.stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self.watcher = ConfigWatcher(self)
         self.shadows = Shadows(self.counters)
         self._pages = Pages(self)
@@ -90,6 +92,12 @@ class Gateway:
     def limits(self) -> Limits:
         """Return the limits of the connections of one port."""
         return Limits(self.settings, self.counters.refused, self.emit, error_body, NOT_ACCEPTED)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the requests; it is waited for at the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def take(self, plan: Plan) -> None:
         """Let a new plan decide from the next request on."""
@@ -146,6 +154,8 @@ class Gateway:
                 yield
             finally:
                 self.stopping = True
+                if self._tasks:
+                    await asyncio.wait(self._tasks, timeout=self.settings.grace_s)
                 for backend in self.plan.backends.values():
                     await backend.generator.close()
                 await self.watcher.closed()

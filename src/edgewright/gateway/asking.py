@@ -12,6 +12,7 @@ import orjson
 
 from edgewright.gateway import clock
 from edgewright.gateway.backend import CHAT
+from edgewright.gateway.canary import settle
 from edgewright.gateway.chat import read_chat
 from edgewright.gateway.decide import Decision, Request
 from edgewright.gateway.edits import read_edit
@@ -94,6 +95,11 @@ async def _carried_out(
     if plan.blocks is not None:
         number, arm = plan.blocks.now()
         chooser, receipt.block, receipt.blocks = plan.arms[arm], str(number), plan.blocks
+    trial = plan.canary
+    if trial is not None:
+        receipt.canary = trial.draws()
+        chooser = trial.policy if receipt.canary else chooser
+        trial.decided(receipt.id, receipt.canary)
     receipt.policy = chooser.label
     problem = "cancelled"
     try:
@@ -117,7 +123,10 @@ async def _carried_out(
             receipt.status = CANCELLED
         gateway.outcomes.finished(receipt, plan)
         if receipt.option is not None:  # a request that nobody decided says nothing of a policy
-            counters.watch.reported(receipt.policy, reward_of(receipt, plan))
+            reward = reward_of(receipt, plan)
+            counters.watch.reported(receipt.policy, reward)
+            if trial is not None and (result := trial.reported(receipt.id, reward)):
+                gateway.later(settle(gateway, trial, result))
         seconds = clock.now() - generation.began
         counters.took(READERS[path][0], generation.request.model, problem, seconds)
 
@@ -145,7 +154,8 @@ async def _answered(
 
     def note(decision: Decision) -> None:
         gateway.outcomes.decided(receipt, decision, plan)
-        _watch(gateway, plan, decision)
+        if not receipt.canary:
+            _watch(gateway, plan, decision)
         gateway.shadows.later(plan, receipt, decision)
 
     number = gateway.receipts.number - 1

@@ -43,6 +43,11 @@ class Backend:
         return self.table.name
 
     @property
+    def edits(self) -> bool:
+        """Return whether it can edit an image; an upstream is asked."""
+        return self.table.kind != "render"
+
+    @property
     def full(self) -> bool:
         """Return whether its queue takes no more."""
         return len(self.ledger) > self.table.queue
@@ -52,8 +57,14 @@ class Backend:
         """Return whether its breaker and its link allow a request."""
         return self.breaker.allows and (self.link is None or self.link.usable)
 
-    def predict(self, size: tuple[int, int], count: int, level: int, request_bytes: int) -> Option:
-        """Return the predictions for a request at a level."""
+    def predict(
+        self, size: tuple[int, int], count: int, level: int, request_bytes: int, queue_s: float
+    ) -> Option:
+        """Return the predictions for a request at a level.
+
+        Args:
+            queue_s: work ahead, which is the same for all levels.
+        """
         expected_s = self.generator.expected_s(size, count, level)
         service_s = self.ledger.ratio * expected_s
         transfer_s = 0.0
@@ -66,7 +77,7 @@ class Backend:
             self.table.location,
             level,
             self.name,
-            self.ledger.work_s,
+            queue_s,
             service_s,
             transfer_s,
             energy_j,

@@ -42,6 +42,7 @@ class ChatRequest:
     content: Mapping[str, Any]
     size: tuple[int, int] = (SHEET, SHEET)
     modality: str = CHAT
+    edits: bool = False
 
     @property
     def prompt(self) -> str:

@@ -23,6 +23,13 @@ MULTIPLE = 8
 SHEET = 256
 """Side in pixels of the image that times of steps refer to."""
 
+UNITS = {
+    "digits": ("steps", "[2, 4, 8]"),
+    "render": ("samples", "[1, 4, 16]"),
+    "text": ("candidates", "[1, 4, 16]"),
+}
+"""The key that says how much work each level is, by kind of a back end, and an example."""
+
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -113,20 +120,16 @@ def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> N
     levels = len(config.quality.levels)
     if one.link is not None:
         _known(file, f"{path}.link", one.link, [link.name for link in config.link])
-    if one.kind == "digits":
-        if one.modality != "image":
-            message = f"must be image for digits; got '{one.modality}'"
-            raise _error(file, f"{path}.modality", message, "only an upstream can chat")
-        _of_levels(file, f"{path}.steps", len(one.steps), levels)
-        if list(one.steps) != sorted(set(one.steps)):
-            message = f"must grow from level to level; got {list(one.steps)}"
-            raise _error(file, f"{path}.steps", message, "e.g. steps = [2, 4, 8]")
-        return
-    if one.kind == "text":
-        _of_levels(file, f"{path}.candidates", len(one.candidates), levels)
-        if list(one.candidates) != sorted(set(one.candidates)):
-            message = f"must grow from level to level; got {list(one.candidates)}"
-            raise _error(file, f"{path}.candidates", message, "e.g. candidates = [1, 4, 16]")
+    if one.kind in ("digits", "render") and one.modality != "image":
+        message = f"must be image for {one.kind}; got '{one.modality}'"
+        raise _error(file, f"{path}.modality", message, "only an upstream can chat")
+    if one.kind in UNITS:
+        key, example = UNITS[one.kind]
+        units = getattr(one, key)
+        _of_levels(file, f"{path}.{key}", len(units), levels)
+        if list(units) != sorted(set(units)):
+            message = f"must grow from level to level; got {list(units)}"
+            raise _error(file, f"{path}.{key}", message, f"e.g. {key} = {example}")
         return
     if not (one.url or "").startswith(("http://", "https://")):
         message = f"must be an address; got {one.url!r}"
@@ -137,7 +140,12 @@ def _check_backend(config: Config, one: BackendTable, file: str, path: str) -> N
     _of_levels(file, f"{path}.seconds", len(one.seconds), levels)
     if one.speed != 1.0:
         message = f"must be 1 for an upstream; got {one.speed:g}"
-        raise _error(file, f"{path}.speed", message, "only digits can be paced; leave speed out")
+        raise _error(
+            file,
+            f"{path}.speed",
+            message,
+            "only a back end in this process can be paced; leave speed out",
+        )
 
 
 def _check_secret(name: str, file: str, path: str) -> None:
@@ -186,12 +194,25 @@ def _check_policy(config: Config, file: str) -> None:
     for number, name in enumerate(config.policy.shadow):
         if not name.endswith(".edge"):
             _known(file, f"policy.shadow[{number}]", name, NAMES)
+    if config.canary is not None:
+        _check_canary(config, file)
     if config.blocks is not None:
         if len(config.blocks.arms) < 2:
             message = f"must hold two arms or more; got {len(config.blocks.arms)}"
             raise _error(file, "blocks.arms", message, 'e.g. arms = { a = "policy", b = "local" }')
         for arm, name in config.blocks.arms.items():
             _known(file, f"blocks.arms.{arm}", name, ["policy", *NAMES])
+
+
+def _check_canary(config: Config, file: str) -> None:
+    """Refuse a canary with nothing to compare it with, or beside another comparison."""
+    assert config.canary is not None, "there is one"
+    if config.policy.bundle is None:
+        message = "must be given where a canary is, which would take its place"
+        raise _error(file, "policy.bundle", message, 'e.g. bundle = "policy.edge", or no [canary]')
+    if config.blocks is not None:
+        message = "must be left out beside [blocks]: both choose who decides a request"
+        raise _error(file, "canary", message, "end one comparison before the other begins")
 
 
 def _check_shares(config: Config, file: str) -> None:

@@ -21,10 +21,11 @@ from prometheus_client.core import (
 from edgewright.gateway.backend import Backend
 from edgewright.gateway.breaker import STATES
 from edgewright.gateway.link import MISSING, STALE
-from edgewright.serve.counters import exposition
+from edgewright.serve.counters import PROMOTED, WITHDRAWN, exposition
 from edgewright.serve.drift_watch import DriftWatch
 
 if TYPE_CHECKING:
+    from edgewright.gateway.canary import Trial
     from edgewright.gateway.plan import Plan
 
 DURATIONS_S = tuple(0.01 * 2**k for k in range(14))
@@ -90,6 +91,7 @@ class Counters:
         self.disagreed: Counter[tuple[str, ...]] = Counter()
         self.shadowed: Counter[tuple[str, ...]] = Counter()
         self.reloads: Counter[tuple[str, ...]] = Counter()
+        self.canaries: Counter[tuple[str, ...]] = Counter()
         self.retries = self.late = 0
         self.durations: dict[tuple[str, str, str], Histogram] = {}
         self.first_partial, self.overhead = Histogram(DURATIONS_S), Histogram(OVERHEADS_S)
@@ -109,6 +111,7 @@ class Counters:
             (self.shed, ((reason,) for reason in SHED)),
             (self.cancelled, (("queued",), ("running",))),
             (self.reloads, (("taken",), ("refused",))),
+            (self.canaries, ((PROMOTED,), (WITHDRAWN,))),
             (self.clients, ((one.name,) for one in config.key)),
             (self.shadowed, ((name,) for name in plan.shadows)),
             (self.disagreed, ((name,) for name in plan.shadows)),
@@ -132,10 +135,11 @@ class Counters:
         """Count a decision."""
         self.decisions[str(location), str(level), by] += 1
 
-    def text(self, backends: Iterable[Backend]) -> bytes:
+    def text(self, backends: Iterable[Backend], trial: Trial | None = None) -> bytes:
         """Return the scrape in Prometheus' text format."""
         watched = self.watch.families("edgewright_gateway")
-        return exposition([*self._families(), *watched, *_of_backends([*backends])])
+        families = [*self._families(), *_of_canary(trial), *watched]
+        return exposition([*families, *_of_backends([*backends])])
 
     def _families(self) -> Iterator[Metric]:
         yield self._durations()
@@ -162,6 +166,7 @@ class Counters:
             "shadow_decisions": ("Decisions of shadows.", ("policy",), self.shadowed),
             "shadow_disagreement": ("Of these, other choices.", ("policy",), self.disagreed),
             "reloads": ("Configurations read again.", ("result",), self.reloads),
+            "canaries": ("Canaries that ended.", ("result",), self.canaries),
         }
         for name, (about, labels, counts) in tables.items():
             family = CounterMetricFamily(f"edgewright_gateway_{name}", about, labels=labels)
@@ -198,6 +203,7 @@ class Counters:
 def _decisions(plan: Plan) -> Iterator[tuple[str, ...]]:
     """Yield the labels of all decisions that a plan can take."""
     labels = {plan.chooser.label, plan.fallback.label, *(one.label for one in plan.arms.values())}
+    labels |= {plan.canary.policy.label} if plan.canary is not None else set()
     places = {backend.table.location for backend in plan.backends.values()}
     for location in sorted(places):
         for level in range(len(plan.config.quality.levels)):
@@ -208,6 +214,20 @@ def _histogram(name: str, about: str, histogram: Histogram) -> HistogramMetricFa
     family = HistogramMetricFamily(name, about)
     family.add_metric([], histogram.buckets(), histogram.total)
     return family
+
+
+def _of_canary(trial: Trial | None) -> Iterator[Metric]:
+    """Yield how the comparison of a canary stands; all is 0 without one."""
+    about = "Share of requests that a canary decides now."
+    share = 0.0 if trial is None else trial.share
+    yield GaugeMetricFamily("edgewright_gateway_canary_share", about, share)
+    counts = {"canary": 0, "running": 0} if trial is None else trial.outcomes()
+    outcomes = GaugeMetricFamily(
+        "edgewright_gateway_canary_outcomes", "Rewards in the comparison.", labels=["arm"]
+    )
+    for arm, count in counts.items():
+        outcomes.add_metric([arm], count)
+    yield outcomes
 
 
 def _of_backends(backends: list[Backend]) -> Iterator[Metric]:

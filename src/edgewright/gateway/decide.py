@@ -16,6 +16,7 @@ from edgewright.gateway.link import FRESH, Link
 from edgewright.gateway.observation import Signals
 from edgewright.gateway.options import Chooser, Option, nearest_delay
 from edgewright.gateway.plan import Plan
+from edgewright.gateway.policy import BundlePolicy
 
 LEAST_WAIT_S = 0.05
 _RNG = random.Random()
@@ -42,6 +43,8 @@ class Request(Protocol):
     def count(self) -> int: ...
     @property
     def request_bytes(self) -> int: ...
+    @property
+    def edits(self) -> bool: ...
     def job(self, level: int) -> Job: ...
 
 
@@ -101,7 +104,7 @@ def decide(
     allowed = _allowed(plan, request, tried)
     options = _options(allowed, plan, request)
     signals = _measured(plan, asked, allowed) if plan.policy or plan.shadows else None
-    observation, outside, stale = _observe(plan, signals)
+    observation, outside, stale = _observe(plan, chooser, signals)
     ranked, label = _ranked(plan, chooser, options, observation)
     late = False
     left_s = None if deadline_s is None else deadline_s - asked.spent_s
@@ -168,6 +171,10 @@ def _allowed(plan: Plan, request: Request, tried: Mapping[str, float | None]) ->
     if not backends:
         message = f"no back end answers requests for {request.modality}"
         raise APIError(404, message, param="model", code="model_not_found")
+    if request.edits and not any(one.edits for one in backends):
+        message = "none of the back ends that may get this request edits images"
+        raise APIError(400, message, param="image", code="model_not_supported")
+    backends = [one for one in backends if one.edits or not request.edits]
     reachable = [one for one in backends if one.reachable and one.name not in tried]
     free = [one for one in reachable if not one.full]
     if free:
@@ -191,8 +198,11 @@ def _options(backends: Sequence[Backend], plan: Plan, request: Request) -> list[
     levels = every if request.level is None else [request.level]
     best: dict[tuple[int, int], Option] = {}
     for backend in backends:
+        queue_s = backend.ledger.work_s
         for level in levels:
-            option = backend.predict(request.size, request.count, level, request.request_bytes)
+            option = backend.predict(
+                request.size, request.count, level, request.request_bytes, queue_s
+            )
             key = option.location, level
             if key not in best or option.delay_s < best[key].delay_s:
                 best[key] = option
@@ -200,16 +210,20 @@ def _options(backends: Sequence[Backend], plan: Plan, request: Request) -> list[
 
 
 def _observe(
-    plan: Plan, measured: Signals | None
+    plan: Plan, chooser: Chooser, measured: Signals | None
 ) -> tuple[dict[str, Any] | None, tuple[str, ...], str]:
-    """Return the observation of the bundle, its fields out of range, and a stale link's state."""
-    if plan.policy is None or measured is None:
+    """Return the observation of the bundle, its fields out of range, and a stale link's state.
+
+    A bundle that decides sees its own fields; where a rule does, those of the plan's bundle.
+    """
+    policy = chooser if isinstance(chooser, BundlePolicy) else plan.policy
+    if policy is None or measured is None:
         return None, (), ""
-    observation = plan.policy.observer.observe(measured)
+    observation = policy.observer.observe(measured)
     link = _slowest(plan)
     state = link.state if link else FRESH
     flagged = "bandwidth_mbps" in observation and state != FRESH
-    return observation, plan.policy.observer.outside(observation), state if flagged else ""
+    return observation, policy.observer.outside(observation), state if flagged else ""
 
 
 def _measured(plan: Plan, asked: Asked, allowed: Sequence[Backend]) -> Signals:

@@ -59,6 +59,11 @@ class ImageRequest:
     modality: str = "image"
 
     @property
+    def edits(self) -> bool:
+        """Return whether it brings images to edit."""
+        return bool(self.sources)
+
+    @property
     def event(self) -> str:
         """Return the first part of the names of its server-sent events."""
         return "image_edit" if self.sources else "image_generation"
@@ -168,8 +173,8 @@ def read_claims(
         raise _bad(EXTRA, "must be an object", extra)
     given: dict[str, Any] = dict(extra or {})
     stated: dict[str, Any] = {}
-    for name in ("mode", "charge_pct", "deadline_ms"):
-        header = headers.get(f"x-edgewright-{name.replace('_', '-')}")
+    for name, key in _CLAIMED.items():
+        header = headers.get(key)
         if header is not None:
             stated[name] = header if name == "mode" else _header_number(name, header)
     given = stated | {name: value for name, value in given.items() if value is not None}
@@ -186,6 +191,11 @@ def read_claims(
     return Claims(mode, charge_pct, min(deadlines, default=None))
 
 
+_CLAIMED = {
+    "mode": "x-edgewright-mode",
+    "charge_pct": "x-edgewright-charge-pct",
+    "deadline_ms": "x-edgewright-deadline-ms",
+}
 MARGIN, NO_TIMEOUT_S = 0.9, 600.0
 """Share of a client's timeout that is a deadline; the default of OpenAI's clients is none."""
 

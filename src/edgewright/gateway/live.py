@@ -86,6 +86,7 @@ class Live:
         return {
             "policy": plan.chooser.label,
             "digest": plan.digest,
+            "canary": None if plan.canary is None else plan.canary.facts(),
             "problem": gateway.watcher.message,
             "levels": levels,
             "decisions": counts,

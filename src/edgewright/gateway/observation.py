@@ -66,7 +66,14 @@ class Observer:
         InputError: the bundle asks for a field that is neither measured nor fixed.
     """
 
-    def __init__(self, bundle: Bundle, config: Config, locations: int, where: str) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        config: Config,
+        locations: int,
+        where: str,
+        key: str = "policy.bundle",
+    ) -> None:
         scenario = bundle.facts.get("scenario") or {}
         params = scenario.get("params") or {}
         multipliers = [*_numbers(params.get("quality_multiplier"), len(config.quality.levels))]
@@ -74,6 +81,7 @@ class Observer:
         ghz = [*_numbers(params.get("device_ghz"), 1)[:1]]
         ghz += _numbers(params.get("server_ghz"), locations - 1)[: locations - 1]
         first = min(one.location for one in config.backend)
+        self._key = key
         self._machines = Machines(ghz, nominal, first)
         self._params: Mapping[str, Any] = params
         self._readers: dict[str, Reader] = {}
@@ -128,7 +136,7 @@ class Observer:
             f"the bundle asks for '{field.name}' ({field.meaning}), which is not measured here"
         )
         hint = f"state it: [signals.fixed] {field.name} = NUMBER"
-        raise InputError(message, where=f"{where}: policy.bundle", hint=hint)
+        raise InputError(message, where=f"{where}: {self._key}", hint=hint)
 
 
 def _of_server(server: int, what: str, machines: Machines) -> Reader:

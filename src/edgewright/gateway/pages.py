@@ -93,6 +93,7 @@ class Pages:
             "policy": plan.chooser.label,
             "fallback": plan.fallback.label,
             "shadows": [*plan.shadows],
+            "canary": None if plan.canary is None else plan.canary.facts(),
             "backends": {name: _backend(backend) for name, backend in plan.backends.items()},
             "links": {
                 name: {"mbps": link.mbps, "state": link.state, "transfers": link.measured}
@@ -122,7 +123,8 @@ class Pages:
 
     async def _metrics(self, request: Request) -> Response:
         await asyncio.to_thread(self._gateway.counters.watch.look)
-        text = self._gateway.counters.text(self._gateway.plan.backends.values())
+        plan = self._gateway.plan
+        text = self._gateway.counters.text(plan.backends.values(), plan.canary)
         return Response(text, media_type="text/plain; version=0.0.4")
 
 

@@ -8,10 +8,13 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgewright.core.errors import InputError
 from edgewright.gateway.backend import Backend
-from edgewright.gateway.backends.paced import PacedDigits
+from edgewright.gateway.backends.digits_engine import DigitsEngine
+from edgewright.gateway.backends.paced import Paced
 from edgewright.gateway.backends.paced_text import PacedText
 from edgewright.gateway.blocks import Blocks
+from edgewright.gateway.canary import Trial
 from edgewright.gateway.config import load
 from edgewright.gateway.jobs import Generator
 from edgewright.gateway.keys import Keys
@@ -36,6 +39,7 @@ class Plan:
         chooser: who decides outside of blocks.
         arms: who decides in the blocks of a comparison.
         blocks: their order; None without a comparison.
+        canary: a bundle on trial; None without one.
         levels: of the quality literals.
     """
 
@@ -47,6 +51,7 @@ class Plan:
     shadows: dict[str, Chooser]
     arms: dict[str, Chooser]
     blocks: Blocks | None
+    canary: Trial | None
     backends: dict[str, Backend]
     links: dict[str, Link]
     keys: Keys
@@ -119,7 +124,8 @@ def make_plan(file: Path, before: Plan | None = None) -> Plan:
         shadows,
         arms,
         _blocks(config, before),
-        _backends(config, links, before),
+        _canary(config, file, policy, before),
+        _backends(config, links, before, str(file)),
         links,
         Keys(config.key),
         literal_levels(config.quality),
@@ -140,6 +146,29 @@ def _blocks(config: Config, before: Plan | None) -> Blocks | None:
     return old if old.table == config.blocks else Blocks(config.blocks, old.number + 1)
 
 
+def _canary(
+    config: Config, file: Path, running: BundlePolicy | None, before: Plan | None
+) -> Trial | None:
+    """Return the canary of a configuration; the one that runs where nothing of it changed.
+
+    Raises:
+        InputError: it cannot be loaded, or is not of the same kind as the bundle that decides.
+    """
+    table = config.canary
+    if table is None or running is None:
+        return None
+    policy = load_policy(table.bundle, config, file, "canary.bundle")
+    if policy.locations != running.locations:
+        message = f"must decide among the {running.locations} locations of policy.bundle"
+        hint = "name a bundle of the same scenario"
+        where = f"{file}: canary.bundle"
+        raise InputError(f"{message}; got {policy.locations}", where=where, hint=hint)
+    old, version = before.canary if before else None, policy.bundle.version
+    if old is not None and old.continues(table, version, running.bundle.version):
+        return old
+    return Trial(table, policy, running.bundle.version, file.parent / table.bundle)
+
+
 def _links(config: Config, before: Plan | None) -> dict[str, Link]:
     old = before.links if before else {}
     result = {}
@@ -150,21 +179,28 @@ def _links(config: Config, before: Plan | None) -> dict[str, Link]:
     return result
 
 
-def _backends(config: Config, links: dict[str, Link], before: Plan | None) -> dict[str, Backend]:
+def _backends(
+    config: Config, links: dict[str, Link], before: Plan | None, file: str
+) -> dict[str, Backend]:
     old = before.backends if before else {}
     result = {}
-    for table in config.backend:
+    for number, table in enumerate(config.backend):
         link, same = links.get(table.link or ""), old.get(table.name)
         if same is not None and same.table == table and same.link is link:
             result[table.name] = same
         else:
-            result[table.name] = Backend(table, config.breaker, _generator(table, link), link)
+            generator = _generator(table, link, f"{file}: backend[{number}].kind")
+            result[table.name] = Backend(table, config.breaker, generator, link)
     return result
 
 
-def _generator(table: BackendTable, link: Link | None) -> Generator:
+def _generator(table: BackendTable, link: Link | None, where: str) -> Generator:
     if table.kind == "digits":
-        return PacedDigits(table)
+        return Paced(table, DigitsEngine(table))
+    if table.kind == "render":
+        from edgewright.gateway.backends.render_engine import RenderEngine
+
+        return Paced(table, RenderEngine(table, where))
     if table.kind == "text":
         return PacedText(table)
     from edgewright.gateway.backends.upstream import Upstream

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgewright.bundle import BadField, Bundle, load
-from edgewright.bundle.engine import SCORES, EngineError
+from edgewright.bundle.engine import EngineError
 from edgewright.core.errors import InputError
 from edgewright.gateway.observation import Observer
 from edgewright.gateway.options import Option
@@ -21,6 +19,7 @@ class BundlePolicy:
     """A bundle whose outputs are a location and a quality level.
 
     Attributes:
+        label: who decided, as receipts say it.
         locations: of the bundle, the device first.
         modes: that a client may ask for; empty where the bundle knows none.
         reward: of its scenario; None where answers are rewarded by their quality alone.
@@ -29,9 +28,11 @@ class BundlePolicy:
         InputError: the bundle is of another system, or does not match the configuration.
     """
 
-    def __init__(self, bundle: Bundle, config: Config, where: str) -> None:
-        self.bundle = bundle
-        self.locations, levels = _shape(bundle, where)
+    def __init__(
+        self, bundle: Bundle, config: Config, where: str, key: str = "policy.bundle"
+    ) -> None:
+        self.bundle, self.label = bundle, f"policy@{bundle.version}"
+        self.locations, levels = _shape(bundle, f"{where}: {key}")
         named = len(config.quality.levels)
         if levels != named:
             message = f"names {named} levels, and the bundle {bundle.path} decides among {levels}"
@@ -45,7 +46,7 @@ class BundlePolicy:
                 key_path = f"{where}: backend[{number}].location"
                 raise InputError(message, where=key_path, hint=hint)
         self._levels = levels
-        self.observer = Observer(bundle, config, self.locations, where)
+        self.observer = Observer(bundle, config, self.locations, where, key)
         modes = [one.choices for one in bundle.interface.fields if one.name == "mode"]
         self.modes = modes[0] if modes else ()
         self.reward = task_reward(bundle, self.modes, levels)
@@ -55,9 +56,9 @@ class BundlePolicy:
         return option.location * self._levels + option.level
 
     @property
-    def label(self) -> str:
-        """Return who decided."""
-        return f"policy@{self.bundle.version}"
+    def facts(self) -> dict[str, str]:
+        """Return what names the bundle."""
+        return {"version": self.bundle.version, "name": self.bundle.name}
 
     def rank(
         self, options: Sequence[Option], observation: dict[str, Any] | None
@@ -75,7 +76,7 @@ class BundlePolicy:
                 values = dict(zip(engine.outputs, engine.one(row), strict=True))
                 best = int(values["location"]), int(values["level"])
                 return [one for one in options if (one.location, one.level) == best]
-            scores = engine.many(np.array([row], np.float32))[SCORES][0].tolist()
+            scores = engine.scored(row)
         except (BadField, EngineError):
             return ()
         indices = [(self.action(one), one) for one in options]
@@ -94,7 +95,7 @@ def load_policy(path: str, config: Config, file: Path, key: str = "policy.bundle
     except InputError as error:
         where = f"{file}: {key}: {error.where}"
         raise InputError(error.message, where=where, hint=error.hint) from None
-    return BundlePolicy(bundle, config, str(file))
+    return BundlePolicy(bundle, config, str(file), key)
 
 
 def _shape(bundle: Bundle, where: str) -> tuple[int, int]:
@@ -105,5 +106,5 @@ def _shape(bundle: Bundle, where: str) -> tuple[int, int]:
         system = (bundle.facts.get("scenario") or {}).get("world", {}).get("kind", "another system")
         message = f"'{bundle.path}' decides {', '.join(outputs)} ({system}), not location and level"
         hint = "name a bundle of the system aigc; edgewright inspect FILE shows what it decides"
-        raise InputError(message, where=f"{where}: policy.bundle", hint=hint)
+        raise InputError(message, where=where, hint=hint)
     return len(location.labels), len(level.labels)

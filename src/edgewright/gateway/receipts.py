@@ -24,11 +24,13 @@ class Receipt:
         client: whose it is; only that key may read it.
         asked: what the client asked for: model, quality, size, n.
         block, blocks: number of the block of a comparison, and the comparison.
+        canary: whether a bundle on trial decided it.
         score: measured quality of the level, where the configuration states it.
         option, runner_up: what was chosen, and the best of the others.
         observation: what the policy saw; None without a bundle.
         signals: measurements that it was made from; None without any bundle.
         actual: times in ms as they were.
+        shadows: what each would have chosen; None where it could not decide.
         flags: ``out_of_range``, ``stale``, ``late`` and so on, where they apply.
     """
 
@@ -43,6 +45,7 @@ class Receipt:
     policy: str = ""
     block: str = ""
     blocks: Blocks | None = None
+    canary: bool = False
     score: float | None = None
     deadline_ms: float | None = None
     observation: dict[str, Any] | None = None
@@ -50,7 +53,7 @@ class Receipt:
     flags: dict[str, Any] = dataclasses.field(default_factory=dict)
     backend: dict[str, Any] = dataclasses.field(default_factory=dict)
     actual: dict[str, float] = dataclasses.field(default_factory=dict)
-    shadows: dict[str, Any] = dataclasses.field(default_factory=dict)
+    shadows: dict[str, Option | None] = dataclasses.field(default_factory=dict)
     not_accepted: list[str] = dataclasses.field(default_factory=list)
     status: str = RUNNING
     problem: str = ""
@@ -75,6 +78,8 @@ class Receipt:
             result["score"] = self.score
         if self.block:
             result["block"] = self.block
+        if self.canary:
+            result["canary"] = True
         return result | {**self.flags, **self.backend, "actual": _rounded(self.actual)}
 
     def full(self) -> dict[str, Any]:
@@ -90,9 +95,13 @@ class Receipt:
             "deadline_ms": self.deadline_ms,
             "runner_up": None if self.runner_up is None else _rounded(self.runner_up.facts()),
             "observation": self.observation,
-            "shadows": self.shadows,
+            "shadows": {name: self._beside(one) for name, one in self.shadows.items()},
             "not_accepted": self.not_accepted,
         }
+
+    def _beside(self, option: Option | None) -> dict[str, Any] | None:
+        """Return what a shadow would have chosen; None where it could not decide."""
+        return None if option is None else {**option.facts(), "agrees": option == self.option}
 
     def headers(self) -> dict[str, str]:
         """Return the headers that carry it."""
@@ -109,6 +118,8 @@ class Receipt:
             }
         if self.block:
             result["x-edgewright-block"] = self.block
+        if self.canary:
+            result["x-edgewright-canary"] = "true"
         if names := self.flags.get("out_of_range"):
             result["x-edgewright-out-of-range"] = ",".join(names)
         if self.backend.get("paced"):

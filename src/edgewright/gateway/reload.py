@@ -38,8 +38,9 @@ class ConfigWatcher(Watcher):
 
     def files(self) -> list[Path]:
         """Return the configuration, and the bundles that it names."""
-        file, table = self._gateway.file, self._gateway.plan.config.policy
-        names = [table.bundle or "", *table.shadow]
+        file, config = self._gateway.file, self._gateway.plan.config
+        names = [config.policy.bundle or "", *config.policy.shadow]
+        names += [config.canary.bundle] if config.canary else []
         return [file, *(file.parent / name for name in names if name.endswith(".edge"))]
 
     async def closed(self) -> None:

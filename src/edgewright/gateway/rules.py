@@ -83,11 +83,12 @@ class Rule:
         self, options: Sequence[Option], observation: dict[str, Any] | None
     ) -> Sequence[Option]:
         """Return two options; see :class:`~edgewright.gateway.options.Chooser`."""
-        first = self._choice(options)
+        first = self.best(options)
         others = [one for one in options if one is not first]
-        return [first, self._choice(others)] if others else [first]
+        return [first, self.best(others)] if others else [first]
 
-    def _choice(self, options: Sequence[Option]) -> Option:
+    def best(self, options: Sequence[Option]) -> Option:
+        """Return the choice of the rule among at least one option."""
         if self.name == CASCADE:
             return cascade(options, self.levels, self.target_s)
         return RULES[self.name](options, self.levels)

@@ -78,19 +78,23 @@ class BackendTable:
     """A generator."""
 
     name: str = entry("its name, also a model name")
-    kind: str = entry("what it is", choices=("digits", "text", "upstream"))
+    kind: str = entry("what it is", choices=("digits", "render", "text", "upstream"))
     location: int = entry("location of the policy; 0 is the device", low=0)
     speed: float = entry("share of this machine's core; 1 is not paced", 1.0, above=0.0, high=1.0)
     queue: int = entry("requests that may wait", 32, low=0)
     link: str | None = entry("name of the link to it", None)
     power_w: float = entry("power while it works", 0.0, low=0.0)
     steps: tuple[int, ...] = entry("digits: denoising steps of each level", (), low=1, high=1000)
+    samples: tuple[int, ...] = entry(
+        "render: samples of each pixel at each level", (), low=1, high=65536
+    )
+    denoise: bool = entry("render: remove the noise of each image with a neural network", True)
     candidates: tuple[int, ...] = entry(
         "text: texts of each level, of which the likeliest is sent", (), low=1, high=1000
     )
     step_ms: float | None = entry(
-        "digits: time of a step on a sheet of 256x256; text: of a candidate; left out, measured at "
-        "the start",
+        "digits: time of a step on a sheet of 256x256; render: of a sample of such an image; text: "
+        "of a candidate; left out, measured at the start",
         None,
         above=0.0,
     )
@@ -180,6 +184,18 @@ class BlocksTable:
 
 
 @dataclasses.dataclass(frozen=True)
+class CanaryTable:
+    """Another bundle that decides a share of requests, until it is promoted or withdrawn."""
+
+    bundle: str = entry("file of the canary; it takes the place of `policy.bundle` or leaves")
+    share: float = entry("share of requests that it decides", 0.05, above=0.0, high=0.5)
+    error: float = entry(
+        "probability of a wrong result, however long it runs", 0.05, above=0.0, high=0.5
+    )
+    margin: float = entry("loss of mean reward at which it is promoted all the same", 0.0, low=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """All of ``gateway.toml``."""
 
@@ -194,3 +210,4 @@ class Config:
     key: tuple[KeyTable, ...] = entry("keys of clients; none asks for nothing", ())
     log: LogTable = entry("decision log", LogTable)
     blocks: BlocksTable | None = entry("randomised comparison", None)
+    canary: CanaryTable | None = entry("a bundle on trial", None)

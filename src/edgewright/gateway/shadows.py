@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from edgewright.gateway.counters import Counters
 from edgewright.gateway.decide import Decision
+from edgewright.gateway.options import Chooser, Option
 from edgewright.gateway.plan import Plan
 from edgewright.gateway.policy import BundlePolicy
 from edgewright.gateway.receipts import Receipt
+from edgewright.gateway.rules import Rule
 
 
 class Shadows:
@@ -27,12 +31,18 @@ class Shadows:
             observation = decision.observation
             if isinstance(chooser, BundlePolicy) and decision.signals is not None:
                 observation = chooser.observer.observe(decision.signals)  # its fields may differ
-            ranked = chooser.rank(decision.options, observation)
+            option = _best(chooser, decision.options, observation)
             self._counters.shadowed[name,] += 1
-            if not ranked:
-                receipt.shadows[name] = None
-                continue
-            option = ranked[0]
-            same = option == decision.option
-            self._counters.disagreed[name,] += not same
-            receipt.shadows[name] = {**option.facts(), "agrees": same}
+            receipt.shadows[name] = option
+            if option is not None:
+                self._counters.disagreed[name,] += option != decision.option
+
+
+def _best(
+    chooser: Chooser, options: Sequence[Option], observation: dict[str, Any] | None
+) -> Option | None:
+    """Return the best option; None where a shadow cannot decide. Rules need not rank the others."""
+    if isinstance(chooser, Rule):
+        return chooser.best(options)
+    ranked = chooser.rank(options, observation)
+    return ranked[0] if ranked else None

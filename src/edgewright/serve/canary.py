@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from edgewright.bundle import load
+from edgewright.bundle import Bundle, load
 from edgewright.bundle.history import replace_bundle
 from edgewright.core.errors import InputError
 from edgewright.serve.counters import PROMOTED, WITHDRAWN
 from edgewright.serve.sequential import Arm, Difference, difference
-
-if TYPE_CHECKING:
-    from edgewright.serve.decider import ActivePolicy
 
 MAX_OPEN = 100_000
 """Decisions whose outcome is waited for; older ones count no more."""
@@ -41,10 +38,22 @@ class CanaryTest:
     margin: float = 0.0
 
 
-class Canary:
+class Deciding(Protocol):
+    """A policy of a bundle, with what names it."""
+
+    @property
+    def bundle(self) -> Bundle: ...
+    @property
+    def facts(self) -> dict[str, str]: ...
+
+
+Policy = TypeVar("Policy", bound=Deciding)
+
+
+class Canary(Generic[Policy]):
     """A bundle that decides a share of the requests while its rewards are compared."""
 
-    def __init__(self, serving: ActivePolicy, test: CanaryTest) -> None:
+    def __init__(self, serving: Policy, test: CanaryTest) -> None:
         self.serving, self.test = serving, test
         self.canary, self.running = Arm(), Arm()
         self._open: OrderedDict[str, bool] = OrderedDict()
@@ -99,7 +108,7 @@ class Canary:
         }
 
 
-def promote(file: Path, canary: Canary) -> None:
+def promote(file: Path, canary: Canary[Any]) -> None:
     """Put the bundle of a canary in the place of the running one, which goes to the history.
 
     Raises:

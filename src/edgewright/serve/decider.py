@@ -91,7 +91,7 @@ def prepare(settings: Settings) -> ActivePolicy:
     return ActivePolicy(bundle, other.engine, other.name, other.version, named, explorer)
 
 
-def prepare_canary(settings: Settings, running: ActivePolicy) -> Canary | None:
+def prepare_canary(settings: Settings, running: ActivePolicy) -> Canary[ActivePolicy] | None:
     """Return the canary of a service, checked; None where there is none.
 
     Raises:
@@ -129,7 +129,7 @@ class Decider:
         self.serving, self.settings, self.counters, self.log = serving, settings, counters, log
         self._start, self._number = secrets.token_hex(6), itertools.count()
         self._rng = np.random.default_rng()
-        self.canary: Canary | None = None
+        self.canary: Canary[ActivePolicy] | None = None
 
     def answer(self, body: bytes) -> bytes:
         """Return the answer to a request as JSON.

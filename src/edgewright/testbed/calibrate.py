@@ -12,7 +12,7 @@ from edgewright.core.files import write_bytes
 from edgewright.gateway.plan import Plan
 from edgewright.testbed.calibration import Budget, Sample, measured
 from edgewright.testbed.fit import Fitted, fit
-from edgewright.testbed.quality import ASSUMED, Quality, of_digits, stated
+from edgewright.testbed.quality import ASSUMED, Quality, of_digits, of_renders, stated
 from edgewright.testbed.scenario_file import Traffic, mean_gap_s, objective_s, scenario_text
 
 
@@ -58,6 +58,7 @@ def calibrate(
     budget: Budget | None = None,
     traffic: Traffic | None = None,
     digits: bool | None = None,
+    renders: bool | None = None,
     on_progress: Callable[[str], None] = lambda name: None,
 ) -> Calibrated:
     """Measure the back ends of a gateway's configuration, and write a scenario.
@@ -65,24 +66,26 @@ def calibrate(
     Args:
         out: the scenario, a TOML file.
         digits: whether answers are sheets of digits, whose quality is measured; None for the kinds
-            of the back ends. Else the quality is that of ``[quality] scores``.
+            of the back ends.
+        renders: the same for rendered scenes. Else the quality is that of ``[quality] scores``.
 
     Raises:
         InputError: a back end fails, or nothing says how good the levels are.
     """
     budget = budget or Budget()
     plan, samples = measured(file, budget, on_progress)
+    kinds = {one.table.kind for one in plan.backends.values() if one.modality == "image"}
     levels = len(plan.config.quality.levels)
-    images = [one for one in plan.backends.values() if one.modality == "image"]
-    if digits is None:
-        digits = all(one.table.kind == "digits" for one in images)
-    if digits:
+    if kinds == {"digits"} if digits is None else digits:
         quality = of_digits(samples, levels)
+    elif kinds == {"render"} if renders is None else renders:
+        on_progress("quality: references")
+        quality = of_renders(samples, levels, budget.seed)
     elif scores := plan.config.quality.scores:
         quality = stated(scores)
     else:
         message = "must state how good each level is, as these back ends cannot be asked"
-        hint = "[quality] scores = [0.5, 0.8, 1.0], or --digits where they generate digits"
+        hint = "[quality] scores = [0.5, 0.8, 1.0], or --digits or --renders where that is known"
         raise InputError(message, where=f"{file}: quality.scores", hint=hint)
     fitted = fit(samples, budget.sizes[-1])
     traffic = dataclasses.replace(traffic or Traffic(), sizes=budget.sizes)

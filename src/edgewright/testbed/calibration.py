@@ -98,12 +98,17 @@ def measured(
     return plan, asyncio.run(main())
 
 
-def steps_of(file: Path) -> int:
-    """Return how often :func:`measured` reports its progress for a configuration."""
+def steps_of(file: Path, renders: bool | None = None) -> int:
+    """Return how often a calibration on a configuration reports its progress.
+
+    Args:
+        renders: as for :func:`~.calibrate.calibrate`: references of quality are one step more.
+    """
     config = load(file)[0]
     backends = [one for one in config.backend if one.modality == "image"]
     linked = sum(one.link is not None for one in backends)
-    return len(backends) * len(config.quality.levels) + linked
+    is_rendered = all(one.kind == "render" for one in backends) if renders is None else renders
+    return len(backends) * len(config.quality.levels) + linked + is_rendered
 
 
 def _check_locations(backends: Sequence[Backend], file: str) -> None:

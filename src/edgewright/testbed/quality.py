@@ -11,10 +11,15 @@ from edgewright.core.errors import InputError
 from edgewright.gateway.backends import png
 from edgewright.gateway.backends.digits import TILE, Digits, shipped_weights
 from edgewright.gateway.backends.quality import frechet_distance, moments
-from edgewright.testbed.calibration import PROMPT, Sample
+from edgewright.generators.render_measurement import reference
+from edgewright.generators.similarity import ssim
+from edgewright.testbed.calibration import PROMPT, SMALL, Sample
 
 MAX_DIGITS = 2048
 """Digits that a distance is of at most; more change it little and take time."""
+
+REFERENCE_SAMPLES, MAX_REFERENCES = 512, 2
+"""Samples of a rendered picture that others are compared with, and how many of either half."""
 
 REFERENCE_STEPS = 50
 """Denoising steps after which more change nothing that this distance would notice."""
@@ -67,6 +72,45 @@ def of_digits(samples: Sequence[Sample], levels: int) -> Quality:
     halves = [[_score(row[half], best, worst) for row in distances] for half in (0, 1)]
     source = "Fréchet distance of pixels to the data, against 1 and 50 denoising steps"
     return Quality(halves[0], halves[1], [row[0] for row in distances], source)
+
+
+def of_renders(samples: Sequence[Sample], levels: int, seed: int) -> Quality:
+    """Return the scores of rendered scenes: mean SSIM against a picture of many samples.
+
+    The two sheets of either half with the lowest repeats count, as each needs a reference.
+
+    Args:
+        seed: of the first image, as in :class:`~.calibration.Budget`.
+
+    Raises:
+        InputError: an answer is not a rendered picture, or the extra ``render`` is missing.
+    """
+    halves: list[list[float]] = []
+    for half in (0, 1):
+        repeats = sorted({one.repeat for one in samples if one.repeat % 2 == half})[:MAX_REFERENCES]
+        used = [one for one in samples if one.repeat in repeats and one.size != SMALL]
+        halves.append(
+            [_similarity([one for one in used if one.level == k], seed) for k in range(levels)]
+        )
+    source = f"SSIM against {REFERENCE_SAMPLES} samples of each pixel"
+    return Quality(halves[0], halves[1], [], source)
+
+
+def _similarity(samples: Sequence[Sample], seed: int) -> float:
+    """Return the mean SSIM of pictures, each against the reference of its own scene."""
+    scores = []
+    for one in samples:
+        best = reference(PROMPT, one.size, seed + one.repeat, REFERENCE_SAMPLES)
+        try:
+            image = png.decode(one.file)
+            if image.shape != best.shape:
+                raise ValueError("must have three colours and the size that was asked for")
+        except ValueError as error:
+            message = f"must answer rendered pictures: {error}"
+            hint = "state the quality of each level: [quality] scores = [...]"
+            raise InputError(message, where=f"backend '{one.backend}'", hint=hint) from None
+        scores.append(ssim(image, best))
+    return float(np.clip(np.mean(scores), 0.0, 1.0))
 
 
 def _score(distance: float, best: float, worst: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from edgewright.core.sealed import load_arrays
 from edgewright.gateway.backends import diffusion
+from edgewright.gateway.backends.seeds import seed_of
 
 TILE = 8
 """Pixels of the side of a digit; an image is a sheet of them."""
@@ -36,13 +36,6 @@ def classes_of(prompt: str) -> list[int]:
     """Return the digits that a prompt names, in order; all ten where it names none."""
     named = _DIGIT.findall(prompt.lower())
     return [WORDS.index(one) if one in WORDS else int(one) for one in named] or [*range(10)]
-
-
-def seed_of(prompt: str, seed: int | None) -> int:
-    """Return the seed of the first noise: what the client gave, else a hash of the prompt."""
-    if seed is not None:
-        return seed
-    return int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "little")
 
 
 class Digits:
