@@ -71,7 +71,7 @@ test-peers: $(VENV)/.peers
 .venv-federated/.there: pyproject.toml constraints-federated.txt
 	$(PYTHON) -m venv .venv-federated
 	.venv-federated/bin/python -m pip install -q --disable-pip-version-check \
-	  -c constraints-federated.txt -e ".[train,federated]" pytest hypothesis
+	  -c constraints-federated.txt -e ".[federated]" pytest hypothesis
 	@touch $@
 
 test-federated: .venv-federated/.there

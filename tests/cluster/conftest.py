@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,28 @@ def address(ray: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
             assert line, log.read_text()
             yield line
             head.stdin.close()
+
+
+KillWorker = Callable[[int, str, int], Callable[[Any], None]]
+
+
+@pytest.fixture(scope="session")
+def kill_worker() -> KillWorker:
+    """Return what lets worker ``rank`` be killed while it works on its n-th call, from 0."""
+
+    def at(rank: int, method: str, number: int) -> Callable[[Any], None]:
+        def prepare(crew: Any) -> None:
+            call, made = crew.call, []
+
+            def killing(calls: Any) -> Any:
+                if calls[0][0] == method:
+                    made.append(method)
+                    if len(made) == number + 1 and not crew.deaths:
+                        os.kill(crew.pids[rank], signal.SIGKILL)
+                return call(calls)
+
+            crew.call = killing
+
+        return prepare
+
+    return at

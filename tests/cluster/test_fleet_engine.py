@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from edgewright.cluster.crew import Crew
 from edgewright.cluster.engine import RayEngine
+from edgewright.cluster.plain import plain
 from edgewright.cluster.runtime import cluster, versions
 from edgewright.core.errors import InputError
 from edgewright.core.sealed import load_arrays
+from edgewright.scenarios.build import build, build_learner
 from edgewright.scenarios.load import load
-from edgewright.training.runs import Request, train
+from edgewright.training.runs import Request, train, trainer_of
 
 SMALL: dict[str, Any] = {
     "world.devices": 3,
@@ -66,52 +68,50 @@ def weights(out: Path) -> dict[str, np.ndarray]:
     return load_arrays(out / "seed-0" / "checkpoint.npz", "checkpoint", "")[0]
 
 
-def same(a: Path, b: Path) -> None:
-    """Check that two runs ended in one state: parameters, replay, moments, keys and counters."""
-    ours, theirs = weights(a), weights(b)
+def same(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Check that two states are one: parameters, replay, moments, keys and counters."""
     assert ours.keys() == theirs.keys()
     for name, values in ours.items():
         np.testing.assert_allclose(values, theirs[name], rtol=2e-4, atol=2e-5, err_msg=name)
 
 
-def kill_at(update: int, method: str = "train") -> Any:
-    """Return what lets worker 1 be killed while it works on an update."""
-
-    def prepare(crew: Crew) -> None:
-        call = crew.call
-
-        def killing(calls: Any) -> Any:
-            if calls[0][0] == method and calls[0][1][0] == update and not crew.deaths:
-                os.kill(crew.pids[1], signal.SIGKILL)
-            return call(calls)
-
-        crew.call = killing  # pyright: ignore[reportAttributeAccessIssue]
-
-    return prepare
+def leaves(training: Any) -> dict[str, np.ndarray]:
+    """Return the arrays of a training by their paths."""
+    found = jax.tree_util.tree_leaves_with_path(plain(training))
+    words = ((path, getattr(leaf, "words", leaf)) for path, leaf in found)
+    return {jax.tree_util.keystr(path): leaf for path, leaf in words}
 
 
 @pytest.mark.parametrize(
     ("mode", "learner", "workers", "killed"),
     [
         ("synchronous", "dqn-fleet", 2, 5),
-        ("synchronous", "se-ppo-fleet", 1, 0),
-        ("federated", "dqn-fleet", 1, 0),
+        ("synchronous", "se-ppo-fleet", 2, 0),
         ("asynchronous", "dqn-fleet", 2, 6),
+        ("independent", "dqn-fleet", 2, 0),
         ("centralised", "dqn-fleet", 1, 0),
     ],
 )
 def test_workers_end_with_the_weights_of_one_process(
-    mode: str, learner: str, workers: int, killed: int, address: str, tmp_path: Path
+    mode: str, learner: str, workers: int, killed: int, address: str, kill_worker: Any
 ) -> None:
+    """Federated rounds are in the test of a killed driver, with one worker."""
     request = request_of(mode, learner)
-    train(request, tmp_path / "local")
-    engine = RayEngine(workers, address, kill_at(killed) if killed else None)
-    timing = train(request, tmp_path / "ray", engine=engine)
-    assert timing["worker_deaths"] == bool(killed)
-    assert len(timing["recovery_s"]) == bool(killed)
-    same(tmp_path / "local", tmp_path / "ray")
+    problem = build(request.scenario)
+    trainer = trainer_of(
+        request.scenario, problem, build_learner(learner, request.scenario, problem, request.steps)
+    )
+    first = trainer.init_training(jax.random.key(0))
+    local, expected = trainer.program(first, UPDATES)(first, UPDATES)
+    engine = RayEngine(workers, address, kill_worker(1, "train", killed) if killed else None)
+    with engine.running(trainer) as there:
+        after, logs = there.program(first, UPDATES)(first, UPDATES)
+    assert engine.facts()["worker_deaths"] == bool(killed)
+    assert len(engine.facts()["recovery_s"]) == bool(killed)
+    same(leaves(after), leaves(local))
+    assert logs.keys() == expected.keys()
     if mode != "centralised":
-        assert weights(tmp_path / "ray")[".learner.updates"] == UPDATES
+        assert after.learner.updates == UPDATES
 
 
 def test_more_workers_than_devices_are_refused(tmp_path: Path) -> None:
@@ -131,10 +131,16 @@ def test_an_address_without_a_cluster_is_refused(ray: Any, where: str, message: 
         pass
 
 
-def test_a_new_cluster_is_no_running_one(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_cluster_is_no_running_one_and_leaves_stdout_alone(
+    ray: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with cluster(1) as connected:
         assert connected.cluster_resources()["CPU"] == 1
+        print("a worker died")  # as a thread of Ray does
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "a worker died" in captured.err
 
 
 def test_more_workers_than_cores_are_refused(address: str) -> None:
@@ -154,13 +160,23 @@ def test_a_worker_of_another_version_is_refused(address: str) -> None:
             Crew(connected, lambda rank: stale.remote(), 1)
 
 
+KILLED = {**SMALL, **DQN, "training.evaluations": 1, "learner.mode": "federated"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, np.ndarray]:
+    """Return where a run ends that nothing kills."""
+    out = tmp_path_factory.mktemp("fleet") / "once"
+    train(Request(load("aigc-heavy", KILLED), "dqn-fleet", 16.0 * LONG, 1), out)
+    return weights(out)
+
+
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_a_killed_driver_goes_on_and_ends_with_the_same_weights(
-    engine: str, address: str, tmp_path: Path
+    engine: str, address: str, undisturbed: Mapping[str, np.ndarray], tmp_path: Path
 ) -> None:
     """SIGKILL of the whole command in the middle, and the same command again."""
-    values = {**SMALL, **DQN, "training.evaluations": 1}
-    settings = [w for k, v in values.items() for w in ("--set", f"{k}={json.dumps(v)}")]
+    settings = [w for k, v in KILLED.items() for w in ("--set", f"{k}={json.dumps(v)}")]
     more = ["--engine", "ray", "--workers", "1", "--address", address] if engine == "ray" else []
     out = tmp_path / "killed"
     command = [
@@ -172,10 +188,6 @@ def test_a_killed_driver_goes_on_and_ends_with_the_same_weights(
     assert ended.returncode == -signal.SIGKILL, (tmp_path / "log").read_text()
     at = load_arrays(out / "seed-0" / "checkpoint.npz", "checkpoint", "")[1]["iteration"]
     assert 0 < at < LONG
-    request = dataclasses.replace(request_of("federated"), steps=16.0 * LONG)
-    request = dataclasses.replace(
-        request, scenario=load("aigc-heavy", {**values, "learner.mode": "federated"})
-    )
+    request = Request(load("aigc-heavy", KILLED), "dqn-fleet", 16.0 * LONG, 1)
     train(request, out, engine=RayEngine(1, address) if engine == "ray" else None)
-    train(request, tmp_path / "once")
-    same(tmp_path / "once", out)
+    same(weights(out), undisturbed)

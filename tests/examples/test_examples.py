@@ -29,6 +29,15 @@ EXPECTED = {
 SB3 = "gymnasium_sb3.py"
 LOOP, LONG = "closed_loop.py", "EDGEWRIGHT_LONG_TESTS"
 REPLAY = "update_by_replay.py"
+STEPS = "five_steps.py"
+STEPS_EXPECTED = [
+    "step 1: 3 devices reported",
+    "$ edgewright compress",
+    "decides; mean reward",
+    "servers are slower; mean reward",
+    "$ edgewright calibrate",
+    "on identical inputs the old network earns",
+]
 LOOP_EXPECTED = [
     "drift: noticed",
     "passed the gate",
@@ -52,7 +61,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*EXPECTED, SB3, LOOP, REPLAY}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*EXPECTED, SB3, LOOP, REPLAY, STEPS}
     assert list(EXAMPLES.glob("*.ipynb")) == [NOTEBOOK]
 
 
@@ -62,6 +71,19 @@ def test_a_script_prints_what_it_promises(name: str, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     for text in EXPECTED[name]:
         assert text in printed
+
+
+@pytest.mark.skipif(LONG not in os.environ, reason=f"starts processes five times: set {LONG}")
+def test_the_five_steps_are_one_chain(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, empty_folder: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["example", str(empty_folder / "steps")])
+    runpy.run_path(str(EXAMPLES / STEPS), run_name="__main__")
+    printed = capsys.readouterr().out
+    for text in STEPS_EXPECTED:
+        assert text in printed
+    names = {path.name for path in (empty_folder / "steps").iterdir()}
+    assert names >= {"fleet.toml", "fleet.edge", "served.edge", "decisions.db", "new.toml"}
 
 
 @pytest.mark.learn

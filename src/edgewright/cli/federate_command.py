@@ -80,7 +80,7 @@ def command(scenario: str, out: str | None, as_json: bool, **options: Any) -> No
     run = options["policy"]
     names = [name if run else mechanism(name) for name in names]
     requests = [Request(chosen, name, settings, run, faults) for name in names]
-    engine = engine_of(options["engine"], workers)
+    engine = engine_of(options["engine"], workers, settings)
     with counting_bar(f"federate {chosen.name}", len(names) * seeds) as on_progress:
         result = campaign(requests, seeds, engine, options["engine"], on_progress)
     figures = _write(result, Path(out), seeds) if out else []

@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import socket
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -77,6 +78,14 @@ def cluster(workers: int, address: str | None = None) -> Iterator[Any]:
         _check_address(address)
         options |= {"address": address}
     options["runtime_env"] = {"env_vars": _environment()}
+    # A thread of Ray prints deaths of workers on stdout, where the result as JSON goes.
+    with contextlib.redirect_stdout(sys.stderr):
+        yield from _connected(ray, options, workers)
+
+
+def _connected(ray: Any, options: dict[str, Any], workers: int) -> Iterator[Any]:
+    """Yield the module, connected, and disconnect it."""
+    address = None if options["address"] == "local" else options["address"]
     try:
         with warnings.catch_warnings():
             # Ray starts programs in children, which JAX warns of; they do not use JAX.

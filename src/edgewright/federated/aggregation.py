@@ -16,6 +16,15 @@ from edgewright.federated.modules import SHAPES, Model, of_module
 from edgewright.federated.settings import AVERAGED, Settings
 from edgewright.federated.shares import PIXELS
 
+MOST_PER_SAMPLE = {
+    "memory/sums": 10.0,
+    "memory/squares": 100.0 * PIXELS,
+    "memory/counts": 1.0,
+    "planning/sums": COST_HIGH + 6 * COST_NOISE,
+    "planning/counts": 1.0,
+}
+"""The most that one sample adds to an entry of a statistic, six standard deviations and more."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Upload:
@@ -41,12 +50,14 @@ class Round:
         used: numbers of the servers whose uploads are in it.
         set_aside: reason by number of the server.
         clipped: numbers of the servers whose updates were shortened.
+        traffic: messages, bytes each way and seconds, where messages of Flower were counted.
     """
 
     model: Model
     used: tuple[int, ...]
     set_aside: dict[int, str]
     clipped: tuple[int, ...]
+    traffic: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,14 +206,9 @@ def _impossible(upload: Upload) -> str:
             continue
         if np.any(counts < 0) or np.any(counts != np.round(counts)) or counts.sum() != total:
             return f"`{name}` must be whole numbers that sum to {total}; got {counts.sum():g}"
-    bounds = {
-        "memory/sums": ("memory/counts", 10.0),
-        "memory/squares": ("memory/counts", 100.0 * PIXELS),
-        "planning/sums": ("planning/counts", COST_HIGH + 6 * COST_NOISE),
-    }
-    for name, (counted, most) in bounds.items():
+    for name in ("memory/sums", "memory/squares", "planning/sums"):
         if name in upload.arrays:
-            counts = upload.arrays[counted]
+            most, counts = MOST_PER_SAMPLE[name], upload.arrays[f"{of_module(name)}/counts"]
             counts = counts.reshape(ROOMS, -1)
             values = np.abs(upload.arrays[name].reshape(ROOMS, -1))
             if np.any(values > most * counts):
@@ -211,6 +217,7 @@ def _impossible(upload: Upload) -> str:
 
 
 __all__ = [
+    "MOST_PER_SAMPLE",
     "Round",
     "Screened",
     "Upload",

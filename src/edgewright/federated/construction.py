@@ -90,7 +90,8 @@ def exchange(work: Work, results: list[Round]) -> dict[str, Any]:
     """Return bytes up and down, and what the raw pictures would have taken.
 
     Numbers are float32 without the framing of a protocol. A server that was set aside has sent its
-    bytes as well.
+    bytes as well. ``counted`` has what the messages of Flower really held, and the seconds of all
+    rounds; it is None where there were no messages.
     """
     sizes = {name: WIRE_BYTES * int(np.prod(shape)) for name, shape in SHAPES.items()}
     up = sum(
@@ -100,6 +101,7 @@ def exchange(work: Work, results: list[Round]) -> dict[str, Any]:
         for name in names_of(task.modules)
     )
     messages = sum(len(tasks) for tasks in work.rounds)
+    counted = [one.traffic for one in results if one.traffic]
     return {
         "rounds": sum(bool(tasks) for tasks in work.rounds),
         "messages": messages,
@@ -108,6 +110,9 @@ def exchange(work: Work, results: list[Round]) -> dict[str, Any]:
         "raw_images_sent": 0,
         "bytes_of_raw_images": int(samples_used(work).sum()) * BYTES_OF_AN_IMAGE,
         "samples_missing": work.missing,
+        "counted": {name: sum(one[name] for one in counted) for name in counted[0]}
+        if counted
+        else None,
     }
 
 

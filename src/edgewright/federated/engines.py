@@ -6,26 +6,30 @@ import functools
 import importlib.util
 
 from edgewright.core.errors import InputError, nearest
-from edgewright.federated.rounds import Engine, run_local
+from edgewright.federated.rounds import Engine, check_local, run_local
+from edgewright.federated.settings import Settings
 
 ENGINES = ("local", "flower", "processes")
 
 
-def engine_of(name: str, workers: int) -> Engine:
+def engine_of(name: str, workers: int, settings: Settings) -> Engine:
     """Return an engine by name.
 
     Args:
         name: ``local`` is NumPy, ``flower`` is Flower's strategy and messages in this process,
             ``processes`` is Flower with real server and client processes on loopback.
         workers: client processes of ``processes``.
+        settings: of the construction.
 
     Raises:
-        InputError: the name is unknown, or Flower is not installed.
+        InputError: the name is unknown, Flower is not installed, or the engine cannot sum in
+            secret as the settings ask for.
     """
     if name not in ENGINES:
         message = f"`--engine` must be one of {', '.join(ENGINES)}; got '{name}'"
         raise InputError(message, where="--engine", hint=nearest(name, ENGINES))
     if name == "local":
+        check_local(settings)
         return run_local
     if importlib.util.find_spec("flwr") is None:
         message = f"`--engine {name}` needs Flower, which is not installed"
@@ -35,8 +39,10 @@ def engine_of(name: str, workers: int) -> Engine:
         from edgewright.federated.flower_strategy import run_flower
 
         return run_flower
-    from edgewright.federated.flower_processes import run_processes
+    from edgewright.federated.flower_processes import check_secure_nodes, run_processes
 
+    if settings.aggregation == "secure":
+        check_secure_nodes(settings, workers)
     return functools.partial(run_processes, nodes=workers)
 
 

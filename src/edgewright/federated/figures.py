@@ -48,17 +48,17 @@ def quality(mechanisms: list[dict[str, Any]]) -> Figure:
 
 
 def prediction(mechanisms: list[dict[str, Any]]) -> Figure:
-    """Draw predicted and measured accuracy, modelled and measured profit, by mechanism (F3)."""
-    columns = {
-        "predicted accuracy (%)": ("predicted_accuracy", 100),
-        "accuracy (%)": ("accuracy", 100),
-        "modelled profit": ("modelled_profit", 1),
-        "measured profit": ("measured_profit", 1),
+    """Draw accuracy and profit, predicted above measured, on one axis each, by mechanism (F3)."""
+    measures = {
+        ("predicted", "accuracy (%)"): ("predicted_accuracy", 100),
+        ("measured", "accuracy (%)"): ("accuracy", 100),
+        ("predicted", "profit"): ("modelled_profit", 1),
+        ("measured", "profit"): ("measured_profit", 1),
     }
-    trained = [
-        one for one in mechanisms if one["summary"]["predicted_accuracy"]["mean"] is not None
-    ]
-    return _dots(trained, columns)
+    trained = _trained(mechanisms)
+    cells = {cell: _rows(trained, *measure) for cell, measure in measures.items()}
+    rows, columns = ["predicted", "measured"], ["accuracy (%)", "profit"]
+    return dot_grid(rows, columns, cells, title=OVER_SEEDS)
 
 
 def contribution(mechanisms: list[dict[str, Any]]) -> Figure:
@@ -68,6 +68,7 @@ def contribution(mechanisms: list[dict[str, Any]]) -> Figure:
         "samples in period 2": ("samples", 1),
         "payment in period 2": ("payment", 1),
     }
+    mechanisms = _trained(mechanisms)
     rows = [one["mechanism"] for one in mechanisms]
     histories = _histories(mechanisms)
     cells = {}
@@ -82,14 +83,22 @@ def contribution(mechanisms: list[dict[str, Any]]) -> Figure:
 
 
 def _dots(mechanisms: list[dict[str, Any]], columns: Mapping[str, tuple[str, float]]) -> Figure:
-    cells = {
-        ("", column): [
-            Row.of(one["mechanism"], "rule", _mean(scale * values(one["seeds"], measure)))
-            for one in mechanisms
-        ]
-        for column, (measure, scale) in columns.items()
-    }
+    cells = {("", column): _rows(mechanisms, *measure) for column, measure in columns.items()}
     return dot_grid([""], list(columns), cells, title=OVER_SEEDS)
+
+
+def _rows(mechanisms: list[dict[str, Any]], measure: str, scale: float) -> list[Row]:
+    """Return the mean of a measure over seeds, with its interval, of each mechanism."""
+    return [
+        Row.of(one["mechanism"], "rule", _mean(scale * values(one["seeds"], measure)))
+        for one in mechanisms
+    ]
+
+
+def _trained(mechanisms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the mechanisms that buy samples in every seed; all of them if none does."""
+    bought = [one for one in mechanisms if one["summary"]["predicted_accuracy"]["mean"] is not None]
+    return bought or mechanisms
 
 
 def _histories(mechanisms: list[dict[str, Any]]) -> list[tuple[int, int]]:

@@ -23,6 +23,14 @@ from flwr.clientapp import ClientApp  # pyright: ignore[reportMissingImports]
 
 from edgewright.core.errors import InputError
 from edgewright.core.version import __version__
+from edgewright.federated.aggregation import Upload
+from edgewright.federated.flower_secure_client import (
+    MALICIOUS,
+    is_secure,
+    masked_answer,
+    secure_config,
+    secured,
+)
 from edgewright.federated.modules import Model
 from edgewright.federated.rounds import Task, Work, client_update
 from edgewright.federated.settings import Settings
@@ -63,14 +71,34 @@ def hosted(message: Message, context: Context) -> Message:
     return Message(RecordDict({CONFIG: servers}), reply_to=message)
 
 
-@client_app.train()
+@client_app.train(mods=[secured])
 def train(message: Message, context: Context) -> Message:
     """Train one server's modules on its own data and answer with parameters and statistics.
 
     Raises:
         InputError: the driver has another version, or the server is hosted elsewhere.
     """
-    config = message.content[CONFIG]
+    if is_secure(message):
+        config = secure_config(message)
+        malicious = config["fault"] == MALICIOUS
+        return masked_answer(message, lambda model: upload_for(config, model, context), malicious)
+    upload, _ = upload_for(message.content[CONFIG], as_model(message.content[ARRAYS]), context)
+    metrics = MetricRecord({"num-examples": upload.samples, "server": upload.server})
+    content = RecordDict({ARRAYS: as_record(upload.arrays), METRICS: metrics})
+    return Message(content, reply_to=message)
+
+
+def upload_for(config: Any, model: Model, context: Context) -> tuple[Upload, tuple[str, ...]]:
+    """Return the upload that a message asks for, and the modules that it names.
+
+    Args:
+        config: of :func:`task_config`.
+        model: what the message holds.
+        context: of the node.
+
+    Raises:
+        InputError: the driver has another version, or the server is hosted elsewhere.
+    """
     if config["version"] != __version__:
         note = f"the driver has version {config['version']}, this client {__version__}"
         raise InputError(note, where="version", hint="install one version everywhere")
@@ -80,11 +108,17 @@ def train(message: Message, context: Context) -> Message:
         note = f"this node does not host server {task.server}"
         raise InputError(note, where="servers", hint="name it in --node-config servers=...")
     settings = Settings(**json.loads(config["settings"]))
-    model = as_model(message.content[ARRAYS])
     upload = client_update(settings, int(config["seed"]), model, task, str(config["fault"]))
-    metrics = MetricRecord({"num-examples": upload.samples, "server": upload.server})
-    content = RecordDict({ARRAYS: as_record(upload.arrays), METRICS: metrics})
-    return Message(content, reply_to=message)
+    return upload, task.modules
 
 
-__all__ = ["ARRAYS", "CONFIG", "METRICS", "as_model", "as_record", "client_app", "task_config"]
+__all__ = [
+    "ARRAYS",
+    "CONFIG",
+    "METRICS",
+    "as_model",
+    "as_record",
+    "client_app",
+    "task_config",
+    "upload_for",
+]

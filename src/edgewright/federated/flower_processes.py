@@ -21,6 +21,8 @@ from edgewright.core.files import write_bytes
 from edgewright.federated.aggregation import Round
 from edgewright.federated.flower_server import load_rounds, save_work
 from edgewright.federated.rounds import OnRound, Work
+from edgewright.federated.secure_sums import check_groups
+from edgewright.federated.settings import Settings
 
 SECONDS_FOR_A_ROUND = 120.0
 SECONDS_TO_START = 60.0
@@ -67,6 +69,9 @@ def run_processes(work: Work, on_round: OnRound, nodes: int = 2) -> list[Round]:
     if not 1 <= nodes <= work.settings.servers:
         message = f"`--workers` must be from 1 to {work.settings.servers}, the servers; got {nodes}"
         raise InputError(message, where="--workers", hint="ask for fewer client processes")
+    if work.settings.aggregation == "secure":
+        check_secure_nodes(work.settings, nodes)
+        check_groups(work)
     on_round("start processes")
     with tempfile.TemporaryDirectory(prefix="edgewright-flower-") as name:
         folder = Path(name)
@@ -80,6 +85,19 @@ def run_processes(work: Work, on_round: OnRound, nodes: int = 2) -> list[Round]:
             limit = SECONDS_TO_START + SECONDS_FOR_A_ROUND * len(work.rounds)
             _wait_for_file(result, processes, folder, limit)
         return load_rounds(result)
+
+
+def check_secure_nodes(settings: Settings, nodes: int) -> None:
+    """Check that every server has a client process of its own, which masks for it alone.
+
+    Raises:
+        InputError: there are fewer client processes than servers.
+    """
+    if nodes != settings.servers:
+        message = f"`--workers` must be {settings.servers}, one for each server, with "
+        message += f"aggregation=secure; got {nodes}"
+        hint = f"e.g. --workers {settings.servers}, or fewer servers: --setting servers=3"
+        raise InputError(message, where="--workers", hint=hint)
 
 
 def free_port() -> int:
@@ -115,11 +133,12 @@ def _imported(module: str, name: str) -> str:
 def _commands(work: Work, nodes: int, port: int) -> list[list[str]]:
     """Return the commands of the SuperLink and of all SuperNodes."""
     start = ["--insecure", "--disable-runtime-dependency-installation", "--port", str(port)]
+    secure = work.settings.aggregation == "secure"
     commands = [_command("flower-superlink", *start)]
     for node in range(nodes):
         servers = "-".join(str(one) for one in range(node, work.settings.servers, nodes))
         options = ["--insecure", "--superlink", f"127.0.0.1:{port}", "--port", str(free_port())]
-        config = f'servers="{servers}"'
+        config = f'servers="{servers}"' + (" secure=true" if secure else "")
         commands.append(_command("flower-supernode", *options, "--node-config", config))
     return commands
 

@@ -101,6 +101,7 @@ def save_rounds(path: Path, rounds: list[Round]) -> None:
             "used": list(one.used),
             "set_aside": {str(server): why for server, why in one.set_aside.items()},
             "clipped": list(one.clipped),
+            "traffic": one.traffic,
         }
         for one in rounds
     ]
@@ -120,6 +121,7 @@ def load_rounds(path: Path) -> list[Round]:
             used=tuple(facts["used"]),
             set_aside={int(server): why for server, why in facts["set_aside"].items()},
             clipped=tuple(facts["clipped"]),
+            traffic=facts["traffic"],
         )
         for number, facts in enumerate(json.loads(note["rounds"]))
     ]

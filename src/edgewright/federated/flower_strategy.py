@@ -24,8 +24,13 @@ from flwr.app import (  # pyright: ignore[reportMissingImports]
     Metadata,
     RecordDict,
 )
+from flwr.common.serde import (  # pyright: ignore[reportMissingImports]
+    recorddict_from_proto,
+    recorddict_to_proto,
+)
 from flwr.serverapp import Grid  # pyright: ignore[reportMissingImports]
 from flwr.serverapp.strategy import FedAvg, FedMedian  # pyright: ignore[reportMissingImports]
+from flwr.supercore.task_identity import TaskIdentity  # pyright: ignore[reportMissingImports]
 
 from edgewright.federated.aggregation import Round, Upload, add_statistics, screened
 from edgewright.federated.flower_client import (
@@ -37,8 +42,10 @@ from edgewright.federated.flower_client import (
     client_app,
     task_config,
 )
+from edgewright.federated.flower_traffic import CountingGrid
 from edgewright.federated.modules import Model, init_model, of_module
 from edgewright.federated.rounds import OnRound, Task, Work
+from edgewright.federated.secure_sums import check_groups
 from edgewright.federated.settings import AVERAGED
 
 CLIENT_ERROR = 1
@@ -52,10 +59,12 @@ class ConstructionStrategy(FedAvg):
         rounds: result of every round so far.
     """
 
-    def __init__(self, work: Work, nodes: Mapping[int, int], on_round: OnRound) -> None:
-        """Take the work, the node of each server, and what is called with each round's name."""
+    def __init__(
+        self, work: Work, nodes: Mapping[int, int], on_round: OnRound, grid: CountingGrid
+    ) -> None:
+        """Take the work, the node of each server, what names rounds, and what counts messages."""
         super().__init__(fraction_evaluate=0.0, min_train_nodes=1, min_available_nodes=1)
-        self.work, self.nodes, self.on_round = work, nodes, on_round
+        self.work, self.nodes, self.on_round, self.grid = work, nodes, on_round, grid
         self.rounds: list[Round] = []
         self.tasks: Mapping[int, Task] = {}
         self.model = init_model()
@@ -90,7 +99,8 @@ class ConstructionStrategy(FedAvg):
         for module in AVERAGED:
             after |= self._averaged(server_round, module, chosen.usable, by_server)
         used = tuple(one.server for one in chosen.usable)
-        self.rounds.append(Round(after, used, set_aside, chosen.clipped))
+        traffic = self.grid.since_last()
+        self.rounds.append(Round(after, used, set_aside, chosen.clipped, traffic))
         return as_record(after), None
 
     def _upload(self, server: int, reply: Any) -> Upload:
@@ -121,6 +131,8 @@ class InProcessGrid(Grid):
     """A grid whose nodes are in this process, one for each server: the engine ``flower``."""
 
     def __init__(self, servers: int) -> None:
+        # Messages that Flower's workflows make have the number of the run and of this node.
+        TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 0, 0
         self.contexts = {
             node: Context(
                 run_id=0,
@@ -187,7 +199,11 @@ class InProcessGrid(Grid):
         return self.pull_messages(self.push_messages(messages))
 
     def _answer(self, message: Any) -> Any:
-        """Return a node's answer; an exception becomes Flower's error, as between processes."""
+        """Return a node's answer to a copy; an exception becomes Flower's error.
+
+        Both are as between processes: Flower's SecAgg+ changes the message that it is given.
+        """
+        message.content = recorddict_from_proto(recorddict_to_proto(message.content))
         try:
             return client_app(message, self.contexts[message.metadata.dst_node_id])
         except Exception as error:
@@ -195,7 +211,13 @@ class InProcessGrid(Grid):
 
 
 def run_flower(work: Work, on_round: OnRound) -> list[Round]:
-    """Run all rounds through Flower's strategy and messages in this process."""
+    """Run all rounds through Flower's strategy and messages in this process.
+
+    Raises:
+        InputError: uploads are to be summed in secret, and a sum has too few parts.
+    """
+    if work.settings.aggregation == "secure":
+        check_groups(work)
     logging.getLogger("flwr").setLevel(logging.ERROR)
     grid = InProcessGrid(work.settings.servers)
     nodes = {server: server + 1 for server in range(work.settings.servers)}
@@ -211,8 +233,13 @@ def run_strategy(work: Work, grid: Any, nodes: Mapping[int, int], on_round: OnRo
         nodes: the node that hosts each server that works.
         on_round: called with the name of each round.
     """
-    strategy = ConstructionStrategy(work, nodes, on_round)
-    strategy.start(grid, as_record(init_model()), num_rounds=len(work.rounds))
+    counting = CountingGrid(grid)
+    if work.settings.aggregation == "secure":
+        from edgewright.federated.flower_secure import run_secure
+
+        return run_secure(work, counting, nodes, on_round)
+    strategy = ConstructionStrategy(work, nodes, on_round, counting)
+    strategy.start(counting, as_record(init_model()), num_rounds=len(work.rounds))
     return strategy.rounds
 
 

@@ -125,7 +125,12 @@ def client_update(settings: Settings, seed: int, model: Model, task: Task, fault
 
 
 def run_local(work: Work, on_round: OnRound) -> list[Round]:
-    """Run all rounds in this process, one server after the other: the engine ``local``."""
+    """Run all rounds in this process, one server after the other: the engine ``local``.
+
+    Raises:
+        InputError: uploads are to be summed in secret.
+    """
+    check_local(work.settings)
     model, results = init_model(), []
     for number, tasks in enumerate(work.rounds):
         on_round(f"round {number + 1}")
@@ -137,6 +142,17 @@ def run_local(work: Work, on_round: OnRound) -> list[Round]:
         results.append(aggregate(work.settings, model, uploads, modules))
         model = results[-1].model
     return results
+
+
+def check_local(settings: Settings) -> None:
+    """Check that the engine ``local`` can aggregate as the settings ask for.
+
+    Raises:
+        InputError: uploads are to be summed in secret, from a cloud that is this process.
+    """
+    if settings.aggregation == "secure":
+        message = "`aggregation=secure` must run on Flower's messages; got --engine local"
+        raise InputError(message, where="--engine", hint="add --engine flower, or processes")
 
 
 def _modules(settings: Settings, server: int, first: bool) -> tuple[str, ...]:
@@ -159,6 +175,7 @@ __all__ = [
     "Task",
     "Work",
     "check_faults",
+    "check_local",
     "client_update",
     "run_local",
     "work_of",

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from edgewright.core.errors import InputError
 
-Aggregation = Literal["mean", "clipped", "median"]
-AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "clipped", "median")
+Aggregation = Literal["mean", "clipped", "median", "secure"]
+AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "clipped", "median", "secure")
 Mode = Literal["full", "split"]
 MODES: tuple[Mode, ...] = ("full", "split")
 MODULES = ("perception", "memory", "planning", "action")
@@ -32,7 +32,8 @@ class Settings:
         skew: concentration of the Dirichlet law of a server's classes; smaller is more skewed.
         image_noise: standard deviation of the noise on an image, in shares of the brightest pixel.
         mode: whether each server trains all modules or one of them.
-        aggregation: how uploads of parameters become one model.
+        aggregation: how uploads become one model; ``secure`` is the mean by SecAgg+ of Flower,
+            whose cloud sees sums alone.
         clip_factor: the largest update, in medians of the updates' norms, with ``clipped``.
         episodes: episodes that measure an agent.
         max_moves: moves after which an episode has failed.
