@@ -363,6 +363,10 @@ def test_a_gradient_that_is_not_finite_is_left_out_of_the_mean() -> None:
         ("independent", {"malicious_devices": 1}, "0 with mode independent; got 1"),
         ("federated", {"malicious_devices": M + 1}, f"at most the devices, {M}; got {M + 1}"),
         ("synchronous", {"aggregate": "median"}, "must be mean with this mode"),
+        ("independent", {"dropout": 0.5}, "must be 0 with mode independent; got 0.5"),
+        ("federated", {"dropout": 1.0}, "below 1, or no device ever arrives; got 1.0"),
+        ("synchronous", {"deadline_s": 1.0}, "must be 0 with mode synchronous; got 1.0"),
+        ("federated", {"widths": (4, 8)}, r"must be empty with mode federated .* got \[4, 8\]"),
         (
             "federated",
             {"aggregate": "median", "clip_norm": 1.0, "noise_multiplier": 1.0},
@@ -389,3 +393,112 @@ def test_a_synchronous_server_takes_the_parameters_of_a_device_that_sends_some()
     lost = dataclasses.replace(own, parameters=jnp.full_like(own.parameters, jnp.nan))
     model = learner.received((KEY,), state, lost)[0].shared.parameters
     np.testing.assert_array_equal(model, state.shared.parameters)
+
+
+def key_with(arriving: int) -> jax.Array:
+    """Return a key of an update in which so many devices of a fleet do not miss the round."""
+    learner = fleet("federated", dropout=0.5)
+    for number in range(100):
+        key = jax.random.key(number)
+        arrived = learner.arrivals(learner.round_keys(key, M).server[0], (M,))
+        if int(jnp.sum(arrived)) == arriving:
+            return key
+    raise AssertionError
+
+
+def arrivals_of(key: jax.Array) -> np.ndarray:
+    """Return which devices do not miss the round of an update."""
+    learner = fleet("federated", dropout=0.5)
+    return np.asarray(learner.arrivals(learner.round_keys(key, M).server[0], (M,)))
+
+
+def test_where_nobody_drops_out_nothing_changes(federated: Any) -> None:
+    before, after, logs = federated
+    same, others = update(fleet("federated", dropout=1e-9), KEY, before, batch_of(0))
+    for one, other in zip(jax.tree.leaves(after), jax.tree.leaves(same), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert float(logs["missed_share"]) == float(others["missed_share"]) == 0.0
+
+
+def test_a_round_that_one_device_reaches_is_its_update_and_the_others_lose_theirs(
+    federated: Any,
+) -> None:
+    before, key = federated[0], key_with(1)
+    alone, _ = update(fleet("independent"), key, init(fleet("independent"), KEY), batch_of(0))
+    after, logs = update(fleet("federated", dropout=0.5), key, before, batch_of(0))
+    [there] = np.flatnonzero(arrivals_of(key))
+    np.testing.assert_allclose(after.shared.parameters, parameters(alone)[there], atol=2e-6)
+    for row in parameters(after):
+        np.testing.assert_array_equal(row, after.shared.parameters)
+    assert float(logs["missed_share"]) == pytest.approx(2 / 3)
+    assert float(logs["uplink_bytes"]) == pytest.approx(4 * after.shared.parameters.size)
+    assert float(logs["set_aside"]) == 0.0
+
+
+def test_nobody_arrives_and_no_noise_is_added(federated: Any) -> None:
+    before, key = federated[0], key_with(0)
+    learner = fleet("federated", dropout=0.5, clip_norm=1.0, noise_multiplier=1.0)
+    after, logs = update(learner, key, before, batch_of(0))
+    np.testing.assert_array_equal(after.shared.parameters, before.shared.parameters)
+    assert float(logs["missed_share"]) == 1.0
+    assert float(logs["uplink_bytes"]) == 0.0
+
+
+def test_late_devices_miss_the_round_that_a_recording_says(federated: Any) -> None:
+    """The second update has the second row; a device that is late in all of them adds nothing."""
+    rows = np.zeros((3, M), bool)
+    rows[:, 0], rows[1, 1] = True, True
+    learner = fleet("federated", late=jnp.asarray(rows), deadline_s=1.0)
+    first, logs = update(learner, KEY, federated[0], batch_of(0))
+    alone, _ = update(fleet("independent"), KEY, init(fleet("independent"), KEY), batch_of(0))
+    np.testing.assert_allclose(
+        first.shared.parameters, parameters(alone)[1:].mean(axis=0), atol=2e-6
+    )
+    _, more = update(learner, KEY, first, batch_of(1))
+    shares = [float(logs["missed_share"]), float(more["missed_share"])]
+    np.testing.assert_allclose(shares, [1 / 3, 2 / 3], rtol=1e-6)
+
+
+def test_a_device_that_missed_a_round_counts_nothing_as_sent() -> None:
+    learner, key = fleet("federated", encoding="top-k", dropout=0.5), key_with(1)
+    after, _ = update(learner, key, init(learner, KEY), batch_of(0))
+    sent = np.any(np.asarray(after.devices.memory), axis=1)
+    np.testing.assert_array_equal(sent, arrivals_of(key))
+
+
+def test_a_gradient_that_does_not_arrive_is_left_out_and_its_sender_follows() -> None:
+    rows = jnp.asarray([[1.0, 2.0], [9.0, 9.0], [3.0, 6.0]])
+
+    def one(row: jax.Array, arrived: jax.Array) -> Any:
+        hook = Averaged(key=KEY, axis=AXIS, encoding="top-k", percent=50, arrived=arrived)
+        return hook(row, row, hook.init_memory(2))
+
+    arrived = jnp.asarray([True, False, True])
+    taken, (left, _) = jax.vmap(one, axis_name=AXIS)(rows, arrived)
+    np.testing.assert_allclose(taken, [[0.0, 4.0]] * 3)
+    np.testing.assert_allclose(left, [[1.0, 0.0], [0.0, 0.0], [3.0, 0.0]])
+
+
+def test_a_synchronous_fleet_counts_who_missed_an_update() -> None:
+    learner = fleet("synchronous", dropout=0.5)
+    start = init(learner, KEY)
+    shares = []
+    for number in range(8):
+        after, logs = update(learner, jax.random.key(number), start, batch_of(0))
+        shares.append(float(logs["missed_share"]))
+        size = after.shared.parameters.size
+        assert float(logs["uplink_bytes"]) == pytest.approx(M * 2 * 4 * size * (1 - shares[-1]))
+        for row in parameters(after)[1:]:
+            np.testing.assert_allclose(row, parameters(after)[0], atol=1e-6)
+    assert 0.2 < np.mean(shares) < 0.8
+
+
+def test_an_asynchronous_device_that_drops_out_sends_later() -> None:
+    learner = fleet("asynchronous", slowest=1.0, dropout=0.5)
+    start, key = init(learner, KEY), KEY
+    arrived = np.asarray(learner.arrivals(learner.round_keys(key, M).server[0], (M,)))
+    after, logs = update(learner, key, start, batch_of(0))
+    assert float(logs["arrived"]) == arrived.sum()
+    assert float(logs["missed_share"]) == pytest.approx(1 - arrived.mean())
+    np.testing.assert_array_equal(np.asarray(after.versions) > 0, arrived)
+    assert 0 < arrived.sum() < M

@@ -76,8 +76,8 @@ def trained(trainer: OnlineTrainer, workers: int, updates: int, tamper: Any = No
 @pytest.mark.parametrize(
     ("mode", "workers", "more"),
     [
-        ("federated", 2, {"local_updates": 2, "encoding": "top-k"}),
-        ("asynchronous", 2, {"encoding": "int8"}),
+        ("federated", 2, {"local_updates": 2, "encoding": "top-k", "dropout": 0.4}),
+        ("asynchronous", 2, {"encoding": "int8", "dropout": 0.4}),
         ("independent", 3, {}),
     ],
 )

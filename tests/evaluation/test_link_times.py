@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgewright.evaluation.link_times import Link, link_facts, link_times
+from edgewright.evaluation.link_facts import link_facts
+from edgewright.streams.links import Link, link_times
 
 FAST = Link(np.array([0.0, 1.0]), np.array([8.0, 8.0]))  # a megabyte a second
 SLOW = Link(np.array([0.0, 1.0]), np.array([2.0, 2.0]))
@@ -52,3 +53,18 @@ def test_facts_are_of_recordings_in_turn_and_say_what_cannot_be_read(tmp_path: P
     assert link_facts(str(tmp_path), 2, 0.0, 0.0, 0.0, "independent") == {}
     (folder / "b.txt").write_text("0.0\tx\n")
     assert "b.txt" in link_facts(str(tmp_path), 2, 10.0, 1.0, 1.0, "federated")["links"]["why"]
+
+
+def test_a_late_device_holds_nobody_up_and_its_numbers_are_lost() -> None:
+    """The fast one needs 1 s up and 2 s down, the slow one 4 s and 8 s; a round waits for 2 s."""
+    times = link_times([FAST, SLOW], 2, 1e6, 2e6, deadline_s=2.0)
+    np.testing.assert_array_equal(times.late, [[False, True], [False, True]])
+    np.testing.assert_allclose(times.own_s[0], [1.0 + 2.0, 2.0 + 8.0])
+    np.testing.assert_allclose(times.waited_s[0], [1.0, 0.0])
+    # The second round begins at 4 s and ends at 6 s: the slow one is at its download until 10 s.
+    np.testing.assert_allclose(times.own_s[1], [1.0 + 2.0, 8.0])
+    patient = link_times([FAST, SLOW], 2, 1e6, 2e6, deadline_s=4.0)
+    plain = link_times([FAST, SLOW], 2, 1e6, 2e6)
+    assert not patient.late.any()
+    np.testing.assert_allclose(patient.own_s, plain.own_s)
+    np.testing.assert_allclose(patient.waited_s, plain.waited_s)

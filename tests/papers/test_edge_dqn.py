@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgewright.papers import study_named
-from edgewright.papers.edge_dqn.jobs import ARMS, RULES, SCENARIOS
+from edgewright.papers.edge_dqn.jobs import ARMS, PRIVACY, RECORDED, RULES, SCENARIOS
 from edgewright.papers.edge_dqn.measures import View
 from edgewright.scenarios.build import build, build_learner
 from edgewright.studies.job import JobResult, Plan
@@ -36,7 +37,8 @@ def made_up(rewards: dict[str, float], links: dict[str, Any] | None = None) -> T
                 arrays["curves/steps"] = np.array([[0.0, 50.0, 100.0]] * 2)
                 arrays["curves/reward"] = np.array([[-1.0, level - 0.5, level]] * 2)
                 arrays |= {f"exchange/{way}": np.array([[1000.0]]) for way in ("up", "down")}
-                facts["exchange"] = {"privacy": {"epsilon": 4.7}} if "private" in name else {}
+                facts["exchange"] = {"privacy": {"epsilon": 4.7}} if name in PRIVACY else {}
+                facts["exchange"] |= {"missed_share": 0.37} if "missing" in name else {}
                 facts["exchange"] |= links or {}
             results[f"{devices}/{name}"] = JobResult(arrays, facts)
     return Table(results, STUDY.axes, PLAN)
@@ -52,6 +54,10 @@ def test_every_arm_is_trained_once_and_measured_on_both_fleets() -> None:
     assert len(keys) == len(set(keys))
     assert set(keys) == {f"{of}/{n}" for of in SCENARIOS for n in (*ARMS, *RULES)}
     assert STUDY.full.seeds >= 10
+    recorded = STUDY.jobs(dataclasses.replace(STUDY.full, data="recordings"))
+    assert {job.key for job in recorded} - set(keys) == {
+        f"{of}/{arm}" for of in SCENARIOS for arm in RECORDED
+    }
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -61,6 +67,7 @@ def test_every_arm_builds_its_fleet(arm: str) -> None:
     fleet = build_learner("dqn-fleet", scenario, build(scenario), 100.0).learner
     assert fleet.mode == ARMS[arm]["learner.mode"]
     assert fleet.encoding == ARMS[arm].get("learner.encoding", "float32")
+    assert list(fleet.widths) == ARMS[arm].get("learner.widths", [])
 
 
 def test_a_score_is_the_way_from_random_to_greedy_in_turn(table: Table) -> None:
@@ -84,7 +91,9 @@ def test_every_claim_gets_a_verdict_and_the_page_is_written(table: Table, tmp_pa
     when = occasion(STUDY, table, "edgewright study edge-dqn --quick", 1.0)
     write_outcome(STUDY, table, verdicts, when, tmp_path)
     assert "4.70" in (tmp_path / "report.html").read_text()
-    assert len(list((tmp_path / "figures").glob("*.svg"))) == 2
+    names = {path.stem.removeprefix("edge-dqn-") for path in (tmp_path / "figures").glob("*.svg")}
+    assert names == {"rewards", "curves", "privacy"}
+    assert "37" in (tmp_path / "report.html").read_text()
 
 
 def test_seconds_on_links_are_those_of_the_steps_that_an_arm_needs() -> None:
@@ -98,7 +107,8 @@ def test_seconds_on_links_are_those_of_the_steps_that_an_arm_needs() -> None:
 
 
 def test_who_waits_is_drawn_where_there_are_links(tmp_path: Path) -> None:
-    table = made_up(dict.fromkeys(ARMS, 0.5), {"links": LINKS})
+    arms = (*ARMS, *RECORDED)
+    table = made_up(dict.fromkeys(arms, 0.5), {"links": LINKS})
     when = occasion(STUDY, table, "edgewright study edge-dqn --quick", 1.0)
     write_outcome(STUDY, table, STUDY.judge(table), when, tmp_path)
     assert list((tmp_path / "figures").glob("*waiting.svg"))

@@ -183,6 +183,10 @@ class DQN:
             explore=explore,
         )
 
+    def predictions(self, state: DQNState, observations: Array) -> Array:
+        """Return the action values ``[..., n]`` of observations ``[..., F]``."""
+        return action_values(state.network, state.inputs(observations), self.dueling)
+
     def update(
         self, key: Array, state: DQNState, batch: Trajectory
     ) -> tuple[DQNState, dict[str, Array]]:

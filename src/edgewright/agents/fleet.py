@@ -4,6 +4,7 @@
 every gradient step. ``federated`` is FedAvg (McMahan et al., AISTATS 2017, arXiv:1602.05629), with
 ``proximal`` FedProx (Li et al., MLSys 2020, arXiv:1812.06127). ``asynchronous`` adds each device's
 change when it arrives, weighted by its age (FedAsync: Xie, Koyejo and Gupta, arXiv:1903.03934).
+``distilled`` exchanges predictions, so that networks may differ (see :mod:`.fleet_distilled`).
 Devices are an axis of one compiled program.
 """
 
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 
 from edgewright.agents.fleet_central import central, centralised
 from edgewright.agents.fleet_checks import check_settings
+from edgewright.agents.fleet_distilled import predictions_exchanged, states_of_widths
 from edgewright.agents.fleet_exchange import (
     BYTES,
     FleetClient,
@@ -49,11 +51,17 @@ from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.rules import exchange
 from edgewright.rules.gradient_hooks import Averaged, GradientHook, Proximal
 
-Mode = Literal["centralised", "synchronous", "federated", "asynchronous", "independent"]
+Mode = Literal[
+    "centralised", "synchronous", "federated", "asynchronous", "independent", "distilled"
+]
 MODES: tuple[Mode, ...] = (
-    "centralised", "synchronous", "federated", "asynchronous", "independent",
+    "centralised", "synchronous", "federated", "asynchronous", "independent", "distilled",
 )  # fmt: skip
+OWN: tuple[Mode, ...] = ("independent", "distilled")
+"""Modes in which every device has parameters of its own."""
 AXIS = "devices"
+MISSED = 77
+"""What a key is folded with to draw who misses a round."""
 
 
 @record
@@ -73,6 +81,17 @@ class Fleet:
         async_rate: share of a fresh change that the server adds in ``asynchronous``.
         slowest: how often the slowest device finishes, in shares of the fastest one.
         max_staleness: versions beyond which a change is dropped.
+        dropout: chance that a device misses a round, or all steps of an update in ``synchronous``.
+            What it learned in a round of ``federated`` is lost; the others' weights sum to one.
+        deadline_s: seconds that a round of ``federated`` lasts on recorded links at most. A device
+            that is later misses it. 0 waits for all; see ``training.recorded_rounds``.
+        late: which devices each recorded round misses, ``[rounds, M]`` bool, again from the first
+            one after the last; None without a deadline.
+        widths: of the hidden layers of the devices' networks in turn, in modes whose devices have
+            their own; all ``hidden_sizes`` of the inner learner are the largest. Empty for equal.
+        probe_size: observations that devices of ``distilled`` predict action values for.
+        distil_steps: gradient steps of a device towards the mean prediction, in every round.
+        distil_learning_rate: of these steps.
         malicious_devices: how many devices, the first ones, send their changes multiplied by
             ``malicious_scale``: an attack to test ``clip_norm`` and ``aggregate`` with.
     """
@@ -89,6 +108,13 @@ class Fleet:
     async_rate: Share = 0.25
     slowest: Share = 0.25
     max_staleness: Array | float = 64.0
+    dropout: Share = 0.0
+    deadline_s: Array | float = 0.0
+    late: Array | None = dataclasses.field(default=None, metadata={"setting": False})
+    widths: tuple[int, ...] = static(default=())
+    probe_size: int = static(default=128)
+    distil_steps: int = static(default=16)
+    distil_learning_rate: Array | float = 1e-3
     malicious_devices: int = static(default=0)
     malicious_scale: Array | float = 100.0
 
@@ -96,6 +122,8 @@ class Fleet:
         """Return why a fleet cannot learn with these spaces; empty if it can."""
         if not hasattr(type(self.inner), "PARAMETERS"):
             return "its inner learner must name its parameters, as DQN and PPO do"
+        if self.mode == "distilled" and not hasattr(self.inner, "predictions"):
+            return "its inner learner must predict action values, as DQN does"
         return misfit_of_devices(observations, actions)
 
     def check_sizes(self, observations: Box, actions: Space) -> None:
@@ -105,7 +133,7 @@ class Fleet:
             InputError: they do not fit each other.
         """
         assert isinstance(actions, Discrete)
-        check_settings(self, observations.shape[0], self._statistics)
+        check_settings(self, observations.shape[0], self.statistics)
         check = getattr(self.inner, "check_sizes", None)
         if check is not None:
             check(*of_one(observations, actions))
@@ -116,7 +144,7 @@ class Fleet:
         return getattr(self.inner, "gamma", 1.0)
 
     @property
-    def _statistics(self) -> bool:
+    def statistics(self) -> bool:
         """Return whether the inner learner uses running statistics, which are exchanged then."""
         return any(getattr(self.inner, f"normalize_{of}") for of in ("observations", "rewards"))
 
@@ -141,9 +169,14 @@ class Fleet:
             one = dataclasses.replace(one, memory=self.averaged(key).init_memory(size))
         if self.mode == "centralised":
             state = central(self.inner, count).init(key, observations, actions)
+        elif self.widths:
+            spaces = of_one(observations, actions)
+            state = states_of_widths(self.inner, key, spaces, self.widths, count)
         else:
             state = repeated(one, count)
+        probe = (self.probe_size, observations.shape[-1])
         return FleetState(
+            probe=jnp.zeros(probe) if self.mode == "distilled" else (),
             devices=OnDevice(state=state, memory=repeated(left, count)),
             shared=shared,
             based=repeated(shared, count),
@@ -155,14 +188,14 @@ class Fleet:
     def policy(self, state: FleetState, explore: bool) -> Policy:
         """Return the policies of all devices, or the server's for evaluation.
 
-        While exploring, each device acts with what it has. ``independent`` devices are evaluated
-        with their own networks too.
+        While exploring, each device acts with what it has. ``independent`` and ``distilled``
+        devices are evaluated with their own networks too.
         """
         if self.mode == "centralised":
             return self.inner.policy(state.devices.state, explore)
-        if explore or self.mode == "independent":
+        if explore or self.mode in OWN:
             policies = jax.vmap(lambda one: self.inner.policy(one, explore))(state.devices.state)
-            return EachPolicy(policies=policies)
+            return EachPolicy(policies=policies, padded=bool(self.widths))
         first = jax.tree.map(lambda leaf: leaf[0], state.devices.state)
         return self.inner.policy(with_shared(self.inner, first, state.shared), explore)
 
@@ -180,17 +213,22 @@ class Fleet:
         after = self.trained(state, OnDevice(state=trained, memory=state.devices.memory))
         if self.mode == "independent":
             return after, {**logs, **self.traffic(after, 0.0, 0)}
+        if self.mode == "distilled":
+            after, extra = predictions_exchanged(self, keys.server[0], after, batch.observation)
+            return after, {**logs, **extra}
         if self.mode == "federated":
             due = self.due(after)
             exchanged = functools.partial(self._exchanged, keys, after)
             shapes = jax.eval_shape(exchanged)[1]
             nothing = {name: jnp.zeros((), leaf.dtype) for name, leaf in shapes.items()}
             after, extra = jax.lax.cond(due, exchanged, lambda: (after, nothing))
-            return after, {**logs, **extra, **self.traffic(after, due, 1)}
+            sent = 1.0 - extra["missed_share"]
+            return after, {**logs, **extra, **self.traffic(after, due, 1, sent)}
         after, extra = self._exchanged(keys, after)
         if self.mode == "synchronous":
             steps = trained.memory[1][0] - before.memory[1][0]
-            return after, {**logs, **extra, **self.traffic(after, 1.0, steps)}
+            sent = 1.0 - logs["missed_share"]
+            return after, {**logs, **extra, **self.traffic(after, 1.0, steps, sent)}
         share = extra["arrived"] / after.versions.size
         return after, {**logs, **extra, **self.traffic(after, share, 1)}
 
@@ -205,7 +243,7 @@ class Fleet:
         based: Shared,
         parts: Trajectory,
         axes: Any,
-        across: Callable[[Array], GradientHook] | None = None,
+        across: Callable[[Array], Averaged] | None = None,
     ) -> tuple[Any, dict[str, Array]]:
         """Train some devices on their own data, without an exchange of parameters.
 
@@ -224,7 +262,10 @@ class Fleet:
         def one(key: Array, device: Any, based: Shared, part: Trajectory) -> Any:
             train_key, hook_key = jax.random.split(key)
             hook = self._hook(hook_key, based, across)
-            return self._client().train(train_key, device, part, hook)
+            after, log = self._client().train(train_key, device, part, hook)
+            if self.mode == "synchronous":
+                log["missed_share"] = 1.0 - self.arrivals(hook_key, ()).astype(jnp.float32)
+            return after, log
 
         train = jax.vmap(one, in_axes=(0, 0, 0, axes), axis_name=AXIS)
         return train(keys, states, based, parts)
@@ -260,21 +301,42 @@ class Fleet:
             attack = (self.malicious_devices, self.malicious_scale)
             sent = arriving(sent, self.clip_norm, *attack)
         if self.mode == "asynchronous":
+            missed = ~self.arrivals(keys[0], (count,))
             server = AsyncServer(
+                missed=missed,
                 async_rate=self.async_rate,
                 slowest=self.slowest,
                 max_staleness=self.max_staleness,
-                statistics=self._statistics,
+                statistics=self.statistics,
             )
             return server.received(keys, state, sent)
         if self.mode == "synchronous":
             shared, refused = self._pooled(state, sent)
             return published(state, shared), jnp.ones((count,), bool), {"set_aside": refused}
-        server = self._server(keys[0], count)
+        arrived = self._in_time(keys[0], state)
+        server = self._server(keys[0], count, arrived)
         shared = server.aggregate(state.shared, sent)
-        refused = jnp.sum(~usable(sent)).astype(jnp.float32)
-        everyone = jnp.ones((count,), bool)
-        return published(state, server.model(shared)), everyone, {"set_aside": refused}
+        logs = {
+            "set_aside": jnp.sum(arrived & ~usable(sent)).astype(jnp.float32),
+            "missed_share": jnp.mean(~arrived, dtype=jnp.float32),
+        }
+        return published(state, server.model(shared)), arrived, logs
+
+    def arrivals(self, key: Array, shape: tuple[int, ...]) -> Array:
+        """Return which devices of an array ``[*shape]`` do not miss a round, by chance.
+
+        ``key`` may be used for something else beside this.
+        """
+        chance = jax.random.uniform(jax.random.fold_in(key, MISSED), shape)
+        return chance >= self.dropout
+
+    def _in_time(self, key: Array, state: FleetState) -> Array:
+        """Return whose changes of this round the server takes, ``[M]``."""
+        arrived = self.arrivals(key, state.versions.shape)
+        if self.late is None:
+            return arrived
+        number = state.updates // self.local_updates - 1
+        return arrived & ~self.late[number % self.late.shape[0]]
 
     def downloaded(
         self, before: OnDevice, after: OnDevice, rows: Shared, chosen: Array
@@ -284,13 +346,16 @@ class Fleet:
         Args:
             before, after: devices before and after they sent, leaves ``[k, ...]``.
             rows: the model for each device, leaves ``[k, ...]``.
-            chosen: ``[k]`` bool.
+            chosen: ``[k]`` bool. Others in ``federated`` missed the round: they download too, and
+                count nothing as sent.
         """
 
         def one(old: OnDevice, new: OnDevice, model: Shared, taken: Array) -> OnDevice:
-            ways = (model, new.memory), (shared_of(self.inner, old.state), old.memory)
             # Replays are large and no part of a download, so they are not chosen between.
-            model, memory = jax.tree.map(lambda a, b: jnp.where(taken, a, b), *ways)
+            memory = jnp.where(taken, new.memory, old.memory)
+            adopted = taken | (self.mode == "federated")
+            own = shared_of(self.inner, old.state)
+            model = jax.tree.map(lambda a, b: jnp.where(adopted, a, b), model, own)
             return OnDevice(state=with_shared(self.inner, old.state, model), memory=memory)
 
         return jax.vmap(one)(before, after, rows, chosen)
@@ -300,7 +365,7 @@ class Fleet:
         return dataclasses.replace(state, devices=devices, updates=state.updates + 1)
 
     def due(self, state: FleetState) -> Array:
-        """Return whether a round of ``federated`` follows the update that was counted last."""
+        """Return whether a round follows the update that was counted last."""
         return state.updates % self.local_updates == 0
 
     def _exchanged(self, keys: RoundKeys, state: FleetState) -> tuple[FleetState, dict[str, Array]]:
@@ -314,7 +379,8 @@ class Fleet:
     def _hook(self, key: Array, based: Shared, across: Any) -> GradientHook | None:
         """Return what changes the gradients of one device."""
         if self.mode == "synchronous":
-            return self.averaged(key) if across is None else across(key)
+            hook = self.averaged(key) if across is None else across(key)
+            return dataclasses.replace(hook, arrived=self.arrivals(key, ()))
         if self.mode == "federated":
             return Proximal(anchor=based.parameters, strength=self.proximal)
         return None
@@ -330,10 +396,11 @@ class Fleet:
             percent=self.top_percent,
         )
 
-    def _server(self, key: Array, clients: int) -> FleetServer:
+    def _server(self, key: Array, clients: int, arrived: Array) -> FleetServer:
         return FleetServer(
+            arrived=arrived,
             clients=clients,
-            statistics=self._statistics,
+            statistics=self.statistics,
             aggregation=self.aggregate,
             encoding=self.encoding,
             percent=self.top_percent,
@@ -354,26 +421,29 @@ class Fleet:
         )
         shared = dataclasses.replace(state.shared, parameters=parameters)
         refused = jnp.sum(~right).astype(jnp.float32)
-        if not self._statistics:
+        if not self.statistics:
             return shared, refused
         inputs, rewards = chosen_rows(
             right, (own.inputs, own.rewards), (state.based.inputs, state.based.rewards)
         )
         return with_statistics(shared, state.shared, inputs, rewards), refused
 
-    def traffic(self, state: FleetState, rounds: Any, messages: Any) -> dict[str, Array]:
+    def traffic(
+        self, state: FleetState, rounds: Any, messages: Any, sent: Any = 1.0
+    ) -> dict[str, Array]:
         """Return bytes up and down of one update of all devices, and exchanges of each of them.
 
         Args:
             rounds: rounds of all devices; a share where some of them took part.
             messages: vectors of parameters or gradients in a round, in each direction.
+            sent: share of the devices that did not miss it; all download.
         """
         count, size = state.versions.size, state.shared.parameters.size
-        statistics = statistics_bytes(state.shared) if self._statistics else 0
+        statistics = statistics_bytes(state.shared) if self.statistics else 0
         up = exchange.wire_bytes(size, self.encoding, self.top_percent)
         rounds, messages = jnp.float32(rounds), jnp.float32(messages)
         return {
-            "uplink_bytes": count * rounds * (messages * up + statistics),
+            "uplink_bytes": count * rounds * sent * (messages * up + statistics),
             "downlink_bytes": count * rounds * (messages * BYTES * size + statistics),
             "exchanges": rounds * messages,
         }

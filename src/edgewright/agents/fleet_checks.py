@@ -33,11 +33,62 @@ def check_settings(fleet: Any, devices: int, statistics: bool) -> None:
         message = f"must be mean with this mode or with noise; got '{fleet.aggregate}'"
         hint = "set learner.mode = 'federated' and learner.noise_multiplier = 0"
         raise InputError(message, where="learner.aggregate", hint=hint)
+    _check_rounds(fleet)
+    _check_widths(fleet)
     able = fleet.mode in ("federated", "asynchronous")
     if not 0 <= fleet.malicious_devices <= (devices if able else 0):
         most = f"at most the devices, {devices}" if able else f"0 with mode {fleet.mode}"
         message = f"must be {most}; got {fleet.malicious_devices}"
         raise InputError(message, where="learner.malicious_devices", hint="e.g. 0")
+
+
+def _check_rounds(fleet: Any) -> None:
+    """Check what says who misses a round.
+
+    Raises:
+        InputError: everybody would miss all, or the mode has no rounds to miss.
+    """
+    if fleet.dropout and fleet.mode in ("centralised", "independent"):
+        message = f"must be 0 with mode {fleet.mode}; got {fleet.dropout}"
+        raise InputError(message, where="learner.dropout", hint="e.g. 0.0")
+    if fleet.dropout >= 1:
+        message = f"must be below 1, or no device ever arrives; got {fleet.dropout}"
+        raise InputError(message, where="learner.dropout", hint="e.g. 0.5")
+    if fleet.deadline_s and fleet.mode != "federated":
+        message = f"must be 0 with mode {fleet.mode}; got {fleet.deadline_s}"
+        hint = "only the rounds of learner.mode = 'federated' have a deadline"
+        raise InputError(message, where="learner.deadline_s", hint=hint)
+
+
+def _check_widths(fleet: Any) -> None:
+    """Check the widths of networks, and what ``distilled`` does not send.
+
+    Raises:
+        InputError: networks of these widths cannot be averaged or do not fit the inner learner, or
+            a setting is about changes of parameters where none travel.
+    """
+    own = fleet.mode in ("independent", "distilled")
+    if fleet.widths and not (own and hasattr(fleet.inner, "predictions")):
+        message = f"must be empty with mode {fleet.mode} or without action values"
+        hint = "set learner.mode = 'distilled' or 'independent', with dqn-fleet"
+        raise InputError(f"{message}; got {list(fleet.widths)}", where="learner.widths", hint=hint)
+    if fleet.widths:
+        sizes = [max(fleet.widths)] * len(fleet.inner.hidden_sizes)
+        if list(fleet.inner.hidden_sizes) != sizes:
+            message = "must be the largest of learner.widths in every layer"
+            got = list(fleet.inner.hidden_sizes)
+            hint = f"set learner.hidden_sizes = {sizes}"
+            raise InputError(f"{message}; got {got}", where="learner.hidden_sizes", hint=hint)
+    if fleet.mode == "distilled" and not hasattr(fleet.inner, "predictions"):
+        message = "distilled must be with a learner that predicts action values; got another"
+        raise InputError(message, where="learner.mode", hint="train dqn, or set another mode")
+    if fleet.mode == "distilled":
+        usual = {"encoding": "float32", "clip_norm": 0.0, "noise_multiplier": 0.0}
+        for name, value in usual.items():
+            if getattr(fleet, name) != value:
+                message = f"must be {value} with mode distilled; got {getattr(fleet, name)}"
+                hint = "it is about changes of parameters, which do not travel there"
+                raise InputError(message, where=f"learner.{name}", hint=hint)
 
 
 __all__ = ["check_settings"]

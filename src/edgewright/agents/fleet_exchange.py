@@ -104,7 +104,10 @@ class FleetClient:
 
 @record
 class FleetServer:
-    """A server that averages what devices upload, with noise where it is asked to."""
+    """A server that averages what devices upload, with noise where it is asked to.
+
+    ``arrived`` ``[M]`` says whose uploads it has; all if None.
+    """
 
     clients: int = static()
     statistics: bool = static(default=True)
@@ -114,6 +117,7 @@ class FleetServer:
     clip_norm: Number
     noise_multiplier: Number
     key: Array
+    arrived: Array | None = None
 
     def model(self, state: Shared) -> Shared:
         """Return what devices download: all that the server has."""
@@ -126,6 +130,8 @@ class FleetServer:
         median over devices.
         """
         right = usable(uploads)
+        if self.arrived is not None:
+            right = right & self.arrived
         if self.aggregation == "median":
             change = exchange.median(uploads.change, right)
         else:

@@ -32,6 +32,7 @@ class FleetState:
         based: the model that each device downloaded last, leaves ``[M, ...]``.
         versions: of those downloads, ``[M]``; ``version`` is the server's.
         updates: updates of the devices so far.
+        probe: observations ``[P, F]`` that devices of ``distilled`` predict values for.
     """
 
     devices: OnDevice
@@ -40,6 +41,7 @@ class FleetState:
     versions: Array
     version: Array
     updates: Array
+    probe: Any = ()
 
 
 @record
@@ -76,12 +78,14 @@ class AsyncServer:
         async_rate: share of a fresh change that is added.
         slowest: how often the slowest device finishes, in shares of the fastest one.
         max_staleness: versions beyond which a change is dropped.
+        missed: which devices cannot send although they finished, ``[M]``; they try again later.
         statistics: whether running statistics are exchanged.
     """
 
     async_rate: Number
     slowest: Number
     max_staleness: Number
+    missed: Array
     statistics: bool = static()
 
     def received(
@@ -99,7 +103,8 @@ class AsyncServer:
         """
         count = state.versions.size
         speeds = jnp.linspace(1.0, self.slowest, count)
-        finished = jax.random.uniform(keys[1], (count,)) < speeds
+        ready = jax.random.uniform(keys[1], (count,)) < speeds
+        finished = ready & ~self.missed
         order = jax.random.permutation(keys[0], count)
         right = usable(uploads)
         uploads = _cleaned(uploads, state.based, right)
@@ -121,6 +126,7 @@ class AsyncServer:
             "arrived": arrived,
             "staleness": jnp.sum(stale) / jnp.maximum(arrived, 1.0),
             "dropped": jnp.sum(dropped).astype(jnp.float32),
+            "missed_share": jnp.mean(ready & self.missed, dtype=jnp.float32),
             "set_aside": jnp.sum(finished & ~right).astype(jnp.float32),
         }
         return dataclasses.replace(after, devices=state.devices), finished, logs

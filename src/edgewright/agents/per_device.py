@@ -8,15 +8,20 @@ from typing import Any
 import jax
 
 from edgewright.core.errors import InputError
-from edgewright.core.records import Array, Decision, Trajectory, record
+from edgewright.core.records import Array, Decision, Trajectory, record, static
 from edgewright.core.spaces import Box, Discrete, Space
+from edgewright.rules.pruning import compacted
 
 
 @record
 class EachPolicy:
-    """A policy of its own for each device; every leaf of ``policies`` is ``[M, ...]``."""
+    """A policy of its own for each device; every leaf of ``policies`` is ``[M, ...]``.
+
+    Where networks are ``padded``, those of narrower ones have units that are zero.
+    """
 
     policies: Any
+    padded: bool = static(default=False)
 
     def init_carry(self, key: Array) -> Any:
         """Return the memories ``[M, ...]``. Consumes ``key``."""
@@ -33,7 +38,7 @@ class EachPolicy:
         return jax.tree.leaves(self.policies)[0].shape[0]
 
     def alone(self, device: int) -> Any:
-        """Return the policy of one device, which are counted from 0.
+        """Return the policy of one device, counted from 0, without units that are zero.
 
         Raises:
             InputError: the number of the device is out of range.
@@ -41,7 +46,10 @@ class EachPolicy:
         if not 0 <= device < self.devices:
             message = f"the device must be from 0 to {self.devices - 1}; got {device}"
             raise InputError(message, where="--device", hint="devices are counted from 0")
-        return jax.tree.map(lambda leaf: leaf[device], self.policies)
+        policy = jax.tree.map(lambda leaf: leaf[device], self.policies)
+        if not self.padded:
+            return policy
+        return dataclasses.replace(policy, network=compacted(policy.network))
 
     def _keyed(self, key: Array) -> tuple[Any, Array]:
         return self.policies, jax.random.split(key, self.devices)

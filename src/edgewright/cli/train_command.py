@@ -33,8 +33,8 @@ FLEETS = {"dqn": "dqn-fleet", "se-ppo": "se-ppo-fleet"}
 @click.option(
     "--mode",
     metavar="MODE",
-    help="Train a learner on each device: centralised, synchronous, federated, asynchronous or "
-    "independent.",
+    help="Train a learner on each device: centralised, synchronous, federated, asynchronous, "
+    "independent or distilled.",
 )
 @click.option(
     "--engine",

@@ -136,8 +136,11 @@ def _check_workers(trainer: Any, learner: Any, workers: int) -> None:
     """Check that every worker has a device.
 
     Raises:
-        InputError: there are more workers than devices.
+        InputError: there are more workers than devices, or the mode has one engine.
     """
+    if isinstance(learner, Fleet) and learner.mode == "distilled":
+        message = "`--engine` must be local with --mode distilled; got 'ray'"
+        raise InputError(message, where="--engine", hint="leave out --engine")
     central = isinstance(learner, Fleet) and learner.mode == "centralised"
     if isinstance(learner, Maml):
         devices = learner.tasks

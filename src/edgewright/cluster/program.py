@@ -131,7 +131,8 @@ class FleetProgram:
         logs = {k: v.mean(axis=0) for k, v in joined([answer[0] for answer in answers]).items()}
         if not due:
             self._adopt([answer[2] for answer in answers])
-            nothing = {"set_aside": np.float32(0)} if fleet.mode == "federated" else {}
+            names = ("set_aside", "missed_share") if fleet.mode == "federated" else ()
+            nothing = dict.fromkeys(names, np.float32(0))
             return state, {**logs, **nothing, **_numbers(fleet.traffic(state, 0.0, 0))}
         return self._exchanged(keys.server, state, [answer[1] for answer in answers], logs)
 
@@ -152,10 +153,12 @@ class FleetProgram:
         calls = [("download", (rows(models, part), taken[part])) for part in parts]
         self._adopt(self._timed("workers", calls))
         if self.learner.mode == "synchronous":
-            traffic = self.learner.traffic(state, 1.0, logs.pop(STEPS))
+            sent = 1.0 - logs["missed_share"]
+            traffic = self.learner.traffic(state, 1.0, logs.pop(STEPS), sent)
+        elif "arrived" in extra:
+            traffic = self.learner.traffic(state, extra["arrived"] / state.versions.size, 1)
         else:
-            share = extra.get("arrived", state.versions.size) / state.versions.size
-            traffic = self.learner.traffic(state, share, 1)
+            traffic = self.learner.traffic(state, 1.0, 1, 1.0 - extra["missed_share"])
         return state, {**logs, **extra, **_numbers(traffic)}
 
     def _timed(self, name: str, calls: list[Any]) -> list[Any]:

@@ -54,12 +54,13 @@ def import_ray() -> Any:
 
 
 @contextlib.contextmanager
-def cluster(workers: int, address: str | None = None) -> Iterator[Any]:
+def cluster(workers: int, address: str | None = None, option: str = "--workers") -> Iterator[Any]:
     """Join the cluster at an address, or start one on this machine for as long as it is used.
 
     Args:
         workers: processes that will be asked for, each with one core.
         address: ``HOST:PORT`` of a running cluster, ``auto``, or None for a new one.
+        option: of the command that says how many, for messages.
 
     Returns:
         the module ``ray``, connected.
@@ -96,8 +97,8 @@ def _connected(ray: Any, options: dict[str, Any], workers: int) -> Iterator[Any]
     try:
         cores = int(ray.cluster_resources().get("CPU", 0))
         if cores < workers:
-            message = f"`--workers` must be at most the cluster's cores, {cores}; got {workers}"
-            raise InputError(message, where="--workers", hint=f"e.g. --workers {max(cores, 1)}")
+            message = f"`{option}` must be at most the cluster's cores, {cores}; got {workers}"
+            raise InputError(message, where=option, hint=f"e.g. {option} {max(cores, 1)}")
         yield ray
     finally:
         ray.shutdown()
@@ -139,7 +140,10 @@ def check_versions(worker: Mapping[str, str], where: str) -> None:
 
 
 def started(
-    ray: Any, refs: Mapping[int, Any], seconds: float = SECONDS_TO_START
+    ray: Any,
+    refs: Mapping[int, Any],
+    seconds: float = SECONDS_TO_START,
+    option: str = "--workers",
 ) -> dict[int, dict[str, str]]:
     """Wait until workers run, check their versions, and return what they answer.
 
@@ -147,6 +151,7 @@ def started(
         ray: the connected module.
         refs: answers to come of their methods ``ready``, by number of the worker.
         seconds: time that all of them may take together [s].
+        option: of the command that says how many, for messages.
 
     Returns:
         the answer of each worker, with its :func:`versions`.
@@ -159,7 +164,7 @@ def started(
     except ray.exceptions.GetTimeoutError as error:
         message = f"{len(refs)} workers did not start within {seconds:.0f} s"
         hint = "ask for fewer workers, or wait until the cluster is free"
-        raise InputError(message, where="--workers", hint=hint) from error
+        raise InputError(message, where=option, hint=hint) from error
     except ray.exceptions.RayError as error:
         message = f"a worker does not start: {reason_of(error)}"
         hint = "install the same version of edgewright on all machines of the cluster"

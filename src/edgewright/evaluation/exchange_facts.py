@@ -10,7 +10,7 @@ import numpy as np
 from edgewright.agents.fleet import Fleet
 from edgewright.core.errors import InputError
 from edgewright.core.settings import settings_of
-from edgewright.evaluation.link_times import link_facts
+from edgewright.evaluation.link_facts import link_facts
 from edgewright.evaluation.privacy import DELTA, epsilon
 from edgewright.training import checkpoint
 from edgewright.training.runs import Request
@@ -23,7 +23,8 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
 
     Bytes are those of all devices for a thousand environment steps, each of which is a slot with a
     decision of every device, as means over seeds. ``privacy`` is there where noise was added, and
-    ``links`` where there are recordings of bandwidth, see :mod:`.link_times`.
+    ``links`` where there are recordings of bandwidth, see :mod:`.link_facts`. ``missed_share`` is
+    the share of rounds that a device missed, where some did.
     """
     logs = [checkpoint.read_log(out / f"seed-{seed}", "metrics") for seed in request.numbers]
     if not all(rows and LOGGED[0] in rows[0] for rows in logs):
@@ -45,7 +46,13 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
     exchanges = (
         steps * float(np.mean([_per_step(r, "exchanges") for r in logs])) if counted else 0.0
     )
-    links = link_facts(request.data, devices, exchanges, up, down, facts["mode"])
+    missed = _missed_share(logs, settings)
+    if missed:
+        facts["missed_share"] = missed
+    if facts["mode"] in ("federated", "synchronous"):
+        up /= 1.0 - missed  # a round counts for all, and not all send in it
+    deadline = float(settings["deadline_s"])
+    links = link_facts(request.data, devices, exchanges, up, down, facts["mode"], deadline)
     return {"exchange": {**facts, **links}}
 
 
@@ -53,6 +60,16 @@ def _settings(request: Request) -> dict[str, Any]:
     """Return the settings of the fleet of a request."""
     defaults = {name: default for name, (default, _) in settings_of(Fleet).items()}
     return {**defaults, **request.scenario.learner}
+
+
+def _missed_share(logs: list[list[dict[str, Any]]], settings: dict[str, Any]) -> float:
+    """Return the share of rounds that a device missed, a mean over devices and seeds."""
+    if "missed_share" not in logs[0][0]:
+        return 0.0
+    each = int(settings["local_updates"]) if settings["mode"] in ("federated", "distilled") else 1
+    updates = [rows[-1]["steps"] / rows[-1]["iteration"] for rows in logs]
+    means = [_per_step(r, "missed_share") * n for r, n in zip(logs, updates, strict=True)]
+    return each * float(np.mean(means))
 
 
 def _per_step(rows: list[dict[str, Any]], name: str) -> float:

@@ -108,13 +108,13 @@ def private_mean(
         vectors: of norms up to ``norm``, see :func:`shortened`.
         norm: 0 for no privacy, and no noise.
         multiplier: noise in multiples of ``norm``.
-        right: which clients count, ``[clients]``; all if None. Zero where none does.
+        right: which clients count, ``[clients]``; all if None. Zero where none does, without noise.
     """
     clients, size = vectors.shape
     counted = jnp.ones((clients,), bool) if right is None else right
     total = jnp.sum(jnp.where(counted[:, None], vectors, 0.0), axis=0)
     count = jnp.maximum(jnp.sum(counted), 1)
-    noise = jax.random.normal(key, (size,)) * (multiplier * norm / count)
+    noise = jax.random.normal(key, (size,)) * (multiplier * norm / count) * jnp.any(counted)
     return total / count + noise
 
 

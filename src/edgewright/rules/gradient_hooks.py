@@ -58,7 +58,8 @@ class Proximal:
 class Averaged:
     """Average gradients over devices in every step, as they arrive over the wire.
 
-    Gradients that are not finite are set aside. It runs inside ``vmap`` over a named axis, where
+    Gradients that are not finite are set aside, as are those of a device that has not ``arrived``
+    (a bool), which gets the mean all the same. It runs inside ``vmap`` over a named axis, where
     all devices step together.
     """
 
@@ -66,6 +67,7 @@ class Averaged:
     axis: str = static()
     encoding: exchange.Encoding = static(default="float32")
     percent: int = static(default=10)
+    arrived: Array | bool = True
 
     def init_memory(self, size: int) -> tuple[Array, Array]:
         """Return what was left out so far, and the number of steps."""
@@ -75,8 +77,9 @@ class Averaged:
         """Return the mean over devices of what was decoded."""
         left, steps = memory
         key = jax.random.fold_in(self.key, steps)
-        decoded, left = exchange.transmitted(key, gradient, left, self.encoding, self.percent)
-        right = jnp.all(jnp.isfinite(decoded))
+        decoded, after = exchange.transmitted(key, gradient, left, self.encoding, self.percent)
+        left = jnp.where(self.arrived, after, left)
+        right = jnp.all(jnp.isfinite(decoded)) & self.arrived
         total = jax.lax.psum(jnp.where(right, decoded, 0.0), self.axis)
         count = jax.lax.psum(right.astype(jnp.float32), self.axis)
         total, count = self.together(steps, total, count)

@@ -94,7 +94,7 @@ class RayPool:
         out = next(iter(self.files.results.values())).parent
         folders = {"--out": str(out), **({"--data": self.files.data} if self.files.data else {})}
         refs = {n: self.actors[n].ready.remote(folders) for n in numbers}
-        for n, answer in started(self.ray, refs, self.seconds_to_start).items():
+        for n, answer in started(self.ray, refs, self.seconds_to_start, "--processes").items():
             if option := answer["missing"]:
                 message = f"`{option}` must be a folder that all machines share; worker {n} has no"
                 message += f" '{folders[option]}'"
@@ -166,7 +166,7 @@ def ray_pool(address: str | None = None, asked: int | None = None) -> MakePool:
     @contextlib.contextmanager
     def made(most: int, files: Workspace) -> Iterator[Pool]:
         first = min(asked or (cores() if address is None else 1), most)
-        with cluster(first, address) as ray:
+        with cluster(first, address, "--processes") as ray:
             available = int(ray.cluster_resources()["CPU"])
             count = min(asked or available, most)
             yield RayPool(ray, count, files, pinned=address is None)

@@ -27,6 +27,7 @@ from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
 from edgewright.systems.trainer import Engine, Trainer
 from edgewright.training import checkpoint, store
+from edgewright.training.recorded_rounds import with_recorded_rounds
 from edgewright.training.seed import (
     CHUNK,
     OnProgress,
@@ -113,6 +114,7 @@ def train(
     """
     problem = build(request.scenario, request.data)
     plan = build_learner(request.learner, request.scenario, problem, request.steps)
+    plan = with_recorded_rounds(plan, problem, request.data, request.steps)
     for name in (request.scenario.evaluation.baseline, request.scenario.evaluation.reference):
         baseline(name, problem)  # refuses a misspelt name before the training
     trainer = trainer_of(request.scenario, problem, plan)
@@ -244,6 +246,7 @@ def train_here(
         For each seed its policy and its world, see :class:`edgewright.systems.trainer.Trainer`.
     """
     plan = build_learner(name, scenario, problem, scenario.training.steps)
+    plan = with_recorded_rounds(plan, problem, None, scenario.training.steps)  # refuses a deadline
     trainer = trainer_of(scenario, problem, plan)
     trainings = [trainer.init_training(jax.random.key(seed)) for seed in range(seeds)]
     needed = trainer.before_comparison(scenario.training.steps)

@@ -1,6 +1,7 @@
 """Begin a training with what an earlier one learned: its networks and its statistics.
 
-Schedules and replays begin anew, because they belong to the old inputs, and so do the moments of
+A fleet begins with the networks of each device and the model of the server. Schedules and replays
+begin anew, because they belong to the old inputs, and so do the moments of
 an optimiser that is not part of what was learned.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from edgewright.agents.fleet_state import FleetState
 from edgewright.core.errors import InputError
 
 LEARNED = ("networks", "network", "target", "learned", "initial", "inputs", "rewards", "changes")
@@ -32,6 +34,8 @@ def warm_started(fresh: Any, old: Any, where: str = "") -> Any:
     """
     part = "server" if hasattr(fresh, "server") else "learner"
     now, before = getattr(fresh, part), getattr(old, part, None)
+    if isinstance(now, FleetState) and isinstance(before, FleetState):
+        return dataclasses.replace(fresh, **{part: _fleet_begun(now, before, where)})
     return dataclasses.replace(fresh, **{part: _begun(now, before, where)})
 
 
@@ -41,6 +45,14 @@ def _begun(now: Any, before: Any, where: str) -> Any:
         pairs = zip(now, before, strict=True)
         return tuple(old if _is_empty(new) else _begun(new, old, where) for new, old in pairs)
     return _record_begun(now, before, where)
+
+
+def _fleet_begun(now: FleetState, before: FleetState, where: str) -> FleetState:
+    """Return the state of a fleet with what the devices and the server of an old one learned."""
+    state = _record_begun(now.devices.state, before.devices.state, where)
+    models = {name: getattr(before, name) for name in ("shared", "based")}
+    devices = dataclasses.replace(now.devices, state=state)
+    return dataclasses.replace(now, devices=devices, **jax.tree.map(jnp.asarray, models))
 
 
 def _record_begun(now: Any, before: Any, where: str) -> Any:

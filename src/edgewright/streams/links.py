@@ -10,15 +10,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from edgewright.core.errors import InputError
 from edgewright.streams.traces import load_bandwidth
-
-MAX_EXCHANGES = 2000
-"""Exchanges that are played; of longer trainings the first ones stand for all."""
 
 FOLDER = "bandwidth"
 """Folder of the recordings in the folder of data."""
@@ -65,10 +60,12 @@ class LinkTimes:
     Attributes:
         own_s: seconds that each device's numbers were under way, ``[exchanges, M]``.
         waited_s: seconds that each device then waited for the others, ``[exchanges, M]``.
+        late: whose numbers arrived after the deadline, and were lost, ``[exchanges, M]``.
     """
 
     own_s: np.ndarray
     waited_s: np.ndarray
+    late: np.ndarray
 
     @property
     def seconds(self) -> float:
@@ -90,6 +87,7 @@ def link_times(
     *,
     pause_s: float = 0.0,
     together: bool = True,
+    deadline_s: float = 0.0,
 ) -> LinkTimes:
     """Return the times of exchanges between devices and a server.
 
@@ -99,19 +97,26 @@ def link_times(
         up_bytes, down_bytes: of a device in each of them.
         pause_s: time that devices learn between two of them [s].
         together: whether the server waits for all devices before any of them downloads.
+        deadline_s: time that it waits at most [s]; 0 for no limit. A late device gives up, and
+            downloads with the others. Nobody waits for the end of its download.
     """
-    clocks = np.zeros(len(links))
+    end_s = deadline_s or np.inf
+    clocks, start = np.zeros(len(links)), 0.0
     own, waited = np.zeros((2, exchanges, len(links)))
+    late = np.zeros((exchanges, len(links)), bool)
     for number in range(exchanges):
         begun = clocks + pause_s
         sent = np.array([x.end(at, up_bytes) for x, at in zip(links, begun, strict=True)])
-        ready = np.full_like(sent, sent.max()) if together else sent
+        late[number] = sent > start + pause_s + end_s
+        ends = min(float(sent.max()), start + pause_s + end_s)
+        ready = np.maximum(ends, begun) if together else sent
         there = np.array([x.end(at, down_bytes) for x, at in zip(links, ready, strict=True)])
-        last = np.full_like(there, there.max()) if together else there
-        own[number] = (sent - begun) + (there - ready)
-        waited[number] = (ready - sent) + (last - there)
-        clocks = last
-    return LinkTimes(own, waited)
+        start = float(np.max(there[~late[number]], initial=ends))
+        last = start if together else there
+        own[number] = np.maximum(np.minimum(sent, ready) - begun, 0.0) + (there - ready)
+        waited[number] = np.maximum(ready - sent, 0.0) + np.maximum(last - there, 0.0)
+        clocks = np.maximum(last, there)
+    return LinkTimes(own, waited, late)
 
 
 def recorded_links(data: str | None, devices: int) -> list[Link]:
@@ -130,37 +135,4 @@ def recorded_links(data: str | None, devices: int) -> list[Link]:
     return [links[number % len(links)] for number in range(devices)] if links else []
 
 
-def link_facts(
-    data: str | None, devices: int, exchanges: float, up_bytes: float, down_bytes: float, mode: str
-) -> dict[str, Any]:
-    """Return what recorded links would make of a training; nothing without recordings.
-
-    Args:
-        data: folder of recordings, or None.
-        devices: number of devices.
-        exchanges: of each device in the training.
-        up_bytes, down_bytes: of each device in the training.
-        mode: of the fleet; in ``asynchronous`` nobody waits.
-    """
-    count = min(round(exchanges), MAX_EXCHANGES)
-    try:
-        links = recorded_links(data, devices)
-    except InputError as error:
-        return {"links": {"why": str(error)}}
-    if not links or count == 0:
-        return {}
-    each = (up_bytes / exchanges, down_bytes / exchanges)
-    times = link_times(links, count, *each, together=mode != "asynchronous")
-    rates = [link.mean_mbps for link in links]
-    return {
-        "links": {
-            "mean_mbps": [round(rate, 3) for rate in rates],
-            "exchanges": round(exchanges, 3),
-            "seconds_per_exchange": times.seconds,
-            "seconds": times.seconds * exchanges,
-            "waiting_share": [round(float(share), 4) for share in times.waiting_share],
-        }
-    }
-
-
-__all__ = ["Link", "LinkTimes", "link_facts", "link_times", "recorded_links"]
+__all__ = ["Link", "LinkTimes", "link_times", "recorded_links"]

@@ -1,0 +1,71 @@
+"""Find which devices of a fleet miss the deadline of a round, from recordings of bandwidth."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from edgewright.agents.fleet import Fleet
+from edgewright.agents.fleet_exchange import BYTES, shared_of, statistics_bytes
+from edgewright.agents.per_device import of_one
+from edgewright.core.errors import InputError
+from edgewright.rules import exchange
+from edgewright.streams.links import link_times, recorded_links
+from edgewright.systems.problem import LearnerPlan, Problem
+
+MAX_ROUNDS = 2000
+"""Rounds that are simulated; a longer training goes through them again."""
+
+
+def with_recorded_rounds(
+    plan: LearnerPlan, problem: Problem, data: str | None, steps: float
+) -> LearnerPlan:
+    """Return a plan whose fleet knows who is late in each round; others unchanged.
+
+    Device i has the i-th recording. A round follows the one before at once, as in the times that
+    ``edgewright train`` states.
+
+    Args:
+        data: folder of recordings, or None.
+        steps: environment steps of the training.
+
+    Raises:
+        InputError: the fleet has a deadline, and there are no recordings or nobody meets it.
+    """
+    fleet = plan.learner
+    if not isinstance(fleet, Fleet) or not float(fleet.deadline_s):
+        return plan
+    devices = problem.world.devices
+    links = recorded_links(data, devices)
+    if not links:
+        message = f"must stand beside recordings of bandwidth; got {fleet.deadline_s} without any"
+        hint = "add --data FOLDER, in which the folder bandwidth holds them"
+        raise InputError(message, where="learner.deadline_s", hint=hint)
+    up, down = _bytes(fleet, plan, problem)
+    updates = steps / (fleet.num_envs * fleet.rollout_steps)
+    rounds = min(max(int(updates / fleet.local_updates), 1), MAX_ROUNDS)
+    late = link_times(links, rounds, up, down, deadline_s=float(fleet.deadline_s)).late
+    if np.all(late):
+        message = f"must be so long that a device is in time; got {fleet.deadline_s}"
+        raise InputError(message, where="learner.deadline_s", hint=f"{up} bytes go up, e.g. 1.0")
+    learner = dataclasses.replace(fleet, late=jnp.asarray(late))
+    return dataclasses.replace(plan, learner=learner)
+
+
+def _bytes(fleet: Fleet, plan: LearnerPlan, problem: Problem) -> tuple[int, int]:
+    """Return the bytes that a device uploads and downloads in a round."""
+    spaces = of_one(
+        plan.world.observation_space(problem.params), plan.world.action_space(problem.params)
+    )
+    state = jax.eval_shape(lambda key: fleet.inner.init(key, *spaces), jax.random.key(0))
+    shared = jax.eval_shape(lambda state: shared_of(fleet.inner, state), state)
+    size = shared.parameters.size
+    own = statistics_bytes(shared) if fleet.statistics else 0
+    up = exchange.wire_bytes(size, fleet.encoding, fleet.top_percent)
+    return up + own, BYTES * size + own
+
+
+__all__ = ["with_recorded_rounds"]
