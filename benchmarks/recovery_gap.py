@@ -1,11 +1,12 @@
 """Print what stands between an updated policy and one that was trained on the new law alone.
 
-    python benchmarks/recovery_gap.py --out runs/recovery-gap --retrain 1e5
+    python benchmarks/recovery_gap.py --out runs/recovery-gap
 
 The change and the sizes are those of `examples/closed_loop.py`, without a service. One policy is
 retrained in the scenario that is fitted to its log, one in the true new law: the difference is what
-the calibration costs. The rest is what training costs that begins with the old law. Trainings
-resume in the folder.
+the calibration costs. The last two are trained on the new law alone: for as many steps as the
+update takes, and for as many as the old training and the update together. Trainings resume in the
+folder.
 """
 
 from __future__ import annotations
@@ -33,42 +34,51 @@ from edgewright.update.plan import HELD_OUT
 from edgewright.update.simulate import SimulatedEdge, simulated_log
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "closed_loop.py"
-LEARNER = "se-ppo"
 
 
-def trained(folder, name, scenario, steps, start=None):
+def trained(folder, name, scenario, learner, steps, start=None):
     """Return a finished run, from the weights of another one if there is one."""
     origin = "old" if start is not None else ""
-    train(Request(scenario, LEARNER, steps, 1, start=origin), folder / name, None, start)
+    train(Request(scenario, learner, steps, 1, start=origin), folder / name, None, start)
     return load_run(folder / name)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Measure what an update does not recover.")
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--retrain", default=1e5, type=float)
+    parser.add_argument("--learner", help="that of the example if left out")
+    parser.add_argument(
+        "--steps", type=float, help="of the old training; the example's if left out"
+    )
+    parser.add_argument("--retrain", type=float, help="steps of the update; as --steps if left out")
     given = parser.parse_args()
     keep_compilations()
     shared = runpy.run_path(str(EXAMPLE))
-    steps, more, folder = shared["STEPS"], given.retrain, given.out
+    learner, steps = given.learner or shared["LEARNER"], given.steps or shared["STEPS"]
+    more, folder = given.retrain or steps, given.out / f"{learner}-{steps:g}"
     old = load("aigc-heavy", shared["SETTINGS"])
     new = changed_scenario(old, shared["CHANGE"], "the change")
-    first = trained(folder, "old", old, steps)
+    first = trained(folder, "old", old, learner, steps)
     bundle = folder / "p.edge"
     if not bundle.exists():
         export_run(folder / "old", bundle)
     problem = build(new)
-    world = world_of_learner(LEARNER, problem)
+    world = world_of_learner(learner, problem)
     edge = SimulatedEdge(problem, world, shared["COPIES"])
     rows = simulated_log(edge, load_bundle(bundle), slots=shared["AFTER"], explore="own", seed=3)
     older = LogTable(rows[: round((1 - HELD_OUT) * len(rows))])
     fitted, _ = calibrated(old, older, "the log")
     begin = first.trainings[0]
+
+    def after(name, scenario, steps, start=None):
+        return trained(folder, name, scenario, learner, steps, start)
+
     runs = {
         "the old policy": first,
-        "retrained in the fitted scenario": trained(folder, f"fit-{more:g}", fitted, more, begin),
-        "retrained in the true new law": trained(folder, f"true-{more:g}", new, more, begin),
-        "trained on the new law alone": trained(folder, f"known-{more:g}", new, steps + more),
+        "retrained in the fitted scenario": after(f"fit-{more:g}", fitted, more, begin),
+        "retrained in the true new law": after(f"true-{more:g}", new, more, begin),
+        f"trained on the new law alone, {more:g} steps": after(f"new-{more:g}", new, more),
+        f"the same, {steps + more:g} steps": after(f"new-{steps + more:g}", new, steps + more),
     }
     inputs, missed = evaluation_inputs(new, problem), new.evaluation.post_termination_reward
     scores = {}
@@ -78,14 +88,14 @@ def main():
         scores[name] = np.asarray(
             system_of("aigc").play(entry, problem, inputs, 0, missed)[0]["reward"]
         )
-    *_, known = scores.values()
-    lost = float(np.mean(known - scores["the old policy"]))
-    print(f"{steps:g} steps on the old law, {more:g} of retraining, {len(known)} episodes")
+    *_, known, longer = scores.values()
+    print(f"{learner}: {steps:g} steps on the old law, {more:g} of update, {len(known)} episodes")
     for name, score in scores.items():
-        gap = paired_difference(score, known)
-        share = 1.0 + gap.estimate / lost
-        print(f"{name}: {mean_interval(score).text('+.4f')} a slot; minus the last one "
-              f"{gap.text('+.4f')}, {max(share, 0.0):.0%} recovered")  # fmt: skip
+        gaps = [paired_difference(score, other) for other in (known, longer)]
+        lost = float(np.mean(known - scores["the old policy"]))
+        print(f"{name}: {mean_interval(score).text('+.4f')} a slot; minus the last but one "
+              f"{gaps[0].text('+.4f')}, minus the last {gaps[1].text('+.4f')}; "
+              f"{max(1.0 + gaps[0].estimate / lost, 0.0):.0%} recovered")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ from edgewright.update.simulate import SimulatedEdge
 from edgewright.update.update import UpdatePlan, update
 
 QUICK = "--quick" in sys.argv
-STEPS, RETRAIN = (2e4, 2e4) if QUICK else (1e5, 1e5)
+LEARNER = "se-ppo" if QUICK else "all-action-guided"
+STEPS, RETRAIN = (2e4, 2e4) if QUICK else (1e6, 1e6)
 COPIES = 32  # devices, each in a world of its own, each with its own name
 BEFORE, AFTER, RECOVERED = (40, 140, 20) if QUICK else (100, 150, 100)  # slots
 SETTINGS = {
