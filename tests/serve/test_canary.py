@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -72,7 +73,8 @@ def test_rare_losses_of_the_canary_alone_count_where_the_range_holds_them():
 def test_a_service_compares_as_the_simulation_does():
     rng = np.random.default_rng(3)
     arms, values = (rng.random(600) < 0.3), rng.normal(size=600)
-    canary = Canary(None, CanaryTest("", share=0.3, rewards=(-3.0, 3.0)))
+    serving = types.SimpleNamespace(facts={})
+    canary = Canary(serving, CanaryTest("", share=0.3, rewards=(-3.0, 3.0)))
     bets = Bets(0.3, 0.05, 0.0, (-3.0, 3.0), wide=False)
     for number in range(600):
         reward = float(values[number] + 0.6 * arms[number])
