@@ -10,10 +10,8 @@ weights and replaces the bundle that is served, while requests go on. Then three
 the log are offered to the same gate.
 """
 
-import contextlib
 import dataclasses
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -37,6 +35,7 @@ from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.write import changed_scenario
 from edgewright.serve.log_reader import DecisionLogReader
+from edgewright.serve.process import running_service
 from edgewright.serve.store import Entry, Report, Store
 from edgewright.training.runs import Request, train
 from edgewright.update.log_parts import drift_of
@@ -70,22 +69,6 @@ def edge_of(scenario):
     """Return copies of a scenario's world, played by whoever decides."""
     problem = build(scenario)
     return SimulatedEdge(problem, world_of_learner("se-ppo", problem), COPIES)
-
-
-@contextlib.contextmanager
-def service(bundle, log):
-    """Run the decision service; yield its address."""
-    command = [sys.executable, "-m", "edgewright", "serve", str(bundle), "--port", "0"]
-    command += ["--log", str(log), "--explore", "own"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        words = (word for line in process.stderr for word in line.split())
-        url = next(word.rstrip("/.,;") for word in words if word.startswith("http://"))
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 class Devices:
@@ -229,7 +212,7 @@ def main(folder):
     export_run(folder / "run", served)
     first = load_bundle(served)
     print(f"deployed: {first.version}")
-    with service(served, log) as url:
+    with running_service(served, log, "--explore", "own") as url:
         devices = Devices(url, first.interface)
         devices.play(edge_of(old), BEFORE, 1)
         devices.play(edge_of(new), AFTER, 2)

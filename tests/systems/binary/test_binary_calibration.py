@@ -36,15 +36,18 @@ def logged(objective, settings, noise=0.0):
     for n in range(SLOTS):
         one = jax.tree.map(lambda leaf, n=n: np.asarray(leaf[n]), metrics)
         report = REPLAY.report(one)
-        energies = {key: float(value * np.exp(noise * rng.normal())) for key, value in report.items()
-                    if "energy" in key}  # fmt: skip
+        wrong = {
+            key: float(value * np.exp(noise * rng.normal()))
+            for key, value in report.items()
+            if "energy" in key
+        }
         decisions.append(
             LoggedDecision(
                 id=str(n), at=float(n), policy="p", decided_by=BY_POLICY,
                 observation={f"gain_{k}_db": float(v) for k, v in enumerate(gain_db[n], 1)},
                 decision={"action": np.asarray(bits[n]).tolist()}, clamped=(), propensity=0.5,
                 client="site", reward=float(np.mean(one.reward)), outcome_at=float(n),
-                metrics=report | energies,
+                metrics=report | wrong,
             )
         )  # fmt: skip
     return problem, metrics, LogTable(decisions)
