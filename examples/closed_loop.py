@@ -68,7 +68,7 @@ CHANGE = {
 def edge_of(scenario):
     """Return copies of a scenario's world, played by whoever decides."""
     problem = build(scenario)
-    return SimulatedEdge(problem, world_of_learner("se-ppo", problem), COPIES)
+    return SimulatedEdge(problem, world_of_learner(LEARNER, problem), COPIES)
 
 
 class Devices:
@@ -207,7 +207,7 @@ def main(folder):
     """Run the loop in a folder; return the numbers that it prints."""
     old = load("aigc-heavy", SETTINGS)
     new = changed_scenario(old, CHANGE, "the change")
-    train(Request(old, "se-ppo", STEPS, 1), folder / "run")
+    train(Request(old, LEARNER, STEPS, 1), folder / "run")
     served, log = folder / "p.edge", folder / "log.db"
     export_run(folder / "run", served)
     first = load_bundle(served)
@@ -255,9 +255,13 @@ def recovery(folder, new, updated, first):
     """Compare the updated policy with the old one, and with one trained on the new law alone."""
     from edgewright.scenarios.load import resolved
 
-    train(Request(new, "se-ppo", STEPS + RETRAIN, 1), folder / "known")
-    known = export_run(folder / "known", folder / "known.edge")
-    for name, other in (("the old policy", first), ("one trained on the new law", known)):
+    others = {"the old policy": first}
+    for steps in (RETRAIN, STEPS + RETRAIN):
+        run = folder / f"known-{steps:g}"
+        train(Request(new, LEARNER, steps, 1), run)
+        name = f"one trained on the new law, {steps:g} steps"
+        others[name] = export_run(run, run.with_suffix(".edge"))
+    for name, other in others.items():
         gap = compare(updated, other, resolved(new))
         print(f"updated policy minus {name}: {gap.text('+.4f')} per slot in the new world")
 
