@@ -4,9 +4,8 @@
 
 The change and the sizes are those of `examples/closed_loop.py`, without a service. One policy is
 retrained in the scenario that is fitted to its log, one in the true new law: the difference is what
-the calibration costs. The last two are trained on the new law alone: for as many steps as the
-update takes, and for as many as the old training and the update together. Trainings resume in the
-folder.
+the calibration costs. The last one is trained on the new law alone, for as many steps as the
+update. Intervals are over seeds and episodes. Trainings resume in the folder.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ from edgewright.update.simulate import SimulatedEdge, simulated_log
 EXAMPLE = Path(__file__).parents[1] / "examples" / "closed_loop.py"
 
 
-def trained(folder, name, scenario, learner, steps, start=None):
+def trained(folder, name, scenario, learner, steps, seeds=1, start=None):
     """Return a finished run, from the weights of another one if there is one."""
     origin = "old" if start is not None else ""
-    train(Request(scenario, learner, steps, 1, start=origin), folder / name, None, start)
+    train(Request(scenario, learner, steps, seeds, start=origin), folder / name, None, start)
     return load_run(folder / name)
 
 
@@ -51,6 +50,7 @@ def main():
         "--steps", type=float, help="of the old training; the example's if left out"
     )
     parser.add_argument("--retrain", type=float, help="steps of the update; as --steps if left out")
+    parser.add_argument("--seeds", type=int, default=4, help="of all trainings but the old one")
     given = parser.parse_args()
     keep_compilations()
     shared = runpy.run_path(str(EXAMPLE))
@@ -70,32 +70,34 @@ def main():
     fitted, _ = calibrated(old, older, "the log")
     begin = first.trainings[0]
 
-    def after(name, scenario, steps, start=None):
-        return trained(folder, name, scenario, learner, steps, start)
+    def after(name, scenario, start=None):
+        return trained(folder, f"{name}-{more:g}", scenario, learner, more, given.seeds, start)
 
     runs = {
         "the old policy": first,
-        "retrained in the fitted scenario": after(f"fit-{more:g}", fitted, more, begin),
-        "retrained in the true new law": after(f"true-{more:g}", new, more, begin),
-        f"trained on the new law alone, {more:g} steps": after(f"new-{more:g}", new, more),
-        f"the same, {steps + more:g} steps": after(f"new-{steps + more:g}", new, steps + more),
+        "retrained in the fitted scenario": after("fit", fitted, begin),
+        "retrained in the true new law": after("true", new, begin),
+        "trained on the new law alone": after("new", new),
     }
     inputs, missed = evaluation_inputs(new, problem), new.evaluation.post_termination_reward
     scores = {}
     for name, run in runs.items():
-        policy = run.trainer.deployable(run.trainings[0], None).greedy
-        entry = PolicyEntry.learned("", policy, world)
-        scores[name] = np.asarray(
-            system_of("aigc").play(entry, problem, inputs, 0, missed)[0]["reward"]
-        )
-    *_, known, longer = scores.values()
-    print(f"{learner}: {steps:g} steps on the old law, {more:g} of update, {len(known)} episodes")
+        policies = [run.trainer.deployable(one, None).greedy for one in run.trainings]
+        entries = [PolicyEntry.learned("", policy, world) for policy in policies]
+        scores[name] = np.stack([
+            np.asarray(system_of("aigc").play(entry, problem, inputs, 0, missed)[0]["reward"])
+            for entry in entries
+        ])  # fmt: skip
+    *_, known = scores.values()
+    lost = float(np.mean(known) - np.mean(scores["the old policy"]))
+    print(f"{learner}: {steps:g} steps on the old law, {more:g} of update, {given.seeds} seeds, "
+          f"{known.shape[1]} episodes")  # fmt: skip
     for name, score in scores.items():
-        gaps = [paired_difference(score, other) for other in (known, longer)]
-        lost = float(np.mean(known - scores["the old policy"]))
-        print(f"{name}: {mean_interval(score).text('+.4f')} a slot; minus the last but one "
-              f"{gaps[0].text('+.4f')}, minus the last {gaps[1].text('+.4f')}; "
-              f"{max(1.0 + gaps[0].estimate / lost, 0.0):.0%} recovered")  # fmt: skip
+        gap = paired_difference(score, known)
+        each = ", ".join(f"{np.mean(seed):+.4f}" for seed in score)
+        share = max(1.0 + gap.estimate / lost, 0.0)
+        print(f"{name}: {mean_interval(score).text('+.4f')} a slot (seeds {each}); minus the last "
+              f"one {gap.text('+.4f')}, {share:.0%} recovered")  # fmt: skip
 
 
 if __name__ == "__main__":
