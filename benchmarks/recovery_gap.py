@@ -65,7 +65,8 @@ def main():
     problem = build(new)
     world = world_of_learner(learner, problem)
     edge = SimulatedEdge(problem, world, shared["COPIES"])
-    rows = simulated_log(edge, load_bundle(bundle), slots=shared["AFTER"], explore="own", seed=3)
+    explore = shared["EXPLORE"] if shared["EXPLORE"] == "own" else float(shared["EXPLORE"])
+    rows = simulated_log(edge, load_bundle(bundle), slots=shared["AFTER"], explore=explore, seed=3)
     older = LogTable(rows[: round((1 - HELD_OUT) * len(rows))])
     fitted, _ = calibrated(old, older, "the log")
     begin = first.trainings[0]

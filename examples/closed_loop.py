@@ -44,9 +44,10 @@ from edgewright.update.update import UpdatePlan, update
 
 QUICK = "--quick" in sys.argv
 LEARNER = "se-ppo" if QUICK else "all-action-guided"
+EXPLORE = "own" if QUICK else "0.2"  # a policy that was trained for long hardly explores itself
 STEPS, RETRAIN = (2e4, 2e4) if QUICK else (1e6, 1e6)
 COPIES = 32  # devices, each in a world of its own, each with its own name
-BEFORE, AFTER, RECOVERED = (40, 140, 20) if QUICK else (100, 150, 100)  # slots
+BEFORE, AFTER, RECOVERED = (40, 140, 20) if QUICK else (100, 200, 100)  # slots
 SETTINGS = {
     "params.horizon_slots": 40 if QUICK else 100,
     "evaluation.episodes": 24 if QUICK else 100,
@@ -179,14 +180,20 @@ def compare(one, other, scenario):
     return paired_difference(*(setting.rewards(whole_policy(bundle)) for bundle in bundles))
 
 
-def draw(rewards, alarm, file):
-    """Draw the reward of every slot, the change, the alarm and the swap."""
+def draw(rewards, alarm, gaps, file):
+    """Draw the reward of every slot, the change, the alarm and the swap; beside it what is left.
+
+    Args:
+        gaps: difference to a policy trained on the new law, on the same episodes, by policy.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7.2, 3.0), layout="constrained")
+    figure, (axes, beside) = plt.subplots(
+        1, 2, figsize=(9.0, 3.0), layout="constrained", width_ratios=(2, 1)
+    )
     width = 10
     smooth = np.convolve(rewards, np.ones(width) / width, mode="valid")
     axes.plot(np.arange(len(rewards)), rewards, color="#BBBBBB", linewidth=0.7, label="each slot")
@@ -195,10 +202,21 @@ def draw(rewards, alarm, file):
     marks += [(BEFORE + alarm, "drift is noticed")] if alarm else []
     for at, text in marks:
         axes.axvline(at, color="#D55E00", linewidth=0.9)
-        axes.annotate(text, (at, 1.0), xycoords=("data", "axes fraction"), rotation=90, va="top",
-                      ha="right", fontsize=7)  # fmt: skip
-    axes.set(xlabel="slot", ylabel=f"reward per slot, mean of {COPIES} devices")
-    axes.legend(loc="lower left", fontsize=7)
+        side = "left" if "drift" in text else "right"
+        axes.annotate(text, (at, 0.03), xycoords=("data", "axes fraction"), rotation=90,
+                      va="bottom", ha=side, fontsize=7)  # fmt: skip
+    axes.set(xlabel="slot")
+    axes.set_ylabel(f"reward per slot, mean of {COPIES} devices", fontsize=8)
+    axes.legend(loc="lower right", fontsize=7)
+    for row, gap in enumerate(gaps.values()):
+        beside.plot([gap.low, gap.high], [row, row], color="#0072B2")
+        beside.plot(gap.estimate, row, "o", color="#0072B2")
+    beside.axvline(0.0, color="#BBBBBB", linewidth=0.9)
+    beside.set_yticks(range(len(gaps)), gaps, fontsize=7)
+    beside.set(ylim=(-0.6, len(gaps) - 0.4))
+    beside.set_xlabel(
+        "reward minus that of a policy trained\non the new law, without exploring", fontsize=7
+    )
     figure.savefig(file, dpi=150)
     plt.close(figure)
 
@@ -212,7 +230,7 @@ def main(folder):
     export_run(folder / "run", served)
     first = load_bundle(served)
     print(f"deployed: {first.version}")
-    with running_service(served, log, "--explore", "own") as url:
+    with running_service(served, log, "--explore", EXPLORE) as url:
         devices = Devices(url, first.interface)
         devices.play(edge_of(old), BEFORE, 1)
         devices.play(edge_of(new), AFTER, 2)
@@ -245,25 +263,29 @@ def main(folder):
     print(
         "reward per slot: {:+.4f} before, {:+.4f} after the change, {:+.4f} updated".format(*means)
     )
-    draw(devices.rewards, alarm, "closed_loop.png")
-    recovery(folder, new, load_bundle(served), first)
+    gaps = recovery(folder, new, load_bundle(served), first)
+    draw(devices.rewards, alarm, gaps, "closed_loop.png")
     poison(folder, rows, plan, first)
     return {"alarm": alarm, "failed": devices.failed, "means": means}
 
 
 def recovery(folder, new, updated, first):
-    """Compare the updated policy with the old one, and with one trained on the new law alone."""
+    """Compare all policies with one trained on the new law alone; return the differences."""
     from edgewright.scenarios.load import resolved
 
-    others = {"the old policy": first}
+    known = []
     for steps in (RETRAIN, STEPS + RETRAIN):
         run = folder / f"known-{steps:g}"
         train(Request(new, LEARNER, steps, 1), run)
-        name = f"one trained on the new law, {steps:g} steps"
-        others[name] = export_run(run, run.with_suffix(".edge"))
-    for name, other in others.items():
-        gap = compare(updated, other, resolved(new))
-        print(f"updated policy minus {name}: {gap.text('+.4f')} per slot in the new world")
+        known.append(export_run(run, run.with_suffix(".edge")))
+    policies = {"old policy": first, "updated policy": updated, "trained twice as long": known[1]}
+    gaps = {name: compare(one, known[0], resolved(new)) for name, one in policies.items()}
+    gain = compare(updated, first, resolved(new))
+    print(f"updated policy minus the old policy: {gain.text('+.4f')} per slot in the new world")
+    print(f"minus one trained on the new law alone for {RETRAIN:g} steps:")
+    for name, gap in gaps.items():
+        print(f"  {name}: {gap.text('+.4f')}")
+    return gaps
 
 
 def poison(folder, rows, plan, first):
