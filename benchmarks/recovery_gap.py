@@ -24,6 +24,7 @@ from edgewright.scenarios.build import build
 from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.write import changed_scenario
+from edgewright.serve.explore import read_explore
 from edgewright.serve.log_table import LogTable
 from edgewright.systems.registry import system_of
 from edgewright.systems.system import PolicyEntry
@@ -51,6 +52,8 @@ def main():
     )
     parser.add_argument("--retrain", type=float, help="steps of the update; as --steps if left out")
     parser.add_argument("--seeds", type=int, default=4, help="of all trainings but the old one")
+    parser.add_argument("--explore", help="in the log; as in the example if left out")
+    parser.add_argument("--slots", type=int, help="of the log; as in the example if left out")
     given = parser.parse_args()
     keep_compilations()
     shared = runpy.run_path(str(EXAMPLE))
@@ -65,8 +68,9 @@ def main():
     problem = build(new)
     world = world_of_learner(learner, problem)
     edge = SimulatedEdge(problem, world, shared["COPIES"])
-    explore = shared["EXPLORE"] if shared["EXPLORE"] == "own" else float(shared["EXPLORE"])
-    rows = simulated_log(edge, load_bundle(bundle), slots=shared["AFTER"], explore=explore, seed=3)
+    explore = read_explore(given.explore or shared["EXPLORE"])
+    slots = given.slots or shared["AFTER"]
+    rows = simulated_log(edge, load_bundle(bundle), slots=slots, explore=explore, seed=3)
     older = LogTable(rows[: round((1 - HELD_OUT) * len(rows))])
     fitted, _ = calibrated(old, older, "the log")
     begin = first.trainings[0]
