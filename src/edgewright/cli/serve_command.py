@@ -225,7 +225,7 @@ def _canary(options: dict[str, Any]) -> CanaryTest | None:
     """Return the settings of the canary; None without one.
 
     Raises:
-        InputError: a share, an error or a margin is out of its range, or the range of rewards is wrong.
+        InputError: a share, an error, a margin or the range of rewards is wrong.
     """
     if options["canary"] is None:
         return None
