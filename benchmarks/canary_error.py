@@ -2,9 +2,9 @@
 
     python benchmarks/canary_error.py --trials 2000 --outcomes 20000
 
-Rewards of both arms are independent; that of the canary is shifted, in deviations of a reward. The
-test looks after every outcome. A promotion of an equal or worse canary is false, and so is the
-withdrawal of an equal or better one.
+The test looks after every outcome. A promotion of an equal or worse canary is false, and so is the
+withdrawal of an equal or better one. Differences are in deviations of a reward. All trials of a row
+run side by side with the code of the service.
 """
 
 from __future__ import annotations
@@ -13,76 +13,141 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from scipy.stats import beta
 
-from edgewright.serve.canary import PROMOTED, WITHDRAWN, Canary, CanaryTest
+from edgewright.serve.sequential import Bets
 
-Draw = Callable[[np.random.Generator, int], np.ndarray]
+Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+
+RARE = 0.01
+"""Share of rewards that are large losses, under the laws that have them."""
 
 
-def lognormal(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Return ``[count]`` rewards with a tail of losses, of mean 0 and deviation 1."""
-    scale = np.sqrt((np.e - 1.0) * np.e)
-    return np.asarray((np.exp(0.5) - np.exp(rng.normal(size=count))) / scale)
+def normal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return ``[trials, outcomes]`` independent normal rewards."""
+    return rng.normal(size=shape)
+
+
+def lognormal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return ``[trials, outcomes]`` rewards with a tail of losses, of mean 0 and deviation 1."""
+    return (np.exp(0.5) - np.exp(rng.normal(size=shape))) / np.sqrt((np.e - 1.0) * np.e)
+
+
+def rare(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return ``[trials, outcomes]`` rewards of which 1 % are large losses; deviation 1."""
+    lost = rng.random(shape) < RARE
+    return (RARE - lost) / np.sqrt(RARE * (1.0 - RARE))
+
+
+def blocks(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return ``[trials, outcomes]`` rewards of blocks of 50 requests that share half the variance.
+
+    Between neighbours of a block the correlation is 0.5.
+    """
+    trials, outcomes = shape
+    shared = np.repeat(rng.normal(size=(trials, -(-outcomes // 50))), 50, axis=1)[:, :outcomes]
+    return np.sqrt(0.5) * (shared + rng.normal(size=shape))
+
+
+def drifting(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return ``[trials, outcomes]`` rewards around a first-order autoregression of 0.99."""
+    level, rows = rng.normal(size=shape[0]), []
+    for step in rng.normal(size=shape[::-1]) * np.sqrt(1.0 - 0.99**2):
+        level = 0.99 * level + step
+        rows.append(level)
+    return np.sqrt(0.5) * (np.stack(rows, axis=1) + rng.normal(size=shape))
 
 
 LAWS: dict[str, Draw] = {
-    "normal": lambda rng, count: rng.normal(size=count),
+    "normal": normal,
     "lognormal losses": lognormal,
+    "1 % large losses": rare,
+    "blocks of 50": blocks,
+    "autoregression": drifting,
 }
 
 
-def ended(
-    rng: np.random.Generator, draw: Draw, shift: float, given: argparse.Namespace
-) -> tuple[str, int]:
-    """Return the result of one comparison, "" if it is open, and after how many outcomes.
+def results_of(
+    rewards: np.ndarray, by_canary: np.ndarray, given: argparse.Namespace, limits: list[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the result of each trial, 1 promoted and -1 withdrawn, and after how many outcomes.
 
     Args:
-        shift: added to the rewards of the canary, in deviations of a reward.
-        given: the share, the error and the outcomes of the comparison.
+        rewards, by_canary: ``[trials, outcomes]``.
+        limits: least and largest reward; empty where the test takes the range of those before.
     """
-    test = CanaryTest(Path("new.edge"), share=given.share, error=given.error)
-    canary = Canary(None, test)  # type: ignore[arg-type]
-    rewards = draw(rng, given.outcomes).tolist()
-    by_canary = (rng.random(given.outcomes) < given.share).tolist()
-    for number, (reward, ours) in enumerate(zip(rewards, by_canary, strict=True), 1):
-        canary.decided("request", ours)
-        if result := canary.reported("request", reward + shift * ours):
-            return result, number
-    return "", given.outcomes
+    stated = (limits[0], limits[1]) if limits else None
+    bets = Bets(given.share, given.error, 0.0, stated, wide=False)
+    result = np.zeros(len(rewards), int)
+    ended = np.full(len(rewards), rewards.shape[1])
+    columns = zip(rewards.T, by_canary.T, strict=True)
+    for number, (reward, ours) in enumerate(columns, 1):
+        bets.add(reward, ours)
+        now = np.broadcast_to(bets.clear, result.shape)
+        first = (result == 0) & (now != 0)
+        result[first], ended[first] = now[first], number
+        if number % 100 == 0 and np.all(result):
+            break
+    return result, ended
+
+
+def row_of(
+    law: str, shift: float, result: np.ndarray, ended: np.ndarray, limits: list[float]
+) -> dict[str, object]:
+    """Return counts of results as shares, with the exact interval of the false ones."""
+    promoted, withdrawn, trials = int(np.sum(result > 0)), int(np.sum(result < 0)), len(result)
+    false = (promoted if shift <= 0 else 0) + (withdrawn if shift >= 0 else 0)
+    clear = ended[result != 0]
+    low = beta.ppf(0.025, false, trials - false + 1) if false else 0.0
+    high = beta.ppf(0.975, false + 1, trials - false)
+    return {
+        "rewards": law,
+        "range": limits or "of the rewards before",
+        "shift": shift,
+        "promoted": promoted / trials,
+        "withdrawn": withdrawn / trials,
+        "false": false / trials,
+        "false_95": [round(float(low), 4), round(float(high), 4)],
+        "median_outcomes": float(np.median(clear)) if clear.size else None,
+        "p90_outcomes": float(np.quantile(clear, 0.9)) if clear.size else None,
+    }
+
+
+def unlike(given: argparse.Namespace, rng: np.random.Generator) -> list[dict[str, object]]:
+    """Return rows for a canary of the same mean whose losses are rare and large.
+
+    The running policy has normal rewards. The range of the second row holds all of the canary's.
+    """
+    shape, rows = (given.trials, given.outcomes), []
+    for limits in ([], [-12.0, 5.0]):
+        by_canary = (rng.random(shape) < given.share).astype(float)
+        rewards = np.where(by_canary, rare(rng, shape), normal(rng, shape))
+        results = results_of(rewards, by_canary, given, limits)
+        rows.append(row_of("normal; the canary 1 % large losses", 0.0, *results, limits))
+    return rows
 
 
 def main() -> None:
     """Run the comparison many times for each law and shift, and count the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--outcomes", type=int, default=5000)
+    parser.add_argument("--outcomes", type=int, default=20000)
     parser.add_argument("--share", type=float, default=0.05)
     parser.add_argument("--error", type=float, default=0.05)
     parser.add_argument("--shifts", type=float, nargs="+", default=[0.0, 0.2, -0.2, 0.5, -0.5])
+    parser.add_argument("--rewards", type=float, nargs=2, default=[], metavar=("LOW", "HIGH"))
     given = parser.parse_args()
     rng, begun, rows = np.random.default_rng(23), time.perf_counter(), []
     for law, draw in LAWS.items():
         for shift in given.shifts:
-            each = [ended(rng, draw, shift, given) for _ in range(given.trials)]
-            results = [result for result, _ in each]
-            clear = [count for result, count in each if result]
-            promoted, withdrawn = (
-                sum(one == wanted for one in results) / given.trials
-                for wanted in (PROMOTED, WITHDRAWN)
-            )
-            rows.append(
-                {
-                    "rewards": law,
-                    "shift": shift,
-                    "promoted": promoted,
-                    "withdrawn": withdrawn,
-                    "false": (promoted if shift <= 0 else 0) + (withdrawn if shift >= 0 else 0),
-                    "median_outcomes": float(np.median(clear)) if clear else None,
-                }
-            )
+            shape = (given.trials, given.outcomes)
+            by_canary = (rng.random(shape) < given.share).astype(float)
+            rewards = draw(rng, shape) + shift * by_canary
+            results = results_of(rewards, by_canary, given, given.rewards)
+            rows.append(row_of(law, shift, *results, given.rewards))
+    rows += unlike(given, rng)
     seconds = round(time.perf_counter() - begun, 1)
     print(json.dumps({**vars(given), "seconds": seconds, "results": rows}, indent=2))
 

@@ -10,10 +10,8 @@ weights and replaces the bundle that is served, while requests go on. Then three
 the log are offered to the same gate.
 """
 
-import contextlib
 import dataclasses
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -37,6 +35,7 @@ from edgewright.scenarios.learners import world_of_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.write import changed_scenario
 from edgewright.serve.log_reader import DecisionLogReader
+from edgewright.serve.process import running_service
 from edgewright.serve.store import Entry, Report, Store
 from edgewright.training.runs import Request, train
 from edgewright.update.log_parts import drift_of
@@ -44,9 +43,11 @@ from edgewright.update.simulate import SimulatedEdge
 from edgewright.update.update import UpdatePlan, update
 
 QUICK = "--quick" in sys.argv
-STEPS, RETRAIN = (2e4, 2e4) if QUICK else (1e5, 1e5)
+LEARNER = "se-ppo" if QUICK else "all-action-guided"
+EXPLORE = "own" if QUICK else "0.2"  # a policy that was trained for long hardly explores itself
+STEPS, RETRAIN = (2e4, 2e4) if QUICK else (1e6, 1e6)
 COPIES = 32  # devices, each in a world of its own, each with its own name
-BEFORE, AFTER, RECOVERED = (40, 140, 20) if QUICK else (100, 150, 100)  # slots
+BEFORE, AFTER, RECOVERED = (40, 140, 20) if QUICK else (100, 200, 100)  # slots
 SETTINGS = {
     "params.horizon_slots": 40 if QUICK else 100,
     "evaluation.episodes": 24 if QUICK else 100,
@@ -68,23 +69,7 @@ CHANGE = {
 def edge_of(scenario):
     """Return copies of a scenario's world, played by whoever decides."""
     problem = build(scenario)
-    return SimulatedEdge(problem, world_of_learner("se-ppo", problem), COPIES)
-
-
-@contextlib.contextmanager
-def service(bundle, log):
-    """Run the decision service; yield its address."""
-    command = [sys.executable, "-m", "edgewright", "serve", str(bundle), "--port", "0"]
-    command += ["--log", str(log), "--explore", "own"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        words = (word for line in process.stderr for word in line.split())
-        url = next(word.rstrip("/.,;") for word in words if word.startswith("http://"))
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    return SimulatedEdge(problem, world_of_learner(LEARNER, problem), COPIES)
 
 
 class Devices:
@@ -195,14 +180,20 @@ def compare(one, other, scenario):
     return paired_difference(*(setting.rewards(whole_policy(bundle)) for bundle in bundles))
 
 
-def draw(rewards, alarm, file):
-    """Draw the reward of every slot, the change, the alarm and the swap."""
+def draw(rewards, alarm, gaps, file):
+    """Draw the reward of every slot, the change, the alarm and the swap; beside it what is left.
+
+    Args:
+        gaps: difference to a policy trained on the new law, on the same episodes, by policy.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7.2, 3.0), layout="constrained")
+    figure, (axes, beside) = plt.subplots(
+        1, 2, figsize=(9.0, 3.0), layout="constrained", width_ratios=(2, 1)
+    )
     width = 10
     smooth = np.convolve(rewards, np.ones(width) / width, mode="valid")
     axes.plot(np.arange(len(rewards)), rewards, color="#BBBBBB", linewidth=0.7, label="each slot")
@@ -211,10 +202,21 @@ def draw(rewards, alarm, file):
     marks += [(BEFORE + alarm, "drift is noticed")] if alarm else []
     for at, text in marks:
         axes.axvline(at, color="#D55E00", linewidth=0.9)
-        axes.annotate(text, (at, 1.0), xycoords=("data", "axes fraction"), rotation=90, va="top",
-                      ha="right", fontsize=7)  # fmt: skip
-    axes.set(xlabel="slot", ylabel=f"reward per slot, mean of {COPIES} devices")
-    axes.legend(loc="lower left", fontsize=7)
+        side = "left" if "drift" in text else "right"
+        axes.annotate(text, (at, 0.03), xycoords=("data", "axes fraction"), rotation=90,
+                      va="bottom", ha=side, fontsize=7)  # fmt: skip
+    axes.set(xlabel="slot")
+    axes.set_ylabel(f"reward per slot, mean of {COPIES} devices", fontsize=8)
+    axes.legend(loc="lower right", fontsize=7)
+    for row, gap in enumerate(gaps.values()):
+        beside.plot([gap.low, gap.high], [row, row], color="#0072B2")
+        beside.plot(gap.estimate, row, "o", color="#0072B2")
+    beside.axvline(0.0, color="#BBBBBB", linewidth=0.9)
+    beside.set_yticks(range(len(gaps)), gaps, fontsize=7)
+    beside.set(ylim=(-0.6, len(gaps) - 0.4))
+    beside.set_xlabel(
+        "reward minus that of a policy trained\non the new law, without exploring", fontsize=7
+    )
     figure.savefig(file, dpi=150)
     plt.close(figure)
 
@@ -223,12 +225,12 @@ def main(folder):
     """Run the loop in a folder; return the numbers that it prints."""
     old = load("aigc-heavy", SETTINGS)
     new = changed_scenario(old, CHANGE, "the change")
-    train(Request(old, "se-ppo", STEPS, 1), folder / "run")
+    train(Request(old, LEARNER, STEPS, 1), folder / "run")
     served, log = folder / "p.edge", folder / "log.db"
     export_run(folder / "run", served)
     first = load_bundle(served)
     print(f"deployed: {first.version}")
-    with service(served, log) as url:
+    with running_service(served, log, "--explore", EXPLORE) as url:
         devices = Devices(url, first.interface)
         devices.play(edge_of(old), BEFORE, 1)
         devices.play(edge_of(new), AFTER, 2)
@@ -261,21 +263,29 @@ def main(folder):
     print(
         "reward per slot: {:+.4f} before, {:+.4f} after the change, {:+.4f} updated".format(*means)
     )
-    draw(devices.rewards, alarm, "closed_loop.png")
-    recovery(folder, new, load_bundle(served), first)
+    gaps = recovery(folder, new, load_bundle(served), first)
+    draw(devices.rewards, alarm, gaps, "closed_loop.png")
     poison(folder, rows, plan, first)
     return {"alarm": alarm, "failed": devices.failed, "means": means}
 
 
 def recovery(folder, new, updated, first):
-    """Compare the updated policy with the old one, and with one trained on the new law alone."""
+    """Compare all policies with one trained on the new law alone; return the differences."""
     from edgewright.scenarios.load import resolved
 
-    train(Request(new, "se-ppo", STEPS + RETRAIN, 1), folder / "known")
-    known = export_run(folder / "known", folder / "known.edge")
-    for name, other in (("the old policy", first), ("one trained on the new law", known)):
-        gap = compare(updated, other, resolved(new))
-        print(f"updated policy minus {name}: {gap.text('+.4f')} per slot in the new world")
+    known = []
+    for steps in (RETRAIN, STEPS + RETRAIN):
+        run = folder / f"known-{steps:g}"
+        train(Request(new, LEARNER, steps, 1), run)
+        known.append(export_run(run, run.with_suffix(".edge")))
+    policies = {"old policy": first, "updated policy": updated, "trained twice as long": known[1]}
+    gaps = {name: compare(one, known[0], resolved(new)) for name, one in policies.items()}
+    gain = compare(updated, first, resolved(new))
+    print(f"updated policy minus the old policy: {gain.text('+.4f')} per slot in the new world")
+    print(f"minus one trained on the new law alone for {RETRAIN:g} steps:")
+    for name, gap in gaps.items():
+        print(f"  {name}: {gap.text('+.4f')}")
+    return gaps
 
 
 def poison(folder, rows, plan, first):

@@ -4,13 +4,12 @@ pip install '.[train,deploy,serve]'
 python examples/deploy_and_ask.py
 """
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import edgewright as ew
 from edgewright.client import Client
+from edgewright.serve.process import running_service
 
 OBSERVATION = {
     "input_mb": 17.5,
@@ -27,25 +26,11 @@ OBSERVATION = {
 
 def ask_service(bundle):
     """Start the service on a free port, ask for one decision, report its reward, stop it."""
-    command = [sys.executable, "-m", "edgewright", "serve", str(bundle), "--port", "0"]
-    command += ["--log", str(bundle.with_suffix(".db"))]
-    service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert service.stderr is not None
-        url = next(
-            word.rstrip("/.,;")
-            for line in service.stderr
-            for word in line.split()
-            if word.startswith("http://")
-        )
-        with Client(url, timeout_s=30.0) as client:
-            decision = client.decide(OBSERVATION)
-            client.outcome(decision["id"], reward=0.4)
+    serving = running_service(bundle, bundle.with_suffix(".db"))
+    with serving as url, Client(url, timeout_s=30.0) as client:
+        decision = client.decide(OBSERVATION)
+        client.outcome(decision["id"], reward=0.4)
         print("from the service:", decision)
-    finally:
-        service.terminate()
-        service.wait(timeout=30)
-        service.stderr.close()
 
 
 problem = ew.make("aigc-heavy", {"params.horizon_slots": 100, "evaluation.episodes": 20})

@@ -12,12 +12,9 @@ logged inputs, without exploring: a single explored slot over a faded channel ma
 mean of what was logged says little.
 """
 
-import contextlib
 import dataclasses
-import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +29,7 @@ from edgewright.scenarios.load import load
 from edgewright.scenarios.write import changed_scenario
 from edgewright.serve.log_reader import DecisionLogReader
 from edgewright.serve.log_table import LogTable
+from edgewright.serve.process import running_service
 from edgewright.systems.registry import system_of
 from edgewright.training.runs import Request, train
 from edgewright.update.log_parts import drift_of, read_parts
@@ -71,22 +69,6 @@ KINDS = {  # preset, settings, learner, steps, steps of the update, decisions af
     "binary": ("binary-hard", BINARY, "maml-nearest", 6.4e4, None, 1000, ("--explore", "0.3")),
     "caching": ("caching-es2", CACHING, "ddpg-ddpg", 6e3, 6e3, 900, ()),
 }
-
-
-@contextlib.contextmanager
-def service(bundle, log, options):
-    """Run the decision service; yield its address."""
-    command = [sys.executable, "-m", "edgewright", "serve", str(bundle), "--port", "0"]
-    command += ["--log", str(log), *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        words = (word for line in process.stderr for word in line.split())
-        url = next(word.rstrip("/.,;") for word in words if word.startswith("http://"))
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 def sites(kind, scenario, learner):
@@ -139,7 +121,8 @@ def main(kind, folder):
     served, log = folder / "p.edge", folder / "log.db"
     interface = export_run(folder / "run", served).interface
     old, new = sites(kind, scenario, learner)
-    with service(served, log, options) as url, Client(url, timeout_s=60.0, name="site") as client:
+    serving = running_service(served, log, *options)
+    with serving as url, Client(url, timeout_s=60.0, name="site") as client:
         first = load_bundle(served)
         list(outcomes(old, client, interface, BEFORE))
         list(outcomes(new, client, interface, after))

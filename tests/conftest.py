@@ -277,6 +277,7 @@ def binary_sampler() -> Callable[..., Any]:
             "device_ghz": 2.84,
             "transmit_dbm": 23.0,
             "noise_dbm_hz": -165.0,
+            "kappa": 1e-27,
             "gain_log10_mean": -11.5 if hard else -9.0,
             "gain_log10_std": 1.2 if hard else 0.7,
             "horizon_slots": 50.0,

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -12,54 +13,120 @@ import pytest
 from edgewright.bundle import load
 from edgewright.core.errors import InputError
 from edgewright.serve.app import Service
-from edgewright.serve.canary import PROMOTED, WITHDRAWN, Canary, CanaryTest
-from edgewright.serve.sequential import MIN_OUTCOMES, Arm, difference
+from edgewright.serve.canary import PROMOTED, Canary, CanaryTest
+from edgewright.serve.sequential import MIN_OUTCOMES, STRENGTHS, Bets
 from edgewright.serve.settings import Settings
 
 
-def outcome_of(rng, shift, share=0.2, most=1500, error=0.05):
-    """Return the result of a comparison, and after how many outcomes."""
-    canary = Canary(None, CanaryTest("", share=share, error=error))
-    rewards, arms = rng.normal(size=most), rng.random(most) < share
-    for n in range(most):
-        canary.decided(str(n), bool(arms[n]))
-        if result := canary.reported(str(n), rewards[n] + shift * arms[n]):
-            return result, n
-    return "", most
+def rewards_of(law, rng, shape):
+    """Return rewards ``[trials, outcomes]`` of mean 0 and deviation 1."""
+    if law == "normal":
+        return rng.normal(size=shape)
+    if law == "lognormal losses":
+        return (np.exp(0.5) - np.exp(rng.normal(size=shape))) / np.sqrt((np.e - 1.0) * np.e)
+    if law == "rare losses":
+        return (0.02 - (rng.random(shape) < 0.02)) / np.sqrt(0.02 * 0.98)
+    shared = np.repeat(rng.normal(size=(shape[0], shape[1] // 50)), 50, axis=1)  # blocks
+    return np.sqrt(0.5) * (shared + rng.normal(size=shape))
 
 
-def test_equal_policies_are_rarely_told_apart_however_long_one_looks():
-    rng, trials = np.random.default_rng(0), 120
-    results = [outcome_of(rng, 0.0)[0] for _ in range(trials)]
-    wrong = sum(result != "" for result in results) / trials
+def results(law, shift, trials, seed=0, share=0.2, most=1500, error=0.05, rewards=None):
+    """Return 1 for each promoted canary, -1 for each withdrawn one, and after how many outcomes."""
+    rng = np.random.default_rng(seed)
+    arms = (rng.random((trials, most)) < share).astype(float)
+    values = rewards_of(law, rng, (trials, most)) + shift * arms
+    bets, result, ended = Bets(share, error, 0.0, rewards, wide=False), np.zeros(trials, int), []
+    for number in range(most):
+        bets.add(values[:, number], arms[:, number])
+        now = np.where(result == 0, bets.clear, 0)
+        ended += [number] * int(np.sum(now != 0))
+        result = result + now
+    return result, ended
+
+
+@pytest.mark.parametrize("law", ["normal", "lognormal losses", "rare losses", "blocks"])
+def test_equal_policies_are_rarely_told_apart_whatever_the_rewards(law):
+    trials = 400
+    wrong = np.mean(results(law, 0.0, trials)[0] != 0)
     assert wrong <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
 
 
-@pytest.mark.parametrize(("shift", "wanted"), [(0.5, PROMOTED), (-0.5, WITHDRAWN)])
-def test_a_clear_difference_is_found_early(shift, wanted):
-    rng = np.random.default_rng(1)
-    results = [outcome_of(rng, shift) for _ in range(25)]
-    assert np.mean([result == wanted for result, _ in results]) > 0.9
-    assert np.median([count for _, count in results]) < 1000
+@pytest.mark.parametrize("law", ["normal", "lognormal losses", "rare losses", "blocks"])
+@pytest.mark.parametrize("shift", [0.5, -0.5])
+def test_a_clear_difference_is_found_early(law, shift):
+    result, ended = results(law, shift, 50, seed=1)
+    assert np.mean(result == np.sign(shift)) > 0.9 and not np.any(result == -np.sign(shift))
+    assert np.median(ended) < 1000
 
 
-def test_the_sequence_is_that_of_its_equation():
-    rng = np.random.default_rng(2)
-    ours, others = Arm(), Arm()
-    values = rng.normal(size=300)
-    for value in values[:100]:
-        ours.add(value)
-    assert difference(ours, others, 0.05).low == -math.inf
-    for value in values[100:]:
-        others.add(value)
-    assert ours.variance == pytest.approx(np.var(values[:100], ddof=1))
-    v = ours.variance / 100 + others.variance / 200
-    t = 0.04 * (99 * ours.variance + 199 * others.variance) / 298
-    now = difference(ours, others, 0.05)
-    ratio = math.sqrt(v / (v + t)) * math.exp(t * (now.estimate - now.low) ** 2 / (2 * v * (v + t)))
-    assert ratio == pytest.approx(1 / 0.05)  # the likelihood ratio at the end of the interval
-    assert now.high - now.estimate == pytest.approx(now.estimate - now.low)
-    assert MIN_OUTCOMES <= 100
+def test_rare_losses_of_the_canary_alone_count_where_the_range_holds_them():
+    rng, shape = np.random.default_rng(2), (200, 1500)
+    arms = (rng.random(shape) < 0.2).astype(float)
+    values = np.where(arms, rewards_of("rare losses", rng, shape), rng.normal(size=shape))
+    bets, wrong = Bets(0.2, 0.05, 0.0, (-8.0, 5.0), wide=False), np.zeros(200, bool)
+    for reward, by_canary in zip(values.T, arms.T, strict=True):
+        bets.add(reward, by_canary)
+        wrong |= bets.clear != 0
+    assert np.mean(wrong) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
+
+
+def test_a_service_compares_as_the_simulation_does():
+    rng = np.random.default_rng(3)
+    arms, values = (rng.random(600) < 0.3), rng.normal(size=600)
+    serving = types.SimpleNamespace(facts={})
+    canary = Canary(serving, CanaryTest("", share=0.3, rewards=(-3.0, 3.0)))
+    bets = Bets(0.3, 0.05, 0.0, (-3.0, 3.0), wide=False)
+    for number in range(600):
+        reward = float(values[number] + 0.6 * arms[number])
+        canary.decided(str(number), bool(arms[number]))
+        result = canary.reported(str(number), reward)
+        bets.add(np.array([reward]), np.array([float(arms[number])]))
+        assert (result == PROMOTED) == bool(np.all(bets.clear == 1))
+        if result:
+            break
+    assert result == PROMOTED and canary.difference.low >= 0.0
+    facts = canary.facts()
+    assert facts["low"] <= 0.6 and (facts["high"] is None or facts["high"] >= 0.6)
+    assert facts["rewards"] == [-3.0, 3.0] and facts["outcomes"]["canary"] == canary.canary.count
+
+
+def test_the_capital_is_that_of_its_equation():
+    rng, share = np.random.default_rng(4), 0.2
+    values, arms = rng.normal(size=120).clip(-2.0, 2.0), rng.random(120) < share
+    bets = Bets(share, 0.05, 0.3, (-2.0, 2.0))
+    for reward, by_canary in zip(values, arms, strict=True):
+        bets.add(reward, float(by_canary))
+    for side, sign in enumerate((1.0, -1.0)):
+        for null in (-0.3, 0.0):
+            capital = np.ones(len(STRENGTHS))
+            for t in range(MIN_OUTCOMES, 120):
+                centre = np.mean(values[:t])
+                x = (arms[t] - share) / (share * (1 - share)) * (values[t] - centre)
+                ends = [(z - share) / (share * (1 - share)) * (r - centre)
+                        for z in (0, 1) for r in (-2.0, 2.0)]  # fmt: skip
+                lowest = min(sign * end for end in ends)
+                worst = -lowest + max(sign * null, 0.0)
+                capital *= 1 + STRENGTHS * sign * (x - null) / worst
+            index = int(np.searchsorted(bets.differences, null))
+            assert bets.capital[side][index] == pytest.approx(capital)
+
+
+def test_a_range_is_learned_from_the_rewards_before_and_cuts_what_is_beyond():
+    bets = Bets(0.5, 0.05, wide=False)
+    for number in range(MIN_OUTCOMES):
+        bets.add(float(number % 2), 0.0)
+    cut = bets.cut
+    bets.add(-1e9, 1.0)
+    assert bets.cut == cut + 1 and bets.low == -1e9
+    assert bets.rewards.mean > -0.1  # the absurd reward counted as 0
+    assert bets.clear == 0 and bets.bets == 1
+
+
+def test_constant_rewards_decide_nothing():
+    canary = Canary(None, CanaryTest("", share=0.5, margin=0.1))
+    for number in range(300):
+        canary.decided(str(number), number % 2 == 0)
+        assert canary.reported(str(number), 1.0) == ""
 
 
 @pytest.fixture
@@ -131,6 +198,16 @@ def test_rewards_of_the_canary_are_not_watched_as_those_of_the_bundle(settings, 
     assert 0 < watched == sum(by_bundle) < len(by_bundle)
 
 
+def test_one_decision_of_each_request_is_compared(settings, observation):
+    service = Service(settings)
+    canary = service.decider.canary
+    answer = json.loads(service.decider.answer(json.dumps({"observations": [observation] * 5})))
+    for one in answer["decisions"]:
+        canary.reported(one["id"], 1.0)
+    service.log.close()
+    assert canary.canary.count + canary.running.count == 1
+
+
 def test_another_running_bundle_restarts_the_comparison(settings, observation):
     service = Service(settings)
     canary = service.decider.canary
@@ -150,3 +227,7 @@ def test_a_canary_that_cannot_be_compared_is_refused(settings, bundles, edgewrig
     assert "add --log FILE" in edgewright(*asked, code=2).stderr
     wrong = (*asked, "--log", settings.log, "--canary-share", "0.9")
     assert "at most 0.5; got 0.9" in edgewright(*wrong, code=2).stderr
+    for text in ("1:0", "1", "a:b", "0:inf", "0:1:2"):
+        wrong = (*asked, "--log", settings.log, "--canary-rewards", text)
+        message = edgewright(*wrong, code=2).stderr
+        assert "--canary-rewards" in message and "e.g." in message

@@ -1,11 +1,5 @@
 """Bundles and simulated logs of a small AIGC scenario, shared by the tests of updates."""
 
-import contextlib
-import re
-import subprocess
-import sys
-import threading
-
 import pytest
 
 from edgewright.bundle import load as load_bundle
@@ -50,29 +44,3 @@ def write_log():
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def service():
-    """Return what runs a decision service with a log and yields its address: a context manager."""
-
-    @contextlib.contextmanager
-    def run(bundle, log, *options):
-        command = [sys.executable, "-m", "edgewright.cli.main", "serve", str(bundle)]
-        command += ["--port", "0", "--log", str(log), *options]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            match = None
-            for line in process.stderr:
-                if match := re.search(r"http://[\d.]+:\d+", line):
-                    break
-            assert match, "the service did not start"
-            reader = threading.Thread(target=process.stderr.read)
-            reader.start()
-            try:
-                yield match[0]
-            finally:
-                process.terminate()
-                assert process.wait(30) == 0
-                reader.join(10)
-
-    return run

@@ -150,6 +150,54 @@ def test_a_small_log_changes_nothing_that_it_does_not_show(old, log):
         calibrated(old, LogTable(log[:5]), "log.db")
 
 
+FIELDS = {
+    "input_mb": "streams.input_mb",
+    "work_gcycles": "streams.work_gcycles",
+    "mode": "streams.mode",
+    "bandwidth_mbps": "streams.bandwidth_mbps",
+    "local_backlog_gcycles": "params.device_ghz",
+    "server_1_backlog_gcycles": "params.background_utilisation[0]",
+    "server_2_backlog_gcycles": "params.background_utilisation[1]",
+    "delay_s": "params.server_ghz[1]",
+    "device_energy_j": "params.kappa",
+    "edge_energy_j": "params.edge_j_per_gcycle",
+}
+"""Fields and metrics of a log, each with a fit that needs it."""
+
+
+def without(log, names):
+    """Return a table of decisions whose observations and outcomes lack some names."""
+    rows = []
+    for row in log:
+        observation, metrics = (
+            {key: value for key, value in one.items() if key not in names}
+            for one in (row.observation, row.metrics)
+        )
+        rows.append(dataclasses.replace(row, observation=observation, metrics=metrics))
+    return LogTable(rows)
+
+
+@pytest.mark.parametrize("name", [*FIELDS, "charge_pct", "phase", "served", "quality"])
+def test_a_fit_that_lacks_its_field_is_left_and_the_others_are_not(name, old, log):
+    some = log[:800]
+    full = {fit.key for fit in calibrated(old, LogTable(some), "log.db")[1].fits}
+    report = calibrated(old, without(some, {name}), "log.db")[1]
+    fits = {fit.key for fit in report.fits}
+    assert fits <= full and all(np.isfinite(fit.goodness) for fit in report.fits)
+    assert name not in FIELDS or FIELDS[name] in report.left
+    assert {key for key in full - fits if key not in report.left} <= {"params.server_ghz"}
+
+
+def test_a_log_without_queues_says_that_loads_are_left(old, log):
+    queues = {f"server_{n}_backlog_gcycles" for n in (1, 2)}
+    left = calibrated(old, without(log[:800], queues), "log.db")[1].left
+    for n in (0, 1):
+        reason = left[f"params.background_utilisation[{n}]"]
+        assert f"server_{n + 1}_backlog_gcycles is missing" in reason
+    left = calibrated(old, without(log[:800], {"charge_pct", "phase"}), "log.db")[1].left
+    assert "in an episode" in left["params.background_utilisation"]
+
+
 def test_a_system_without_a_calibration_is_refused(log):
     with pytest.raises(InputError, match="'contract' are not fitted"):
         calibrated(load("contract-d2"), LogTable(log), "log.db")

@@ -21,6 +21,7 @@ from edgewright.scenarios.load import load
 from edgewright.scenarios.write import changed_scenario
 from edgewright.serve.log_reader import DecisionLogReader
 from edgewright.serve.log_table import LogTable
+from edgewright.serve.process import running_service
 from edgewright.systems.registry import system_of
 from edgewright.training.runs import Request, train
 from edgewright.update.calibrate import calibrated
@@ -93,13 +94,14 @@ def rows_of(log):
 
 
 @pytest.fixture(scope="module")
-def closed(deployed, service, edgewright):
+def closed(deployed, edgewright):
     """Return all that a loop over real sockets left behind: log, results of commands, versions."""
     kind, folder, scenario = deployed
     served, log, first = folder / "p.edge", folder / "log.db", load_bundle(folder / "p.edge")
     explore = ("--explore", "0.4") if kind == "binary" else ()
     before, after = sites(kind, scenario)
-    with service(served, log, *explore) as url, Client(url, timeout_s=60.0, name="site") as client:
+    serving = running_service(served, log, *explore)
+    with serving as url, Client(url, timeout_s=60.0, name="site") as client:
         list(outcomes(before, client, first.interface, BEFORE))
         list(outcomes(after, client, first.interface, AFTER))
         if kind == "binary":

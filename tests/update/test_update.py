@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
+from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,6 +14,8 @@ from edgewright.bundle.history import rollback
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.deploy.export_run import export_run
 from edgewright.evaluation.statistics import Interval
+from edgewright.scenarios.build import build
+from edgewright.scenarios.learners import build_learner, world_of_learner
 from edgewright.scenarios.load import load
 from edgewright.scenarios.write import changed_scenario
 from edgewright.serve.log_table import LogTable
@@ -203,8 +208,6 @@ def test_the_run_must_be_that_of_the_bundle(plan, deployed):
 def test_a_warm_start_has_the_old_weights_and_a_fresh_schedule(deployed):
     run = load_run(deployed / "run")
     old = run.trainings[0]
-    import jax
-
     fresh = run.trainer.init_training(jax.random.key(5))
     started = warm_started(fresh, old)
     for ours, theirs in zip(
@@ -220,6 +223,29 @@ def test_a_warm_start_has_the_old_weights_and_a_fresh_schedule(deployed):
     other = dataclasses.replace(old, learner=dataclasses.replace(old.learner, networks=small))
     with pytest.raises(InputError, match="the sizes of 'networks'"):
         warm_started(fresh, other)
+
+
+def test_the_recommended_learner_begins_with_old_weights_and_its_guide_anew():
+    scenario = load("aigc-heavy", SETTINGS)
+    problem = build(scenario)
+    world = world_of_learner("all-action-guided", problem)
+    learner = build_learner("all-action-guided", scenario, problem, 2e4).learner
+    spaces = world.observation_space(problem.params), world.action_space(problem.params)
+    first, fresh = (learner.init(jax.random.key(seed), *spaces) for seed in (0, 1))
+    old = SimpleNamespace(learner=dataclasses.replace(first, steps=first.steps + 2e4))
+
+    @dataclasses.dataclass
+    class Training:
+        learner: Any
+
+    started = warm_started(Training(fresh), old).learner
+    assert float(started.steps) == 0
+    for ours, theirs in zip(
+        jax.tree.leaves(started.inner.networks), jax.tree.leaves(first.inner.networks), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(InputError, match="cannot begin with earlier weights"):
+        warm_started(Training(fresh), SimpleNamespace(learner=first.inner))
 
 
 def test_the_commands_update_in_place_and_roll_back(plan, rows, write_log, tmp_path, edgewright):

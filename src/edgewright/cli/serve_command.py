@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 from pathlib import Path
@@ -69,6 +70,12 @@ CANARY_OPTIONS = {
     default="0",
     show_default=True,
     help="Loss of mean reward at which it is promoted all the same.",
+)
+@click.option(
+    "--canary-rewards",
+    metavar="LOW:HIGH",
+    help="Least and largest reward that count; others are cut to them. Else the range of those "
+    "before.",
 )
 @click.option(
     "--out-of-range",
@@ -218,7 +225,7 @@ def _canary(options: dict[str, Any]) -> CanaryTest | None:
     """Return the settings of the canary; None without one.
 
     Raises:
-        InputError: a share, an error or a margin is out of its range.
+        InputError: a share, an error, a margin or the range of rewards is wrong.
     """
     if options["canary"] is None:
         return None
@@ -230,7 +237,23 @@ def _canary(options: dict[str, Any]) -> CanaryTest | None:
         if not low < number <= high:
             message = f"must be above {max(low, 0.0):g} and at most {high:g}; got {number:g}"
             raise InputError(message, where=option, hint="leave it out for the usual value")
-    return CanaryTest(Path(options["canary"]), **numbers)
+    rewards = _rewards(options["canary_rewards"], "--canary-rewards")
+    return CanaryTest(Path(options["canary"]), **numbers, rewards=rewards)
+
+
+def _rewards(text: str | None, option: str) -> tuple[float, float] | None:
+    """Return the least and the largest reward of ``LOW:HIGH``; None without a text.
+
+    Raises:
+        InputError: it is not two finite numbers, the lower one first.
+    """
+    if text is None:
+        return None
+    parts = [real(part, option) for part in text.split(":")]
+    if len(parts) == 2 and all(map(math.isfinite, parts)) and parts[0] < parts[1]:
+        return parts[0], parts[1]
+    message = f"must be two numbers LOW:HIGH, the lower one first; got '{text}'"
+    raise InputError(message, where=option, hint="e.g. -10:1, or leave it out")
 
 
 def _keep(text: str | None) -> Keep | None:

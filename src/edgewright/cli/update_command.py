@@ -44,7 +44,7 @@ CONDITIONS = [
 @click.option("--work", metavar="FOLDER", help="Where the retraining goes; NEW-run if absent.")
 @click.option(
     "--steps",
-    help="Steps of the retraining; a quarter of the first ones if absent. For binary: gradient "
+    help="Steps of the retraining; as many as those of --run if absent. For binary: gradient "
     "steps on the log, each slot once if absent.",
 )
 @click.option("--newest", metavar="N", help="Only the newest N decisions count; all if absent.")

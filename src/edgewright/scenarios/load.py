@@ -84,7 +84,7 @@ LATER = {"uplink": "parallel"}
 """Keys of ``[world]`` that came later, with the value that changes nothing. They are left out of
 identities, so that a run of an earlier version is still the run of its scenario."""
 
-LATER_NUMBERS = ("device_input_mbit", "device_cycles_per_bit", "device_distance_m")
+LATER_NUMBERS = ("device_input_mbit", "device_cycles_per_bit", "device_distance_m", "kappa")
 """Keys of ``[params]`` that came later, and are left out of identities where they are absent."""
 
 

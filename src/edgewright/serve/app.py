@@ -217,7 +217,8 @@ class Service:
         self.counters.canaries[result] += 1
         self.decider.canary = None
         text = f"canary {facts['version']} is {result}: {facts['difference']:+.4g} a decision"
-        self._emit(f"{text} [{facts['low']:+.4g}, {facts['high']:+.4g}]")
+        ends = ("none" if facts[end] is None else f"{facts[end]:+.4g}" for end in ("low", "high"))
+        self._emit(f"{text} [{', '.join(ends)}]")
         if result != PROMOTED:
             return
         self.decider.serving = canary.serving

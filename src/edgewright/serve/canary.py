@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,7 +14,7 @@ from edgewright.bundle import Bundle, load
 from edgewright.bundle.history import replace_bundle
 from edgewright.core.errors import InputError
 from edgewright.serve.counters import PROMOTED, WITHDRAWN
-from edgewright.serve.sequential import Arm, Difference, difference
+from edgewright.serve.sequential import Arm, Bets, Difference
 
 MAX_OPEN = 100_000
 """Decisions whose outcome is waited for; older ones count no more."""
@@ -30,12 +31,15 @@ class CanaryTest:
         share: of requests that it decides, above 0 and at most :data:`MAX_SHARE`.
         error: probability of a wrong result, however long it runs.
         margin: loss of mean reward that is accepted, in its unit.
+        rewards: least and largest reward that count; others are cut to them. If None, a reward is
+            cut to the range of all rewards before it.
     """
 
     file: Path
     share: float = 0.05
     error: float = 0.05
     margin: float = 0.0
+    rewards: tuple[float, float] | None = None
 
 
 class Deciding(Protocol):
@@ -55,15 +59,19 @@ class Canary(Generic[Policy]):
 
     def __init__(self, serving: Policy, test: CanaryTest) -> None:
         self.serving, self.test = serving, test
-        self.canary, self.running = Arm(), Arm()
         self._open: OrderedDict[str, bool] = OrderedDict()
+        self.restart()
 
     def drawn(self, rng: np.random.Generator) -> bool:
         """Return whether the canary decides the next request."""
         return bool(rng.random() < self.test.share)
 
     def decided(self, decision: str, by_canary: bool) -> None:
-        """Remember who took a decision, until its outcome arrives."""
+        """Remember who took a decision, until its outcome arrives.
+
+        Of requests that were drawn together, one decision may be remembered: the test takes each as
+        drawn for itself.
+        """
         self._open[decision] = by_canary
         if len(self._open) > MAX_OPEN:
             self._open.popitem(last=False)
@@ -71,40 +79,41 @@ class Canary(Generic[Policy]):
     def reported(self, decision: str, reward: float) -> str:
         """Count an outcome; return :data:`PROMOTED`, :data:`WITHDRAWN`, or "" to go on.
 
-        The canary is promoted where the confidence sequence lies above minus the margin, and
-        withdrawn where it lies below 0.
+        The canary is promoted where the confidence sequence excludes minus the margin and what is
+        below, and withdrawn where it excludes 0 and what is above.
         """
         by_canary = self._open.pop(decision, None)
         if by_canary is None:
             return ""
         (self.canary if by_canary else self.running).add(reward)
-        now = self.difference
-        if now.low > -self.test.margin:
-            return PROMOTED
-        return WITHDRAWN if now.high < 0.0 else ""
+        self.bets.add(reward, float(by_canary))
+        return ("", PROMOTED, WITHDRAWN)[int(self.bets.clear)]
 
     def restart(self) -> None:
         """Forget all outcomes, because another policy is the running one now."""
+        test = self.test
         self.canary, self.running = Arm(), Arm()
+        self.bets = Bets(test.share, test.error, test.margin, test.rewards)
         self._open.clear()
 
     @property
     def difference(self) -> Difference:
-        """Return canary minus running policy."""
-        return difference(self.canary, self.running, self.test.error)
+        """Return canary minus running policy, of rewards cut to the range that counts."""
+        return self.bets.difference
 
     def facts(self) -> dict[str, Any]:
         """Return how the comparison stands."""
-        now = self.difference
-        finite = now.low > -float("inf")
+        now, bets = self.difference, self.bets
         return {
             **self.serving.facts,
             "share": self.test.share,
             "error": self.test.error,
             "outcomes": {"canary": self.canary.count, "running": self.running.count},
             "difference": now.estimate,
-            "low": now.low if finite else None,
-            "high": now.high if finite else None,
+            "low": now.low if math.isfinite(now.low) else None,
+            "high": now.high if math.isfinite(now.high) else None,
+            "rewards": [float(bets.low), float(bets.high)] if bets.low <= bets.high else None,
+            "cut": int(bets.cut),
         }
 
 

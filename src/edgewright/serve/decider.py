@@ -188,12 +188,11 @@ class Decider:
         try:
             if serving.explorer is not None:
                 drawn = serving.explorer.decide(rows, self._rng)
-                return [
-                    self._told(serving, one, Made(outputs, clamped, by, client, chance))
-                    for one, (_, clamped), (outputs, chance) in zip(
-                        observations, checked, drawn, strict=True
-                    )
+                made = [
+                    Made(outputs, clamped, by, client, chance)
+                    for (_, clamped), (outputs, chance) in zip(checked, drawn, strict=True)
                 ]
+                return self._all_told(serving, observations, made)
             result = engine.many(rows)
         except EngineError as error:
             by, engine = self._stand_in(serving, error)
@@ -203,12 +202,21 @@ class Decider:
                 raise _failed(second) from None
         names = engine.outputs
         columns = zip(*(result[name].tolist() for name in names), strict=True)
-        return [
-            self._told(
-                serving, one, Made(dict(zip(names, values, strict=True)), clamped, by, client)
-            )
-            for one, values, (_, clamped) in zip(observations, columns, checked, strict=True)
+        made = [
+            Made(dict(zip(names, values, strict=True)), clamped, by, client)
+            for values, (_, clamped) in zip(columns, checked, strict=True)
         ]
+        return self._all_told(serving, observations, made)
+
+    def _all_told(
+        self, serving: ActivePolicy, observations: list[Any], made: list[Made]
+    ) -> list[dict[str, Any]]:
+        """Count and log the decisions of one request, of which a canary compares the first.
+
+        Who decides is drawn once for all of them, and a test of draws takes one of each.
+        """
+        pairs = enumerate(zip(observations, made, strict=True))
+        return [self._told(serving, one, each, index == 0) for index, (one, each) in pairs]
 
     def _rows(
         self, serving: ActivePolicy, observations: list[Any]
@@ -247,9 +255,13 @@ class Decider:
         return serving.fallback_name, serving.fallback
 
     def _told(
-        self, serving: ActivePolicy, observation: dict[str, Any], made: Made
+        self, serving: ActivePolicy, observation: dict[str, Any], made: Made, compared: bool = True
     ) -> dict[str, Any]:
-        """Count and log a decision; return what is answered."""
+        """Count and log a decision; return what is answered.
+
+        Args:
+            compared: whether its reward counts for a canary.
+        """
         outputs, clamped, by, client, propensity = made
         name = f"{self._start}-{next(self._number):x}"
         first = next(iter(outputs.values()))
@@ -261,7 +273,7 @@ class Decider:
         if propensity < 1.0:
             self.counters.drawn += 1
         by_canary = self.canary is not None and serving is self.canary.serving
-        if self.canary is not None:
+        if self.canary is not None and compared:
             self.canary.decided(name, by_canary)
         if not by_canary:
             self.counters.watch.decided(serving.bundle.version, observation)

@@ -1,8 +1,9 @@
 """Begin a training with what an earlier one learned: its networks and its statistics.
 
-A fleet begins with the networks of each device and the model of the server. Schedules and replays
-begin anew, because they belong to the old inputs, and so do the moments of
-an optimiser that is not part of what was learned.
+A fleet begins with the networks of each device and the model of the server. Of a learner around
+another one, such as one that imitates a rule, the inner one begins with what was learned. Schedules
+and replays begin anew, because they belong to the old inputs, and so do the moments of an optimiser
+that is not part of what was learned.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ LEARNED = ("networks", "network", "target", "learned", "initial", "inputs", "rew
 """Fields of a learner's state that a warm start takes over, where the state has them."""
 
 _NETWORKS = ("networks", "network", "learned", "initial")
+
+_INNER = "inner"
+"""Field of the state of a learner around another one, see :class:`edgewright.agents.around.Around`.
+"""
 
 
 def warm_started(fresh: Any, old: Any, where: str = "") -> Any:
@@ -44,6 +49,9 @@ def _begun(now: Any, before: Any, where: str) -> Any:
     if isinstance(now, tuple):
         pairs = zip(now, before, strict=True)
         return tuple(old if _is_empty(new) else _begun(new, old, where) for new, old in pairs)
+    if _is_record(now) and type(now) is type(before) and hasattr(now, _INNER):
+        inner = _begun(getattr(now, _INNER), getattr(before, _INNER), where)
+        return dataclasses.replace(now, **{_INNER: inner})
     return _record_begun(now, before, where)
 
 

@@ -25,8 +25,9 @@ from edgewright.update.trust import Trust
 HELD_OUT = 0.3
 """Share of the decisions, the newest, that nothing is learned from."""
 
-STEPS = 0.25
-"""Steps of the retraining, as a share of those of the old training."""
+STEPS = 1.0
+"""Steps of the retraining, as a share of those of the old training. With fewer, what the old law
+taught stays visible beside a policy that was trained on the new law for as long."""
 
 UPDATE = "update"
 """Name of the stage in the lineage."""

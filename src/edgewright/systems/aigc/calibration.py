@@ -35,6 +35,10 @@ LAWS = {
 
 _MEASURE = "distance of law and correlation"
 _RELATIVE = "median relative error"
+_ALONE = f"fewer than {MIN_ROWS} decisions follow one another: state clients' names"
+_APART = (
+    f"fewer than {MIN_ROWS} decisions follow one another in an episode, by charge_pct and phase"
+)
 _FEW = f"fewer than {MIN_ROWS} decisions say something of it"
 
 
@@ -56,14 +60,20 @@ def calibrate(scenario: AigcScenario, table: LogTable) -> Calibration:
     fits += fitted
     left |= without
     after = _with(scenario, fits)
-    gap = {
-        name: {
-            **_prefixed("before", scenario, table, name, scenario),
-            **_prefixed("after", after, table, name, scenario),
+    gap = {}
+    for name in ("delay_s", "device_energy_j"):
+        logged, known = table.metric(name), _served(table)
+        parts = {
+            prefix: predicted(one, table, scenario)[name]
+            for prefix, one in (("before", scenario), ("after", after))
         }
-        for name in ("delay_s", "device_energy_j")
-        if np.isfinite(table.metric(name)).sum() >= MIN_ROWS
-    }
+        known = np.isfinite([logged, *parts.values()]).all(axis=0) & known
+        if known.sum() >= MIN_ROWS:
+            gap[name] = {
+                f"{prefix}_{key}": value
+                for prefix, one in parts.items()
+                for key, value in distances(one[known], logged[known]).items()
+            }
     return Calibration(tuple(fits), left, gap)
 
 
@@ -207,12 +217,20 @@ class _Physics:
         speeds = next((f.after for f in self._fits if f.key == "params.server_ghz"), None)
         ghz = np.asarray(speeds or _each(scenario.params.server_ghz, scenario.world.servers))
         if len(pairs) < MIN_ROWS:
-            self._left[key] = "fewer than 30 decisions follow one another: state clients' names"
+            self._left[key] = _APART if len(self.table.pairs) >= MIN_ROWS else _ALONE
             return
-        result = [_utilisation(scenario, self.parts, pairs, n, ghz[n]) for n in range(len(before))]
-        after, errors = [share for share, _ in result], [error for _, error in result]
-        measure = "distance of the next queue's law"
-        self._fits.append(Fit(key, before.tolist(), after, len(pairs), measure, max(errors)))
+        after, errors = before.tolist(), []
+        for n in range(len(after)):
+            queue = self.parts.queues[pairs, n]
+            known = pairs[np.isfinite(queue).all(axis=1)]
+            if len(known) < MIN_ROWS:
+                self._left[f"{key}[{n}]"] = f"{_FEW}: server_{n + 1}_backlog_gcycles is missing"
+                continue
+            after[n], error = _utilisation(scenario, self.parts, known, n, ghz[n])
+            errors.append(error)
+        if errors:
+            measure = "distance of the next queue's law"
+            self._fits.append(Fit(key, before.tolist(), after, len(pairs), measure, max(errors)))
 
 
 def _utilisation(
@@ -222,14 +240,16 @@ def _utilisation(
 
     ``L' = max(0, L + own + B - f slot)`` with the work ``B`` of others, a compound Poisson number
     of jobs: the mean of ``L'`` rises with the utilisation, so that bisection finds it.
+
+    Args:
+        pairs: ``[m, 2]`` neighbours whose queues are known.
+        server: its number, from 0; ``ghz`` is its speed.
     """
     numbers = scenario.params
     spec: Any = scenario.streams.background_gcps
     first, second = pairs[:, 0], pairs[:, 1]
-    own = np.where(parts.location[first] == server + 1, parts.work[first], 0.0)
-    ahead = parts.queues[first, server] + own
-    known = np.isfinite(ahead) & np.isfinite(parts.queues[second, server])
-    ahead, following = ahead[known], parts.queues[second, server][known]
+    own = np.where(parts.location[first] == server + 1, np.nan_to_num(parts.work[first]), 0.0)
+    ahead, following = parts.queues[first, server] + own, parts.queues[second, server]
     rng, most = np.random.default_rng(0), spec.most_jobs
     jobs = rng.uniform(spec.job_low, spec.job_high, size=(len(ahead), most))
     jobs *= rng.choice(np.asarray(numbers.quality_multiplier, float), size=jobs.shape)
@@ -261,14 +281,18 @@ def _trimmed(values: np.ndarray) -> np.ndarray:
 
 
 def _following(table: LogTable) -> np.ndarray:
-    """Return pairs ``[m, 2]`` of decisions of one client in one episode."""
+    """Return pairs ``[m, 2]`` of decisions of one client in one episode.
+
+    Charge falls and phase rises in an episode. Where a log has neither, no episode can be known.
+    """
     pairs = table.pairs
     if not len(pairs):
         return pairs
     charge, phase = table.field("charge_pct"), table.field("phase")
-    same = charge[pairs[:, 1]] <= charge[pairs[:, 0]] + 1e-6
+    gained = charge[pairs[:, 1]] - charge[pairs[:, 0]]
     moved = phase[pairs[:, 1]] - phase[pairs[:, 0]]
-    return pairs[same & ((moved >= 0) | np.isnan(moved))]
+    same = ~(gained > 1e-6) & ~(moved < 0)
+    return pairs[same & ~(np.isnan(gained) & np.isnan(moved))]
 
 
 def _inputs(scenario: AigcScenario, table: LogTable) -> tuple[list[Fit], dict[str, str]]:
@@ -311,15 +335,6 @@ def _modes(scenario: AigcScenario, table: LogTable, left: dict[str, str]) -> lis
     error = float(np.max(np.sqrt(shares * (1 - shares) / counts.sum())))
     before = dataclasses.asdict(spec)
     return [Fit("streams.mode", before, after, int(counts.sum()), "largest standard error", error)]
-
-
-def _prefixed(
-    prefix: str, scenario: AigcScenario, table: LogTable, metric: str, before: AigcScenario
-) -> dict[str, float]:
-    logged, forecast = table.metric(metric), predicted(scenario, table, before)[metric]
-    known = np.isfinite(logged) & np.isfinite(forecast)
-    known &= _served(table)
-    return {f"{prefix}_{k}": v for k, v in distances(forecast[known], logged[known]).items()}
 
 
 def _served(table: LogTable) -> np.ndarray:

@@ -131,6 +131,7 @@ def sampler(scenario: BinaryScenario) -> BinarySampler:
         del numbers[name]
     for name in ("bandwidth_mhz", "edge_ghz"):
         numbers[name] = numbers[name] if isinstance(numbers[name], list) else [numbers[name]]
+    numbers["kappa"] = numbers["kappa"] or 0.0
     devices = scenario.world.devices
     fewest = numbers.pop("fewest_devices") or devices
     arrays = {name: jnp.asarray(value, jnp.float32) for name, value in numbers.items()}

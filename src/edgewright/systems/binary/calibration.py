@@ -20,6 +20,14 @@ import numpy as np
 from edgewright.serve.log_table import LogTable
 from edgewright.specs.calibration import Calibration, Fit
 from edgewright.specs.fitting import distances, robust_ratio, robust_sum
+from edgewright.systems.binary.energies import (
+    SAME,
+    Ratio,
+    energies_j,
+    energy_gap,
+    kappa,
+    transmit_w,
+)
 from edgewright.systems.binary.logged import MIN_ROWS, LoggedSlots, logged_slots
 from edgewright.systems.binary.schema import BinaryScenario
 from edgewright.systems.binary.uplink import Uplink
@@ -31,6 +39,9 @@ FINER = np.geomspace(0.9, 1.0 / 0.9, 21)
 
 SWEEPS = 3
 """Fits of the sizes, between which devices that never computed get the work of their size."""
+
+POWERS = 3
+"""Fits of the power that devices send with, each with the sizes that go with the one before."""
 
 NEARLY = 0.01
 """The speed of the edge is kept where no other one lowers the relative error by more than this."""
@@ -48,35 +59,57 @@ def calibrate(scenario: BinaryScenario, table: LogTable) -> Calibration:
     slots = logged_slots(table, scenario.world.devices)
     if scenario.world.masked or slots.known.sum() < MIN_ROWS:
         return Calibration((), {"params": "a log of one task with all its devices is needed"}, {})
-    fitted = _Fits(scenario, slots)
-    before = fitted.predicted_s()
-    fitted.weights()
-    fitted.works()
-    fitted.offloading()
+    before = _Fits(scenario, slots, Uplink.of(scenario))
+    fitted, power = _with_power(before)
+    fitted.spending(power)
     fitted.channel()
-    gap = {}
+    parts = {"before": before, "after": fitted}
+    gap: dict[str, dict[str, float]] = {}
     total = np.sum(slots.delay_s, axis=1)
-    after = fitted.predicted_s()
     known = np.isfinite(total) & (total > 0) & slots.known
     if known.sum() >= MIN_ROWS:
-        parts = {"before": before, "after": after}
         gap["delay_s"] = {
             f"{name}_{key}": value
             for name, one in parts.items()
-            for key, value in distances(one[known], total[known] / slots.gain.shape[1]).items()
+            for key, value in distances(
+                one.predicted_s()[known], total[known] / slots.gain.shape[1]
+            ).items()
         }
+    spent = energy_gap(slots, {name: one.energies_j() for name, one in parts.items()})
+    if spent is not None:
+        gap["device_energy_j"] = spent
     return Calibration(tuple(fitted.fits), fitted.left, gap)
+
+
+def _with_power(before: _Fits) -> tuple[_Fits, Ratio | None]:
+    """Return the fits of weights, work and sizes, and the power that goes with them.
+
+    Rates depend on the power that devices send with, and sizes on rates. So where energies show
+    another power, sizes are fitted again with it.
+    """
+    uplink, power = before.uplink, None
+    fitted = before
+    for _ in range(POWERS):
+        fitted = _Fits(before.scenario, before.slots, uplink)
+        fitted.weights()
+        fitted.works()
+        fitted.offloading()
+        power = transmit_w(uplink, fitted.slots, fitted.weight, fitted.input_mbit)
+        if power is None or abs(power.value / uplink.transmit_w - 1.0) < SAME:
+            break
+        uplink = uplink.with_power(power.value)
+    return fitted, power
 
 
 class _Fits:
     """The numbers of the devices ``[N]``, first those of the scenario, then those of the log."""
 
-    def __init__(self, scenario: BinaryScenario, slots: LoggedSlots) -> None:
+    def __init__(self, scenario: BinaryScenario, slots: LoggedSlots, uplink: Uplink) -> None:
         numbers, devices = scenario.params, scenario.world.devices
-        self.scenario, self.slots = scenario, slots
+        self.scenario, self.slots, self.uplink = scenario, slots, uplink
         self.fits: list[Fit] = []
         self.left: dict[str, str] = {}
-        self.uplink = Uplink.of(scenario)
+        self.kappa = numbers.kappa
 
         def each(own: list[float] | None, law: list[float]) -> np.ndarray:
             return np.asarray(own, float) if own else np.full(devices, float(np.mean(law)))
@@ -176,6 +209,31 @@ class _Fits:
             before = getattr(numbers, key)
             measure = "distance of the law of gains"
             self.fits.append(Fit(f"params.{key}", before, value, count, measure, error))
+
+    def spending(self, power: Ratio | None) -> None:
+        """Fit the power that devices send with and the capacitance, to their energies."""
+        numbers, slots = self.scenario.params, self.slots
+        few = f"less than {MIN_ROWS} outcomes have a device_energy_<n>_j of a device that"
+        if power is None:
+            self.left["params.transmit_dbm"] = f"{few} offloads"
+        else:
+            self.uplink = self.uplink.with_power(power.value)
+            dbm = round(10.0 * float(np.log10(power.value)) + 30.0, 9)
+            self._number("transmit_dbm", numbers.transmit_dbm, dbm, power)
+        spent = kappa(self.uplink, slots, self.work)
+        if spent is None:
+            self.left["params.kappa"] = f"{few} computes"
+        else:
+            self.kappa = spent.value
+            self._number("kappa", numbers.kappa, spent.value, spent)
+
+    def _number(self, key: str, before: float | None, after: float, fit: Ratio) -> None:
+        self.fits.append(Fit(f"params.{key}", before, after, fit.rows, _RELATIVE, fit.error))
+
+    def energies_j(self) -> np.ndarray:
+        """Return the energy ``[n, N]`` [J] of each device in each logged slot, by the numbers."""
+        numbers = (self.weight, self.work, self.input_mbit)
+        return energies_j(self.uplink, self.slots, numbers, self.kappa)
 
     def predicted_s(self) -> np.ndarray:
         """Return the mean delay ``[n]`` [s] of the devices in each logged slot, by the numbers."""

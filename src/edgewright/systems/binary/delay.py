@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from edgewright.core.records import Array, record
 from edgewright.physics import radio
 from edgewright.physics.compute import service_s
+from edgewright.physics.energy import dvfs_j
 from edgewright.physics.sharing import root_need
 from edgewright.systems.binary.records import BinaryParams
 
@@ -117,3 +118,32 @@ def device_s(objective: Objective, need: Needs, offload: Array) -> Array:
     else:
         away = need.uplink * at.uplink + need.edge * at.edge
     return jnp.where(offload > 0, away, need.local_s)
+
+
+def sending_s(objective: Objective, need: Needs, params: BinaryParams, offload: Array) -> Array:
+    """Return the seconds ``[N]`` in which each device would send, with the others in ``offload``.
+
+    That is ``i / R`` over its share of the band: ``u_n / sum_S u`` where the band is shared by the
+    square-root law, ``1 / |S|`` where it is shared equally.
+    """
+    at = load(need, offload)
+    weight = jnp.where(params.present > 0, params.weight, 1.0)
+    if objective == "separable":
+        both = jnp.square(need.uplink)
+    elif objective == "equal_share":
+        both = at.members * jnp.square(need.uplink)
+    else:
+        both = need.uplink * at.uplink
+    sent = params.input_mbit / (params.input_mbit + params.output_mbit)
+    return both / weight * sent
+
+
+def energy_j(objective: Objective, params: BinaryParams, need: Needs, offload: Array) -> Array:
+    """Return the energy ``[N]`` [J] of each device: ``kappa f0^2 zeta``, or sending with ``P``.
+
+    Receiving and waiting count nothing.
+    """
+    local = dvfs_j(work_gcycles(params), params.device_ghz, params.kappa)
+    radio_w = radio.watts(params.transmit_dbm)
+    away = radio_w * sending_s(objective, need, params, offload)
+    return params.present * jnp.where(offload > 0, away, local)

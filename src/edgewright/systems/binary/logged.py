@@ -26,12 +26,14 @@ class LoggedSlots:
         offloaded: ``[n, N]`` bits of the logged action.
         delay_s: ``[n, N]`` reported delays.
         weighted_s: ``[n]`` sum of weighted delays, from the reported reward.
+        energy_j: ``[n, N]`` reported energies.
     """
 
     gain: np.ndarray
     offloaded: np.ndarray
     delay_s: np.ndarray
     weighted_s: np.ndarray
+    energy_j: np.ndarray
 
     @property
     def known(self) -> np.ndarray:
@@ -49,6 +51,7 @@ def logged_slots(table: LogTable, devices: int) -> LoggedSlots:
         offloaded=table.vector("action", devices),
         delay_s=np.stack([table.metric(f"delay_{n}_s") for n in each], axis=1),
         weighted_s=-table.reward * devices,
+        energy_j=np.stack([table.metric(f"device_energy_{n}_j") for n in each], axis=1),
     )
 
 

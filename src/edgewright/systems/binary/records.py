@@ -21,6 +21,7 @@ class BinaryParams:
     noise_dbm_hz: Array  # (R) -165: (S) -95 dBm over 10 MHz
     transmit_dbm: Array  # (S) 23
     device_ghz: Array  # (S) 2.84
+    kappa: Array  # switched capacitance [J s^2 / cycle^3]; 0 where a scenario has none
     edge_ghz: Array  # (S) 100
     gain_log10_mean: Array  # what the feature of a gain is standardised with: a constant of the
     gain_log10_std: Array  # training scenarios, the same for every device
@@ -49,3 +50,4 @@ class BinaryMetrics:
     delay_s: Array  # T_n, equation (5) with the shares of the objective
     weighted_delay_s: Array  # w_n T_n
     offloaded: Array  # x_n
+    device_energy_j: Array  # computing, or sending the input; nothing depends on it

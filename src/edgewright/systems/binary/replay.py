@@ -106,9 +106,11 @@ def _tuned(
 
 
 def report(metrics: Any) -> dict[str, float]:
-    """Return the delay of each device in a slot, ``delay_<n>_s``."""
-    delays = np.asarray(metrics.delay_s)
-    return {f"delay_{n}_s": float(value) for n, value in enumerate(delays, 1)}
+    """Return ``delay_<n>_s`` of each device in a slot, and ``device_energy_<n>_j`` where known."""
+    delays, energies = np.asarray(metrics.delay_s), np.asarray(metrics.device_energy_j)
+    report = {f"delay_{n}_s": float(value) for n, value in enumerate(delays, 1)}
+    known = {n: float(value) for n, value in enumerate(energies, 1) if value > 0}
+    return report | {f"device_energy_{n}_j": value for n, value in known.items()}
 
 
 REPLAY = Replay(

@@ -26,6 +26,7 @@ class BinarySampler:
     device_ghz: Array
     transmit_dbm: Array
     noise_dbm_hz: Array
+    kappa: Array
     gain_log10_mean: Array
     gain_log10_std: Array
     horizon_slots: Array
@@ -58,6 +59,7 @@ class BinarySampler:
             noise_dbm_hz=self.noise_dbm_hz,
             transmit_dbm=self.transmit_dbm,
             device_ghz=self.device_ghz,
+            kappa=self.kappa,
             edge_ghz=jax.random.choice(keys[7], self.edge_ghz),
             gain_log10_mean=self.gain_log10_mean,
             gain_log10_std=self.gain_log10_std,

@@ -54,7 +54,8 @@ class BinaryNumbers:
     """The distribution of tasks, and how many tasks are drawn to train in.
 
     ``device_weights``, ``device_input_mbit``, ``device_cycles_per_bit`` and ``device_distance_m``
-    hold one value for each device; they replace what would be drawn, in every task.
+    hold one value for each device; they replace what would be drawn, in every task. ``kappa`` is
+    needed for energies alone, on which no decision depends.
     """
 
     horizon_slots: Count
@@ -77,6 +78,7 @@ class BinaryNumbers:
     device_ghz: Positive
     transmit_dbm: Real
     noise_dbm_hz: Real
+    kappa: Positive | None = None
 
 
 BinaryScenario = Scenario[BinaryStructure, BinaryNumbers, BinaryStreams]

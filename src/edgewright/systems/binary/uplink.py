@@ -38,6 +38,7 @@ class Uplink:
     snr: float
     output_share: float
     device_ghz: float
+    transmit_w: float
 
     @classmethod
     def of(cls, scenario: BinaryScenario) -> Uplink:
@@ -48,7 +49,8 @@ class Uplink:
         noise_dbm = numbers.noise_dbm_hz + 10.0 * np.log10(mhz * 1e6)
         snr = 10.0 ** ((numbers.transmit_dbm - noise_dbm) / 10.0)
         share, ghz = numbers.output_share, numbers.device_ghz
-        return cls(scenario.world.objective, mhz, float(snr), share, ghz)
+        watts = 10.0 ** (numbers.transmit_dbm / 10.0 - 3.0)
+        return cls(scenario.world.objective, mhz, float(snr), share, ghz, watts)
 
     def rates_mbps(self, gain: np.ndarray) -> np.ndarray:
         """Return the rate with the whole band. MRL equation (1)."""
@@ -75,6 +77,27 @@ class Uplink:
         else:
             away = alone
         return np.where(bits, away / weight, work / self.device_ghz)
+
+    def sending_s(
+        self, gain: np.ndarray, bits: np.ndarray, weight: np.ndarray, input_mbit: np.ndarray
+    ) -> np.ndarray:
+        """Return the seconds ``[n, N]`` in which each device sends its input over its share.
+
+        Args:
+            gain, bits: ``[n, N]``.
+            weight, input_mbit: of each device ``[N]``.
+        """
+        alone = input_mbit / self.rates_mbps(gain)
+        if self.objective == "coupled":
+            root = np.sqrt(weight * alone)
+            return root * np.sum(root * bits, axis=1, keepdims=True) / weight
+        members = np.sum(bits, axis=1, keepdims=True) if self.objective == "equal_share" else 1.0
+        return members * alone
+
+    def with_power(self, transmit_w: float) -> Uplink:
+        """Return the uplink of devices that send with another power [W]."""
+        ratio = transmit_w / self.transmit_w
+        return dataclasses.replace(self, snr=self.snr * ratio, transmit_w=transmit_w)
 
     def sizes(
         self,

@@ -82,6 +82,7 @@ class BinaryWorld:
                 delay_s=delay_s,
                 weighted_delay_s=weighted_s,
                 offloaded=offload.astype(jnp.float32),
+                device_energy_j=delay.energy_j(self.objective, params, need, offload),
             ),
         )
 
