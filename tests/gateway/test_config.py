@@ -175,6 +175,15 @@ def test_a_bundle_of_another_system_is_refused(
     assert caught.value.where == f"{file}: canary.bundle"
 
 
+@pytest.mark.parametrize("rewards", [[1.0], [1.0, 1.0], [1.0, -2.0], [0.0, 1.0, 2.0]])
+def test_the_range_of_a_canarys_rewards_is_checked(write_config, tmp_path, bundles, rewards):
+    policy, canary = {"bundle": str(bundles["se-ppo"])}, {"bundle": "c.edge", "rewards": rewards}
+    file = write_config(tmp_path, policy=policy, canary=canary, backend=[GOOD])
+    with pytest.raises(InputError, match="must be two numbers, the lower one first") as caught:
+        make_plan(file)
+    assert caught.value.where == f"{file}: canary.rewards"
+
+
 def test_every_key_has_a_row_in_the_reference():
     page = (Path(__file__).parents[2] / "docs/reference/gateway.md").read_text()
     hints = typing.get_type_hints(Config)

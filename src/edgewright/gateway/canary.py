@@ -36,7 +36,8 @@ class Trial:
 
     def __init__(self, table: CanaryTable, policy: BundlePolicy, running: str, file: Path) -> None:
         self.table, self.policy, self.running = table, policy, running
-        self.test = CanaryTest(file, table.share, table.error, table.margin)
+        rewards = (table.rewards[0], table.rewards[1]) if table.rewards else None
+        self.test = CanaryTest(file, table.share, table.error, table.margin, rewards)
         self._canary = Canary(policy, self.test)
         self._rng = np.random.default_rng()
         self.state = SAME if policy.bundle.version == running else RUNNING

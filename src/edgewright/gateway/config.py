@@ -213,6 +213,10 @@ def _check_canary(config: Config, file: str) -> None:
     if config.blocks is not None:
         message = "must be left out beside [blocks]: both choose who decides a request"
         raise _error(file, "canary", message, "end one comparison before the other begins")
+    rewards = config.canary.rewards
+    if rewards and not (len(rewards) == 2 and rewards[0] < rewards[1]):
+        message = f"must be two numbers, the lower one first; got {list(rewards)}"
+        raise _error(file, "canary.rewards", message, "e.g. [-10.0, 1.0], or leave it out")
 
 
 def _check_shares(config: Config, file: str) -> None:

@@ -193,6 +193,11 @@ class CanaryTable:
         "probability of a wrong result, however long it runs", 0.05, above=0.0, high=0.5
     )
     margin: float = entry("loss of mean reward at which it is promoted all the same", 0.0, low=0.0)
+    rewards: tuple[float, ...] = entry(
+        "least and largest reward that count, others are cut to them; else the range of those "
+        "before",
+        (),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
