@@ -15,6 +15,7 @@ from edgewright.agents.ppo import PPO, Samples
 from edgewright.core.errors import InputError
 from edgewright.core.spaces import Box, Discrete
 from edgewright.loops.online import init_training
+from edgewright.loops.online import play as loop
 from edgewright.loops.unroll import next_rows, unroll
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
@@ -190,6 +191,32 @@ def test_with_all_actions_the_advantage_is_that_of_the_world() -> None:
     assert learner.misfit(Box(-1.0, 1.0, (2,)), Box(0.0, 1.0, (2,)))
 
 
+def test_a_longer_look_earns_rewards_and_then_the_value_of_where_it_ends() -> None:
+    numbers = dataclasses.replace(probe("match"), slots=jnp.float32(3), slot_seen=jnp.float32(1))
+    learner = PPO(
+        all_actions=True, look_ahead=1, gamma=0.5, normalize_rewards=False, hidden_sizes=(8,),
+        critic_quantiles=3, num_envs=4, rollout_steps=8, batch_size=32,
+    )  # fmt: skip
+    stream = ProbeWorld().inputs(numbers)
+    training = init_training(jax.random.key(0), ProbeWorld(), numbers, stream, learner)
+    policy = learner.policy(training.learner, explore=True)
+    _, _, batch = loop(ProbeWorld(), numbers, stream, learner, policy, training)
+    samples, _ = learner._samples(training.learner, batch)
+    later = batch.alternatives.later
+    state = training.learner
+    value = jnp.mean(state.networks[1](state.inputs(later.next_observation)), axis=-1)
+    reward = later.reward[..., 0] + 0.5 * later.reward[..., 1]
+    outcomes = reward + jnp.where(later.ended, 0.0, 0.25 * value)
+    assert 0 < np.mean(later.ended) < 1
+    law = np.exp(np.asarray(samples.log_probability))
+    outcomes = outcomes.reshape(law.shape)
+    expected = outcomes - (law * outcomes).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(samples.advantage, expected, atol=1e-5)
+    after, log = learner.update(jax.random.key(2), state, batch)
+    assert np.isfinite(float(log["value_loss"]))
+    assert after.networks[1].weights[-1].shape == (8, 3)
+
+
 def test_outcomes_of_all_actions_are_standardised_under_the_policy() -> None:
     """An action that nobody takes does not decide the scale of the others."""
     law = jnp.log(jnp.array([[0.5, 0.5, 1e-12], [0.5, 0.5, 1e-12]]))
@@ -209,6 +236,12 @@ def test_expected_returns_need_the_outcomes_of_all_actions() -> None:
         PPO(expected_returns=True).check_sizes(*spaces)
     with pytest.raises(InputError, match="team must be false"):
         PPO(team=True).check_sizes(*spaces)
+    for other in ({}, {"all_actions": True, "team": True}):
+        with pytest.raises(InputError, match="look_ahead must be left out"):
+            PPO(look_ahead=2, **other).check_sizes(*spaces)
+    PPO(all_actions=True, look_ahead=2047).check_sizes(*spaces)
+    with pytest.raises(InputError, match="look_ahead must be at most 2047 with 2 actions"):
+        PPO(all_actions=True, look_ahead=2048).check_sizes(*spaces)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from edgewright.core.spaces import Bits, Box, Discrete
 from edgewright.loops.alternatives import MAX_ACTIONS, alternatives, misfit
+from edgewright.loops.look_ahead import LookAhead
 from edgewright.loops.unroll import init_rollout, next_rows, unroll
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
@@ -113,3 +114,52 @@ def test_outcomes_for_all_agents_are_for_small_fleets() -> None:
     assert misfit(Discrete(12, (26,)), team=True) == ""
     assert misfit(Discrete(12, (64,))) == ""
     assert "at most 16384 observations; got 64 x 64 x 12" in misfit(Discrete(12, (64,)), team=True)
+
+
+def test_a_longer_look_is_the_policy_on_the_same_inputs_after_each_action() -> None:
+    problem = build(load("aigc-heavy", {"params.horizon_slots": 9}))
+    world, params, stream = problem.world, problem.params, problem.train_stream
+    policy = baseline("local-2", problem).policy
+    ahead, length = 3, 8
+    carry = jax.vmap(stream.init_carry)(jax.random.split(jax.random.key(1), 2))
+    carry, rows = next_rows(stream, carry, length + 1)
+    later = next_rows(stream, carry, ahead)[1]
+    first, rest = (jax.tree.map(lambda leaf, s=s: leaf[s], rows) for s in (0, slice(1, None)))
+    envs = init_rollout(jax.random.key(2), world, params, policy, first)
+    played = unroll(
+        jax.random.key(3), world, params, policy, envs, rest, all_actions=LookAhead(rows=later)
+    )[1]
+    found = played.alternatives.later
+    everything = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, later)
+    step = jax.jit(lambda state, action, x: world.step(params, state, action, x))
+    see = jax.jit(lambda state, x: world.observe(params, state, x))
+    act = jax.jit(lambda seen: policy.act(jax.random.key(0), (), seen)[1].action)
+    space, copy = world.action_space(params), 1
+    state = jax.tree.map(lambda leaf: leaf[copy], envs.state)
+    cut = 0
+    for slot in range(length):
+        row = [
+            jax.tree.map(lambda leaf, n=n: leaf[n, copy], everything)
+            for n in range(slot, slot + ahead + 2)
+        ]
+        for choice in (0, space.n - 1):
+            after = step(state, jnp.full(space.shape, choice), row[0])
+            rewards, taken = [after.reward], 1
+            for n in range(1, ahead + 1):
+                if after.terminated | after.truncated:
+                    break
+                after = step(after.state, act(see(after.state, row[n])), row[n])
+                rewards.append(after.reward)
+                taken += 1
+            cut += taken <= ahead
+            given = found.reward[slot, copy].reshape(space.n, -1)[choice]
+            wanted = np.pad(np.ravel(rewards), (0, ahead + 1 - taken))
+            np.testing.assert_allclose(given, wanted, rtol=1e-4, atol=1e-4)
+            assert int(found.steps[slot, copy].reshape(-1)[choice]) == taken
+            assert bool(found.ended[slot, copy].reshape(-1)[choice]) == bool(after.terminated)
+            last = see(after.state, row[taken]).reshape(-1)
+            shown = found.next_observation[slot, copy].reshape(space.n, -1)[choice]
+            np.testing.assert_allclose(shown, last, rtol=1e-4, atol=1e-4)
+        action = played.action[slot, copy]
+        state = step(state, action, row[0]).state
+    assert cut > 0  # the horizon is met on the way

@@ -12,8 +12,17 @@ import jax
 import numpy as np
 import pytest
 
+from edgewright.compress import distil
 from edgewright.core.errors import InputError
+from edgewright.deploy import rollouts
 from edgewright.papers import study_named
+from edgewright.papers.learner.groups import (
+    STUDENT,
+    STUDENT_LONGER,
+    STUDENT_TEN,
+    grouped,
+    groups_of,
+)
 from edgewright.papers.learner.jobs import jobs
 from edgewright.papers.learner.measures import early
 from edgewright.papers.learner.population import CHOSEN, TOGETHER, Together, populated
@@ -62,6 +71,9 @@ def result(job: Any, rng: np.random.Generator, noise: dict[str, np.ndarray]) -> 
     shared = noise.setdefault(world, rng.normal(0.0, 0.1, (1, 8)))
     seeds = job.seeds if isinstance(job, TrainingJob) else 1
     reward = LEVELS.get(name, 0.05) + shared + rng.normal(0.0, 1e-4, (seeds, 8))
+    if isinstance(job, FunctionJob) and "/groups-of-" in job.key:
+        group = np.repeat(reward, 2, axis=0)
+        return JobResult({f"groups/{one}": group for one in ("student", "best", "mean")})
     if isinstance(job, FunctionJob):
         return JobResult({"chosen/reward": reward, "together/reward": reward + 0.01})
     arrays = {"episodes/reward": reward}
@@ -121,7 +133,9 @@ def test_the_page_shows_every_policy() -> None:
     assert raw is not None
     shown = {(row["world"], row["policy"]) for row in raw.rows}
     measured = {key.partition("/")[::2] for key in table.results if not key.startswith("tuning")}
-    assert {one for one in measured if one[1] != "population"} <= shown
+    hidden = ("population", "groups-of-", "-more")
+    assert {one for one in measured if not any(part in one[1] for part in hidden)} <= shown
+    assert {("trace", STUDENT_LONGER), ("heavy", STUDENT), ("light", STUDENT_TEN)} <= shown
     recorded = sections["Recorded inputs"]
     assert recorded is not None
     assert {row["judged"] for row in recorded.rows} == set(RECORDED)
@@ -173,6 +187,12 @@ def test_the_sensor_is_that_of_the_guide() -> None:
     assert tomllib.loads(match[1]) == tomllib.loads(Path(WORLDS["sensor"].scenario).read_text())
 
 
+def test_no_training_is_in_two_groups() -> None:
+    first, others = [*"abc"], [*"defghi"]
+    assert groups_of(3, first, others) == [[*"ade"], [*"bfg"], [*"chi"]]
+    assert groups_of(2, others[:5]) == [[*"de"], [*"fg"]]
+
+
 def test_rewards_taken_apart_sum_to_the_reward() -> None:
     scenario = load("aigc-heavy", {"params.horizon_slots": 60, "evaluation.episodes": 4})
     problem = build(scenario)
@@ -196,6 +216,15 @@ def test_seeds_decide_together_and_the_best_is_chosen_on_training_inputs(tmp_pat
     context = JobContext(tmp_path, None, {}, {"a": tmp_path}, lambda done: None)
     found = populated(context, "a", resolved(scenario))
     assert found.arrays["chosen/reward"].shape == found.arrays["together/reward"].shape == (1, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distil, "STEPS", 50)
+        patch.setattr(rollouts, "GAMES", 2)
+        made = grouped(context, ["a"], resolved(scenario), size=2)
+    assert made.arrays["groups/student"].shape == (1, 4)
+    for group, alone in (("best", "chosen"), ("mean", "together")):
+        np.testing.assert_allclose(
+            made.arrays[f"groups/{group}"], found.arrays[f"{alone}/reward"], rtol=1e-5
+        )
     run = load_run(tmp_path)
     policies = [run.trainer.policy_entry(one)[0] for one in run.trainings]
     inputs = evaluation_inputs(scenario, run.problem)

@@ -21,6 +21,11 @@ class Around:
         return getattr(self.inner, "team", False)
 
     @property
+    def look_ahead(self) -> int:
+        """Return how many steps of the policy follow each of these actions."""
+        return getattr(self.inner, "look_ahead", 0)
+
+    @property
     def staggered(self) -> bool:
         """Return whether a training begins with copies at all parts of an episode."""
         return getattr(self.inner, "staggered", False)

@@ -8,6 +8,7 @@ PPO-Norm, PPO-LR, plain PPO and A2C are settings of one learner (see ``agents/le
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -33,6 +34,7 @@ from edgewright.rules.policy_gradient import (
     clipped_surrogate,
     imitation_loss,
 )
+from edgewright.rules.quantiles import quantile_loss, value_of
 from edgewright.rules.returns import expected_advantages, generalised_advantages
 from edgewright.rules.scaling import InputScaler, RewardScaler
 
@@ -94,10 +96,15 @@ class PPO:
             advantage; the critic learns from the actions that were taken, as without.
         team: whether an action counts by what it leads to for all agents, not for its own alone;
             it needs ``all_actions``, and changes nothing for a single agent.
+        look_ahead: steps of the policy itself that follow each action on the same inputs before the
+            critic's value counts, for the actor; it needs ``all_actions``. The critic learns as
+            without.
         expected_returns: whether the critic's targets expect over the actions of each step, too;
             it needs ``all_actions``.
         staggered: whether a training begins with copies at all parts of an episode. The steps until
             then are played, not learned from.
+        critic_quantiles: quantiles of the return that the critic learns, see
+            :func:`edgewright.rules.quantiles.quantile_loss`; their mean is the value.
         critic_knots: intervals in which each feature is encoded for the critic, see
             :mod:`edgewright.nets.knots`; 1 takes features as they are.
     """
@@ -118,9 +125,11 @@ class PPO:
     normalize_advantages: bool = static(default=True)
     all_actions: bool = static(default=False)
     team: bool = static(default=False)
+    look_ahead: int = static(default=0)
     expected_returns: bool = static(default=False)
     staggered: bool = static(default=False)
     critic_knots: int = static(default=1)
+    critic_quantiles: int = static(default=1)
     hidden_sizes: tuple[int, ...] = static(default=(64, 64))
     num_envs: int = static(default=16)
     rollout_steps: int = static(default=128)
@@ -152,6 +161,17 @@ class PPO:
                 continue
             message = f"{name} must be false without the outcomes of all actions"
             raise InputError(message, where="learner", hint="set learner.all_actions = true")
+        if self.look_ahead and (self.team or not self.all_actions):
+            message = "look_ahead must be left out with team or without the outcomes of all actions"
+            hint = "choose a learner without look_ahead, or set all_actions = true and team = false"
+            raise InputError(message, where="learner", hint=hint)
+        if self.look_ahead and isinstance(actions, Discrete):
+            count = actions.n * math.prod(actions.shape)
+            most = alternatives.MAX_STEPS // count - 1
+            if self.look_ahead > most:
+                message = f"look_ahead must be at most {most} with {count} actions of all agents"
+                hint = "lower learner.look_ahead: so many steps follow every action"
+                raise InputError(f"{message}; got {self.look_ahead}", where="learner", hint=hint)
         if self.all_actions and (reason := alternatives.misfit(actions, self.team)):
             message = f"all_actions must be false here: {reason}"
             raise InputError(message, where="learner", hint="set learner.all_actions = false")
@@ -162,7 +182,9 @@ class PPO:
         actor_key, critic_key = jax.random.split(key)
         *agents, features = observations.shape
         actor = init_actor(actor_key, observations, actions, self.hidden_sizes)
-        critic = init_critic(critic_key, features, self.hidden_sizes, self.critic_knots)
+        critic = init_critic(
+            critic_key, features, self.hidden_sizes, self.critic_knots, self.critic_quantiles
+        )
         return PPOState(
             networks=(actor, critic),
             optimiser=_ADAM.init(ravel_pytree((actor, critic))[0]),
@@ -245,7 +267,7 @@ class PPO:
         done = batches.over_agents(batch.done, batch.reward)
         terminated = batches.over_agents(batch.terminated, batch.reward)
         rewards = state.rewards.merged(batch.reward, done, self.gamma)
-        values = state.networks[1](observation)[..., 0]
+        values = value_of(state.networks[1](observation))
         law = distribution_of(state.networks[0])
         drawn, log_p = law.recorded(batch)
         outcomes = None
@@ -256,13 +278,15 @@ class PPO:
             expected = jnp.sum(jnp.exp(log_p) * outcomes, axis=-1)
             advantages = expected_advantages(expected, values, done, self.gamma, self.gae_lambda)
         else:
-            following = state.networks[1](state.inputs(batch.next_observation))[..., 0]
+            following = value_of(state.networks[1](state.inputs(batch.next_observation)))
             advantages = generalised_advantages(
                 rewards(batch.reward), values, following, terminated, done,
                 self.gamma, self.gae_lambda,
             )  # fmt: skip
         targets = batches.samples(advantages + values)
         if outcomes is not None:
+            if self.look_ahead:
+                outcomes = self._later(state, rewards, batch.alternatives.later)
             outcomes = self._for_all(outcomes, state, rewards, batch.alternatives)
             advantages = all_action_advantages(outcomes, jnp.exp(log_p))
         samples = Samples(
@@ -277,9 +301,21 @@ class PPO:
 
     def _outcomes(self, state: PPOState, rewards: RewardScaler, others: Any) -> Array:
         """Return ``Q(a) = r(a) + gamma V(s'(a))`` ``[T, N, *agents, actions]``, rewards scaled."""
-        following = state.networks[1](state.inputs(others.next_observation))[..., 0]
+        following = value_of(state.networks[1](state.inputs(others.next_observation)))
         future = jnp.where(others.ended, 0.0, following)
         return rewards(others.reward) + self.gamma * future
+
+    def _later(self, state: PPOState, rewards: RewardScaler, later: Any) -> Array:
+        """Return ``sum_i gamma^i r_i(a) + gamma^n V(s_n(a))`` ``[T, N, *agents, actions]``.
+
+        The rewards of an action and of the steps of the policy after it (expert iteration by a
+        rollout of the policy itself: Anthony, Tian and Barber, NeurIPS 2017; rollout policies:
+        Bertsekas, 2020), and the critic's value of the state after these ``n`` steps.
+        """
+        discounts = self.gamma ** jnp.arange(self.look_ahead + 1)
+        earned = jnp.sum(discounts * rewards(later.reward), axis=-1)
+        value = value_of(state.networks[1](state.inputs(later.next_observation)))
+        return earned + jnp.where(later.ended, 0.0, self.gamma**later.steps * value)
 
     def _for_all(
         self, outcomes: Array, state: PPOState, rewards: RewardScaler, others: Any
@@ -298,7 +334,7 @@ class PPO:
 
         def at(step: Any) -> Array:  # one after another: all at once would need gigabytes
             reward, following, ended = step
-            values = state.networks[1](state.inputs(following))[..., 0]
+            values = value_of(state.networks[1](state.inputs(following)))
             future = jnp.where(ended[..., None], 0.0, values)
             return jnp.sum(rewards(reward) + self.gamma * future, axis=-1)
 
@@ -335,7 +371,7 @@ class PPO:
             log_p = law.log_probability(scores, part.drawn)
         surrogate = self._surrogate(log_p, part, advantage)
         entropy = jnp.mean(law.entropy(scores))
-        value_loss = jnp.mean(jnp.square(critic(part.observation)[..., 0] - part.target))
+        value_loss = quantile_loss(critic(part.observation), part.target)
         log = {
             "policy_loss": -surrogate,
             "value_loss": value_loss,

@@ -26,8 +26,15 @@ def bundle_facts(made: Any, out: str) -> dict[str, Any]:
     }
 
 
-def show_bundle(made: Any, out: str) -> None:
-    """Print what a bundle is, and the command that serves it."""
+def show_bundle(made: Any, out: str, training_rewards: list[float] | None = None) -> None:
+    """Print what a bundle is, and the command that serves it.
+
+    Args:
+        training_rewards: of the seeds among which its own was chosen, if it was.
+    """
+    if training_rewards:
+        texts = ", ".join(f"{reward:+.4f}" for reward in training_rewards)
+        click.echo(f"reward per slot of each seed on training inputs: {texts}")
     size = Path(out).stat().st_size
     click.echo(f"{made.name}: {out}, {size:,} bytes, version {made.version}")
     click.echo(parity_line(made.parity))

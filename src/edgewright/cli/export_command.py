@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgewright.cli.bundle_facts import bundle_facts, show_amortised, show_bundle
+from edgewright.cli.export_seeds import BEST, chosen_seed, show_distilled
 from edgewright.cli.gain_gate import min_gain_option
 from edgewright.cli.options import (
     data_option,
@@ -24,7 +25,11 @@ from edgewright.core.errors import InputError
 @click.command(name="export")
 @click.argument("policy")
 @out_option(required=True, metavar="FILE", help="The bundle, e.g. p.edge.")
-@click.option("--seed", metavar="N", help="Which seed of the run; 0 if absent.")
+@click.option(
+    "--seed",
+    metavar="N",
+    help="Which seed of the run; 0 if absent; best: the one that earns most on training inputs.",
+)
 @click.option(
     "--task",
     metavar="N",
@@ -64,7 +69,13 @@ from edgewright.core.errors import InputError
     metavar="N",
     help="Decisions of the planner that --amortise learns from; default: 8192.",
 )
-@min_gain_option("With --amortise: refuse")
+@click.option(
+    "--distil",
+    metavar="WIDTHS",
+    help="Train one network with these hidden layers (64x64) to decide like the mean of all seeds "
+    "of the run, on states that it gets into, and export that.",
+)
+@min_gain_option("With --amortise or --distil: refuse")
 @click.option("--scenario", help="The scenario of a rule; a run has its own.")
 @set_option
 @data_option
@@ -85,12 +96,17 @@ def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
     if options["amortise"]:
         show_amortised(policy, out, as_json, options)
         return
+    if options["distil"]:
+        show_distilled(policy, out, as_json, options)
+        return
+    chosen: dict[str, Any] = {}
     if is_run:
         rules = options["rules"]
+        chosen = chosen_seed(policy, options)
         made = export_run(
             Path(policy),
             Path(out),
-            seed=whole(options["seed"], "--seed", 0) or 0,
+            seed=chosen["seed"],
             part=Part(
                 task=whole(options["task"], "--task", 0),
                 device=whole(options["device"], "--device", 0),
@@ -104,9 +120,9 @@ def command(policy: str, out: str, as_json: bool, **options: Any) -> None:
         scenario = load_scenario(options["scenario"], options["overrides"])
         made = export_rule(policy, scenario, Path(out), options["data"])
     if as_json:
-        print_json(bundle_facts(made, out))
+        print_json({**bundle_facts(made, out), **chosen})
     else:
-        show_bundle(made, out)
+        show_bundle(made, out, chosen.get("training_rewards"))
 
 
 def _check(policy: str, is_run: bool, options: dict[str, Any]) -> None:
@@ -117,17 +133,30 @@ def _check(policy: str, is_run: bool, options: dict[str, Any]) -> None:
     if not is_run and options["scenario"] is None:
         message = f"'{policy}' must be the folder of a run, or a rule with its scenario"
         raise InputError(message, where="POLICY", hint="name a run, or add --scenario NAME")
-    of_a_run = ("seed", "rules", "task", "device", "level", "litert", "amortise")
+    of_a_run = ("seed", "rules", "task", "device", "level", "litert", "amortise", "distil")
     if not is_run and any(options[name] for name in of_a_run):
         message = "a rule has no seeds, tasks, devices, levels or graphs"
         names = ", ".join(f"--{name}" for name in of_a_run)
         raise InputError(message, where=names, hint="leave them out")
-    alone = [name for name in ("decisions", "min_gain_kept") if options[name] is not None]
-    if alone and not options["amortise"]:
-        option = f"--{alone[0].replace('_', '-')}"
-        message = "only --amortise learns from decisions and is judged by the gain"
-        raise InputError(message, where=option, hint=f"add --amortise, or leave {option} out")
-    beside = [name for name in ("rules", "litert") if options["amortise"] and options[name]]
-    if beside:
-        message = "must go without --amortise, which writes one network"
-        raise InputError(message, where=f"--{beside[0]}", hint="leave one of them out")
+    if options["decisions"] is not None and not options["amortise"]:
+        message = "only --amortise learns from decisions"
+        hint = "add --amortise, or leave --decisions out"
+        raise InputError(message, where="--decisions", hint=hint)
+    making = [name for name in ("amortise", "distil") if options[name]]
+    if options["min_gain_kept"] is not None and not making:
+        message = "only --amortise and --distil are judged by the gain"
+        hint = "add one of them, or leave --min-gain-kept out"
+        raise InputError(message, where="--min-gain-kept", hint=hint)
+    excluded = [name for name in BESIDE.get("".join(making[:1]), ()) if options[name]]
+    if making == ["amortise"] and options["seed"] == BEST:
+        excluded.append("seed")
+    if excluded:
+        message = f"must go without --{making[0]}, which writes one network"
+        raise InputError(message, where=f"--{excluded[0]}", hint="leave one of them out")
+
+
+BESIDE = {
+    "amortise": ("rules", "litert", "distil"),
+    "distil": ("rules", "litert", "seed", "task", "device", "level"),
+}
+"""Options that exclude each other."""

@@ -66,7 +66,7 @@ def _parse(text: str) -> CompressionStage:
         if separator and kind != PLAIN:
             message = f"'{text}': what follows the widths must be '{PLAIN}'; got '{kind}'"
             raise InputError(message, where="--stages", hint=f"e.g. distil:32x32:{PLAIN}")
-        widths = _widths(text, value)
+        widths = read_widths(value)
         return CompressionStage("distil", text, widths=widths, plain=kind == PLAIN)
     if name == "sparse":
         return CompressionStage("sparse", text, share=_share(text, value))
@@ -78,14 +78,21 @@ def _parse(text: str) -> CompressionStage:
     return CompressionStage("prune", text, share=_share(text, value), importance=importance)
 
 
-def _widths(text: str, value: str) -> tuple[int, ...]:
+def read_widths(value: str, where: str = "--stages") -> tuple[int, ...]:
+    """Return the widths of hidden layers from a text like ``64x64``.
+
+    Raises:
+        InputError: they are not whole numbers from 1 to 4096.
+    """
     try:
         widths = tuple(int(part) for part in value.split("x"))
     except ValueError:
         widths = ()
     if not widths or not all(1 <= width <= 4096 for width in widths):
-        message = f"'{text}': widths are whole numbers from 1 to 4096, joined by x"
-        raise InputError(message, where="--stages", hint=EXAMPLE)
+        message = f"widths must be whole numbers from 1 to 4096, joined by x; got '{value}'"
+        raise InputError(
+            message, where=where, hint=EXAMPLE if where == "--stages" else "e.g. 64x64"
+        )
     return widths
 
 

@@ -193,7 +193,7 @@ def _table(
             "packed_bytes": len(zlib.compress(one.bundle.graph(), 9)),
             **speed[str(index)],
             **scores[index],
-            "agreement": _agreement(outputs, decided[index], decided[0]),
+            "agreement": agreement(outputs, decided[index], decided[0]),
         }
         table.append(row)
     for before, row in itertools.pairwise(table):
@@ -228,7 +228,7 @@ def _score_ratio(
         raise InputError(message, where=setting.scenario.name, hint=hint) from None
 
 
-def _agreement(
+def agreement(
     outputs: Sequence[Output], ours: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]
 ) -> float:
     """Return the share of rows on which two policies decide the same, numbers within :data:`NEAR`.
@@ -280,4 +280,4 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
     return sentences
 
 
-__all__ = ["Compressed", "Setting", "compress", "setting_of", "verdicts"]
+__all__ = ["Compressed", "Setting", "agreement", "compress", "setting_of", "verdicts"]

@@ -42,7 +42,7 @@ from edgewright.export.layers import (
     Standardise,
     Tanh,
 )
-from edgewright.export.policy import NumbersPolicy
+from edgewright.export.policy import LayerPolicy, NumbersPolicy
 from edgewright.export.record_head import RecordHead
 from edgewright.nets.actors import network_of
 from edgewright.nets.mlp import MLP
@@ -89,6 +89,11 @@ def _(policy: RelaxedPolicy, params: Any, interface: Interface) -> tuple[Layer, 
         () if policy.inputs is None else entry_layers(policy.inputs, interface.columns // columns)
     )
     return (*entry, *gates, *dense_layers(policy.network))
+
+
+@layers_of.register
+def _(policy: LayerPolicy, params: Any, interface: Interface) -> tuple[Layer, ...]:
+    return policy.layers
 
 
 @layers_of.register

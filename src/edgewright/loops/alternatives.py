@@ -10,6 +10,7 @@ AAAI 2018; exogenous inputs in hindsight: Sinclair et al., ICML 2023).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -39,12 +40,14 @@ class Alternatives:
         ended: ``[*agents, actions]`` bool, whether the world would have terminated.
         next_observation: ``[*agents, actions, features]``, the agent's own.
         team: :class:`TeamOutcomes` where they are asked for.
+        later: :class:`~edgewright.loops.look_ahead.LaterOutcomes` where the loop looks further.
     """
 
     reward: Array
     ended: Array
     next_observation: Array
     team: Any = ()
+    later: Any = ()
 
 
 @record
@@ -118,9 +121,16 @@ def alternatives(
             team=TeamOutcomes(reward=rewards, next_observation=following) if team else (),
         )
 
+    return of_each(space, of)
+
+
+def of_each(space: Discrete, of: Callable[[Array, Array], Any]) -> Any:
+    """Return a function of each agent and choice, leaves ``[*agents, actions, ...]``."""
+    agents = jnp.arange(math.prod(space.shape))
     choices = jnp.arange(space.n, dtype=jnp.int32)
-    each = jax.vmap(jax.vmap(of, (None, 0)), (0, None))(jnp.arange(count), choices)
-    return jax.tree.map(lambda leaf: leaf.reshape(*agents, *leaf.shape[1:]), each)
+    each = jax.vmap(jax.vmap(of, (None, 0)), (0, None))(agents, choices)
+    return jax.tree.map(lambda leaf: leaf.reshape(*space.shape, *leaf.shape[1:]), each)
 
 
 __all__ = ["MAX_ACTIONS", "MAX_STEPS", "Alternatives", "TeamOutcomes", "alternatives", "misfit"]
+__all__ += ["of_each"]

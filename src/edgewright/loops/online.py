@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from edgewright.core.protocols import Learner, Stream, World
 from edgewright.core.records import Array, Trajectory, record
 from edgewright.loops.evaluate import observe_fn_of
+from edgewright.loops.look_ahead import LookAhead
 from edgewright.loops.repeat import repeated
 from edgewright.loops.unroll import RolloutState, init_rollout, next_rows, select, unroll
 
@@ -91,11 +92,20 @@ def play(
     envs, batch = unroll(
         play_key, world, params, policy, training.envs, inputs,
         observe_fn=observe_fn_of(policy, world),
-        all_actions="team"
-        if getattr(learner, "team", False)
-        else getattr(learner, "all_actions", False),
+        all_actions=_wanted(learner, stream, carry),
     )  # fmt: skip
     return learn_key, dataclasses.replace(training, envs=envs, stream=carry, key=key), batch
+
+
+def _wanted(learner: Learner, stream: Stream[Any], carry: Any) -> Any:
+    """Return which outcomes of actions that were not taken the learner is given.
+
+    Args:
+        carry: of the streams after the rows that are played: the same rows come again next.
+    """
+    if steps := getattr(learner, "look_ahead", 0):
+        return LookAhead(rows=next_rows(stream, carry, steps)[1])
+    return "team" if getattr(learner, "team", False) else getattr(learner, "all_actions", False)
 
 
 def play_log(batch: Trajectory) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 from edgewright.core.protocols import Policy, Stream, World
 from edgewright.core.records import Array, Outcome, Trajectory, record
 from edgewright.loops.alternatives import alternatives
+from edgewright.loops.look_ahead import LookAhead, looked_ahead, windows
 
 ObserveFn = Callable[[Any, Any, Any], Any]
 
@@ -66,7 +68,7 @@ def unroll(
     inputs: Any,
     *,
     observe_fn: ObserveFn | None = None,
-    all_actions: bool | Literal["team"] = False,
+    all_actions: bool | Literal["team"] | LookAhead = False,
 ) -> tuple[RolloutState, Trajectory]:
     """Play ``N`` games for ``T`` steps.
 
@@ -78,24 +80,25 @@ def unroll(
         inputs: the rows that *follow* the current one, leaves ``[T, N, ...]``.
         observe_fn: ``(params, state, x) -> observation``; ``world.observe`` if absent. An oracle
             gets more information *here*, where a reader sees it.
-        all_actions: whether the outcomes of all actions are recorded, too; see
-            :func:`edgewright.loops.alternatives.alternatives`; with ``"team"`` for all agents.
+        all_actions: whether the outcomes of all actions are recorded, too (``loops/alternatives``);
+            with ``"team"`` for all agents, with a :class:`LookAhead` followed by the policy.
 
     Returns:
         where the games stand afterwards, and the trajectory ``[T, N, ...]``.
     """
     see = observe_fn or world.observe
-    steps, count = jax.tree.leaves(inputs)[0].shape[:2]
-    keys = jax.random.split(key, (steps, count, 2))
+    keys = jax.random.split(key, (*jax.tree.leaves(inputs)[0].shape[:2], 2))
+    ahead = windows(inputs, all_actions) if isinstance(all_actions, LookAhead) else None
 
-    def others(game: RolloutState, action: Any, x_next: Any) -> Any:
-        if not all_actions:
-            return ()
-        return alternatives(
-            world, params, game.state, action, game.x, x_next, all_actions == "team"
-        )
+    def others(game: Any, action: Any, x_next: Any, key: Array, memory: Any, rows: Any) -> Any:
+        now = (game.state, action, game.x)
+        made = alternatives(world, params, *now, x_next, all_actions == "team")
+        if ahead is None:
+            return made
+        later = looked_ahead(key, world, params, policy, memory, now, rows, see)
+        return dataclasses.replace(made, later=later)
 
-    def play(game: RolloutState, x_next: Any, pair: Array) -> tuple[RolloutState, Trajectory]:
+    def play(game: RolloutState, x_next: Any, pair: Array, rows: Any) -> tuple[RolloutState, Any]:
         observation = see(params, game.state, game.x)
         memory, decision = policy.act(pair[0], game.memory, observation)
         outcome, state = step_and_reset(world, params, game.state, decision.action, game.x, x_next)
@@ -108,9 +111,11 @@ def unroll(
             truncated=outcome.truncated,
             next_observation=see(params, outcome.state, x_next),
             metrics=outcome.metrics,
-            alternatives=others(game, decision.action, x_next),
+            alternatives=others(game, decision.action, x_next, pair[0], memory, rows)
+            if all_actions
+            else (),
         )
         memory = select(line.done, policy.init_carry(pair[1]), memory)
         return RolloutState(state=state, memory=memory, x=x_next), line
 
-    return jax.lax.scan(lambda g, row: jax.vmap(play)(g, *row), envs, (inputs, keys))
+    return jax.lax.scan(lambda g, row: jax.vmap(play)(g, *row), envs, (inputs, keys, ahead))

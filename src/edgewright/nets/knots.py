@@ -50,16 +50,17 @@ class KnotNetwork:
 
 
 def init_critic(
-    key: jax.Array, features: int, hidden_sizes: tuple[int, ...], knots: int = 1
+    key: jax.Array, features: int, hidden_sizes: tuple[int, ...], knots: int = 1, outputs: int = 1
 ) -> MLP | KnotNetwork:
-    """Return a network from ``[..., features]`` to one value ``[..., 1]``. Consumes ``key``.
+    """Return a network from ``[..., features]`` to values ``[..., outputs]``. Consumes ``key``.
 
     Args:
         knots: intervals of the encoding of each feature; with 1 features are taken as they are.
+        outputs: how many values, e.g. quantiles.
     """
     if knots == 1:
-        return init_mlp(key, (features, *hidden_sizes, 1), last_gain=1.0)
-    sizes = (features * (1 + knots), *hidden_sizes, 1)
+        return init_mlp(key, (features, *hidden_sizes, outputs), last_gain=1.0)
+    sizes = (features * (1 + knots), *hidden_sizes, outputs)
     return KnotNetwork(network=init_mlp(key, sizes, last_gain=1.0))
 
 

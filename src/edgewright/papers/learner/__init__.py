@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgewright.papers.learner.figures import drawings
+from edgewright.papers.learner.groups import arms_in
 from edgewright.papers.learner.jobs import jobs
 from edgewright.papers.learner.measures import MEASURES
 from edgewright.papers.learner.page import notes, sections
@@ -24,6 +25,7 @@ def claims(plan: Plan) -> list[Claim]:
         if world not in worlds(plan):
             return False
         named = {*learners(plan, world), *rules(plan, world), *moved(plan, world)}
+        named |= set() if plan.quick else {*arms_in(world)}
         return {args["ours"], args.get("other", "random")} <= named
 
     return claims_in(__name__, MEASURES, View, tuple(WORLDS), is_measured)
@@ -50,6 +52,7 @@ STUDY = Study(
         "parts": ("seed", "episode", "mode", "load"),
         "chosen": ("one", "episode"),
         "together": ("one", "episode"),
+        "groups": ("seed", "episode"),
     },
     data=True,
 )

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgewright.papers.learner.groups import (
+    BEST_LONGER,
+    MEAN_LONGER,
+    STUDENT,
+    STUDENT_LONGER,
+    STUDENT_TEN,
+)
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.probes import LOADS, WINDOW_S
 from edgewright.papers.learner.view import CHARGES, View
 from edgewright.papers.learner.worlds import (
+    AHEAD_ARM,
     HINDSIGHT,
     LONGER,
     OURS,
     PLANNED,
+    PLANNER,
     PRICED,
+    QUANTILES,
     SHIPPED,
+    TEAM,
     UNGUIDED,
 )
 from edgewright.reporting import html
 from edgewright.systems.aigc.behaviour import MODES
 
-_PAIRS = ((LONGER, "greedy"), (LONGER, PRICED), (HINDSIGHT, LONGER))
+Pairs = tuple[tuple[str, str], ...]
+
+_PAIRS: Pairs = ((LONGER, "greedy"), (LONGER, PRICED), (HINDSIGHT, LONGER))
+FLEET_PAIRS: Pairs = ((TEAM, OURS), (TEAM, PRICED), (TEAM, PLANNER))
 _ACTORS = (LONGER, PRICED, HINDSIGHT)
 
 
@@ -39,6 +53,13 @@ WORTH = {
     "the rates of the entry, not those of the search": (SHIPPED, PLANNED),
     "choosing one of ten seeds": (CHOSEN, LONGER),
     "ten seeds deciding together": (TOGETHER, LONGER),
+    "choosing one of three seeds": (BEST_LONGER, LONGER),
+    "three seeds deciding together": (MEAN_LONGER, LONGER),
+    "three seeds in one network": (STUDENT_LONGER, LONGER),
+    "ten seeds in one network": (STUDENT_TEN, LONGER),
+    "three short seeds in one network, not one long one": (STUDENT, LONGER),
+    "four steps of the policy after each action": (AHEAD_ARM, OURS),
+    "a critic of quantiles": (QUANTILES, OURS),
 }
 """What is worth measuring, with the policies that have it and that lack it."""
 
@@ -66,18 +87,24 @@ def worth(view: View) -> html.Section:
     return html.Section("What each part is worth", table=html.Table(columns, rows, caption))
 
 
-def by_charge(view: View) -> html.Section:
-    """Return paired differences by the charge that episodes begin with."""
+def by_charge(view: View, pairs: Pairs = _PAIRS) -> html.Section:
+    """Return paired differences by the charge that episodes begin with.
+
+    Args:
+        pairs: two policies each, the first less the second.
+    """
     rows: list[dict[str, Any]] = []
     for index, charge in enumerate(CHARGES):
         row: dict[str, Any] = {"charge": charge}
-        row |= {f"{a}/{b}": view.difference(a, b, index) for a, b in _PAIRS}
+        row |= {f"{a}/{b}": view.difference(a, b, index) for a, b in pairs}
         rows.append(row)
     columns = [
         html.Column("charge", "charge at the beginning", "%", "d"),
-        *(html.Column(f"{a}/{b}", f"{a} less {b} [95 %]", format="+.4f") for a, b in _PAIRS),
+        *(html.Column(f"{a}/{b}", f"{a} less {b} [95 %]", format="+.4f") for a, b in pairs),
     ]
-    caption = f"Differences of rewards per slot; {HINDSIGHT} knows all inputs of the episode."
+    caption = "Differences of rewards per slot."
+    if any(HINDSIGHT in pair for pair in pairs):
+        caption += f" {HINDSIGHT} knows all inputs of the episode."
     title = f"aigc-{view.world} by charge"
     return html.Section(title, table=html.Table(columns, rows, caption))
 
@@ -113,4 +140,4 @@ def by_cell(view: View) -> html.Section:
     return html.Section(title, table=html.Table(columns, rows, caption))
 
 
-__all__ = ["WORTH", "by_cell", "by_charge", "worth"]
+__all__ = ["FLEET_PAIRS", "WORTH", "by_cell", "by_charge", "worth"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgewright.papers.learner.groups import ARMS
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.view import View
 from edgewright.papers.learner.worlds import (
@@ -38,7 +39,7 @@ def policies(table: Table, world: str) -> dict[str, str]:
     """Return the group of every policy of a world by name, the worst first."""
     view, plan = View(table, world), table.plan
     groups = dict.fromkeys([*learners(plan, world), *moved(plan, world)], "learned")
-    groups |= {name: "learned" for name in (CHOSEN, TOGETHER) if view.has(name)}
+    groups |= {name: "learned" for name in (CHOSEN, TOGETHER, *ARMS) if view.has(name)}
     oracles = (PRICED, PLANNER, AHEAD, HINDSIGHT)  # they see the state, as in comparisons
     groups |= {name: "oracle" if name in oracles else "rule" for name in rules(plan, world)}
     return dict(sorted(groups.items(), key=lambda one: float(view.reward(one[0]).mean())))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+from edgewright.papers.learner.groups import IN_WORLDS, TEN, grouped
 from edgewright.papers.learner.population import populated
 from edgewright.papers.learner.probes import apart
 from edgewright.papers.learner.tuning import searches, selected
 from edgewright.papers.learner.worlds import (
     AHEAD,
     DECOMPOSED,
+    GROUP,
     HINDSIGHT,
     LONG,
     LONGER,
+    OURS,
     PLANNER,
     PRICED,
     SHIPPED,
@@ -42,7 +46,7 @@ SHORT = {"evaluation.episodes": 4, "params.horizon_slots": 50, "training.evaluat
 """What the quick plan changes in the scenarios."""
 
 POPULATED = ("heavy", "light", "trace")
-"""Worlds in which the seeds of :data:`LONGER` are used together."""
+"""Worlds in which seeds are used together."""
 
 
 def jobs(plan: Plan) -> list[Job]:
@@ -64,7 +68,24 @@ def jobs(plan: Plan) -> list[Job]:
         made.append(BoundJob(f"{world}/bound", setup, bound, recordings=data))
         if world in POPULATED and not plan.quick:
             made.append(_population(world, setup))
+            made += [_groups(plan, world, name, setup) for name in IN_WORLDS[world]]
+            made += [more(plan, world, data)] if OURS in IN_WORLDS[world] else []
     return made
+
+
+def more(plan: Plan, world: str, data: str | None) -> TrainingJob:
+    """Return the training of the further seeds of :data:`OURS`, which make a group of each seed.
+
+    They are judged at the end only.
+    """
+    first = trained(plan, world, OURS, data)
+    return dataclasses.replace(
+        first,
+        key=f"{first.key}-more",
+        setup=setup_of(plan, world, {"training.evaluations": 1}),
+        first_seed=first.seeds,
+        seeds=(GROUP - 1) * first.seeds,
+    )
 
 
 def trained(plan: Plan, world: str, name: str, data: str | None) -> TrainingJob:
@@ -103,6 +124,15 @@ def _population(world: str, setup: Setup) -> FunctionJob:
     arm = f"{world}/{LONGER}"
     arguments = {"arm": arm, "scenario": resolved(setup.load())}
     return FunctionJob(f"{world}/population", populated, arguments, (arm,), "population", 1e5)
+
+
+def _groups(plan: Plan, world: str, name: str, setup: Setup) -> FunctionJob:
+    arms = {OURS: (OURS, f"{OURS}-more"), TEN: (LONGER,)}.get(name, (name,))
+    keys = tuple(f"{world}/{arm}" for arm in arms)
+    arguments = {"arms": list(keys), "scenario": resolved(setup.load())}
+    if name == TEN:
+        arguments["size"] = plan.seeds
+    return FunctionJob(f"{world}/groups-of-{name}", grouped, arguments, keys, "groups", 5e5)
 
 
 __all__ = ["POPULATED", "jobs", "setup_of", "trained"]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgewright.papers.learner.apart import by_cell, by_charge, worth
+from edgewright.papers.learner.apart import FLEET_PAIRS, by_cell, by_charge, worth
 from edgewright.papers.learner.figures import policies
+from edgewright.papers.learner.groups import ARMS, STUDENT, STUDENT_LONGER, STUDENT_TEN
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.tuning import FACTORS, SEEDS, TRIAL
 from edgewright.papers.learner.view import CHARGES, View
 from edgewright.papers.learner.worlds import (
     AHEAD,
+    AHEAD_ARM,
     DECOMPOSED,
+    GROUP,
     HINDSIGHT,
     LEARNERS,
     LONGER,
@@ -19,6 +22,7 @@ from edgewright.papers.learner.worlds import (
     PLANNED,
     PLANNER,
     PRICED,
+    QUANTILES,
     RECORDED,
     SHIPPED,
     TEAM,
@@ -28,6 +32,7 @@ from edgewright.papers.learner.worlds import (
     worlds,
 )
 from edgewright.reporting import html
+from edgewright.studies.job import Plan
 from edgewright.studies.table import Table
 
 LEVELS = (0.055, 0.06, 0.075)
@@ -60,6 +65,7 @@ def notes(table: Table) -> list[str]:
         f"{SHIPPED} is {PLANNED} with the rates of its entry. The search of rates had trainings of "
         "less than a tenth of its steps. It was added when the choice was known, with seeds that "
         "no trial had.",
+        *_added_last(plan),
         "Gaps are counted to the fluid bound; for the sensor to the bound of its file.",
     ]
     if plan.quick:
@@ -79,6 +85,26 @@ def notes(table: Table) -> list[str]:
     return [*paragraphs, searched, city]
 
 
+def _added_last(plan: Plan) -> list[str]:
+    """Return what is to know of networks from groups of trainings, and of the last arms."""
+    return [
+        f"{STUDENT} is one network of the size of an actor. It learned the mean scores of three "
+        f"{OURS}, on 98,000 states of training inputs. The mean met a third of them and the "
+        f"network itself the others. So its steps are about those of one {LONGER}. There is such "
+        f"a group for each of {plan.seeds} seeds, on aigc-heavy only. {STUDENT_LONGER} is the same "
+        f"of three {LONGER}, with three times the steps, and there are {plan.seeds // GROUP} "
+        f"groups of these. No training is in two groups. {STUDENT_TEN} is one network from all "
+        f"{plan.seeds}, so its intervals are of episodes only.",
+        "The best of three earns most in 100 episodes of training inputs, which are new draws, but "
+        "of the recordings that it was trained on. Arms of groups were added last, after the mean "
+        "of ten was known on the episodes that are judged. That scores are averaged was chosen on "
+        "other episodes.",
+        f"{AHEAD_ARM} lets the policy take four more steps after each action before the value "
+        f"counts; {QUANTILES} has a critic of 16 quantiles. Both are {OURS} else and had no trial. "
+        "They have four seeds, but ten with recordings, which were made after the four were known.",
+    ]
+
+
 def sections(table: Table) -> list[html.Section]:
     """Return the tables of the page."""
     plan = table.plan
@@ -88,6 +114,7 @@ def sections(table: Table) -> list[html.Section]:
         made += [sources(table)] if plan.data else []
         for world in (name for name in worlds(plan) if name in DECOMPOSED):
             made += [by_charge(View(table, world)), by_cell(View(table, world))]
+        made.append(by_charge(View(table, "fleet"), FLEET_PAIRS))
     return [*made, raw(table)]
 
 
@@ -103,6 +130,9 @@ def gaps(table: Table) -> html.Section:
         SHIPPED,
         CHOSEN,
         TOGETHER,
+        STUDENT,
+        STUDENT_LONGER,
+        STUDENT_TEN,
         TEAM,
         PRICED,
         AHEAD,
@@ -130,12 +160,12 @@ def gaps(table: Table) -> html.Section:
 
 def leads(table: Table) -> html.Section:
     """Return paired differences of our learner to others, by world."""
-    others = (PRICED, AHEAD, PLANNER, UNGUIDED, "se-ppo")
+    others = (PRICED, AHEAD, PLANNER, UNGUIDED, OURS, LONGER, "se-ppo")
     rows: list[dict[str, Any]] = []
     arms = [
         (world, name)
         for world in worlds(table.plan)
-        for name in (OURS, LONGER, PLANNED, SHIPPED, CHOSEN, TOGETHER, TEAM)
+        for name in (OURS, LONGER, PLANNED, SHIPPED, CHOSEN, TOGETHER, *ARMS, TEAM)
     ]
     for world, name in arms:
         view = View(table, world)

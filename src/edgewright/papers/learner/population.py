@@ -10,7 +10,7 @@ import numpy as np
 
 from edgewright.core.records import Array, Decision, Memoryless, record
 from edgewright.evaluation.trained import seeds_of
-from edgewright.loops.evaluate import episode_inputs, summarise
+from edgewright.evaluation.validation import training_rewards
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import check
 from edgewright.studies.job import JobContext, JobResult
@@ -20,8 +20,6 @@ from edgewright.training.runs import load_run
 
 CHOSEN, TOGETHER = "best of the seeds by training inputs", "mean of the seeds' probabilities"
 """Names of the two arms."""
-
-VALIDATION_EPISODES = 100
 
 
 @record
@@ -54,37 +52,26 @@ def populated(context: JobContext, arm: str, scenario: dict[str, Any]) -> JobRes
 
     Returns:
         ``"chosen/reward"`` and ``"together/reward"`` ``[1, episodes]``, of the seed that earns most
-        on :data:`VALIDATION_EPISODES` episodes of the training inputs, and of all seeds together.
+        on episodes of the training inputs (see :mod:`edgewright.evaluation.validation`), and of
+        all seeds together.
     """
     run, checked = load_run(context.folders[arm], context.data), check(scenario, arm)
     problem = build(checked, context.data)
     entries = seeds_of(run, problem)
-    plan = checked.evaluation
-    inputs = episode_inputs(
-        jax.random.key(plan.seed + 7),
-        problem.train_stream,
-        VALIDATION_EPISODES,
-        problem.horizon,
-        plan.fixed_inputs,
-    )
-    missed = np.float32(plan.post_termination_reward)
-    validation = [
-        float(
-            jnp.mean(
-                summarise(one.play(jax.random.key(0), problem.params, inputs), missed)["reward"]
-            )
-        )
-        for one in entries
-    ]
-    members = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(one.policy for one in entries))
-    together = PolicyEntry.learned("together", Together(members=members), entries[0].world)
+    validation = training_rewards(entries, problem, checked.evaluation)
     best = entries[int(np.argmax(validation))]
     measured = {
         "chosen": episodes([best], checked, context.data),
-        "together": episodes([together], checked, context.data),
+        "together": episodes([together(entries)], checked, context.data),
     }
     arrays = {f"{name}/reward": one["episodes/reward"] for name, one in measured.items()}
     return JobResult(arrays, {"labels": {}, "validation": validation})
 
 
-__all__ = ["CHOSEN", "TOGETHER", "Together", "populated"]
+def together(entries: list[PolicyEntry]) -> PolicyEntry:
+    """Return the policy that takes the action with the highest mean probability over several."""
+    members = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(one.policy for one in entries))
+    return PolicyEntry.learned("together", Together(members=members), entries[0].world)
+
+
+__all__ = ["CHOSEN", "TOGETHER", "Together", "populated", "together"]

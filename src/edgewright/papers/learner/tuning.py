@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgewright.papers.learner.worlds import LEARNERS, OURS, PLANNED, VARIANTS
+from edgewright.papers.learner.worlds import (
+    AHEAD_ARM,
+    LEARNERS,
+    OURS,
+    PLANNED,
+    QUANTILES,
+    VARIANTS,
+)
 from edgewright.studies.job import Job
 from edgewright.studies.jobs import HyperparameterSelection, TrainingJob
 from edgewright.studies.setup import Setup
@@ -36,6 +43,8 @@ RATES: dict[str, dict[str, float]] = {
 
 _OF_ABLATIONS = {
     PLANNED: OURS,
+    AHEAD_ARM: OURS,
+    QUANTILES: OURS,
     "all-action-smooth": "all-action-ppo",
     "all-action-sampled": "all-action-ppo",
     "all-action-discounted": "se-ppo",

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap, joint_mean
 from edgewright.evaluation.statistics import Interval
+from edgewright.papers.learner.groups import GROUPED
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
 from edgewright.papers.learner.worlds import WORLDS
 from edgewright.studies.table import Table
@@ -15,7 +16,16 @@ from edgewright.studies.table import Table
 CHARGES = (100, 60, 45, 25)
 """Charge that an evaluation episode of `aigc` begins with [%]; episodes go round it."""
 
-_POPULATION = {CHOSEN: "chosen/reward", TOGETHER: "together/reward"}
+_MADE = {CHOSEN: ("population", "chosen/reward"), TOGETHER: ("population", "together/reward")}
+_MADE |= {
+    arm: (f"groups-of-{training}", f"groups/{array}")
+    for training, arms in GROUPED.items()
+    for array, arm in arms.items()
+}
+"""Job and array of arms that are made of other arms."""
+
+_OF = {arm: training for training, arms in GROUPED.items() for arm in arms.values()}
+"""The training of which an arm is made, seed by seed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +37,14 @@ class View:
 
     def has(self, name: str) -> bool:
         """Return whether a policy, or the bound, was measured."""
-        key = "population" if name in _POPULATION else name
+        key = _MADE[name][0] if name in _MADE else name
         return f"{self.world}/{key}" in self.table.results
 
     def reward(self, name: str) -> np.ndarray:
         """Return the reward per slot ``[seeds, episodes]`` of a learner, a rule or the bound."""
-        if name in _POPULATION:
-            return self.table.array(f"{self.world}/population", _POPULATION[name])
+        if name in _MADE:
+            job, array = _MADE[name]
+            return self.table.array(f"{self.world}/{job}", array)
         return self.table.array(f"{self.world}/{name}", "episodes/reward")
 
     def level(self, name: str) -> Interval:
@@ -43,12 +54,15 @@ class View:
     def difference(self, ours: str, other: str, charge: int | None = None) -> Interval:
         """Return the difference of two mean rewards on the same episodes.
 
+        Seeds are paired where one arm is made of the other: seed ``k`` of it is in group ``k``.
+
         Args:
             charge: an index of :data:`CHARGES`, for the episodes that begin with it; None for all.
         """
         part = slice(None) if charge is None else slice(charge, None, len(CHARGES))
         arms = {name: {"x": self.reward(name)[:, part]} for name in dict.fromkeys((ours, other))}
-        return joint_bootstrap(arms, lambda m: m[ours]["x"] - m[other]["x"])
+        paired = _OF.get(ours, ours) == _OF.get(other, other)
+        return joint_bootstrap(arms, lambda m: m[ours]["x"] - m[other]["x"], paired_seeds=paired)
 
     def closed(self, name: str) -> Interval:
         """Return the share of the gap between the world's base rule and the bound [%]."""

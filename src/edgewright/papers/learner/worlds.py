@@ -17,6 +17,10 @@ SHIPPED, SHIPPED_SEED = "all-action-planned-shipped", 2000
 """The same with the rates of its entry, and its first seed, which no trial had."""
 LONG = (LONGER, PLANNED, SHIPPED)
 """Arms with more steps."""
+GROUP = 3
+"""Trainings whose networks are used together."""
+AHEAD_ARM, QUANTILES = "all-action-ahead", "all-action-quantiles"
+"""What looks further ahead after each action, and a critic of quantiles."""
 PLANNER, PRICED, AHEAD = "rollout-12", "shadow-price", "shadow-rollout-2"
 HINDSIGHT = "beam-16"
 """The best plan that knows all inputs: see ``systems.aigc.baselines.beam``."""
@@ -29,6 +33,8 @@ ABLATIONS = {
     LONGER: 1.0,
     PLANNED: 1.0,
     SHIPPED: 1.0,
+    AHEAD_ARM: 0.4,
+    QUANTILES: 0.4,
     "all-action-smooth": 1.0,
     "all-action-sampled": 1.0,
     "all-action-discounted": 0.3,
@@ -108,7 +114,7 @@ WORLDS = {
     "light": World("aigc-light", ELSEWHERE, _RULES),
     "trace": World(
         "aigc-trace",
-        {**ELSEWHERE, SHIPPED: 1.0},
+        {**ELSEWHERE, SHIPPED: 1.0, AHEAD_ARM: 1.0},
         _RULES,
         recorded=True,
         moved_from=("heavy", "code", "mooncake", "norway", "oboe"),
@@ -217,5 +223,5 @@ def seeds(plan: Plan, world: str, name: str) -> int:
 
 __all__ = ["ABLATIONS", "AHEAD", "DECOMPOSED", "HINDSIGHT", "LEARNERS", "LONG", "LONGER", "OURS"]
 __all__ += ["PLANNED", "PLANNER", "PRICED", "RECORDED", "TEAM", "TIMES", "UNGUIDED", "VARIANTS"]
-__all__ += ["SHIPPED", "SHIPPED_SEED", "WORLDS", "World"]
+__all__ += ["GROUP", "SHIPPED", "SHIPPED_SEED", "WORLDS", "World"]
 __all__ += ["learners", "moved", "rules", "seeds", "worlds"]
