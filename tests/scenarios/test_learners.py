@@ -210,3 +210,16 @@ def test_a_size_is_a_whole_number_of_32_bits(value):
     scenario = load("aigc-heavy", {f"learner.{key}": value})
     with pytest.raises(InputError, match="must be a whole number from 1 to 2147483647"):
         build_learner("se-ppo", scenario, build(scenario), 1e4)
+
+
+@pytest.mark.parametrize(
+    ("learner", "key", "preset"),
+    [
+        ("all-action-ppo", "look_ahead", "aigc-heavy"),
+        ("dqn-fleet", "malicious_devices", "aigc-fleet"),
+    ],
+)
+def test_a_count_that_is_zero_by_default_may_be_zero(learner, key, preset):
+    scenario = load(preset, {f"learner.{key}": 0})
+    built = build_learner(learner, scenario, build(scenario), 1e4).learner
+    assert getattr(built, key) == 0

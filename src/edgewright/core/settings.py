@@ -71,8 +71,9 @@ def _check(where: str, value: Any, default: Any, hint: Any) -> None:
         message = f"{value!r} is negative, not finite or above {LARGEST:g}"
         raise InputError(message, where=where, hint="give a positive value")
     sizes = value if isinstance(value, list) else [value] if wanted is int else []
-    if any(type(size) is not int or not 1 <= size <= MAX_COUNT for size in sizes):
-        message = f"a size must be a whole number from 1 to {MAX_COUNT}; got {value!r}"
+    least = 0 if type(default) is int and default == 0 else 1  # 0 says: none of them
+    if any(type(size) is not int or not least <= size <= MAX_COUNT for size in sizes):
+        message = f"a size must be a whole number from {least} to {MAX_COUNT}; got {value!r}"
         raise InputError(message, where=where, hint="e.g. 64")
     choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
     if choices and value not in choices:
