@@ -14,7 +14,7 @@ from edgewright.core.errors import InputError
 from edgewright.scenarios.build import build, build_learner
 from edgewright.scenarios.load import load
 from edgewright.training.recorded_rounds import with_recorded_rounds
-from edgewright.training.runs import trainer_of
+from edgewright.training.runs import Request, request_digest, trainer_of
 from edgewright.training.warm_start import warm_started
 
 SMALL: dict[str, Any] = {
@@ -96,3 +96,16 @@ def test_a_deadline_that_means_nothing_is_refused(
     _, problem, plan = planned(deadline_s=deadline)
     with pytest.raises(InputError, match=message):
         with_recorded_rounds(plan, problem, str(recordings) if folder else None, 64)
+
+
+def test_other_recordings_are_another_run_where_there_is_a_deadline(recordings: Path) -> None:
+    def digests() -> list[str]:
+        made = (planned()[0], planned(deadline_s=0.5)[0])
+        facts = (Request(one, "dqn-fleet", 64.0, 1, str(recordings)).facts() for one in made)
+        return [request_digest(one) for one in facts]
+
+    before = digests()
+    (recordings / "bandwidth" / "b.txt").write_text("0.0 8.0\n1.0 4.0\n")
+    after = digests()
+    assert before[0] == after[0]  # nobody is late without a deadline
+    assert before[1] != after[1]

@@ -119,20 +119,24 @@ def link_times(
     return LinkTimes(own, waited, late)
 
 
+def link_files(data: str | None) -> list[Path]:
+    """Return the files with the recordings of bandwidth in a folder of data, in their order."""
+    folder = Path(data) / FOLDER if data else None
+    if folder is None or not folder.is_dir():
+        return []
+    return [path for path in sorted(folder.glob("*.txt")) if path.stem.lower() != "readme"]
+
+
 def recorded_links(data: str | None, devices: int) -> list[Link]:
     """Return a link for each device, from the recordings in turn; none where there are none.
 
     Raises:
         InputError: a recording cannot be read.
     """
-    folder = Path(data) / FOLDER if data else None
-    if folder is None or not folder.is_dir():
-        return []
-    files = [path for path in sorted(folder.glob("*.txt")) if path.stem.lower() != "readme"]
-    traces = [trace for path in files for trace in load_bandwidth(path)]
+    traces = [trace for path in link_files(data) for trace in load_bandwidth(path)]
     traces = [trace for trace in traces if np.any(trace.bandwidth_mbps > 0)]
     links = [Link(np.asarray(t.time_s), np.asarray(t.bandwidth_mbps)) for t in traces]
     return [links[number % len(links)] for number in range(devices)] if links else []
 
 
-__all__ = ["Link", "LinkTimes", "link_times", "recorded_links"]
+__all__ = ["Link", "LinkTimes", "link_files", "link_times", "recorded_links"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,7 @@ from edgewright.agents.fleet_exchange import BYTES, shared_of, statistics_bytes
 from edgewright.agents.per_device import of_one
 from edgewright.core.errors import InputError
 from edgewright.rules import exchange
-from edgewright.streams.links import link_times, recorded_links
+from edgewright.streams.links import link_files, link_times, recorded_links
 from edgewright.systems.problem import LearnerPlan, Problem
 
 MAX_ROUNDS = 2000
@@ -68,4 +71,19 @@ def _bytes(fleet: Fleet, plan: LearnerPlan, problem: Problem) -> tuple[int, int]
     return up + own, BYTES * size + own
 
 
-__all__ = ["with_recorded_rounds"]
+def rounds_fingerprint(learner: Mapping[str, Any], data: str | None) -> str | None:
+    """Return a hash of the recordings that decide who is late; None where there is no deadline.
+
+    Args:
+        learner: the settings that a scenario states for the learner.
+        data: folder of recordings, or None.
+    """
+    if not learner.get("deadline_s"):
+        return None
+    digest = hashlib.sha256()
+    for path in link_files(data):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+__all__ = ["rounds_fingerprint", "with_recorded_rounds"]

@@ -27,7 +27,7 @@ from edgewright.specs.schema import Scenario
 from edgewright.systems.registry import system_of
 from edgewright.systems.trainer import Engine, Trainer
 from edgewright.training import checkpoint, store
-from edgewright.training.recorded_rounds import with_recorded_rounds
+from edgewright.training.recorded_rounds import rounds_fingerprint, with_recorded_rounds
 from edgewright.training.seed import (
     CHUNK,
     OnProgress,
@@ -68,6 +68,7 @@ class Request:
 
     def facts(self) -> dict[str, Any]:
         """Return what ``run.json`` records."""
+        rounds = rounds_fingerprint(self.scenario.learner, self.data)
         return {
             "version": __version__,
             "scenario": resolved(self.scenario),
@@ -79,6 +80,7 @@ class Request:
             **({"start": self.start} if self.start else {}),
             "data": str(Path(self.data).resolve()) if self.data else None,
             "recordings": fingerprint(self.scenario, self.data),
+            **({"rounds": rounds} if rounds else {}),
             "numerics": process.facts(),
         }
 
@@ -265,14 +267,18 @@ SECONDS_BETWEEN_SIGNALS = 0.2
 """How often a training that runs in threads looks for a signal [s]."""
 
 _IDENTITY = (
-    "identity", "learner", "steps", "version", "recordings", "first_seed", "start", "numerics",
+    "identity", "learner", "steps", "version", "recordings", "first_seed", "start", "rounds",
+    "numerics",
 )  # fmt: skip
 """What must be the same in a folder that a training goes on in."""
+
+_OPTIONAL = ("start", "rounds")
+"""What a run without earlier weights, or without a deadline, does not state."""
 
 
 def request_digest(facts: dict[str, Any]) -> str:
     """Return the hash of what ``run.json`` says decides the numbers of a seed."""
-    names = (name for name in _IDENTITY if name != "start" or name in facts)
+    names = (name for name in _IDENTITY if name not in _OPTIONAL or name in facts)
     return digest({name: facts.get(name) for name in names})
 
 
