@@ -1,14 +1,20 @@
 """The files to start a service from, and the pinned versions, say what the command understands."""
 
+import ast
+import contextlib
 import json
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from edgewright.cli.serve_command import command
 
@@ -80,3 +86,45 @@ def test_the_bundle_is_inspected_before_the_start():
     before = re.search(r"^ExecStartPre=\S+ inspect (\S+)$", UNIT, re.MULTILINE)
     assert before
     assert before[1] == started(UNIT)[0]
+
+
+def closure(extra):
+    """Return the distributions that an extra of ours installs, with those that they need."""
+    done, left = set(), [Requirement(f"edgewright[{extra}]")]
+    while left:
+        one = left.pop()
+        key = canonicalize_name(one.name), tuple(sorted(one.extras))
+        if key in done:
+            continue
+        done.add(key)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            for text in metadata.requires(one.name) or ():
+                need = Requirement(text)
+                extras = one.extras or {""}
+                if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in extras):
+                    left.append(need)
+    return {name for name, _ in done}
+
+
+def imported(file):
+    """Return the top-level modules that a file of ours imports when it is imported."""
+    for node in ast.parse(Path(file).read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (one.name.split(".")[0] for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").split(".")[0]
+
+
+def test_the_extra_train_holds_what_a_training_imports():
+    code = (
+        "import sys, edgewright as ew, edgewright.cli.main\n"
+        "[ew.make(name) for name in ('aigc-toy', 'binary-easy', 'caching-toy', 'contract-d2')]\n"
+        "ours = (sys.modules[name] for name in list(sys.modules) if name[:10] == 'edgewright')\n"
+        "print(*(one.__file__ for one in ours if getattr(one, '__file__', None)), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    of_module = metadata.packages_distributions()
+    names = {name for file in done.stdout.splitlines() for name in imported(file)}
+    needed = {canonicalize_name(of_module[name][0]) for name in names if name in of_module}
+    assert {"jax", "onnx", "onnxruntime"} <= needed
+    assert needed <= closure("train") | {"edgewright"}

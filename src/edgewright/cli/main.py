@@ -42,7 +42,7 @@ COMMANDS = {
 
 
 _EXTRAS = (
-    "pip install 'edgewright[train]' to train, 'edgewright[deploy]' to export and compress, "
+    "pip install 'edgewright[train]' to train, export and compress, "
     "'edgewright[serve]' to serve, 'edgewright[gateway]' for the gateway"
 )
 
