@@ -81,10 +81,10 @@ def cluster(workers: int, address: str | None = None, option: str = "--workers")
     options["runtime_env"] = {"env_vars": _environment()}
     # A thread of Ray prints deaths of workers on stdout, where the result as JSON goes.
     with contextlib.redirect_stdout(sys.stderr):
-        yield from _connected(ray, options, workers)
+        yield from _connected(ray, options, workers, option)
 
 
-def _connected(ray: Any, options: dict[str, Any], workers: int) -> Iterator[Any]:
+def _connected(ray: Any, options: dict[str, Any], workers: int, option: str) -> Iterator[Any]:
     """Yield the module, connected, and disconnect it."""
     address = None if options["address"] == "local" else options["address"]
     try:
