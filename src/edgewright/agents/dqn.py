@@ -134,6 +134,8 @@ class DQN:
 
     PARAMETERS: ClassVar[str] = "network"
     """The field of the state that holds the parameters."""
+    FOLLOWER: ClassVar[str] = "target"
+    """The field of the state that follows them."""
 
     def misfit(self, observations: Box, actions: Space) -> str:
         """Return why DQN cannot learn with these spaces; empty if it can."""
@@ -218,7 +220,7 @@ class DQN:
         )
         after = DQNState(
             network=network,
-            target=self._followed(state, network, steps, shape[0]),
+            target=self._followed(state.target, network, (state.steps, steps), shape[0]),
             optimiser=optimiser,
             replay=self._reweighted(replay, places, errors, steps),
             inputs=state.inputs.merged(batch.observation),
@@ -227,6 +229,17 @@ class DQN:
             memory=memory,
         )
         return after, {**log, "epsilon": self._epsilon(state.steps)}
+
+    def followed(self, state: DQNState, since: Array) -> DQNState:
+        """Return a state whose target followed its network as it is now, for a time.
+
+        Args:
+            state: its ``steps`` are the end of that time.
+            since: environment steps at its beginning.
+        """
+        taken = jnp.maximum(1.0, jnp.floor((state.steps - since) / self.train_freq))
+        target = self._followed(state.target, state.network, (since, state.steps), taken)
+        return dataclasses.replace(state, target=target)
 
     def _samples(self, batch: Trajectory, replay: Replay) -> Sample:
         """Return the rows of a trajectory; new ones are drawn as often as any old one."""
@@ -255,18 +268,19 @@ class DQN:
         rows = dataclasses.replace(replay.rows, priority=learned)
         return dataclasses.replace(replay, rows=rows)
 
-    def _followed(self, state: DQNState, network: MLP, steps: Array, taken: int) -> MLP:
-        """Return the target network after ``taken`` gradient steps."""
-        due = jnp.floor(steps / self.target_update_interval) > jnp.floor(
-            state.steps / self.target_update_interval
-        )
+    def _followed(
+        self, target: MLP, network: MLP, span: tuple[Array, Array], taken: int | Array
+    ) -> MLP:
+        """Return the target network after ``taken`` gradient steps within a span of steps."""
+        begin, end = (jnp.floor(steps / self.target_update_interval) for steps in span)
+        due = end > begin
         tau = jnp.asarray(self.target_tau)
         slow = 1.0 - jnp.power(1.0 - tau, taken)
         share = jnp.where(tau > 0.0, slow, jnp.where(due, 1.0, 0.0))
         return jax.tree.map(
             lambda new, old: jnp.where(share < 1.0, old + share * (new - old), new),
             network,
-            state.target,
+            target,
         )
 
     def _optimiser(self) -> optax.GradientTransformation:

@@ -29,11 +29,13 @@ from edgewright.agents.fleet_exchange import (
     Shared,
     arriving,
     chosen_rows,
+    held_target,
     shared_of,
     statistics_bytes,
     usable,
     with_shared,
     with_statistics,
+    with_target,
 )
 from edgewright.agents.fleet_state import (
     AsyncServer,
@@ -149,6 +151,11 @@ class Fleet:
         return any(getattr(self.inner, f"normalize_{of}") for of in ("observations", "rewards"))
 
     @property
+    def follows(self) -> bool:
+        """Return whether targets of the devices follow the server's model, not their own."""
+        return self.mode in ("federated", "asynchronous") and hasattr(self.inner, "FOLLOWER")
+
+    @property
     def num_envs(self) -> int:
         """Number of copies of the world played side by side between two updates."""
         return self.inner.num_envs
@@ -177,7 +184,11 @@ class Fleet:
         probe = (self.probe_size, observations.shape[-1])
         return FleetState(
             probe=jnp.zeros(probe) if self.mode == "distilled" else (),
-            devices=OnDevice(state=state, memory=repeated(left, count)),
+            devices=OnDevice(
+                state=state,
+                memory=repeated(left, count),
+                since=jnp.zeros((count,)) if self.follows else (),
+            ),
             shared=shared,
             based=repeated(shared, count),
             versions=jnp.zeros((count,), jnp.int32),
@@ -210,7 +221,7 @@ class Fleet:
         before = state.devices.state
         trained, each = self.train_devices(keys.train, before, state.based, parts, axes)
         logs = jax.tree.map(jnp.mean, each)
-        after = self.trained(state, OnDevice(state=trained, memory=state.devices.memory))
+        after = self.trained(state, dataclasses.replace(state.devices, state=trained))
         if self.mode == "independent":
             return after, {**logs, **self.traffic(after, 0.0, 0)}
         if self.mode == "distilled":
@@ -263,6 +274,8 @@ class Fleet:
             train_key, hook_key = jax.random.split(key)
             hook = self._hook(hook_key, based, across)
             after, log = self._client().train(train_key, device, part, hook)
+            if self.follows:
+                after = held_target(self.inner, device, after)
             if self.mode == "synchronous":
                 log["missed_share"] = 1.0 - self.arrivals(hook_key, ()).astype(jnp.float32)
             return after, log
@@ -356,7 +369,9 @@ class Fleet:
             adopted = taken | (self.mode == "federated")
             own = shared_of(self.inner, old.state)
             model = jax.tree.map(lambda a, b: jnp.where(adopted, a, b), model, own)
-            return OnDevice(state=with_shared(self.inner, old.state, model), memory=memory)
+            state = with_shared(self.inner, old.state, model)
+            after_it = dataclasses.replace(old, state=state, memory=memory)
+            return with_target(self.inner, after_it, adopted) if self.follows else after_it
 
         return jax.vmap(one)(before, after, rows, chosen)
 

@@ -18,7 +18,6 @@ from jax.flatten_util import ravel_pytree
 
 from edgewright.agents.fleet_exchange import (
     BYTES,
-    OnDevice,
     Shared,
     chosen_rows,
     statistics_bytes,
@@ -131,7 +130,7 @@ class Distillation:
         state = published(state, self._pooled(state, right))
         if self.statistics:
             after = jax.vmap(_with_moments)(after, state.based)
-        on_device = OnDevice(state=after, memory=state.devices.memory)
+        on_device = dataclasses.replace(state.devices, state=after)
         return dataclasses.replace(state, devices=on_device), logs
 
     def taught(self, device: Any, probe: Array, goal: Array) -> Any:

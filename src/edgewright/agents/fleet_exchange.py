@@ -59,10 +59,12 @@ class OnDevice:
     Attributes:
         state: of the inner learner, replay included.
         memory: what encodings left out, see :func:`edgewright.rules.exchange.init_memory`.
+        since: environment steps at the last download, where a target follows the server's model.
     """
 
     state: Any
     memory: Array
+    since: Any = ()
 
 
 @record
@@ -99,7 +101,7 @@ class FleetClient:
             inputs=examples.state.inputs.moments,
             rewards=examples.state.rewards.moments,
         )
-        return (upload, OnDevice(state=examples.state, memory=memory)), {}
+        return (upload, dataclasses.replace(examples, memory=memory)), {}
 
 
 @record
@@ -225,6 +227,34 @@ def with_shared(inner: Any, state: Any, model: Shared) -> Any:
     return dataclasses.replace(state, **changes)
 
 
+def held_target(inner: Any, before: Any, after: Any) -> Any:
+    """Return an inner learner's state after an update, with the target of before."""
+    return dataclasses.replace(after, **{inner.FOLLOWER: getattr(before, inner.FOLLOWER)})
+
+
+def with_target(inner: Any, device: OnDevice, adopted: Array) -> OnDevice:
+    """Return a device whose target followed the model that it downloaded, if it did.
+
+    A target that followed the device's own network would be that of no server's model: devices
+    then learn the values of networks that have gone apart.
+
+    Args:
+        inner: the learner, which has ``FOLLOWER`` and ``followed``.
+        device: with the parameters of the server.
+        adopted: whether it downloaded them.
+    """
+    name, state = inner.FOLLOWER, device.state
+    after = inner.followed(state, device.since)
+    target = jax.tree.map(
+        lambda new, old: jnp.where(adopted, new, old), getattr(after, name), getattr(state, name)
+    )
+    return dataclasses.replace(
+        device,
+        state=dataclasses.replace(state, **{name: target}),
+        since=jnp.where(adopted, state.steps, device.since),
+    )
+
+
 def with_statistics(now: Shared, base: Shared, inputs: Moments, rewards: Moments) -> Shared:
     """Return a model with the statistics of what devices saw since they downloaded ``base``.
 
@@ -275,6 +305,7 @@ __all__ = [
     "Upload",
     "arriving",
     "chosen_rows",
+    "held_target",
     "parameters_of",
     "pooled",
     "shared_of",
@@ -282,4 +313,5 @@ __all__ = [
     "usable",
     "with_shared",
     "with_statistics",
+    "with_target",
 ]

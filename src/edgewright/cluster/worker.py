@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 
 from edgewright.agents.fleet import AXIS, Fleet
-from edgewright.agents.fleet_exchange import OnDevice, Shared
+from edgewright.agents.fleet_exchange import Shared
 from edgewright.agents.per_device import EachPolicy, by_device
 from edgewright.cluster.plain import plain, restored
 from edgewright.cluster.reducer import Total
@@ -70,7 +71,7 @@ class FleetWorker:
             self.learner, np.int32(number), restored(keys), self.devices.state, self.based,
             restored(data),
         )  # fmt: skip
-        self.devices = OnDevice(state=states, memory=self.devices.memory)
+        self.devices = dataclasses.replace(self.devices, state=states)
         if send is None:
             return plain(logs), None, plain(self._act(self.learner, states))
         sent, self.after = self._send(self.learner, restored(send), self.based, self.devices)
