@@ -298,6 +298,20 @@ def test_noise_without_a_norm_is_refused() -> None:
         fleet("federated", noise_multiplier=1.0).check_sizes(*SPACES)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [("all_actions", True, "false"), ("look_ahead", 1, "0"), ("staggered", True, "false")],
+)
+def test_what_a_fleet_does_not_give_its_inner_learner_is_refused(
+    name: str, value: Any, rule: str
+) -> None:
+    inner: Any = dataclasses.replace(INNER, **{name: value})
+    with pytest.raises(InputError, match=f"must be {rule} in a fleet") as caught:
+        Fleet(inner=inner).check_sizes(*SPACES)
+    assert caught.value.where == f"learner.{name}"
+    assert caught.value.hint == f"set learner.{name} = {rule}"
+
+
 def test_noise_beside_exact_statistics_is_refused() -> None:
     inner = dataclasses.replace(INNER, normalize_rewards=True)
     learner = Fleet(inner=inner, clip_norm=1.0, noise_multiplier=1.0)
@@ -367,6 +381,10 @@ def test_a_gradient_that_is_not_finite_is_left_out_of_the_mean() -> None:
         ("federated", {"dropout": 1.0}, "below 1, or no device ever arrives; got 1.0"),
         ("synchronous", {"deadline_s": 1.0}, "must be 0 with mode synchronous; got 1.0"),
         ("federated", {"widths": (4, 8)}, r"must be empty with mode federated .* got \[4, 8\]"),
+        ("synchronous", {"local_updates": 2}, "must be 1 with mode synchronous; got 2"),
+        ("asynchronous", {"proximal": 0.1}, "must be 0.0 with mode asynchronous; got 0.1"),
+        ("federated", {"slowest": 0.5}, "must be 0.25 with mode federated; got 0.5"),
+        ("synchronous", {"clip_norm": 1.0}, "must be 0.0 with mode synchronous; got 1.0"),
         (
             "federated",
             {"aggregate": "median", "clip_norm": 1.0, "noise_multiplier": 1.0},
@@ -386,12 +404,13 @@ def test_a_synchronous_server_takes_the_parameters_of_a_device_that_sends_some()
     state = init(learner, KEY)
     own = jax.vmap(lambda one: shared_of(INNER, one))(state.devices.state)
     own = dataclasses.replace(own, parameters=own.parameters.at[0].set(jnp.nan) + 1.0)
-    after, chosen, logs = learner.received((KEY,), state, own)
+    keys = learner.round_keys(KEY, M).server
+    after, chosen, logs = learner.received(keys, state, own)
     np.testing.assert_allclose(after.shared.parameters, state.shared.parameters + 1.0)
     assert np.all(chosen)
     assert float(logs["set_aside"]) == 1.0
     lost = dataclasses.replace(own, parameters=jnp.full_like(own.parameters, jnp.nan))
-    model = learner.received((KEY,), state, lost)[0].shared.parameters
+    model = learner.received(keys, state, lost)[0].shared.parameters
     np.testing.assert_array_equal(model, state.shared.parameters)
 
 
@@ -491,6 +510,40 @@ def test_a_synchronous_fleet_counts_who_missed_an_update() -> None:
         for row in parameters(after)[1:]:
             np.testing.assert_allclose(row, parameters(after)[0], atol=1e-6)
     assert 0.2 < np.mean(shares) < 0.8
+
+
+def test_statistics_of_a_device_that_missed_a_synchronous_update_do_not_arrive() -> None:
+    inner = dataclasses.replace(INNER, normalize_observations=True, normalize_rewards=True)
+    learner = Fleet(inner=inner, mode="synchronous", dropout=0.5)
+    batch, start = batch_of(0), init(learner, KEY)
+    arrived = []
+    for number in range(4):
+        after, logs = update(learner, jax.random.key(number), start, batch)
+        keys = jax.vmap(jax.random.split)(learner.round_keys(jax.random.key(number), M).train)
+        there = np.asarray([learner.arrivals(key, ()) for key in keys[:, 1]])
+        assert float(logs["missed_share"]) == pytest.approx(1 - there.mean())
+        assert float(after.shared.inputs.count) == T * N * there.sum()
+        rows = np.asarray(batch.observation)[:, :, there].reshape(-1, F)
+        if len(rows):
+            np.testing.assert_allclose(after.shared.inputs.mean, rows.mean(axis=0), atol=1e-5)
+        for count in np.asarray(after.devices.state.inputs.moments.count):
+            assert count == T * N * there.sum()  # all download
+        arrived.append(there.sum())
+    assert len({*arrived} - {0, M}) > 0
+
+
+def test_recorded_rounds_are_used_in_order_and_again_from_the_first() -> None:
+    """With a round after every second update, update 2 (n + 1) has row n modulo the rows."""
+    rows = np.asarray([[True, False, False], [True, True, False], [False, False, False]])
+    learner = fleet("federated", late=jnp.asarray(rows), deadline_s=1.0, local_updates=2)
+    state, shares, sent = init(learner, KEY), [], []
+    for number in range(10):
+        state, logs = update(learner, jax.random.key(number), state, batch_of(number))
+        shares.append(float(logs["missed_share"]))
+        sent.append(float(logs["uplink_bytes"]) / (4 * state.shared.parameters.size))
+    assert not any(shares[::2]) and not any(sent[::2])  # no round, so nobody misses one
+    np.testing.assert_allclose(shares[1::2], np.array([1, 2, 0, 1, 2]) / M, rtol=1e-6)
+    np.testing.assert_allclose(sent[1::2], [2, 1, 3, 2, 1], rtol=1e-5)
 
 
 def test_an_asynchronous_device_that_drops_out_sends_later() -> None:

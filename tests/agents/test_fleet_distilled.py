@@ -141,6 +141,13 @@ def test_without_steps_towards_the_mean_devices_are_independent(mixed: tuple[Fle
     assert float(logs["downlink_bytes"]) == M * 4 * 128 * ACTIONS
 
 
+def raw(leaf: Any) -> np.ndarray:
+    """Return numbers, those of keys too."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
+
+
 def test_who_misses_a_round_of_predictions_learns_nothing_from_it() -> None:
     still = dataclasses.replace(INNER, learning_starts=1e9)
     learner = fleet("distilled", still, widths=WIDTHS, dropout=0.5)
@@ -150,6 +157,13 @@ def test_who_misses_a_round_of_predictions_learns_nothing_from_it() -> None:
         key = jax.random.key(number)
         after, logs = update(learner, key, start, batch_of(0))
         arrived = np.asarray(learner.arrivals(learner.round_keys(key, M).server[0], (M,)))
+        alone, _ = update(dataclasses.replace(learner, mode="independent"), key, start, batch_of(0))
+        for one, other in zip(
+            jax.tree.leaves(jax.tree.map(raw, after.devices.state)),
+            jax.tree.leaves(jax.tree.map(raw, alone.devices.state)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one[~arrived], other[~arrived])
         same = np.asarray(
             after.devices.state.network.weights[0] == start.devices.state.network.weights[0]
         )

@@ -22,16 +22,15 @@ from edgewright.agents.fleet_central import central, centralised
 from edgewright.agents.fleet_checks import check_settings
 from edgewright.agents.fleet_distilled import predictions_exchanged, states_of_widths
 from edgewright.agents.fleet_exchange import (
-    BYTES,
     FleetClient,
     FleetServer,
     OnDevice,
     Shared,
     arriving,
+    bytes_of_a_round,
     chosen_rows,
     held_target,
     shared_of,
-    statistics_bytes,
     usable,
     with_shared,
     with_statistics,
@@ -48,7 +47,7 @@ from edgewright.agents.fleet_state import (
 from edgewright.agents.per_device import EachPolicy, by_device, misfit_of_devices, of_one
 from edgewright.core.protocols import Learner, Policy
 from edgewright.core.records import Array, Trajectory, record, static
-from edgewright.core.settings import Share
+from edgewright.core.settings import Share, ShareBelowOne
 from edgewright.core.spaces import Box, Discrete, Space
 from edgewright.rules import exchange
 from edgewright.rules.gradient_hooks import Averaged, GradientHook, Proximal
@@ -85,6 +84,7 @@ class Fleet:
         max_staleness: versions beyond which a change is dropped.
         dropout: chance that a device misses a round, or all steps of an update in ``synchronous``.
             What it learned in a round of ``federated`` is lost; the others' weights sum to one.
+            In ``synchronous`` its gradients and its statistics are.
         deadline_s: seconds that a round of ``federated`` lasts on recorded links at most. A device
             that is later misses it. 0 waits for all; see ``training.recorded_rounds``.
         late: which devices each recorded round misses, ``[rounds, M]`` bool, again from the first
@@ -110,7 +110,7 @@ class Fleet:
     async_rate: Share = 0.25
     slowest: Share = 0.25
     max_staleness: Array | float = 64.0
-    dropout: Share = 0.0
+    dropout: ShareBelowOne = 0.0
     deadline_s: Array | float = 0.0
     late: Array | None = dataclasses.field(default=None, metadata={"setting": False})
     widths: tuple[int, ...] = static(default=())
@@ -245,7 +245,11 @@ class Fleet:
 
     def round_keys(self, key: Array, count: int) -> RoundKeys:
         """Return the keys of one update of ``count`` devices. Consumes ``key``."""
-        return split_keys(key, count, server=2 if self.mode == "asynchronous" else 1)
+        keys = split_keys(key, count, server=2 if self.mode == "asynchronous" else 1)
+        if self.mode != "synchronous":
+            return keys
+        # The server must know who missed the update, which the keys of the training say.
+        return dataclasses.replace(keys, server=(*keys.server, keys.train))
 
     def train_devices(
         self,
@@ -324,7 +328,9 @@ class Fleet:
             )
             return server.received(keys, state, sent)
         if self.mode == "synchronous":
-            shared, refused = self._pooled(state, sent)
+            hook_keys = jax.vmap(jax.random.split)(keys[1])[:, 1]
+            arrived = jax.vmap(lambda one: self.arrivals(one, ()))(hook_keys)
+            shared, refused = self._pooled(state, sent, arrived)
             return published(state, shared), jnp.ones((count,), bool), {"set_aside": refused}
         arrived = self._in_time(keys[0], state)
         server = self._server(keys[0], count, arrived)
@@ -424,22 +430,26 @@ class Fleet:
             key=key,
         )
 
-    def _pooled(self, state: FleetState, own: Shared) -> tuple[Shared, Array]:
-        """Return the server's model after equal parameters and all statistics arrived.
+    def _pooled(self, state: FleetState, own: Shared, arrived: Array) -> tuple[Shared, Array]:
+        """Return the server's model after equal parameters and some statistics arrived.
+
+        Args:
+            own: of all devices, leaves ``[M, ...]``.
+            arrived: whose statistics arrived, ``[M]`` bool.
 
         Returns:
-            the model, and how many devices sent what is not finite.
+            the model, and how many of these devices sent what is not finite.
         """
         right = usable(own)
         parameters = jnp.where(
             jnp.any(right), own.parameters[jnp.argmax(right)], state.shared.parameters
         )
         shared = dataclasses.replace(state.shared, parameters=parameters)
-        refused = jnp.sum(~right).astype(jnp.float32)
+        refused = jnp.sum(arrived & ~right).astype(jnp.float32)
         if not self.statistics:
             return shared, refused
         inputs, rewards = chosen_rows(
-            right, (own.inputs, own.rewards), (state.based.inputs, state.based.rewards)
+            right & arrived, (own.inputs, own.rewards), (state.based.inputs, state.based.rewards)
         )
         return with_statistics(shared, state.shared, inputs, rewards), refused
 
@@ -453,15 +463,24 @@ class Fleet:
             messages: vectors of parameters or gradients in a round, in each direction.
             sent: share of the devices that did not miss it; all download.
         """
-        count, size = state.versions.size, state.shared.parameters.size
-        statistics = statistics_bytes(state.shared) if self.statistics else 0
-        up = exchange.wire_bytes(size, self.encoding, self.top_percent)
-        rounds, messages = jnp.float32(rounds), jnp.float32(messages)
+        count, rounds = state.versions.size, jnp.float32(rounds)
+        messages = jnp.float32(messages)
+        up, down = self.bytes_of_a_round(state.shared, messages)
         return {
-            "uplink_bytes": count * rounds * sent * (messages * up + statistics),
-            "downlink_bytes": count * rounds * (messages * BYTES * size + statistics),
+            "uplink_bytes": count * rounds * sent * up,
+            "downlink_bytes": count * rounds * down,
             "exchanges": rounds * messages,
         }
+
+    def bytes_of_a_round(self, shared: Shared, messages: Any = 1) -> tuple[Any, Any]:
+        """Return the bytes that one device uploads and downloads in a round that it takes part in.
+
+        Args:
+            shared: the server's model, or its shapes.
+            messages: vectors of parameters or gradients in the round, in each direction.
+        """
+        code = (self.encoding, self.top_percent)
+        return bytes_of_a_round(shared, self.statistics, *code, messages=messages)
 
 
 __all__ = ["AXIS", "MODES", "Fleet", "FleetState", "Mode", "RoundKeys"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 from edgewright.core.errors import InputError
@@ -18,6 +20,8 @@ def check_settings(fleet: Any, devices: int, statistics: bool) -> None:
     Raises:
         InputError: two settings do not fit each other, or one is out of range.
     """
+    _check_inner(fleet.inner)
+    _check_ignored(fleet)
     if fleet.noise_multiplier and not fleet.clip_norm:
         message = "must be above 0 where noise_multiplier is; got 0"
         hint = "set learner.clip_norm, or learner.noise_multiplier = 0"
@@ -40,6 +44,53 @@ def check_settings(fleet: Any, devices: int, statistics: bool) -> None:
         most = f"at most the devices, {devices}" if able else f"0 with mode {fleet.mode}"
         message = f"must be {most}; got {fleet.malicious_devices}"
         raise InputError(message, where="learner.malicious_devices", hint="e.g. 0")
+
+
+UNSENT = {"all_actions": "false", "team": "false", "look_ahead": "0", "staggered": "false"}
+"""Settings of an inner learner that a fleet does not pass on, with the values that it takes."""
+
+USED_IN: dict[str, tuple[str, ...]] = {
+    "local_updates": ("federated", "distilled"),
+    "proximal": ("federated",),
+    "clip_norm": ("federated", "asynchronous"),
+    "noise_multiplier": ("federated",),
+    "async_rate": ("asynchronous",),
+    "slowest": ("asynchronous",),
+    "max_staleness": ("asynchronous",),
+    "probe_size": ("distilled",),
+    "distil_steps": ("distilled",),
+    "distil_learning_rate": ("distilled",),
+}
+"""Modes that read a setting; the others would ignore it."""
+
+
+def _check_inner(inner: Any) -> None:
+    """Check that the inner learner needs nothing that devices of a fleet do not get.
+
+    Raises:
+        InputError: it needs the outcomes of all actions, or a start at all parts of an episode.
+    """
+    for name, value in UNSENT.items():
+        if getattr(inner, name, False):
+            got = str(getattr(inner, name)).lower()
+            message = f"must be {value} in a fleet, whose devices learn from their own steps"
+            hint = f"set learner.{name} = {value}"
+            raise InputError(f"{message}; got {got}", where=f"learner.{name}", hint=hint)
+
+
+def _check_ignored(fleet: Any) -> None:
+    """Check that the mode reads every setting that is not as usual.
+
+    Raises:
+        InputError: it would ignore one.
+    """
+    usual = {field.name: field.default for field in dataclasses.fields(fleet)}
+    for name, modes in USED_IN.items():
+        value = float(getattr(fleet, name))
+        if fleet.mode not in modes and not math.isclose(value, usual[name], rel_tol=1e-6):
+            message = f"must be {usual[name]} with mode {fleet.mode}; got {getattr(fleet, name)}"
+            hint = f"leave it out, or set learner.mode = {' or '.join(map(repr, modes))}"
+            raise InputError(message, where=f"learner.{name}", hint=hint)
 
 
 def _check_rounds(fleet: Any) -> None:
@@ -83,12 +134,10 @@ def _check_widths(fleet: Any) -> None:
         message = "distilled must be with a learner that predicts action values; got another"
         raise InputError(message, where="learner.mode", hint="train dqn, or set another mode")
     if fleet.mode == "distilled":
-        usual = {"encoding": "float32", "clip_norm": 0.0, "noise_multiplier": 0.0}
-        for name, value in usual.items():
-            if getattr(fleet, name) != value:
-                message = f"must be {value} with mode distilled; got {getattr(fleet, name)}"
-                hint = "it is about changes of parameters, which do not travel there"
-                raise InputError(message, where=f"learner.{name}", hint=hint)
+        if fleet.encoding != "float32":
+            message = f"must be float32 with mode distilled; got {fleet.encoding}"
+            hint = "it is about changes of parameters, which do not travel there"
+            raise InputError(message, where="learner.encoding", hint=hint)
 
 
 __all__ = ["check_settings"]

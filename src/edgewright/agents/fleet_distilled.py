@@ -25,6 +25,7 @@ from edgewright.agents.fleet_exchange import (
 )
 from edgewright.agents.fleet_state import FleetState, published
 from edgewright.core.records import Array
+from edgewright.rules.normalise import Moments
 
 PROBES = 78
 """What a key is folded with to draw the probe observations."""
@@ -129,7 +130,12 @@ class Distillation:
         after = dataclasses.replace(devices, **{self.inner.PARAMETERS: own})
         state = published(state, self._pooled(state, right))
         if self.statistics:
-            after = jax.vmap(_with_moments)(after, state.based)
+            moments = chosen_rows(
+                right,
+                (state.based.inputs, state.based.rewards),
+                (after.inputs.moments, after.rewards.moments),
+            )
+            after = _with_moments(after, *moments)
         on_device = dataclasses.replace(state.devices, state=after)
         return dataclasses.replace(state, devices=on_device), logs
 
@@ -161,12 +167,12 @@ class Distillation:
         return with_statistics(state.shared, state.shared, *own)
 
 
-def _with_moments(device: Any, model: Shared) -> Any:
-    """Return a device with the running statistics of a model."""
+def _with_moments(devices: Any, inputs: Moments, rewards: Moments) -> Any:
+    """Return devices with these running statistics of observations and returns."""
     return dataclasses.replace(
-        device,
-        inputs=dataclasses.replace(device.inputs, moments=model.inputs),
-        rewards=dataclasses.replace(device.rewards, moments=model.rewards),
+        devices,
+        inputs=dataclasses.replace(devices.inputs, moments=inputs),
+        rewards=dataclasses.replace(devices.rewards, moments=rewards),
     )
 
 

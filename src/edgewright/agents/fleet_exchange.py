@@ -149,19 +149,18 @@ class FleetServer:
 
     def uplink_bytes(self, model: Shared) -> int:
         """Return the bytes that all devices upload in a round."""
-        sent = exchange.wire_bytes(model.parameters.size, self.encoding, self.percent)
-        return self.clients * (sent + self._statistics_bytes(model))
+        return self.clients * self._bytes(model)[0]
 
     def downlink_bytes(self, model: Shared) -> int:
         """Return the bytes that all devices download in a round, in float32."""
-        return self.clients * (BYTES * model.parameters.size + self._statistics_bytes(model))
+        return self.clients * self._bytes(model)[1]
 
     def traffic_bytes(self, model: Shared) -> int:
         """Return the bytes of one round in both directions."""
         return self.uplink_bytes(model) + self.downlink_bytes(model)
 
-    def _statistics_bytes(self, model: Shared) -> int:
-        return statistics_bytes(model) if self.statistics else 0
+    def _bytes(self, model: Shared) -> tuple[int, int]:
+        return bytes_of_a_round(model, self.statistics, self.encoding, self.percent)
 
 
 def arriving(uploads: Upload, norm: Number, malicious: int, scale: Number) -> Upload:
@@ -197,6 +196,23 @@ def usable(uploads: Upload | Shared) -> Array:
         for leaf in jax.tree.leaves(uploads)
     ]
     return jnp.all(jnp.stack(rows), axis=0)
+
+
+def bytes_of_a_round(
+    model: Shared, statistics: bool, encoding: exchange.Encoding, percent: int, messages: Any = 1
+) -> tuple[Any, Any]:
+    """Return the bytes that one device uploads and downloads in a round that it takes part in.
+
+    Args:
+        model: the server's, or its shapes.
+        statistics: whether running statistics travel, once in each direction.
+        encoding: of what goes up; what comes down is float32.
+        percent: of the entries that ``top-k`` sends.
+        messages: vectors of parameters or gradients in the round, in each direction.
+    """
+    size, own = model.parameters.size, statistics_bytes(model) if statistics else 0
+    up = exchange.wire_bytes(size, encoding, percent)
+    return messages * up + own, messages * BYTES * size + own
 
 
 def statistics_bytes(model: Shared) -> int:
@@ -304,6 +320,7 @@ __all__ = [
     "Shared",
     "Upload",
     "arriving",
+    "bytes_of_a_round",
     "chosen_rows",
     "held_target",
     "parameters_of",

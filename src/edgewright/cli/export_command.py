@@ -147,7 +147,9 @@ def _check(policy: str, is_run: bool, options: dict[str, Any]) -> None:
         message = "only --amortise and --distil are judged by the gain"
         hint = "add one of them, or leave --min-gain-kept out"
         raise InputError(message, where="--min-gain-kept", hint=hint)
-    excluded = [name for name in BESIDE.get("".join(making[:1]), ()) if options[name]]
+    if not making:
+        return
+    excluded = [name for name in BESIDE[making[0]] if options[name]]
     if making == ["amortise"] and options["seed"] == BEST:
         excluded.append("seed")
     if excluded:

@@ -10,6 +10,7 @@ import click
 from edgewright.cli.bundle_facts import bundle_facts, show_bundle
 from edgewright.cli.gain_gate import share, too_little_gain
 from edgewright.cli.options import print_json, whole
+from edgewright.core.errors import InputError
 
 BEST = "best"
 """Value of ``--seed`` for the seed that earns most on training inputs."""
@@ -22,11 +23,20 @@ def chosen_seed(policy: str, options: dict[str, Any]) -> dict[str, Any]:
         InputError: the seed is not a number, or cannot be chosen.
     """
     if options["seed"] != BEST:
-        return {"seed": whole(options["seed"], "--seed", 0) or 0}
+        return {"seed": _number(options["seed"])}
     from edgewright.deploy.best_seed import best_seed
 
     seed, rewards = best_seed(Path(policy), options["data"])
     return {"seed": seed, "training_rewards": rewards}
+
+
+def _number(text: str | None) -> int:
+    """Return the number of a seed, 0 for None."""
+    try:
+        return whole(text, "--seed", 0) or 0
+    except InputError as error:
+        hint = f"give the number of a seed, e.g. 0, or {BEST}"
+        raise InputError(error.message, where="--seed", hint=hint) from None
 
 
 def show_distilled(policy: str, out: str, as_json: bool, options: dict[str, Any]) -> None:

@@ -13,6 +13,9 @@ from edgewright.core.records import Array
 Share = Annotated[Array | float, "share"]
 """A number from 0 to 1."""
 
+ShareBelowOne = Annotated[Array | float, "share", "below one"]
+"""A number from 0 to less than 1."""
+
 LARGEST, SMALLEST = 1e30, 1e-30
 """Numbers are checked in 64 bits and used in 32: beyond these, a product or a quotient of two of
 them would be infinite or zero."""
@@ -69,7 +72,8 @@ def _check(where: str, value: Any, default: Any, hint: Any) -> None:
         raise InputError(message, where=where, hint="give a value of the same kind")
     if wanted in (int, float) and not 0 <= value <= LARGEST:
         message = f"{value!r} is negative, not finite or above {LARGEST:g}"
-        raise InputError(message, where=where, hint="give a positive value")
+        hint = "give a positive value" if wanted is int and default else "give 0 or more"
+        raise InputError(message, where=where, hint=hint)
     sizes = value if isinstance(value, list) else [value] if wanted is int else []
     least = 0 if type(default) is int and default == 0 else 1  # 0 says: none of them
     if any(type(size) is not int or not least <= size <= MAX_COUNT for size in sizes):
@@ -79,7 +83,16 @@ def _check(where: str, value: Any, default: Any, hint: Any) -> None:
     if choices and value not in choices:
         message = f"must be one of {', '.join(map(repr, choices))}; got {value!r}"
         raise InputError(message, where=where, hint=nearest(str(value), choices))
-    if "share" in getattr(hint, "__metadata__", ()) and not isinstance(value, list) and value > 1:
+    _check_share(where, value, getattr(hint, "__metadata__", ()))
+
+
+def _check_share(where: str, value: Any, kind: tuple[str, ...]) -> None:
+    if "share" not in kind or isinstance(value, list):
+        return
+    if "below one" in kind and value >= 1:
+        hint = "give a value from 0 to less than 1, e.g. 0.5"
+        raise InputError(f"{value!r} is not below 1", where=where, hint=hint)
+    if value > 1:
         raise InputError(f"{value!r} is above 1", where=where, hint="give a value from 0 to 1")
 
 
@@ -105,4 +118,4 @@ def check_samples(learner: Any, agents: tuple[int, ...], batch_size: int | None 
         raise InputError(message, where="learner.batch_size", hint="choose a divisor")
 
 
-__all__ = ["Share", "check_samples", "check_settings", "settings_of"]
+__all__ = ["Share", "ShareBelowOne", "check_samples", "check_settings", "settings_of"]

@@ -29,7 +29,6 @@ def export_distilled(
     out: Path,
     widths: tuple[int, ...],
     *,
-    seed: int = 0,
     min_gain_kept: float | None = None,
     data: str | None = None,
     on_progress: Callable[[str], None] = lambda name: None,
@@ -38,7 +37,6 @@ def export_distilled(
 
     Args:
         widths: of the hidden layers of the network.
-        seed: of everything drawn.
         min_gain_kept: the share of the mean's gain over the baseline that must be kept.
 
     Returns:
@@ -53,7 +51,7 @@ def export_distilled(
     subject = subject_of(folder, 0, WHOLE, data)
     policies = networks_of(subject)
     setting, head = setting_for(subject), head_for(policies[0], head_in(subject.problem))
-    made = distil_seeds(subject.problem, policies, head, widths, seed=seed, on_progress=on_progress)
+    made = distil_seeds(subject.problem, policies, head, widths, on_progress=on_progress)
     if min_gain_kept is not None:
         check_gain([made.teacher], setting)
     on_progress("play all on the same episodes")

@@ -12,7 +12,9 @@ from edgewright.core.errors import InputError
 from edgewright.core.settings import settings_of
 from edgewright.evaluation.link_facts import link_facts
 from edgewright.evaluation.privacy import DELTA, epsilon
+from edgewright.scenarios.build import build, build_learner
 from edgewright.training import checkpoint
+from edgewright.training.recorded_rounds import bytes_of_a_device
 from edgewright.training.runs import Request
 
 LOGGED = ("uplink_bytes", "downlink_bytes")
@@ -49,8 +51,8 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
     missed = _missed_share(logs, settings)
     if missed:
         facts["missed_share"] = missed
-    if facts["mode"] in ("federated", "synchronous"):
-        up /= 1.0 - missed  # a round counts for all, and not all send in it
+    if missed and exchanges and facts["mode"] in ("federated", "synchronous"):
+        up = exchanges * _upload_bytes(request, logs, exchanges)  # not all send, and a round is for all
     deadline = float(settings["deadline_s"])
     links = link_facts(request.data, devices, exchanges, up, down, facts["mode"], deadline)
     return {"exchange": {**facts, **links}}
@@ -67,9 +69,28 @@ def _missed_share(logs: list[list[dict[str, Any]]], settings: dict[str, Any]) ->
     if "missed_share" not in logs[0][0]:
         return 0.0
     each = int(settings["local_updates"]) if settings["mode"] in ("federated", "distilled") else 1
-    updates = [rows[-1]["steps"] / rows[-1]["iteration"] for rows in logs]
-    means = [_per_step(r, "missed_share") * n for r, n in zip(logs, updates, strict=True)]
-    return each * float(np.mean(means))
+    shares = []
+    for rows in logs:
+        rounds = int(rows[-1]["iteration"]) // each
+        missed = _per_step(rows, "missed_share") * rows[-1]["steps"]  # of all rounds together
+        shares.append(missed / rounds if rounds else 0.0)
+    return float(np.mean(shares))
+
+
+def _upload_bytes(
+    request: Request, logs: list[list[dict[str, Any]]], exchanges: float
+) -> float:
+    """Return the bytes that a device sends in one of its exchanges, in which it does not miss.
+
+    Args:
+        exchanges: of the training. Those of an update of ``synchronous`` share its statistics.
+    """
+    problem = build(request.scenario, request.data)
+    plan = build_learner(request.learner, request.scenario, problem, request.steps)
+    fleet = plan.learner
+    assert isinstance(fleet, Fleet)
+    messages = exchanges / logs[0][-1]["iteration"] if fleet.mode == "synchronous" else 1.0
+    return float(bytes_of_a_device(fleet, plan, problem, messages)[0]) / messages
 
 
 def _per_step(rows: list[dict[str, Any]], name: str) -> float:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.core.errors import InputError
-from edgewright.streams.links import link_times, recorded_links
-
-MAX_EXCHANGES = 2000
-"""Exchanges that are played; of longer trainings the first ones stand for all."""
+from edgewright.streams.links import MAX_EXCHANGES, link_times, recorded_links
 
 
 def link_facts(
@@ -21,6 +18,8 @@ def link_facts(
     deadline_s: float = 0.0,
 ) -> dict[str, Any]:
     """Return what recorded links would make of a training; nothing without recordings.
+
+    The first :data:`~edgewright.streams.links.MAX_EXCHANGES` exchanges stand for all.
 
     Args:
         data: folder of recordings, or None.

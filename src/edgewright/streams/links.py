@@ -18,6 +18,9 @@ from edgewright.streams.traces import load_bandwidth
 FOLDER = "bandwidth"
 """Folder of the recordings in the folder of data."""
 
+MAX_EXCHANGES = 2000
+"""Exchanges of a training that are simulated at most; the first ones stand for all."""
+
 _BITS = 8e-6
 """Mbit of a byte."""
 

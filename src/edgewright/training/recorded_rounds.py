@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,15 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from edgewright.agents.fleet import Fleet
-from edgewright.agents.fleet_exchange import BYTES, shared_of, statistics_bytes
+from edgewright.agents.fleet_exchange import shared_of
 from edgewright.agents.per_device import of_one
 from edgewright.core.errors import InputError
-from edgewright.rules import exchange
-from edgewright.streams.links import link_files, link_times, recorded_links
+from edgewright.streams.links import MAX_EXCHANGES, link_files, link_times, recorded_links
 from edgewright.systems.problem import LearnerPlan, Problem
-
-MAX_ROUNDS = 2000
-"""Rounds that are simulated; a longer training goes through them again."""
 
 
 def with_recorded_rounds(
@@ -29,7 +26,8 @@ def with_recorded_rounds(
     """Return a plan whose fleet knows who is late in each round; others unchanged.
 
     Device i has the i-th recording. A round follows the one before at once, as in the times that
-    ``edgewright train`` states.
+    ``edgewright train`` states. At most :data:`~edgewright.streams.links.MAX_EXCHANGES` rounds are
+    simulated; a longer training goes through them again.
 
     Args:
         data: folder of recordings, or None.
@@ -47,9 +45,9 @@ def with_recorded_rounds(
         message = f"must stand beside recordings of bandwidth; got {fleet.deadline_s} without any"
         hint = "add --data FOLDER, in which the folder bandwidth holds them"
         raise InputError(message, where="learner.deadline_s", hint=hint)
-    up, down = _bytes(fleet, plan, problem)
-    updates = steps / (fleet.num_envs * fleet.rollout_steps)
-    rounds = min(max(int(updates / fleet.local_updates), 1), MAX_ROUNDS)
+    up, down = bytes_of_a_device(fleet, plan, problem)
+    updates = math.ceil(steps / (fleet.num_envs * fleet.rollout_steps))
+    rounds = min(max(updates // fleet.local_updates, 1), MAX_EXCHANGES)
     late = link_times(links, rounds, up, down, deadline_s=float(fleet.deadline_s)).late
     if np.all(late):
         message = f"must be so long that a device is in time; got {fleet.deadline_s}"
@@ -58,17 +56,20 @@ def with_recorded_rounds(
     return dataclasses.replace(plan, learner=learner)
 
 
-def _bytes(fleet: Fleet, plan: LearnerPlan, problem: Problem) -> tuple[int, int]:
-    """Return the bytes that a device uploads and downloads in a round."""
+def bytes_of_a_device(
+    fleet: Fleet, plan: LearnerPlan, problem: Problem, messages: float = 1
+) -> tuple[Any, Any]:
+    """Return the bytes that a device uploads and downloads in a round that it takes part in.
+
+    Args:
+        messages: vectors of parameters or gradients in the round, in each direction.
+    """
     spaces = of_one(
         plan.world.observation_space(problem.params), plan.world.action_space(problem.params)
     )
     state = jax.eval_shape(lambda key: fleet.inner.init(key, *spaces), jax.random.key(0))
     shared = jax.eval_shape(lambda state: shared_of(fleet.inner, state), state)
-    size = shared.parameters.size
-    own = statistics_bytes(shared) if fleet.statistics else 0
-    up = exchange.wire_bytes(size, fleet.encoding, fleet.top_percent)
-    return up + own, BYTES * size + own
+    return fleet.bytes_of_a_round(shared, messages)
 
 
 def rounds_fingerprint(learner: Mapping[str, Any], data: str | None) -> str | None:
@@ -86,4 +87,4 @@ def rounds_fingerprint(learner: Mapping[str, Any], data: str | None) -> str | No
     return digest.hexdigest()[:16]
 
 
-__all__ = ["rounds_fingerprint", "with_recorded_rounds"]
+__all__ = ["bytes_of_a_device", "rounds_fingerprint", "with_recorded_rounds"]

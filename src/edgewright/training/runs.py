@@ -124,11 +124,11 @@ def train(
         warm_started(trainer.init_training(jax.random.key(0)), start)  # refuses before a file is
     # Before a file is written, the engine refuses what it cannot train.
     with engine.running(trainer) if engine else nullcontext(trainer) as there, store.locked(out):
-        _open_run(request, out)
+        facts = _agreed(request, out)
         progress = Progress(on_progress)
         with saving_on_signals(progress.stop.set):
             side_by_side = 1 if engine else request.seeds
-            timing = _train(request, out, there, progress, start, side_by_side)
+            timing = _train(request, out, there, progress, start, side_by_side, facts)
     return {**timing, **engine.facts()} if engine else timing
 
 
@@ -144,6 +144,7 @@ def _train(
     progress: Progress,
     start: Any,
     side_by_side: int,
+    facts: dict[str, Any],
 ) -> dict[str, Any]:
     started = time.perf_counter()
     example = trainer.init_training(jax.random.key(0))
@@ -151,6 +152,9 @@ def _train(
     compile_s = time.perf_counter() - started
     judge = trainer.judge()
     judge(example)  # compiles
+    # A program that cannot be compiled is refused above, before there is a file.
+    if not (out / "run.json").exists() or read_json(out / "run.json", "run") != facts:
+        write_json(out / "run.json", facts)
     belongs = request_digest(request.facts())
 
     evaluations = request.scenario.training.evaluations
@@ -282,14 +286,13 @@ def request_digest(facts: dict[str, Any]) -> str:
     return digest({name: facts.get(name) for name in names})
 
 
-def _open_run(request: Request, out: Path) -> None:
-    """Start a run folder, or make sure that the one there is the same run."""
+def _agreed(request: Request, out: Path) -> dict[str, Any]:
+    """Return what ``run.json`` of a folder is to record, where it holds no other run."""
     if not (out / "run.json").exists():
         if any(entry.name != store.LOCK for entry in out.iterdir()):
             message = "the folder is not empty and is not a run"
             raise InputError(message, where=str(out), hint="choose another --out")
-        write_json(out / "run.json", request.facts())
-        return
+        return request.facts()
     stored, asked = read_json(out / "run.json", "run"), request.facts()
     for name in _IDENTITY:
         if stored.get(name) != asked.get(name):
@@ -299,8 +302,7 @@ def _open_run(request: Request, out: Path) -> None:
     if asked["seeds"] < stored.get("seeds", 0):
         message = f"the folder holds {stored['seeds']} seeds, and --seeds asks for {asked['seeds']}"
         raise InputError(message, where=str(out), hint="ask for as many or more; none is dropped")
-    if stored != asked:
-        write_json(out / "run.json", asked)
+    return asked
 
 
 def _empty(shapes: Any) -> Any:
