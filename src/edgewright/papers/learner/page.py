@@ -240,10 +240,16 @@ def sources(table: Table) -> html.Section:
         html.Column("closed", "gap closed [95 %]", "%", ".0f"),
         html.Column("lead", f"less {PRICED} [95 %]", format="+.4f"),
     ]
-    caption = "trace: Azure conversation log, all bandwidth logs; its first 70 % train and the rest "
-    caption += "is judged on. late: its last 70 % train and the first 30 % are judged on, so what "
-    caption += "trace trained on is not judged there. code, mooncake: another request log, cut as "
-    caption += "trace. norway, oboe: only these bandwidth logs. heavy: synthetic inputs. "
+    caption = (
+        "trace: Azure conversation log, all bandwidth logs. Its first 70 % train, its rest is "
+    )
+    caption += (
+        "judged on. late: the last 70 % of that log train, its first 30 % are judged on, but "
+    )
+    caption += "not with policies of trace, which trained there. code, mooncake: another request "
+    caption += (
+        "log, cut as trace. norway, oboe: only these bandwidth logs. heavy: synthetic inputs. "
+    )
     caption += f"{PRICED} has its prices from the train part of what it is judged on."
     return html.Section("Recorded inputs", table=html.Table(columns, rows, caption))
 

@@ -46,9 +46,7 @@ class View:
             job, array = _MADE[name]
             return self.table.array(f"{self.world}/{job}", array)
         parts = ("", "-more") if (self.world, name) in FURTHER else ("",)
-        rows = [
-            self.table.array(f"{self.world}/{name}{part}", "episodes/reward") for part in parts
-        ]
+        rows = [self.table.array(f"{self.world}/{name}{part}", "episodes/reward") for part in parts]
         return np.concatenate(rows)
 
     def level(self, name: str) -> Interval:
