@@ -31,8 +31,10 @@ from edgewright.papers.learner.tuning import RATES, selected
 from edgewright.papers.learner.view import View
 from edgewright.papers.learner.worlds import (
     DECOMPOSED,
+    FURTHER,
     OURS,
     RECORDED,
+    TEAM,
     UNGUIDED,
     VARIANTS,
     WORLDS,
@@ -123,6 +125,18 @@ def test_views_take_the_first_mark_and_the_slots_of_a_cell() -> None:
     assert view.has(TOGETHER)
     assert view.level(TOGETHER).estimate - view.level(CHOSEN).estimate == pytest.approx(0.01)
     assert not View(view.table, "fleet").has(CHOSEN)
+
+
+def test_further_seeds_of_a_second_training_are_counted_with_the_first() -> None:
+    table, (count, *_) = results(FULL), FURTHER.values()
+    view = View(table, "fleet")
+    first, more = (table.array(f"fleet/{TEAM}{part}", "episodes/reward") for part in ("", "-more"))
+    np.testing.assert_array_equal(view.reward(TEAM), np.concatenate([first, more]))
+    by_key = {job.key: job for job in jobs(FULL)}
+    one, other = by_key[f"fleet/{TEAM}"], by_key[f"fleet/{TEAM}-more"]
+    assert isinstance(one, TrainingJob) and isinstance(other, TrainingJob)
+    assert (other.first_seed, other.seeds) == (one.seeds, count) == (len(first), len(more))
+    assert (one.learner, one.steps) == (other.learner, other.steps)
 
 
 def test_the_page_shows_every_policy() -> None:

@@ -129,6 +129,15 @@ def test_overrides():
         parse_override("params.slot_s")
 
 
+def test_a_later_key_of_an_input_is_left_out_where_it_is_absent():
+    names, cut = ("gap_s", "background_gcps"), {"streams.gap_s.train_from": 0.3}
+    plain, turned = (load("aigc-trace", changes) for changes in ({}, cut))
+    assert all("train_from" not in resolved(plain)["streams"][name] for name in names)
+    assert resolved(turned)["streams"]["gap_s"]["train_from"] == 0.3
+    assert check(resolved(turned), "again") == turned
+    assert len({identity(plain), identity(turned)}) == 2
+
+
 def test_the_schema_names_every_part():
     [schema] = [kind for kind in json_schema()["anyOf"] if kind["title"].endswith(" aigc")]
     assert {"world", "params", "streams", "evaluation", "training", "extends"} <= set(

@@ -341,6 +341,24 @@ def test_load_of_the_test_part_starts_at_its_first_request(log: Path) -> None:
     np.testing.assert_allclose(cells(process)[0], np.array([4.0, 21.0, 0.0]) * 3 / 25, rtol=1e-6)
 
 
+def test_the_train_part_may_begin_later_and_go_on_at_the_beginning(log: Path) -> None:
+    # From 2.5 s to 9.5 s; then the request at 10 s and those from 0 to 2.5 s are held out.
+    early, late = (
+        recorded.recorded_gaps(log, mean_s=1.0, part=part, train_from=0.25)
+        for part in ("train", "test")
+    )
+    np.testing.assert_allclose(cells(early)[0] * 1.1, [2.0, 2.0, 0.5, 1.0, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(cells(late)[0], [0.0, 3.0, 0.0], rtol=1e-6)
+    load = recorded.recorded_load(
+        log, utilisation=1.0, capacity=1.0, interval_s=0.5, part="test", train_from=0.25
+    )
+    np.testing.assert_allclose(cells(load)[0], [2.0, 0.0], rtol=1e-6)
+    # From 6 s on 7 s remain with what is before 3 s, so both parts are cut from one piece.
+    wrapped = recorded.recorded_gaps(log, mean_s=1.0, train_from=0.6)
+    gaps = np.array([0.5, 1.0, 0.0, 2.0, 0.0, 1.0, 0.0, 1.5])
+    np.testing.assert_allclose(cells(wrapped)[0], gaps / gaps.mean(), rtol=1e-6)
+
+
 def test_servers_have_phases_of_their_own(log: Path) -> None:
     process = recorded.recorded_load(
         log, utilisation=0.5, capacity=2.0, interval_s=0.5, shape=(200,)

@@ -76,8 +76,20 @@ def check(tree: dict[str, Any], where: str) -> AnyScenario:
 
 
 def resolved(scenario: AnyScenario) -> dict[str, Any]:
-    """Return the whole scenario as plain data, with nothing left to look up."""
-    return dataclasses.asdict(scenario)
+    """Return the whole scenario as plain data, with nothing left to look up.
+
+    Keys of :data:`LATER_OF_INPUTS` are left out where they are absent.
+    """
+    tree = dataclasses.asdict(scenario)
+    for spec in tree["streams"].values():
+        for name in LATER_OF_INPUTS:
+            if spec and name in spec and spec[name] is None:
+                del spec[name]
+    return tree
+
+
+LATER_OF_INPUTS = ("train_from",)
+"""Keys of recorded inputs that came later."""
 
 
 LATER = {"uplink": "parallel"}

@@ -124,6 +124,7 @@ def _recorded_gaps(spec: specs.RecordedGapsSpec, context: Context) -> Process:
         context.file(spec.file),
         mean_s=spec.mean_s,
         part=context.part,
+        train_from=spec.train_from or 0.0,
         shape=context.shape,
         reading=recordings.reading(spec, context.name),
     )
@@ -136,6 +137,7 @@ def _recorded_load(spec: specs.RecordedLoadSpec, context: Context) -> Process:
         capacity=context.params.server_ghz,
         interval_s=context.scenario.params.slot_s,
         part=context.part,
+        train_from=spec.train_from or 0.0,
         shape=context.shape,
         reading=recordings.reading(spec, context.name),
     )

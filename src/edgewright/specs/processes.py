@@ -198,6 +198,7 @@ class RecordedGapsSpec:
     max_gap_s: Positive | None = None
     time_unit: TimeUnit | None = None
     columns: dict[Literal["time", "input", "output"], str] = field(default_factory=dict)
+    train_from: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +210,7 @@ class RecordedLoadSpec:
     max_gap_s: Positive | None = None
     time_unit: TimeUnit | None = None
     columns: dict[Literal["time", "input", "output"], str] = field(default_factory=dict)
+    train_from: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ recordings is a composition of independent sources: no public data set holds the
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,7 @@ def recorded_gaps(
     *,
     mean_s: ArrayLike,
     part: Part = "train",
+    train_from: float = 0.0,
     shape: tuple[int, ...] = (),
     reading: Reading | None = None,
 ) -> Recording:
@@ -106,11 +108,13 @@ def recorded_gaps(
     Args:
         path: a log, see :func:`load_requests`.
         mean_s: wanted mean gap [s], a number or an array that broadcasts to ``shape``.
-        part: ``"train"``, the first 70 % of the time of the log, or ``"test"``, the rest.
+        part: ``"train"``, 70 % of the time of the log, or ``"test"``, the rest.
+        train_from: share of the log at which the train part begins, in [0, 1). It goes on at the
+            beginning of the log after its end.
         shape: axes of one row, e.g. ``(devices,)``; each element starts at a phase of its own.
         reading: what the log does not say itself.
     """
-    log = _part_of(load_requests(path, reading), part)
+    log = _part_of(load_requests(path, reading), part, train_from)
     mean = broadcastable("mean_s", mean_s, shape, above_zero=True)
     gaps = np.diff(log.time_s)
     return recording([gaps / _positive_mean(gaps, "gap", log.source)], shape=shape, scale=mean)
@@ -123,6 +127,7 @@ def recorded_load(
     capacity: ArrayLike,
     interval_s: float,
     part: Part = "train",
+    train_from: float = 0.0,
     shape: tuple[int, ...] = (),
     reading: Reading | None = None,
 ) -> Recording:
@@ -138,7 +143,9 @@ def recorded_load(
         utilisation: ``[*shape]`` or a number: share of the capacity taken on average.
         capacity: ``[*shape]`` or a number: work the server can do [Gcycle/s].
         interval_s: time between two rows [s].
-        part: ``"train"``, the first 70 % of the time of the log, or ``"test"``, the rest.
+        part: ``"train"``, 70 % of the time of the log, or ``"test"``, the rest.
+        train_from: share of the log at which the train part begins, in [0, 1). It goes on at the
+            beginning of the log after its end.
         shape: axes of one row, e.g. ``(servers,)``; each server starts at a phase of its own.
         reading: what the log does not say itself.
     """
@@ -146,7 +153,7 @@ def recorded_load(
     mean_rate = broadcastable("utilisation", utilisation, shape) * broadcastable(
         "capacity", capacity, shape, above_zero=True
     )
-    log = _part_of(load_requests(path, reading), part)
+    log = _part_of(load_requests(path, reading), part, train_from)
     work = _work_per_slot(log, interval_s)
     load = work / _positive_mean(work, "work", log.source)
     return recording([load], shape=shape, scale=mean_rate)
@@ -179,10 +186,12 @@ def _resampled(trace: BandwidthTrace, interval_s: float) -> Floats:
     return row
 
 
-def _part_of(log: RequestLog, part: Part) -> RequestLog:
-    """Return the first 70 % of the time of a log, or the rest; times start at 0 again."""
+def _part_of(log: RequestLog, part: Part, train_from: float = 0.0) -> RequestLog:
+    """Return 70 % of the time of a log, or the rest; times start at 0 again."""
     check_part(part)
-    is_train = log.time_s < TRAIN_SHARE * log.time_s[-1]
+    train_s = TRAIN_SHARE * log.time_s[-1]
+    log = _turned(log, train_from)
+    is_train = log.time_s < train_s
     chosen = is_train if part == "train" else ~is_train
     time_s = log.time_s[chosen]
     if time_s.size < 2 or time_s[-1] == time_s[0]:
@@ -197,6 +206,22 @@ def _part_of(log: RequestLog, part: Part) -> RequestLog:
         input_tokens=log.input_tokens[chosen],
         output_tokens=log.output_tokens[chosen],
         source=log.source,
+    )
+
+
+def _turned(log: RequestLog, share: float) -> RequestLog:
+    """Return a log that begins at a share of its time, with what was before it at its end."""
+    if share == 0.0:
+        return log
+    last = log.time_s[-1]
+    first = int(np.searchsorted(log.time_s, share * last))
+    time_s = np.roll(log.time_s, -first)
+    time_s[log.time_s.size - first :] += last
+    return dataclasses.replace(
+        log,
+        time_s=time_s - share * last,
+        input_tokens=np.roll(log.input_tokens, -first),
+        output_tokens=np.roll(log.output_tokens, -first),
     )
 
 

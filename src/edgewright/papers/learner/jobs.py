@@ -12,6 +12,7 @@ from edgewright.papers.learner.tuning import searches, selected
 from edgewright.papers.learner.worlds import (
     AHEAD,
     DECOMPOSED,
+    FURTHER,
     GROUP,
     HINDSIGHT,
     LONG,
@@ -69,22 +70,27 @@ def jobs(plan: Plan) -> list[Job]:
         if world in POPULATED and not plan.quick:
             made.append(_population(world, setup))
             made += [_groups(plan, world, name, setup) for name in IN_WORLDS[world]]
-            made += [more(plan, world, data)] if OURS in IN_WORLDS[world] else []
+            count = (GROUP - 1) * seeds(plan, world, OURS)
+            made += [more(plan, world, OURS, data, count)] if OURS in IN_WORLDS[world] else []
+        if not plan.quick:
+            named = [(name, n) for (there, name), n in FURTHER.items() if there == world]
+            made += [more(plan, world, name, data, n) for name, n in named]
     return made
 
 
-def more(plan: Plan, world: str, data: str | None) -> TrainingJob:
-    """Return the training of the further seeds of :data:`OURS`, which make a group of each seed.
+def more(plan: Plan, world: str, name: str, data: str | None, count: int) -> TrainingJob:
+    """Return the training of ``count`` further seeds of an arm, which are judged at the end only.
 
-    They are judged at the end only.
+    Those of :data:`OURS` on `heavy` make a group of each seed of the first training; those of
+    :data:`FURTHER` are counted with the first ones.
     """
-    first = trained(plan, world, OURS, data)
+    first = trained(plan, world, name, data)
     return dataclasses.replace(
         first,
         key=f"{first.key}-more",
         setup=setup_of(plan, world, {"training.evaluations": 1}),
         first_seed=first.seeds,
-        seeds=(GROUP - 1) * first.seeds,
+        seeds=count,
     )
 
 

@@ -10,7 +10,7 @@ from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap, joint_
 from edgewright.evaluation.statistics import Interval
 from edgewright.papers.learner.groups import GROUPED
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
-from edgewright.papers.learner.worlds import WORLDS
+from edgewright.papers.learner.worlds import FURTHER, WORLDS
 from edgewright.studies.table import Table
 
 CHARGES = (100, 60, 45, 25)
@@ -45,7 +45,9 @@ class View:
         if name in _MADE:
             job, array = _MADE[name]
             return self.table.array(f"{self.world}/{job}", array)
-        return self.table.array(f"{self.world}/{name}", "episodes/reward")
+        parts = ("", "-more") if (self.world, name) in FURTHER else ("",)
+        rows = [self.table.array(f"{self.world}/{name}{part}", "episodes/reward") for part in parts]
+        return np.concatenate(rows)
 
     def level(self, name: str) -> Interval:
         """Return a mean reward."""

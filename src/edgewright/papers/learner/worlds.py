@@ -64,6 +64,9 @@ ELSEWHERE |= {PLANNED: 1.0, "ppo": 0.2, "a2c": 0.2, "dqn": 0.2}
 """Learners of `light` and `trace`."""
 
 LOG = "requests/azure_llm_2023_{}.csv"
+FURTHER = {("fleet", TEAM): 3}
+"""Seeds of arms, by world, that a second training adds to those of the first."""
+
 MOONCAKE = "requests/mooncake_conversation_3000.jsonl"
 
 
@@ -119,16 +122,29 @@ WORLDS = {
         recorded=True,
         moved_from=("heavy", "code", "mooncake", "norway", "oboe"),
     ),
+    "late": World(
+        "aigc-trace",
+        {OURS: 0.3},
+        _FEW,
+        {"streams.gap_s.train_from": 0.3, "streams.background_gcps.train_from": 0.3},
+        recorded=True,
+        moved_from=("heavy", "code", "mooncake"),
+    ),
     "code": World(
         "aigc-trace",
         {OURS: 0.3},
         _FEW,
         _log(LOG.format("code")),
         recorded=True,
-        moved_from=("trace", "mooncake"),
+        moved_from=("trace", "late", "mooncake"),
     ),
     "mooncake": World(
-        "aigc-trace", {OURS: 0.3}, _FEW, _log(MOONCAKE), recorded=True, moved_from=("trace", "code")
+        "aigc-trace",
+        {OURS: 0.3},
+        _FEW,
+        _log(MOONCAKE),
+        recorded=True,
+        moved_from=("trace", "late", "code"),
     ),
     "norway": World(
         "aigc-trace",
@@ -175,7 +191,7 @@ WORLDS = {
 }
 """All worlds by name."""
 
-RECORDED = ("trace", "code", "mooncake", "norway", "oboe")
+RECORDED = ("trace", "late", "code", "mooncake", "norway", "oboe")
 DECOMPOSED = ("heavy", "light", "trace")
 """Worlds in which rewards are taken apart by mode and load."""
 
@@ -223,5 +239,5 @@ def seeds(plan: Plan, world: str, name: str) -> int:
 
 __all__ = ["ABLATIONS", "AHEAD", "DECOMPOSED", "HINDSIGHT", "LEARNERS", "LONG", "LONGER", "OURS"]
 __all__ += ["PLANNED", "PLANNER", "PRICED", "RECORDED", "TEAM", "TIMES", "UNGUIDED", "VARIANTS"]
-__all__ += ["GROUP", "SHIPPED", "SHIPPED_SEED", "WORLDS", "World"]
+__all__ += ["FURTHER", "GROUP", "SHIPPED", "SHIPPED_SEED", "WORLDS", "World"]
 __all__ += ["learners", "moved", "rules", "seeds", "worlds"]
