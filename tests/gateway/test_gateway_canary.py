@@ -171,7 +171,7 @@ def test_a_result_counts_where_an_end_is_open(by_hand, tmp_path, better):
     gateway, said = by_hand
     trial = gateway.plan.canary
     canary, running = trial.policy.bundle.version, trial.running
-    result = ended(trial, 0.4 if better else -0.4)
+    result = ended(trial, 1.0 if better else -1.0)
     facts = trial.facts()
     assert facts["high" if better else "low"] is None  # nothing so far off is excluded yet
     assert facts["low" if better else "high"] is not None

@@ -6,14 +6,14 @@ the two mean rewards at that moment:
 
     x_t = (z_t - p) / (p (1 - p)) (r_t - m_t),   z_t = 1 where the canary decided,
 
-with any ``m_t`` that is known when the request is drawn, see :class:`Known`. A bet on ``d > d0`` multiplies a capital by
-``1 + k / b_t (x_t - d0)``, where ``b_t`` bounds how low ``x_t - d0`` can be and ``k < 1``. Where
-``d <= d0`` the capital is expected to fall, so it ever exceeds ``1 / error`` with probability
-``error`` at most (Ville's inequality). These are the confidence sequences by betting of
-Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (Journal of the
-Royal Statistical Society B 2024), on the randomisation of Ham, Bojinov, Lindon and Tingley,
-"Design-based confidence sequences" (2022, arXiv:2210.08639). They need no normal means and no
-independent rewards, only bounded ones: rewards are cut to a range, see :class:`Bets`.
+with any ``m_t`` that is known when the request is drawn, see :class:`Known`. A bet on ``d > d0``
+multiplies a capital by ``1 + k / b_t (x_t - d0)``, where ``b_t`` bounds how low ``x_t - d0`` can be
+and ``k < 1``. Where ``d <= d0`` the capital is expected to fall, so it ever exceeds ``1 / error``
+with probability ``error`` at most (Ville's inequality). These are the confidence sequences by
+betting of Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting"
+(Journal of the Royal Statistical Society B 2024), on the randomisation of Ham, Bojinov, Lindon and
+Tingley, "Design-based confidence sequences" (2022, arXiv:2210.08639). They need no normal means and
+no independent rewards, only bounded ones: rewards are cut to a range, see :class:`Bets`.
 
 Bets are settled as outcomes arrive. That is assumed to be in an order that does not depend on the
 arm: where one arm's outcomes come late, those that are there are not a sample by the draw.
