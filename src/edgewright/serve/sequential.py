@@ -69,7 +69,7 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What outcomes showed when a request was drawn, which the bet on its reward may use.
+    """A summary of outcomes at the time of a draw, which the bet on that request may use.
 
     Attributes:
         count: outcomes by then; nothing is bet below :data:`MIN_OUTCOMES`.
