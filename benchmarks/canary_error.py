@@ -156,8 +156,9 @@ def delayed(given: argparse.Namespace, rng: np.random.Generator) -> list[dict[st
         arrived = np.take_along_axis(at, order, axis=1)
         sent = np.take_along_axis(np.broadcast_to(np.arange(outcomes), at.shape), order, axis=1)
         drawn = np.stack([np.searchsorted(*pair) for pair in zip(arrived, sent, strict=True)])
-        pair = (np.take_along_axis(one, order, axis=1) for one in (rewards, by_canary))
-        results = results_of(*pair, given, given.rewards, drawn)
+        rewards = np.take_along_axis(rewards, order, axis=1)
+        by_canary = np.take_along_axis(by_canary, order, axis=1)
+        results = results_of(rewards, by_canary, given, given.rewards, drawn)
         rows.append(row_of(f"{law}; the canary's {given.delay} late", 0.0, *results, given.rewards))
     return rows
 
