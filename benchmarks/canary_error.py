@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import beta
 
-from edgewright.serve.sequential import Bets
+from edgewright.serve.sequential import Bets, Known
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
@@ -70,21 +70,36 @@ LAWS: dict[str, Draw] = {
 
 
 def results_of(
-    rewards: np.ndarray, by_canary: np.ndarray, given: argparse.Namespace, limits: list[float]
+    rewards: np.ndarray,
+    by_canary: np.ndarray,
+    given: argparse.Namespace,
+    limits: list[float],
+    drawn: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the result of each trial, 1 promoted and -1 withdrawn, and after how many outcomes.
 
     Args:
-        rewards, by_canary: ``[trials, outcomes]``.
+        rewards, by_canary: ``[trials, outcomes]``, in the order in which outcomes arrive.
         limits: least and largest reward; empty where the test takes the range of those before.
+        drawn: ``[trials, outcomes]``, how many outcomes were there when each request was drawn;
+            all before it if None.
     """
     stated = (limits[0], limits[1]) if limits else None
     bets = Bets(given.share, given.error, 0.0, stated, wide=False)
     result = np.zeros(len(rewards), int)
     ended = np.full(len(rewards), rewards.shape[1])
     columns = zip(rewards.T, by_canary.T, strict=True)
+    history = np.empty((rewards.shape[1], 3, len(rewards)) if drawn is not None else 0)
     for number, (reward, ours) in enumerate(columns, 1):
-        bets.add(reward, ours)
+        known = None
+        if drawn is not None:
+            now = bets.known()
+            for part, value in enumerate((now.low, now.high, now.centre)):
+                history[number - 1, part] = value
+            then = drawn[:, number - 1]
+            parts = history[then, :, np.arange(len(then))].T
+            known = Known(int(then.min()), *parts)
+        bets.add(reward, ours, known)
         now = np.broadcast_to(bets.clear, result.shape)
         first = (result == 0) & (now != 0)
         result[first], ended[first] = now[first], number
@@ -129,6 +144,25 @@ def unlike(given: argparse.Namespace, rng: np.random.Generator) -> list[dict[str
     return rows
 
 
+def delayed(given: argparse.Namespace, rng: np.random.Generator) -> list[dict[str, object]]:
+    """Return rows for equal policies where the canary's outcomes arrive many requests later."""
+    trials, outcomes = given.trials, given.outcomes
+    rows = []
+    for law in ("normal", "autoregression"):
+        by_canary = (rng.random((trials, outcomes)) < given.share).astype(float)
+        rewards = LAWS[law](rng, by_canary.shape)
+        at = np.arange(outcomes) + given.delay * by_canary
+        order = np.argsort(at, axis=1, kind="stable")
+        arrived = np.take_along_axis(at, order, axis=1)
+        sent = np.take_along_axis(np.broadcast_to(np.arange(outcomes), at.shape), order, axis=1)
+        drawn = np.stack([np.searchsorted(*pair) for pair in zip(arrived, sent, strict=True)])
+        rewards = np.take_along_axis(rewards, order, axis=1)
+        by_canary = np.take_along_axis(by_canary, order, axis=1)
+        results = results_of(rewards, by_canary, given, given.rewards, drawn)
+        rows.append(row_of(f"{law}; the canary's {given.delay} late", 0.0, *results, given.rewards))
+    return rows
+
+
 def main() -> None:
     """Run the comparison many times for each law and shift, and count the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -138,16 +172,18 @@ def main() -> None:
     parser.add_argument("--error", type=float, default=0.05)
     parser.add_argument("--shifts", type=float, nargs="+", default=[0.0, 0.2, -0.2, 0.5, -0.5])
     parser.add_argument("--rewards", type=float, nargs=2, default=[], metavar=("LOW", "HIGH"))
+    parser.add_argument("--laws", nargs="*", default=[*LAWS], choices=[*LAWS], metavar="LAW")
+    parser.add_argument("--delay", type=int, default=200, help="requests until a late outcome")
     given = parser.parse_args()
     rng, begun, rows = np.random.default_rng(23), time.perf_counter(), []
-    for law, draw in LAWS.items():
+    for law, draw in ((law, LAWS[law]) for law in given.laws):
         for shift in given.shifts:
             shape = (given.trials, given.outcomes)
             by_canary = (rng.random(shape) < given.share).astype(float)
             rewards = draw(rng, shape) + shift * by_canary
             results = results_of(rewards, by_canary, given, given.rewards)
             rows.append(row_of(law, shift, *results, given.rewards))
-    rows += unlike(given, rng)
+    rows += unlike(given, rng) + delayed(given, rng)
     seconds = round(time.perf_counter() - begun, 1)
     print(json.dumps({**vars(given), "seconds": seconds, "results": rows}, indent=2))
 

@@ -43,6 +43,8 @@ http {{
         listen 127.0.0.1:{port};
         proxy_http_version 1.1;
         proxy_set_header Connection "";
+        proxy_buffers 16 16k;  # an answer of 40 kB is above the usual ones, and goes to a file
+        proxy_buffer_size 16k;
         location / {{ proxy_pass http://stub; }}
     }}
 }}

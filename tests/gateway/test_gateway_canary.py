@@ -144,6 +144,101 @@ def test_a_bundle_that_came_meanwhile_is_not_overwritten(
     assert "the file was not replaced" in said[-1]
 
 
+def ended(trial, shift):
+    """Feed a trial by hand until it has a result, and return that."""
+    rng = np.random.default_rng(1)
+    for number in range(20_000):
+        by_canary = bool(rng.random() < trial.table.share)
+        trial.decided(str(number), by_canary)
+        reward = 0.5 + shift * by_canary
+        if result := trial.reported(str(number), reward + rng.uniform(-0.1, 0.1)):
+            return result
+    raise AssertionError("it has no result")
+
+
+@pytest.fixture
+def by_hand(place, three, write_config, tmp_path):
+    """Return a gateway with a canary of 5 %, and what it says."""
+    place("local-0", "shortest-2")
+    canary = {"bundle": FILES[1], "share": 0.05, "rewards": [-5.0, 5.0]}
+    said = []
+    config = write_config(tmp_path, backend=three, policy={"bundle": FILES[0]}, canary=canary)
+    return Gateway(config, said.append), said
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_result_counts_where_an_end_is_open(by_hand, tmp_path, better):
+    gateway, said = by_hand
+    trial = gateway.plan.canary
+    canary, running = trial.policy.bundle.version, trial.running
+    result = ended(trial, 1.0 if better else -1.0)
+    facts = trial.facts()
+    assert facts["high" if better else "low"] is None  # nothing so far off is excluded yet
+    assert facts["low" if better else "high"] is not None
+    asyncio.run(settle(gateway, trial, result))
+    assert result == (PROMOTED if better else WITHDRAWN) and trial.problem == ""
+    assert said[0].startswith(f"canary {canary} is {result}: {'+' if better else '-'}")
+    assert ("+inf]" if better else "[-inf,") in said[0]
+    assert load(tmp_path / FILES[0]).version == (canary if better else running)
+    assert gateway.plan.policy.bundle.version == (canary if better else running)
+
+
+def test_a_promotion_that_fails_says_so_in_the_facts(by_hand, tmp_path):
+    gateway, said = by_hand
+    trial = gateway.plan.canary
+    result = ended(trial, 0.4)
+    text = gateway.file.read_text()
+    gateway.file.write_text(text + "[")
+    asyncio.run(settle(gateway, trial, result))
+    assert load(tmp_path / FILES[0]).version == trial.policy.bundle.version
+    assert gateway.plan.policy.bundle.version == trial.running
+    assert "was not taken up" in trial.facts()["problem"]
+    assert "must be TOML" in trial.problem and said[-1] == trial.problem
+    gateway.file.write_text(text)
+    asyncio.run(gateway.watcher.reload())
+    assert gateway.plan.policy.bundle.version == trial.policy.bundle.version
+    assert gateway.plan.canary is trial and trial.problem == ""
+
+
+def test_an_error_that_nobody_foresaw_is_reported(by_hand, monkeypatch):
+    gateway, said = by_hand
+    trial = gateway.plan.canary
+
+    def broken(*_):
+        raise ValueError("broken")
+
+    async def later():
+        gateway.later(settle(gateway, trial, WITHDRAWN))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("edgewright.gateway.canary.result_text", broken)
+    asyncio.run(later())
+    assert trial.problem == "the result was not carried out: broken"
+    assert "failed: ValueError at test_gateway_canary.py" in said[-1]
+    monkeypatch.undo()
+    monkeypatch.setattr(trial, "promote", broken)
+    asyncio.run(settle(gateway, trial, PROMOTED))
+    assert trial.problem.endswith("broken") and trial.running in trial.problem
+
+
+def test_a_canary_without_rewards_is_refused(
+    place, three, write_config, tmp_path, monkeypatch, edgewright
+):
+    _, new = place("local-0", "shortest-2")
+    file = write_config(tmp_path, backend=three, **TABLES)
+    assert f"canary policy@{new} is on trial" in edgewright(
+        "gateway", "--config", file, "--check"
+    ).stdout  # fmt: skip
+    monkeypatch.setattr("edgewright.gateway.policy.task_reward", lambda *_: None)
+    for quality in ({}, {"scores": [0.2, 0.5, 1.0]}):
+        levels = {"levels": ["draft", "standard", "fine"], **quality}
+        file = write_config(tmp_path, backend=three, quality=levels, **TABLES)
+        with pytest.raises(InputError, match="defines no reward") as caught:
+            make_plan(file)
+        assert caught.value.where == f"{file}: canary" and "[blocks]" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("tables", "where", "message"),
     [

@@ -84,7 +84,7 @@ def test_partial_images_come_between_passes(studio):
 
 
 def test_a_client_that_goes_away_stops_the_work_after_a_pass(studio, soon):
-    """16 samples of 256x256 take 1.9 s at this pace, and a pass of 4 of them 0.5 s."""
+    """16 samples of 256x256 take 1.9 s at this pace, and a pass of 2 of them 0.24 s."""
     with pytest.raises(openai.APITimeoutError):
         studio.client(timeout=0.2).images.generate(prompt="a box", model="studio", quality="high")
     began = time.monotonic()

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from PIL import Image
 
 from edgewright.core.errors import InputError
 from edgewright.gateway.backends import png, render
+from edgewright.gateway.backends.render_engine import RenderEngine
 from edgewright.gateway.backends.scenes import COLOURS, MAX_SHAPES, shapes_of
 from edgewright.gateway.plan import make_plan
+from edgewright.gateway.settings import BackendTable
 from edgewright.generators.render_measurement import fitted_line
 from edgewright.generators.similarity import ssim
 
@@ -39,9 +42,54 @@ def test_a_seed_arranges_and_shapes_stand_apart():
     assert distances.min() > 0.6
 
 
-@pytest.mark.parametrize(("samples", "wanted"), [(1, [1]), (4, [4]), (10, [4, 4, 2]), (8, [4, 4])])
-def test_passes_are_small_and_sum_to_the_samples(samples, wanted):
-    assert render.passes(samples) == wanted
+@pytest.mark.parametrize(
+    ("samples", "side", "wanted"),
+    [
+        (1, 64, [1]),
+        (4, 128, [4]),
+        (10, 64, [4, 4, 2]),
+        (8, 128, [4, 4]),
+        (5, 256, [2, 2, 1]),
+        (3, 512, [1, 1, 1]),
+    ],
+)
+def test_passes_are_small_and_sum_to_the_samples(samples, side, wanted):
+    assert render.passes(samples, (side, side)) == wanted
+
+
+@pytest.mark.parametrize("error", [ImportError("gone"), OSError("libfoo.so: no such file")])
+def test_a_renderer_that_cannot_be_loaded_is_an_error_of_the_configuration(error, monkeypatch):
+    def broken(name):
+        raise error
+
+    monkeypatch.setattr(render.importlib, "import_module", broken)
+    render.mitsuba.cache_clear()
+    table = BackendTable(name="a", kind="render", location=0, samples=(1,))
+    with pytest.raises(InputError, match="needs mitsuba") as caught:
+        RenderEngine(table, "g.toml: backend[0].kind")
+    assert caught.value.where == "g.toml: backend[0].kind" and "pip install" in caught.value.hint
+
+
+def test_a_denoiser_that_cannot_start_is_an_error_of_the_configuration(monkeypatch):
+    class Device:
+        def set_int(self, name, value):
+            pass
+
+        def commit(self):
+            pass
+
+        def get_error(self):
+            return "no such processor"
+
+    library = types.SimpleNamespace(Device=Device)
+    monkeypatch.setattr(render, "_imported", lambda name: library)
+    monkeypatch.setattr(render, "mitsuba", lambda: None)
+    render.denoiser.cache_clear()
+    table = BackendTable(name="a", kind="render", location=0, samples=(1,))
+    with pytest.raises(InputError, match="no such processor") as caught:
+        RenderEngine(table, "g.toml: backend[0].kind")
+    assert caught.value.where == "g.toml: backend[0].kind"
+    assert "denoise = false" in caught.value.hint
 
 
 def test_light_is_shown_as_the_standard_says():

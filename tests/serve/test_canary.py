@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import shutil
+import threading
 import types
 
 import numpy as np
@@ -156,11 +157,17 @@ def test_a_service_promotes_or_withdraws(shift, promoted, settings, observation)
             reward = rng.normal() + shift * (policy == new)
             await service._compare({"decision": decision, "reward": reward})
 
-    first = decided(service, observation, 400)
-    assert 0.4 < np.mean([policy == new for policy, _ in first]) < 0.6
-    facts = service.decider.canary.facts()
-    assert facts["version"] == new and facts["low"] is None
-    asyncio.run(report(first))
+    canary, policies = service.decider.canary, []
+    for _ in range(400):
+        pairs = decided(service, observation, 1)
+        policies.append(pairs[0][0])
+        if len(policies) == MIN_OUTCOMES:
+            facts = canary.facts()
+            assert facts["version"] == new and facts["low"] is None
+        asyncio.run(report(pairs))
+        if service.decider.canary is None:
+            break
+    assert 0.3 < np.mean([policy == new for policy in policies]) < 0.7
     service.log.close()
     assert service.decider.canary is None
     (text,) = said
@@ -169,6 +176,85 @@ def test_a_service_promotes_or_withdraws(shift, promoted, settings, observation)
     assert load(settings.bundle).version == (new if promoted else old)
     history = settings.bundle.with_name("p.edge.history") / f"{old}.edge"
     assert history.exists() == promoted
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_bundle_that_came_meanwhile_is_not_overwritten(settings, bundles, monkeypatch, in_file):
+    """It was written and not read yet, or a reload reads it while the result is there."""
+    said = []
+    service = Service(settings, said.append)
+    canary = service.decider.canary
+    monkeypatch.setattr(canary, "reported", lambda *_: PROMOTED)
+    shutil.copy(bundles["local-0"], settings.bundle)
+    newer = load(settings.bundle).version
+
+    async def run():
+        reload = [] if in_file else [service.reloader.reload()]
+        await asyncio.gather(*reload, service._compare({"decision": "a", "reward": 1.0}))
+
+    asyncio.run(run())
+    service.log.close()
+    assert load(settings.bundle).version == newer
+    if in_file:
+        assert "the file holds another bundle" in said[-1]
+    else:
+        assert service.decider.serving.bundle.version == newer
+        assert f"{newer} was loaded meanwhile" in said[-1]
+
+
+def test_a_reload_that_read_the_file_before_does_not_undo_a_promotion(settings, monkeypatch):
+    service = Service(settings)
+    canary, load_file = service.decider.canary, service.reloader._load
+    began, go = threading.Event(), threading.Event()
+    monkeypatch.setattr(canary, "reported", lambda *_: PROMOTED)
+
+    def slow():
+        fresh = load_file()
+        began.set()
+        go.wait(10)
+        return fresh
+
+    monkeypatch.setattr(service.reloader, "_load", slow)
+
+    async def run():
+        reload = asyncio.create_task(service.reloader.reload())
+        await asyncio.to_thread(began.wait, 10)
+        result = asyncio.create_task(service._compare({"decision": "a", "reward": 1.0}))
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(reload, result)
+
+    asyncio.run(run())
+    service.log.close()
+    version = canary.serving.bundle.version
+    assert service.decider.serving.bundle.version == version == load(settings.bundle).version
+
+
+def test_a_bet_knows_what_was_known_when_its_request_was_drawn():
+    canary = Canary(None, CanaryTest("", share=0.5, rewards=(-1.0, 1.0)))
+    rng, bets = np.random.default_rng(5), Bets(0.5, 0.05, 0.0, (-1.0, 1.0))
+    early = [f"early {number}" for number in range(10)]
+    for name in early:
+        canary.decided(name, True)
+    for number in range(2 * MIN_OUTCOMES):
+        canary.decided(str(number), number % 2 == 0)
+        reward = rng.uniform(-1.0, 1.0)
+        canary.reported(str(number), reward)
+        bets.add(reward, float(number % 2 == 0))
+    canary.decided("late", True)
+    known = bets.known()
+    for name in early:  # drawn before anything was known: no bet, and the mean moves
+        canary.reported(name, 1.0)
+    assert canary.bets.bets == bets.bets == MIN_OUTCOMES
+    assert canary.bets.known().centre > known.centre
+    canary.reported("late", 0.5)
+    bets.add(0.5, 1.0, known)
+    np.testing.assert_allclose(canary.bets.capital, bets.capital)
+
+
+def test_no_end_is_minus_nothing():
+    bets = Bets(0.5, 0.05, 0.0, (0.0, 1.0))
+    assert str(bets.differences[0]) == "0.0"
 
 
 def test_rewards_of_the_canary_are_not_watched_as_those_of_the_bundle(settings, observation):
@@ -226,7 +312,15 @@ def test_a_canary_that_cannot_be_compared_is_refused(settings, bundles, edgewrig
     asked = ("serve", settings.bundle, "--canary", settings.canary.file)
     assert "add --log FILE" in edgewright(*asked, code=2).stderr
     wrong = (*asked, "--log", settings.log, "--canary-share", "0.9")
-    assert "at most 0.5; got 0.9" in edgewright(*wrong, code=2).stderr
+    assert "above 0 and at most 0.5; got 0.9" in edgewright(*wrong, code=2).stderr
+    wrong = (*asked, "--log", settings.log, "--canary-margin", "-1")
+    assert "must be at least 0 and at most 1e+09; got -1" in edgewright(*wrong, code=2).stderr
+    right = (*asked, "--log", settings.log, "--canary-margin", "0", "--check")
+    edgewright(*right, code=0)
+    for name, value in (("share", "0.05"), ("error", "0.1"), ("margin", "0"), ("rewards", "0:1")):
+        wrong = ("serve", settings.bundle, "--log", settings.log, f"--canary-{name}", value)
+        message = edgewright(*wrong, code=2).stderr
+        assert f"--canary-{name}: needs a canary" in message and "--canary BUNDLE" in message
     for text in ("1:0", "1", "a:b", "0:inf", "0:1:2"):
         wrong = (*asked, "--log", settings.log, "--canary-rewards", text)
         message = edgewright(*wrong, code=2).stderr

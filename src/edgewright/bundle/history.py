@@ -49,32 +49,58 @@ def replace_bundle(path: Path, content: bytes, before: Bundle | None, action: st
 
 
 def rollback(path: Path, source: Path | None = None) -> dict[str, Any]:
-    """Let the bundle before the last update decide again; return both versions.
+    """Let the bundle before the last update or promotion decide again; return both versions.
 
     Args:
         source: file of the earlier bundle; the one in the history if None.
 
     Raises:
-        InputError: the bundle was never updated, or the earlier one is missing or another one.
+        InputError: none was before it, or the earlier one is missing or another one.
     """
     now = load(path)
-    stages = [one for one in now.facts["lineage"] if one["stage"] == "update"]
-    if not stages:
-        message = "the bundle was not made by an update, so there is none before it"
-        hint = "name a bundle that edgewright update wrote"
+    wanted = _versions_before(path, now)
+    if not wanted:
+        message = "the bundle was not made by an update or promoted here, so none is before it"
+        hint = "name a bundle that edgewright update wrote, or that a canary became"
         raise InputError(message, where=str(path), hint=hint)
-    wanted = str(stages[-1].get("from"))
-    file = source or history_folder(path) / f"{wanted}.edge"
+    copies = [history_folder(path) / f"{version}.edge" for version in wanted]
+    file = source or next((copy for copy in copies if copy.exists()), copies[0])
     if not file.exists():
-        message = f"the bundle before, {wanted}, is not there"
+        message = f"the bundle before, {wanted[0]}, is not there"
         hint = "name its file with --from FILE"
         raise InputError(message, where=str(file), hint=hint)
     before = load(file)
-    if before.version != wanted:
-        message = f"must be the bundle {wanted} that was updated; got {before.version}"
+    if before.version not in wanted:
+        message = f"must be the bundle {wanted[0]} that was before; got {before.version}"
         raise InputError(message, where=str(file), hint="name the file of that bundle with --from")
     replace_bundle(path, file.read_bytes(), now, ROLLBACK)
     return {"bundle": str(path), "from": now.version, "to": before.version}
+
+
+def _versions_before(path: Path, now: Bundle) -> list[str]:
+    """Return the version that an update began with, and the one that the file held before.
+
+    The latter is of the last line of the journal that put this bundle there, but for a rollback.
+    """
+    stages = [one for one in now.facts["lineage"] if one["stage"] == "update"]
+    versions = [str(stages[-1].get("from"))] if stages else []
+    journal = history_folder(path) / "journal.jsonl"
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    for text in reversed(lines):
+        line = _line(text)
+        if line.get("to") == now.version and line.get("action") != ROLLBACK:
+            before = line.get("from")
+            return [*versions, str(before)] if before else versions
+    return versions
+
+
+def _line(text: str) -> dict[str, Any]:
+    """Return a line of the journal; nothing of one that was written in part."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {}
+    return line if isinstance(line, dict) else {}
 
 
 __all__ = ["ROLLBACK", "history_folder", "replace_bundle", "rollback"]

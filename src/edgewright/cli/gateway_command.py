@@ -37,7 +37,9 @@ def command(ctx: click.Context, config: str, check: bool, workers: str | None) -
         from edgewright.gateway.plan import make_plan
 
         plan = make_plan(Path(config))
-        click.echo(f"{config}: {len(plan.backends)} back ends, {plan.chooser.label} decides")
+        trial = "" if plan.canary is None else f", canary {plan.canary.policy.label} is on trial"
+        who = f"{plan.chooser.label} decides{trial}"
+        click.echo(f"{config}: {len(plan.backends)} back ends, {who}")
         return
     if whole(workers, "--workers", 1) is not None:
         _supervised(ctx, Path(config))

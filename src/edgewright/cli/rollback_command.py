@@ -1,4 +1,4 @@
-"""``edgewright rollback``: let the bundle before the last update decide again."""
+"""``edgewright rollback``: let the bundle before the last update or promotion decide again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgewright.cli.options import json_option, print_json
 )
 @json_option
 def command(bundle: str, source: str | None, as_json: bool) -> None:
-    """Put the bundle before the last update in the place of BUNDLE, in one step.
+    """Put the bundle before the last update or promotion in the place of BUNDLE, in one step.
 
     A service that serves BUNDLE takes it up without losing a request.
     """

@@ -23,7 +23,9 @@ CANARY_OPTIONS = {
     "share": "--canary-share",
     "error": "--canary-error",
     "margin": "--canary-margin",
+    "rewards": "--canary-rewards",
 }
+"""Options that say how a canary is compared."""
 
 
 @click.command(name="serve")
@@ -57,18 +59,18 @@ CANARY_OPTIONS = {
 )
 @click.option("--canary", metavar="BUNDLE", help="Another bundle that decides some requests.")
 @click.option(
-    "--canary-share", default="0.05", show_default=True, help="Share of requests it decides."
+    "--canary-share", show_default="0.05", metavar="SHARE", help="Share of requests it decides."
 )
 @click.option(
     "--canary-error",
-    default="0.05",
-    show_default=True,
+    show_default="0.05",
+    metavar="X",
     help="Probability that it is promoted or withdrawn wrongly, however long it runs.",
 )
 @click.option(
     "--canary-margin",
-    default="0",
-    show_default=True,
+    show_default="0",
+    metavar="X",
     help="Loss of mean reward at which it is promoted all the same.",
 )
 @click.option(
@@ -225,20 +227,34 @@ def _canary(options: dict[str, Any]) -> CanaryTest | None:
     """Return the settings of the canary; None without one.
 
     Raises:
-        InputError: a share, an error, a margin or the range of rewards is wrong.
+        InputError: a share, an error, a margin or the range of rewards is wrong, or there is no
+            canary that they could be of.
     """
+    given = {name: options[f"canary_{name}"] for name in CANARY_OPTIONS}
+    given = {name: text for name, text in given.items() if text is not None}
     if options["canary"] is None:
+        for name in given:
+            message = "needs a canary; none is named"
+            raise InputError(message, where=CANARY_OPTIONS[name], hint="add --canary BUNDLE")
         return None
-    limits = {"share": (0.0, MAX_SHARE), "error": (0.0, 0.5), "margin": (-1e-9, 1e9)}
-    numbers = {}
-    for name, (low, high) in limits.items():
-        option = CANARY_OPTIONS[name]
-        numbers[name] = number = real(options[f"canary_{name}"], option)
-        if not low < number <= high:
-            message = f"must be above {max(low, 0.0):g} and at most {high:g}; got {number:g}"
-            raise InputError(message, where=option, hint="leave it out for the usual value")
-    rewards = _rewards(options["canary_rewards"], "--canary-rewards")
+    rewards = _rewards(given.pop("rewards", None), CANARY_OPTIONS["rewards"])
+    numbers = {name: _limited(name, text) for name, text in given.items()}
     return CanaryTest(Path(options["canary"]), **numbers, rewards=rewards)
+
+
+def _limited(name: str, text: str) -> float:
+    """Return a number of the comparison that is within its bounds.
+
+    Raises:
+        InputError: it is not.
+    """
+    high = {"share": MAX_SHARE, "error": 0.5, "margin": 1e9}[name]
+    option, least = CANARY_OPTIONS[name], "at least" if name == "margin" else "above"
+    number = real(text, option)
+    if 0.0 < number <= high or (name == "margin" and number == 0.0):
+        return number
+    message = f"must be {least} 0 and at most {high:g}; got {number:g}"
+    raise InputError(message, where=option, hint="leave it out for the usual value")
 
 
 def _rewards(text: str | None, option: str) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,18 @@ class Gateway:
         return Limits(self.settings, self.counters.refused, self.emit, error_body, NOT_ACCEPTED)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the requests; it is waited for at the end."""
+        """Do something beside the requests; it is waited for at the end, and an error reported."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            at = f"{Path(frame.filename).name}:{frame.lineno}"
+            self.emit(f"work beside the requests failed: {type(error).__name__} at {at}")
 
     def take(self, plan: Plan) -> None:
         """Let a new plan decide from the next request on."""

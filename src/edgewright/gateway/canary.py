@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgewright.bundle import load
-from edgewright.core.errors import InputError
 from edgewright.gateway.policy import BundlePolicy
 from edgewright.gateway.settings import CanaryTable
-from edgewright.serve.canary import PROMOTED, WITHDRAWN, Canary, CanaryTest, promote
+from edgewright.serve.canary import (
+    PROMOTED,
+    WITHDRAWN,
+    Canary,
+    CanaryTest,
+    promote,
+    result_text,
+)
 
 if TYPE_CHECKING:
     from edgewright.gateway.app import Gateway
@@ -52,6 +57,10 @@ class Trial:
         same = table == self.table and version == self.policy.bundle.version
         return same and running in (self.running, version if self.state == PROMOTED else None)
 
+    def decides(self, running: BundlePolicy) -> bool:
+        """Return whether the canary was promoted and is the bundle that decides."""
+        return self.state == PROMOTED and running.bundle.version == self.policy.bundle.version
+
     def draws(self) -> bool:
         """Return whether the canary decides the next request."""
         return self.state == RUNNING and self._canary.drawn(self._rng)
@@ -87,33 +96,37 @@ class Trial:
         """Put the canary in the place of the bundle ``file``, which goes to its history.
 
         Raises:
-            InputError, OSError: the file holds another bundle than the one that ran, or see
-                :func:`edgewright.serve.canary.promote`.
+            InputError, OSError: see :func:`edgewright.serve.canary.promote`.
         """
-        if load(file).version != self.running:
-            message = "the file holds another bundle than the one that the canary was compared with"
-            hint = "a reload compares the canary with it"
-            raise InputError(message, where=str(file), hint=hint)
-        promote(file, self._canary)
+        promote(file, self._canary, self.running)
 
 
 async def settle(gateway: Gateway, trial: Trial, result: str) -> None:
     """Report the result of a canary, and let the canary decide from now on where it is promoted."""
-    facts = trial.facts()
+    try:
+        await _settled(gateway, trial, result)
+    except Exception as error:
+        trial.problem = f"the result was not carried out: {str(error) or repr(error)}"
+        raise
+
+
+async def _settled(gateway: Gateway, trial: Trial, result: str) -> None:
+    """Do what :func:`settle` says."""
     gateway.counters.canaries[result,] += 1
-    text = f"canary {facts['version']} is {result}: {facts['difference']:+.4g} a request"
-    gateway.emit(f"{text} [{facts['low']:+.4g}, {facts['high']:+.4g}]")
+    gateway.emit(result_text(trial.facts(), result, "request"))
     bundle = gateway.plan.config.policy.bundle
     if result != PROMOTED or bundle is None or gateway.plan.canary is not trial:
         return  # nothing is to be done, or another configuration was read meanwhile
     file = gateway.file.parent / bundle
     try:
         await asyncio.to_thread(trial.promote, file)
-    except (InputError, OSError) as error:
-        trial.problem = f"{trial.running} stays in {file}: {error}"
+    except Exception as error:  # whatever is wrong with a file, the running bundle goes on
+        trial.problem = f"{trial.running} stays in {file}: {str(error) or repr(error)}"
         gateway.emit(f"the file was not replaced, {trial.problem}")
         return
-    await gateway.watcher.reload()
+    if not await gateway.watcher.reload():
+        trial.problem = f"the canary is in {file}, and was not taken up: {gateway.watcher.message}"
+        gateway.emit(trial.problem)
 
 
 __all__ = ["PROMOTED", "RUNNING", "SAME", "WITHDRAWN", "Trial", "settle"]

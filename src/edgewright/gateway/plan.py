@@ -85,6 +85,9 @@ class Plan:
             backend.breaker.use(self.config.breaker)
         for link in self.links.values():
             link.signals = self.config.signals
+        trial = self.canary
+        if trial is not None and self.policy is not None and trial.decides(self.policy):
+            trial.problem = ""
 
 
 def make_plan(file: Path, before: Plan | None = None) -> Plan:
@@ -152,11 +155,16 @@ def _canary(
     """Return the canary of a configuration; the one that runs where nothing of it changed.
 
     Raises:
-        InputError: it cannot be loaded, or is not of the same kind as the bundle that decides.
+        InputError: it cannot be loaded, is not of the same kind as the bundle that decides, or
+            there is no reward to compare it by.
     """
     table = config.canary
     if table is None or running is None:
         return None
+    if running.reward is None:
+        message = "must be left out: the scenario of policy.bundle defines no reward of an answer"
+        hint = 'name bundles of a scenario with world.reading = "ours", or compare with [blocks]'
+        raise InputError(message, where=f"{file}: canary", hint=hint)
     policy = load_policy(table.bundle, config, file, "canary.bundle")
     if policy.locations != running.locations:
         message = f"must decide among the {running.locations} locations of policy.bundle"

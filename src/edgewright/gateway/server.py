@@ -14,8 +14,8 @@ from edgewright.serve.sockets import opened
 COLLECT = (10_000, 20, 20)
 """Objects made before Python looks for cycles, and how much rarer it looks at older ones.
 
-A request makes hundreds of objects and next to no cycles, so that Python's own numbers spend a
-twentieth of the time on looking.
+A request makes many objects and next to no cycles, so looking as often as Python does by itself
+takes time and frees little.
 """
 
 

@@ -70,9 +70,13 @@ def measure(
         on_progress: called before each picture, of :func:`pictures` in all.
 
     Returns:
-        ``rows`` of ``samples``, ``cpu_ms`` without the network, ``denoise_cpu_ms``, and PSNR in dB
-        and SSIM against ``reference_samples``, without (``raw_``) and with the network; means over
-        :data:`PROMPTS`. ``line``: see :class:`Line`, over all pictures; None for fewer than three.
+        ``side`` in pixels; ``reference_samples``; ``rows`` of ``samples``, ``cpu_ms`` without the
+        network, ``denoise_cpu_ms``, and PSNR in dB and SSIM against ``reference_samples``, without
+        (``raw_``) and with the network, each a mean over :data:`PROMPTS`; and ``line``, the fields
+        of :class:`Line` over all pictures, None for fewer than two different numbers of samples.
+
+    Raises:
+        InputError: the extra ``render`` is not installed, or cannot be used here.
     """
     size, works, pairs = (side, side), [], []
     rows: list[dict[str, Any]] = [{"samples": number} for number in samples]

@@ -19,10 +19,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from edgewright.core.errors import InputError
-from edgewright.serve.canary import PROMOTED, promote
+from edgewright.serve.canary import PROMOTED, Canary, promote, result_text
 from edgewright.serve.counters import Counters
 from edgewright.serve.decider import (
+    ActivePolicy,
     Decider,
     HTTPError,
     parse_object,
@@ -213,20 +213,25 @@ class Service:
         result = canary.reported(content["decision"], float(content["reward"]))
         if not result:
             return
-        facts, running = canary.facts(), self.decider.serving
+        expected = self.decider.serving.bundle.version
         self.counters.canaries[result] += 1
         self.decider.canary = None
-        text = f"canary {facts['version']} is {result}: {facts['difference']:+.4g} a decision"
-        ends = ("none" if facts[end] is None else f"{facts[end]:+.4g}" for end in ("low", "high"))
-        self._emit(f"{text} [{', '.join(ends)}]")
-        if result != PROMOTED:
+        self._emit(result_text(canary.facts(), result, "decision"))
+        if result == PROMOTED:
+            await self.reloader.exclusively(self._promote(canary, expected))
+
+    async def _promote(self, canary: Canary[ActivePolicy], expected: str) -> None:
+        """Let a canary take over, in the file too, unless another bundle came meanwhile."""
+        file, running = self.settings.bundle, self.decider.serving.bundle.version
+        if running != expected:
+            self._emit(f"the canary does not take over, as {running} was loaded meanwhile")
             return
         self.decider.serving = canary.serving
         try:
-            await asyncio.to_thread(promote, self.settings.bundle, canary)
-        except (InputError, OSError) as error:
-            stays = f"{running.bundle.version} stays in {self.settings.bundle}"
-            self._emit(f"the file was not replaced, {stays}: {error}")
+            await asyncio.to_thread(promote, file, canary, expected)
+        except Exception as error:  # whatever is wrong with a file, the service goes on
+            stays = f"what {file} holds stays there"
+            self._emit(f"the file was not replaced, {stays}: {str(error) or repr(error)}")
 
     def _report(self, content: dict[str, Any], note: Callable[[str], None]) -> asyncio.Future[str]:
         """Hand an outcome to the log; return what will say how that went.

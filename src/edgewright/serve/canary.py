@@ -14,7 +14,7 @@ from edgewright.bundle import Bundle, load
 from edgewright.bundle.history import replace_bundle
 from edgewright.core.errors import InputError
 from edgewright.serve.counters import PROMOTED, WITHDRAWN
-from edgewright.serve.sequential import Arm, Bets, Difference
+from edgewright.serve.sequential import Arm, Bets, Difference, Known
 
 MAX_OPEN = 100_000
 """Decisions whose outcome is waited for; older ones count no more."""
@@ -59,7 +59,7 @@ class Canary(Generic[Policy]):
 
     def __init__(self, serving: Policy, test: CanaryTest) -> None:
         self.serving, self.test = serving, test
-        self._open: OrderedDict[str, bool] = OrderedDict()
+        self._open: OrderedDict[str, tuple[bool, Known]] = OrderedDict()
         self.restart()
 
     def drawn(self, rng: np.random.Generator) -> bool:
@@ -67,12 +67,12 @@ class Canary(Generic[Policy]):
         return bool(rng.random() < self.test.share)
 
     def decided(self, decision: str, by_canary: bool) -> None:
-        """Remember who took a decision, until its outcome arrives.
+        """Remember who took a decision and what was known then, until its outcome arrives.
 
         Of requests that were drawn together, one decision may be remembered: the test takes each as
         drawn for itself.
         """
-        self._open[decision] = by_canary
+        self._open[decision] = by_canary, self.bets.known()
         if len(self._open) > MAX_OPEN:
             self._open.popitem(last=False)
 
@@ -82,11 +82,12 @@ class Canary(Generic[Policy]):
         The canary is promoted where the confidence sequence excludes minus the margin and what is
         below, and withdrawn where it excludes 0 and what is above.
         """
-        by_canary = self._open.pop(decision, None)
-        if by_canary is None:
+        opened = self._open.pop(decision, None)
+        if opened is None:
             return ""
+        by_canary, known = opened
         (self.canary if by_canary else self.running).add(reward)
-        self.bets.add(reward, float(by_canary))
+        self.bets.add(reward, float(by_canary), known)
         return ("", PROMOTED, WITHDRAWN)[int(self.bets.clear)]
 
     def restart(self) -> None:
@@ -117,18 +118,44 @@ class Canary(Generic[Policy]):
         }
 
 
-def promote(file: Path, canary: Canary[Any]) -> None:
+def result_text(facts: dict[str, Any], result: str, each: str) -> str:
+    """Return what is reported of a result: the difference and its confidence sequence.
+
+    Args:
+        facts: of :meth:`Canary.facts`.
+        each: what has a reward, ``decision`` or ``request``.
+    """
+    low, high = (
+        f"{side}inf" if facts[end] is None else f"{facts[end]:+.4g}"
+        for end, side in (("low", "-"), ("high", "+"))
+    )
+    difference = f"{facts['difference']:+.4g} a {each} [{low}, {high}]"
+    return f"canary {facts['version']} is {result}: {difference}"
+
+
+def promote(file: Path, canary: Canary[Any], expected: str) -> None:
     """Put the bundle of a canary in the place of the running one, which goes to the history.
 
+    Args:
+        file: of the running bundle.
+        expected: version of the bundle that the canary was compared with.
+
     Raises:
-        InputError, OSError: a file cannot be read or written, or the canary's is another one now.
+        InputError, OSError: a file cannot be read or written, or holds another bundle now.
     """
+    before = load(file)
+    if before.version != expected:
+        message = "the file holds another bundle than the one that the canary was compared with"
+        hint = "compare the canary with it"
+        raise InputError(message, where=str(file), hint=hint)
     content = canary.test.file.read_bytes()
     if load(canary.test.file).version != canary.serving.bundle.version:
         message = "the file holds another bundle than the one that was compared"
         hint = "start the service again with it"
         raise InputError(message, where=str(canary.test.file), hint=hint)
-    replace_bundle(file, content, load(file), "promote")
+    replace_bundle(file, content, before, "promote")
 
 
-__all__ = ["MAX_SHARE", "PROMOTED", "WITHDRAWN", "Canary", "CanaryTest", "promote"]
+__all__ = [
+    "MAX_SHARE", "PROMOTED", "WITHDRAWN", "Canary", "CanaryTest", "promote", "result_text",
+]  # fmt: skip

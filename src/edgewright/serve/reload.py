@@ -12,9 +12,9 @@ import asyncio
 import contextlib
 import functools
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgewright.core.errors import InputError
 from edgewright.serve.counters import Counters
@@ -80,6 +80,11 @@ class Watcher(abc.ABC):
         async with self._busy:
             self._seen = self._stamps()
             return await self._take()
+
+    async def exclusively(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that a reload would undo, or be undone by, while there is none."""
+        async with self._busy:
+            await work
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

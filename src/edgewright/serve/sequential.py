@@ -6,14 +6,17 @@ the two mean rewards at that moment:
 
     x_t = (z_t - p) / (p (1 - p)) (r_t - m_t),   z_t = 1 where the canary decided,
 
-with any ``m_t`` that is known before. A bet on ``d > d0`` multiplies a capital by
-``1 + k / b_t (x_t - d0)``, where ``b_t`` bounds how low ``x_t - d0`` can be and ``k < 1``. Where
-``d <= d0`` the capital is expected to fall, so it ever exceeds ``1 / error`` with probability
-``error`` at most (Ville's inequality). These are the confidence sequences by betting of
-Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (Journal of the
-Royal Statistical Society B 2024), on the randomisation of Ham, Bojinov, Lindon and Tingley,
-"Design-based confidence sequences" (2022, arXiv:2210.08639). They need no normal means and no
-independent rewards, only bounded ones: rewards are cut to a range, see :class:`Bets`.
+with any ``m_t`` that is known when the request is drawn, see :class:`Known`. A bet on ``d > d0``
+multiplies a capital by ``1 + k / b_t (x_t - d0)``, where ``b_t`` bounds how low ``x_t - d0`` can be
+and ``k < 1``. Where ``d <= d0`` the capital is expected to fall, so it ever exceeds ``1 / error``
+with probability ``error`` at most (Ville's inequality). These are the confidence sequences by
+betting of Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting"
+(Journal of the Royal Statistical Society B 2024), on the randomisation of Ham, Bojinov, Lindon and
+Tingley, "Design-based confidence sequences" (2022, arXiv:2210.08639). They need no normal means and
+no independent rewards, only bounded ones: rewards are cut to a range, see :class:`Bets`.
+
+Bets are settled as outcomes arrive. That is assumed to be in an order that does not depend on the
+arm: where one arm's outcomes come late, those that are there are not a sample by the draw.
 """
 
 from __future__ import annotations
@@ -64,6 +67,22 @@ class Difference:
     high: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A summary of outcomes at the time of a draw, which the bet on that request may use.
+
+    Attributes:
+        count: outcomes by then; nothing is bet below :data:`MIN_OUTCOMES`.
+        low, high: range that its reward is cut to.
+        centre: mean of the rewards, ``m_t``.
+    """
+
+    count: int
+    low: Any
+    high: Any
+    centre: Any
+
+
 class Bets:
     """Bets on the difference of two arms, for one comparison or for many side by side.
 
@@ -90,21 +109,27 @@ class Bets:
         self.low, self.high = rewards or (math.inf, -math.inf)
         self.cut: Any = 0
         self.bets, self.total = 0, 0.0
-        self.differences = np.unique([-margin, 0.0])
+        self.differences = np.unique([0.0 - margin, 0.0])
         self.capital: Any = [np.zeros(0)] * 2
 
-    def add(self, reward: Any, by_canary: Any) -> None:
+    def known(self) -> Known:
+        """Return what is known to a request that is drawn now."""
+        return Known(self.rewards.count, self.low, self.high, self.rewards.mean)
+
+    def add(self, reward: Any, by_canary: Any, known: Known | None = None) -> None:
         """Bet on one reward of each comparison, and learn its range and mean.
 
         Args:
             reward: a number, or ``[comparisons]``.
             by_canary: 0 or 1, whether the canary decided; of the same shape.
+            known: when the request was drawn; what is known now if None.
         """
+        known = known or self.known()
         if self.rewards.count == MIN_OUTCOMES:
             self._begin(np.shape(reward))
         cut = np.clip(reward, self.low, self.high) if self.rewards.count or self.stated else reward
-        if self.rewards.count >= MIN_OUTCOMES:
-            self._bet(cut, by_canary)
+        if known.count >= MIN_OUTCOMES:
+            self._bet(np.clip(reward, known.low, known.high), by_canary, known)
         self.cut = self.cut + (cut != reward)
         if self.stated is None:
             self.low, self.high = np.minimum(self.low, reward), np.maximum(self.high, reward)
@@ -119,10 +144,10 @@ class Bets:
         full = (*shape, len(self.differences), len(STRENGTHS))
         self.capital = [np.ones(full), np.ones(full)]
 
-    def _bet(self, reward: Any, by_canary: Any) -> None:
+    def _bet(self, reward: Any, by_canary: Any, known: Known) -> None:
         """Multiply each capital by ``1 + k (x - d0) / b``; what is beyond all numbers stays so."""
-        share, centre = self.share, self.rewards.mean
-        up, down = self.high - centre, centre - self.low
+        share, centre = self.share, known.centre
+        up, down = known.high - centre, centre - known.low
         estimate = (by_canary - share) / (share * (1.0 - share)) * (reward - centre)
         self.bets, self.total = self.bets + 1, self.total + estimate
         signs = (
@@ -149,7 +174,7 @@ class Bets:
     def clear(self) -> Any:
         """Return 1 where the difference is shown to be above minus the margin, -1 below 0, or 0."""
         low, high = self.excluded
-        index = (int(np.searchsorted(self.differences, one)) for one in (-self.margin, 0.0))
+        index = (int(np.searchsorted(self.differences, one)) for one in (0.0 - self.margin, 0.0))
         better, worse = low[..., next(index)], high[..., next(index)]
         return np.where(better, 1, np.where(worse, -1, 0))
 
@@ -162,4 +187,4 @@ class Bets:
         return Difference(estimate, *ends)
 
 
-__all__ = ["ENDS", "MIN_OUTCOMES", "STRENGTHS", "Arm", "Bets", "Difference"]
+__all__ = ["ENDS", "MIN_OUTCOMES", "STRENGTHS", "Arm", "Bets", "Difference", "Known"]

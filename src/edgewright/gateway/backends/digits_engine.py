@@ -81,7 +81,7 @@ class DigitsEngine:
         else:
             self._work = Work(0.0, 0.0, 1e-3 * table.step_ms / SHEET_TILES)
 
-    def steps(self, level: int) -> int:
+    def steps(self, size: tuple[int, int], level: int) -> int:
         """Return the number of denoising steps."""
         return self._table.steps[level]
 
@@ -93,7 +93,7 @@ class DigitsEngine:
         """Return the estimates ``[height, width]`` uint8; see :class:`~.engine.Engine`."""
         seed = (seed_of(job.prompt, job.seed) + number) % 2**64
         edited = _edited(job) if job.sources else None
-        steps = self.steps(job.level)
+        steps = self.steps(job.size, job.level)
         return self._generator.estimates(job.prompt, job.size, steps, seed, edited)
 
     def file(self, image: np.ndarray, last: bool) -> bytes:

@@ -14,8 +14,12 @@ class Engine(Protocol):
     All methods but the first two run on the thread of the back end.
     """
 
-    def steps(self, level: int) -> int:
-        """Return the number of steps of an image at a level."""
+    def steps(self, size: tuple[int, int], level: int) -> int:
+        """Return the number of steps of an image at a level.
+
+        Args:
+            size: width and height in pixels.
+        """
         ...
 
     def seconds(self, size: tuple[int, int], level: int, step: int) -> float:

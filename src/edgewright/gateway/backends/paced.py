@@ -32,7 +32,7 @@ class Paced:
         return count * self._image_s(size, level) / self.table.speed
 
     def _image_s(self, size: tuple[int, int], level: int) -> float:
-        return self._engine.seconds(size, level, self._engine.steps(level))
+        return self._engine.seconds(size, level, self._engine.steps(size, level))
 
     async def run(self, job: Job, ledger: Ledger, item: Item) -> AsyncGenerator[Event, None]:
         """Yield what happens to a job; see :class:`~edgewright.gateway.jobs.Generator`."""
@@ -57,7 +57,7 @@ class Paced:
     ) -> AsyncGenerator[tuple[bool, bytes], None]:
         """Yield the files of partial images and of the image; say whether it is the last."""
         ledger, item = entry
-        steps = self._engine.steps(job.level)
+        steps = self._engine.steps(job.size, job.level)
         shown = partial_steps(steps, job.partials)
         estimates = self._engine.images(job, number)
         before_s = number * self._image_s(job.size, job.level)

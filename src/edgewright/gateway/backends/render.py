@@ -21,7 +21,10 @@ from edgewright.gateway.backends.scenes import CUBE, SPHERE, Shape, shapes_of
 from edgewright.gateway.backends.seeds import seed_of
 
 PASS_SAMPLES = 4
-"""Samples of each pixel between two looks at whether the client is still there."""
+"""Most samples of each pixel between two looks at whether the client is still there."""
+
+PASS_PIXELS = 2 * 256**2
+"""Most pixels times samples between two such looks; one sample of each pixel is the least."""
 
 DEPTH = 4
 """Surfaces that a path of light meets at most."""
@@ -32,10 +35,12 @@ _LOADING = threading.Lock()
 
 @functools.cache
 def mitsuba() -> Any:
-    """Return Mitsuba in its plain variant, which needs no LLVM, on the thread that calls it.
+    """Return Mitsuba in its plain variant, which needs no LLVM and renders on the calling thread.
+
+    Every call gets the same module, whose threads are set to one for the process.
 
     Raises:
-        InputError: the extra is not installed.
+        InputError: the extra is not installed, or cannot be loaded.
     """
     with _LOADING:
         module: Any = _imported("mitsuba")
@@ -47,7 +52,7 @@ def mitsuba() -> Any:
 def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a library that it needs is missing
         message = f"rendering needs {name}: {error}"
         raise InputError(message, where="extra render", hint=_HINT) from None
 
@@ -56,16 +61,20 @@ class Denoiser:
     """Intel's Open Image Denoise for linear images, on one thread.
 
     Raises:
-        InputError: the extra is not installed.
-        RuntimeError: the library cannot start.
+        InputError: the extra is not installed, or its library cannot start.
     """
 
     def __init__(self) -> None:
         self._library: Any = _imported("pyoidn")
-        self._device: Any = self._library.Device()
-        self._device.set_int("numThreads", 1)
-        self._device.commit()
-        self._check()
+        try:
+            self._device: Any = self._library.Device()
+            self._device.set_int("numThreads", 1)
+            self._device.commit()
+            self._check()
+        except (OSError, RuntimeError) as error:
+            message = f"the denoiser cannot start: {error}"
+            hint = "denoise = false renders without it; or install the extra again: " + _HINT
+            raise InputError(message, where="extra render", hint=hint) from None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return a linear image ``[height, width, 3]`` float32 without its noise."""
@@ -103,10 +112,20 @@ def denoised(image: np.ndarray) -> np.ndarray:
         return denoiser()(image)
 
 
-def passes(samples: int) -> list[int]:
-    """Return the samples of each pass, at most :data:`PASS_SAMPLES`, the last one the rest."""
-    full, rest = divmod(samples, PASS_SAMPLES)
-    return [PASS_SAMPLES] * full + ([rest] if rest else [])
+def pass_samples(size: tuple[int, int]) -> int:
+    """Return the samples of each pixel in a pass, so that a cancelled image ends soon.
+
+    Args:
+        size: width and height in pixels.
+    """
+    return max(1, min(PASS_SAMPLES, PASS_PIXELS // (size[0] * size[1])))
+
+
+def passes(samples: int, size: tuple[int, int]) -> list[int]:
+    """Return the samples of each pass, as :func:`pass_samples` says, the last one the rest."""
+    each = pass_samples(size)
+    full, rest = divmod(samples, each)
+    return [each] * full + ([rest] if rest else [])
 
 
 def estimates(
@@ -122,7 +141,7 @@ def estimates(
     renderer, scene = mitsuba(), _scene(shapes_of(prompt, seed), size)
     first = seed_of(prompt, seed) % 2**31
     total, done = np.zeros((size[1], size[0], 3), np.float32), 0
-    for number, count in enumerate(passes(samples)):
+    for number, count in enumerate(passes(samples, size)):
         image = renderer.render(scene, spp=count, seed=(first + number) % 2**32)
         total += count * np.array(image, np.float32)
         done += count
@@ -222,4 +241,6 @@ def _lid(move: Any, shape: Shape) -> dict[str, Any]:
     return {"type": "disk", "to_world": top, "bsdf": _surface(shape)}
 
 
-__all__ = ["PASS_SAMPLES", "denoised", "estimates", "mitsuba", "passes", "shown"]
+__all__ = [
+    "PASS_SAMPLES", "denoised", "estimates", "mitsuba", "pass_samples", "passes", "shown",
+]  # fmt: skip

@@ -91,7 +91,7 @@ class RenderEngine:
     """Renders scenes, whose level is a number of samples of each pixel.
 
     Raises:
-        InputError: the extra ``render`` is not installed.
+        InputError: the extra ``render`` is not installed, or cannot be used here.
     """
 
     def __init__(self, table: BackendTable, where: str) -> None:
@@ -108,14 +108,14 @@ class RenderEngine:
             message = f"must not be 'render' here: {error.message}"
             raise InputError(message, where=where, hint=error.hint) from None
 
-    def steps(self, level: int) -> int:
+    def steps(self, size: tuple[int, int], level: int) -> int:
         """Return the number of passes."""
-        return len(render.passes(self._table.samples[level]))
+        return len(render.passes(self._table.samples[level], size))
 
     def seconds(self, size: tuple[int, int], level: int, step: int) -> float:
         """Return the time until a pass is done; see :class:`~.engine.Engine`."""
-        samples = min(self._table.samples[level], step * render.PASS_SAMPLES)
-        return self._work.image(size, samples, step == self.steps(level))
+        samples = min(self._table.samples[level], step * render.pass_samples(size))
+        return self._work.image(size, samples, step == self.steps(size, level))
 
     def images(self, job: Job, number: int) -> Iterator[np.ndarray]:
         """Return the linear means ``[height, width, 3]``; see :class:`~.engine.Engine`.
