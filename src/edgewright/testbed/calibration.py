@@ -107,9 +107,8 @@ def steps_of(file: Path, renders: bool | None = None) -> int:
     config = load(file)[0]
     backends = [one for one in config.backend if one.modality == "image"]
     linked = sum(one.link is not None for one in backends)
-    is_rendered = renders
-    if renders is None:
-        is_rendered = bool(backends) and all(one.kind == "render" for one in backends)
+    rendered = bool(backends) and all(one.kind == "render" for one in backends)
+    is_rendered = rendered if renders is None else renders
     return len(backends) * len(config.quality.levels) + linked + is_rendered
 
 
