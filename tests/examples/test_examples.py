@@ -10,10 +10,12 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
 
+from edgewright.core.errors import CheckFailed
 from edgewright.scenarios import learners
 from edgewright.systems import registry
 
@@ -97,6 +99,24 @@ def test_the_closed_loop_recovers_and_its_gate_holds(
     for text in LOOP_EXPECTED:
         assert text in printed
     assert (empty_folder / "closed_loop.png").stat().st_size > 10_000
+
+
+def test_the_closed_loop_ends_where_no_test_of_drift_fires(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("closed_loop", EXAMPLES / LOOP)
+    assert spec is not None and spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    rates = []
+
+    def silent(before: Any, after: Any, rate: float) -> Any:
+        rates.append(rate)
+        return types.SimpleNamespace(alarm=False)
+
+    monkeypatch.setattr(example, "logged", lambda file: [])
+    monkeypatch.setattr(example, "drift_of", silent)
+    with pytest.raises(CheckFailed, match="no test of drift fired"):
+        example.first_alarm("log.db", 100)
+    assert len(rates) > 1 and sum(rates) == pytest.approx(0.01)
 
 
 @pytest.mark.learn

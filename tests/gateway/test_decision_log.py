@@ -129,8 +129,8 @@ def test_a_gateways_log_is_one_that_estimates_read(logged, bundle):
         watts = 2.0 if decided["location"] == 0 else 20.0
         assert metrics[spent] == pytest.approx(watts * metrics["service_s"], rel=1e-6)
         parts = [metrics[n] for n in ("delay_s", "device_energy_j", "edge_energy_j", "quality")]
-        signals = Signals(1.0, [], row.observation["mode"], 100.0, 0.0, [], 0)
-        assert row.reward == pytest.approx(reward.reward(Measured(*parts), signals), rel=1e-6)
+        earned = reward.reward(Measured(*parts), row.observation["mode"], 100.0)
+        assert row.reward == pytest.approx(earned, rel=1e-6)
     value = compared(bundle, bundle, samples, "log")
     assert value.logged.low <= value.logged.estimate <= value.logged.high
     assert value.difference["doubly_robust"].estimate == 0.0

@@ -13,7 +13,7 @@ from edgewright.gateway.backends import png
 from edgewright.gateway.backends.digits import Digits
 from edgewright.scenarios.build import build
 from edgewright.scenarios.load import load
-from edgewright.testbed.calibration import PROMPT, SMALL, Sample
+from edgewright.testbed.calibration import PROMPT, SMALL, Sample, steps_of
 from edgewright.testbed.fit import errors_of, fit
 from edgewright.testbed.quality import of_digits
 
@@ -176,3 +176,12 @@ def test_a_back_end_that_is_not_there_is_named(edgewright, tmp_path):
     config.write_text(UPSTREAM)
     error = edgewright("calibrate", config, "--out", tmp_path / "s.toml", code=2).stderr
     assert re.search(r"backend 'gpu': must answer requests for images: cannot be reached", error)
+
+
+def test_steps_count_references_only_where_all_images_are_rendered(tmp_path):
+    config = tmp_path / "gateway.toml"
+    config.write_text(UPSTREAM)
+    assert steps_of(config) == 2 and steps_of(config, renders=True) == 3
+    quality, _, server = UPSTREAM.split("[[backend]]")
+    config.write_text(f'{quality}[[backend]]{server}modality = "chat"\n')
+    assert steps_of(config) == 0

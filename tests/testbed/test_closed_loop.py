@@ -5,6 +5,7 @@ import json
 import os
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,10 +13,10 @@ from edgewright.bundle import load as load_bundle
 from edgewright.bundle.bundle import pack_again
 from edgewright.bundle.history import replace_bundle
 from edgewright.cli.testbed_loop import check_loop, loop_lines
-from edgewright.core.errors import CheckFailed
+from edgewright.core.errors import CheckFailed, InputError
 from edgewright.serve.log_reader import LoggedDecision
 from edgewright.testbed import loop
-from edgewright.testbed.loop import AFTER, BEFORE, KNOWN, NEW, OLD, first_alarm, loop_steps
+from edgewright.testbed.loop import AFTER, BEFORE, KNOWN, NEW, OLD, Alarm, first_alarm, loop_steps
 from edgewright.testbed.loop_page import loop_figure, loop_page
 from edgewright.testbed.loop_plan import LOOP
 from edgewright.testbed.loop_report import loop_report
@@ -63,12 +64,18 @@ def rule(names, scenario, folder, training, on_progress):
     return Bundles({LEARNER: made.files["greedy"]}, {})
 
 
+def noticed(before, after, setup):
+    """Return the test of drift as if it had noticed the change in so few decisions."""
+    return dataclasses.replace(first_alarm(before, after, setup), decisions=len(after))
+
+
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory):
     """Return a run; it reports its progress as often as it says."""
     names = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "update", stub)
+        patch.setattr(loop, "first_alarm", noticed)
         patch.setattr(loop, "bundles_of", rule)
         run = loop.run_loop(TINY, tmp_path_factory.mktemp("loop"), None, names.append)
     assert len(names) == loop_steps(TINY)
@@ -127,7 +134,9 @@ def test_what_went_wrong_is_refused(facts):
     lost = sound | {"swap": facts["swap"] | {"failed": 2}}
     busy = sound | {"validity": {"valid": False, "late_share": 0.2}}
     closed = sound | {"update": facts["update"] | {"passed": False, "refused": "too little"}}
-    for wrong, message in ((lost, "2 of"), (busy, "20 %"), (closed, "too little")):
+    silent = sound | {"drift": facts["drift"] | {"decisions": None}}
+    cases = ((lost, "2 of"), (busy, "20 %"), (closed, "too little"), (silent, "no alarm"))
+    for wrong, message in cases:
         with pytest.raises(CheckFailed, match=message):
             check_loop(wrong)
 
@@ -172,6 +181,56 @@ def test_a_refused_update_leaves_the_old_policy_and_is_reported(closed, facts):
     assert "simulation is -1" in loop_page(without, "command", loop_figure(without))
 
 
+@pytest.fixture
+def replayed(closed, monkeypatch, tmp_path):
+    """Return a loop whose processes answer as they did in the run, and the bundles it compares."""
+    site, compared = loop._Loop.__new__(loop._Loop), []
+    (tmp_path / "p.edge").write_bytes(b"a bundle")
+    site.__dict__ |= {
+        "_setup": TINY, "_folder": tmp_path, "_log": tmp_path / "log.db", "_scenario": None,
+        "_calibrated": SimpleNamespace(fitted=closed.fitted), "_objective": closed.objective,
+        "_blocks": [one for one in closed.blocks if one.policy != NEW], "_marks": [],
+        "_seconds": {}, "_began": time.monotonic(), "_on_progress": lambda name: None,
+        "_trained": lambda: tmp_path / "p.edge", "_known": lambda: tmp_path / "known.edge",
+        "_explore": lambda phase, *_: (closed.exploring[0], closed.logged[phase == AFTER]),
+        "_slow_down": lambda: None, "_rows": lambda: closed.logged[1],
+        "_use": lambda *_: None, "_play": lambda *_: closed.during,
+        "_compare": lambda phase, bundles: compared.append([*bundles]),
+    }  # fmt: skip
+    monkeypatch.setattr(loop, "training_identity", lambda scenario: "identity")
+    monkeypatch.setattr("edgewright.testbed.gap.DRAWS", 40)
+    return site, compared
+
+
+def test_nothing_is_updated_without_an_alarm(replayed, monkeypatch):
+    site, compared = replayed
+    monkeypatch.setattr(loop, "update", lambda *_: pytest.fail("no update was due"))
+    monkeypatch.setattr(loop, "first_alarm", lambda *given: Alarm(None, noticed(*given).report))
+    facts = loop_report(site.run(), {})
+    assert compared == [[OLD], [OLD, KNOWN]] and len(site.run().exploring) == 2
+    assert facts["swap"]["requests"] == 0 and not facts["update"]["passed"]
+    with pytest.raises(CheckFailed, match="no alarm"):
+        check_loop(facts)
+    assert "Drift is not noticed" in loop_page(facts, "command", loop_figure(facts))
+
+
+def test_too_little_evidence_leaves_the_old_policy_and_is_reported(replayed, monkeypatch):
+    site, compared = replayed
+
+    def refuse(plan, on_share):
+        raise InputError("the effective sample size must be at least 100; got 68")
+
+    monkeypatch.setattr(loop, "update", refuse)
+    monkeypatch.setattr(loop, "first_alarm", noticed)
+    facts = loop_report(site.run(), {})
+    assert compared == [[OLD], [OLD, KNOWN]]
+    assert facts["calibration"]["server_ghz_by_the_log"] is None
+    page = loop_page(json.loads(json.dumps(facts)), "command", loop_figure(facts))
+    assert "must be at least 100; got 68" in page and "not fitted to the log" in page
+    with pytest.raises(CheckFailed, match="got 68"):
+        check_loop(facts)
+
+
 def decisions(backlog, count=300):
     """Return decisions of one client with a backlog."""
     return [
@@ -188,6 +247,9 @@ def test_an_alarm_says_after_how_many_decisions_it_came():
     before = decisions(lambda n: float(n * 7919 % 100))
     same = first_alarm(before, decisions(lambda n: float(n * 104729 % 100)), setup)
     assert same.decisions is None and not same.report.alarm
+    assert same.report.rate == pytest.approx(setup.rate / 6)  # of six tests together
+    few = first_alarm(before, decisions(float, count=40), setup)
+    assert few.decisions is None and few.report.current == 40
     higher = decisions(lambda n: float(n * 104729 % 100) + 20.0)
     noticed = first_alarm(before, higher, setup)
     assert 50 < noticed.decisions < 300 and noticed.report.alarm

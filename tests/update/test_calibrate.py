@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
-from edgewright.gateway.observation import Signals
 from edgewright.gateway.reward import Measured, task_reward
 from edgewright.scenarios.load import load, resolved
 from edgewright.scenarios.write import changed_scenario, scenario_text
@@ -96,8 +95,7 @@ def test_the_reward_of_a_gateway_is_that_of_the_world(old, log, running):
             assert row.reward == pytest.approx(reward.rejected, abs=1e-5)
         elif row.reward > -15.0:  # where an episode ended, a part of it is not the task's
             parts = [metrics[n] for n in ("delay_s", "device_energy_j", "edge_energy_j", "quality")]
-            signals = Signals(1.0, [], observed["mode"], observed["charge_pct"], 0.0, [], 0)
-            earned = reward.reward(Measured(*parts), signals)
+            earned = reward.reward(Measured(*parts), observed["mode"], observed["charge_pct"])
             assert earned == pytest.approx(row.reward, abs=1e-4)
             count += 1
     assert count > 1000

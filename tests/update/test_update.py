@@ -14,6 +14,7 @@ from edgewright.bundle.history import rollback
 from edgewright.core.errors import CheckFailed, InputError
 from edgewright.deploy.export_run import export_run
 from edgewright.evaluation.statistics import Interval
+from edgewright.rules.off_policy import reward_model
 from edgewright.scenarios.build import build
 from edgewright.scenarios.learners import build_learner, world_of_learner
 from edgewright.scenarios.load import load
@@ -21,12 +22,18 @@ from edgewright.scenarios.write import changed_scenario
 from edgewright.serve.log_table import LogTable
 from edgewright.training.runs import Request, load_run, train
 from edgewright.training.warm_start import warm_started
-from edgewright.update.estimates import OffPolicyValue, PolicyComparison, ValueInterval
+from edgewright.update.estimates import (
+    OffPolicyValue,
+    PolicyComparison,
+    ValueInterval,
+    compare_policies,
+)
 from edgewright.update.gate import explained, gate, trust_gate
-from edgewright.update.samples import samples_of
+from edgewright.update.late import agrees_with_metrics
+from edgewright.update.samples import greedy_law, samples_of
 from edgewright.update.simulate import simulated_log
-from edgewright.update.trust import Trust, trusted
-from edgewright.update.update import GateClosed, UpdatePlan, update
+from edgewright.update.trust import Trust, robust_deviation, trusted
+from edgewright.update.update import GateClosed, UpdatePlan, divided, update
 
 SETTINGS = {
     "params.horizon_slots": 40,
@@ -98,48 +105,41 @@ def test_an_update_passes_and_says_in_its_lineage_what_it_is_from(plan, tmp_path
     assert json.loads(journal)["to"] == new.version
 
 
-def inverted(rows):
-    return [dataclasses.replace(row, reward=-row.reward) for row in rows]
-
-
-def absurd(rows):
-    rng = np.random.default_rng(0)
-    wrong = rng.random(len(rows)) < 0.05
-    return [
-        dataclasses.replace(row, reward=1e5, metrics={"delay_s": 1e-9, "device_energy_j": 1e-9})
-        if bad
-        else row
-        for row, bad in zip(rows, wrong, strict=True)
-    ]
-
-
-def crowd(rows):
-    lie = {f"copy-{n}" for n in range(12)}
-    return [
-        dataclasses.replace(row, reward=-row.reward) if row.client in lie else row for row in rows
-    ]
-
-
 @pytest.mark.parametrize(
     ("poison", "message"),
     [
-        (inverted, "log and simulator agree"),
-        (absurd, "absurd outcomes"),
-        (crowd, "clients that report otherwise"),
+        ("inverted", "log and simulator agree"),
+        ("absurd", "absurd outcomes"),
+        ("late", "late outcomes is 0.05"),
+        ("many lie", "clients that report otherwise"),
     ],
 )
-def test_a_poisoned_log_gets_nothing_through(poison, message, plan, rows, tmp_path):
+def test_a_poisoned_log_gets_nothing_through(poison, message, plan, poisoned, rows, tmp_path):
     with pytest.raises(CheckFailed, match=message):
-        update(plan(poison(rows)))
+        update(plan(poisoned(poison, rows)))
     assert not (tmp_path / "new.edge").exists()
 
 
-def test_one_client_that_lies_is_left_out(rows, deployed):
+def test_late_outcomes_leave_the_worst_candidate_refused(deployed, rows, poisoned):
+    """The condition on the held-out log alone refuses it, whatever the share of late outcomes."""
     bundle = load_bundle(deployed / "p.edge")
-    lying = [
-        dataclasses.replace(row, reward=-row.reward) if row.client == "copy-7" else row
-        for row in rows
-    ]
+    samples = samples_of(LogTable(poisoned("late", rows)), bundle, "log")
+    sound, trust = trusted(samples, 9, agrees_with_metrics(bundle, samples.table))
+    held_out = divided(sound)[1]
+    model = reward_model(held_out.logged, 9, np.ones((1, len(held_out.rows))))[0]
+    worst = int(np.argmin(np.mean(held_out.logged.features @ model.T, axis=0)))
+    laws = np.tile(np.eye(9)[worst], (len(held_out.rows), 1)), greedy_law(bundle, held_out.rows)
+    comparison = compare_policies(held_out.logged, *laws, resamples=200)
+    better = Interval(0.1, 0.05, 0.2, 0.95)
+    judged = gate(
+        trust_gate(trust, 0.9), comparison, robust_deviation(held_out.logged.reward), better
+    )
+    assert [one.name for one in judged.failed] == ["late outcomes", "held-out log"]
+
+
+def test_one_client_that_lies_is_left_out(rows, deployed, poisoned):
+    bundle = load_bundle(deployed / "p.edge")
+    lying = poisoned("one lies", rows)
     honest = trusted(samples_of(LogTable(rows), bundle, "log"), 9)[1]
     kept, trust = trusted(samples_of(LogTable(lying), bundle, "log"), 9)
     assert honest.lying == () and trust.lying == ("copy-7",)
@@ -180,12 +180,14 @@ def test_nothing_is_learned_from_what_cannot_be():
         [one.name for one in trust_gate(trust, likeness).failed]
         for trust, likeness in (
             (Trust(0.02, (), 0.0, False), 0.9),
+            (Trust(0.0, (), 0.0, False, 0.03), 0.9),
             (Trust(0.0, ("a",), 0.3, False), 0.9),
             (Trust(0.0, (), 0.0, True), 0.4),
         )
     ]
     assert names == [
-        ["absurd outcomes"], ["clients that report otherwise"], ["log and simulator agree"],
+        ["absurd outcomes"], ["late outcomes"], ["clients that report otherwise"],
+        ["log and simulator agree"],
     ]  # fmt: skip
 
 
@@ -248,7 +250,9 @@ def test_the_recommended_learner_begins_with_old_weights_and_its_guide_anew():
         warm_started(Training(fresh), SimpleNamespace(learner=first.inner))
 
 
-def test_the_commands_update_in_place_and_roll_back(plan, rows, write_log, tmp_path, edgewright):
+def test_the_commands_update_in_place_and_roll_back(
+    plan, rows, poisoned, write_log, tmp_path, edgewright
+):
     given, file = plan(), tmp_path / "served.edge"
     before = given.bundle.read_bytes()
     file.write_bytes(before)
@@ -267,6 +271,6 @@ def test_the_commands_update_in_place_and_roll_back(plan, rows, write_log, tmp_p
         rollback(newer, newer)
     assert rollback(newer, file)["to"] == back["to"]
     (tmp_path / "log.db").unlink()
-    write_log(inverted(rows), tmp_path / "log.db")
+    write_log(poisoned("inverted", rows), tmp_path / "log.db")
     done = edgewright(*asked, "--json", code=1)
     assert not json.loads(done.stdout)["gate"]["passed"] and "hint: look" in done.stderr

@@ -58,8 +58,11 @@ def check_loop(facts: dict[str, Any]) -> None:
         CheckFailed: one of these does not hold.
     """
     update, swap, valid = facts["update"], facts["swap"], facts["validity"]
+    if facts["drift"]["decisions"] is None:
+        message = f"{facts['drift']['current']} decisions after the change raised no alarm of drift"
+        raise CheckFailed(f"{message}; run it again, or look at `drift` in the report")
     if not update["passed"]:
-        raise CheckFailed(f"the gate refused the update: {update['refused']}")
+        raise CheckFailed(f"there was no update: {update['refused']}")
     if swap["failed"]:
         message = f"{swap['failed']} of {swap['requests']} requests failed around the swap"
         raise CheckFailed(f"{message}; see gateway.log in --out FOLDER")

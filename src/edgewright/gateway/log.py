@@ -35,7 +35,7 @@ def reward_of(receipt: Receipt, plan: Plan) -> float:
         measured = measured_of(receipt, plan)
         if measured is None or receipt.signals is None:
             return reward.rejected
-        return reward.reward(measured, receipt.signals)
+        return reward.reward(measured, receipt.signals.mode, receipt.signals.charge_pct)
     if receipt.status == DONE and receipt.option is not None and scores:
         return float(scores[receipt.option.level])
     return 0.0

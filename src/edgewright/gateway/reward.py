@@ -61,16 +61,16 @@ class TaskReward:
     transmit_w: float
     receive_w: float
 
-    def reward(self, measured: Measured, signals: Signals) -> float:
+    def reward(self, measured: Measured, mode: str, charge_pct: float) -> float:
         """Return ``w_q q - w_t T / T_norm - w_e E / E_norm``, equations (16) and (20) of SE-PPO.
 
         In need of energy, a share of the quality weight moves to the energy weight.
 
         Args:
-            signals: at the decision, with the mode and the charge of the client.
+            mode, charge_pct: of the client at the decision, the charge from 0 to 100.
         """
-        quality, delay, energy = self.weights.get(signals.mode, EQUAL)
-        need = (self.low_charge_pct - signals.charge_pct) / self.low_charge_span_pct
+        quality, delay, energy = self.weights.get(mode, EQUAL)
+        need = (self.low_charge_pct - charge_pct) / self.low_charge_span_pct
         moved = self.shift_fraction * min(1.0, max(0.0, need)) * quality
         spent_j = measured.device_energy_j + measured.edge_energy_j
         return self.scale * (

@@ -107,7 +107,8 @@ def steps_of(file: Path, renders: bool | None = None) -> int:
     config = load(file)[0]
     backends = [one for one in config.backend if one.modality == "image"]
     linked = sum(one.link is not None for one in backends)
-    is_rendered = all(one.kind == "render" for one in backends) if renders is None else renders
+    rendered = bool(backends) and all(one.kind == "render" for one in backends)
+    is_rendered = rendered if renders is None else renders
     return len(backends) * len(config.quality.levels) + linked + is_rendered
 
 

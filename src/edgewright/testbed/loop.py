@@ -32,13 +32,16 @@ from edgewright.testbed.replay import replay
 from edgewright.testbed.run import Site, calibrated_site, started_site
 from edgewright.testbed.scenario_file import mean_gap_s, objective_s
 from edgewright.training.runs import Request, train
-from edgewright.update.drift import DriftReport
+from edgewright.update.drift import MIN_DECISIONS, DriftReport
 from edgewright.update.log_parts import drift_of
 from edgewright.update.plan import GateClosed
 from edgewright.update.update import UpdatePlan, update
 
 OLD, NEW, KNOWN = "old policy", "updated policy", "trained on the slow worker"
 BEFORE, AFTER = "before", "slow worker"
+
+UNNOTICED = "no test of drift raised an alarm, so nothing was updated"
+"""The reason of a run that has no update where none was due."""
 
 WRITTEN_S = 1.0
 """The gateway writes what it decided this much later at most."""
@@ -88,8 +91,8 @@ class LoopRun:
         logged: the decisions of the log before and after the change.
         alarm: of drift between the two.
         update: what the command ``edgewright update`` returns; the evidence alone where its gate
-            did not pass.
-        refused: why the gate did not pass; empty where it did.
+            did not pass, and nothing where none was due or the log says too little.
+        refused: why there is no update; empty where there is one.
         exploring, blocks: requests while the gateway explored, and those that compare policies.
         during: requests while the update worked, the swap among them.
         by_version: decisions in the log by version of the bundle.
@@ -122,8 +125,8 @@ def run_loop(
         data: folder of recordings of bandwidth; None for a synthetic one.
 
     Raises:
-        InputError: the folder holds the log of an earlier run, a process does not start, a policy
-            cannot be trained, or the log is too small.
+        InputError: the folder holds the log of an earlier run, a process does not start, or a
+            policy cannot be trained.
     """
     site, log = setup.site, folder / "decisions.db"
     if log.exists():
@@ -175,10 +178,14 @@ class _Loop:
         self._slow_down()
         second_log, noticed = self._explore(AFTER, served, setup.watch, setup.watch_s)
         alarm = first_alarm(before, noticed, setup)
-        third_log, after = self._explore(AFTER, served, setup.collect, setup.collect_s)
-        watched = [first_log, second_log, third_log]
+        watched, after = [first_log, second_log], noticed
+        if alarm.decisions is not None:
+            third_log, after = self._explore(AFTER, served, setup.collect, setup.collect_s)
+            watched.append(third_log)
         self._lap("log")
-        result, refused, during = self._updated(served, len(after))
+        result, refused, during = {}, UNNOTICED, Block(AFTER, "update", 10_000, 0.0, (), ())
+        if alarm.decisions is not None:
+            result, refused, during = self._updated(served, len(after))
         bundles = {OLD: folder / "old.edge", KNOWN: self._known()}
         self._lap("update")
         if not refused:
@@ -303,6 +310,8 @@ class _Loop:
                 self._mark("swap")
             except GateClosed as error:
                 result, refused = error.evidence.facts(), str(error)
+            except InputError as error:  # the log says too little of the candidate
+                refused = str(error)
             finally:
                 stop.set()
                 begin.set()
@@ -324,13 +333,20 @@ class _Loop:
 def first_alarm(
     before: Sequence[LoggedDecision], after: Sequence[LoggedDecision], setup: LoopSetup
 ) -> Alarm:
-    """Return after how many decisions of the changed site a test of drift first notices it."""
-    report = None
-    for count in range(setup.check_every, len(after) + 1, setup.check_every):
-        report = drift_of(before, after[:count], rate=setup.rate)
+    """Return after how many decisions of the changed site a test of drift first notices it.
+
+    The rate of false alarms is divided among the tests, so it is that of all of them together. Too
+    few decisions for a test raise no alarm.
+    """
+    counts, report = range(setup.check_every, len(after) + 1, setup.check_every), None
+    rate = setup.rate / max(1, len(counts))
+    for count in counts:
+        report = drift_of(before, after[:count], rate=rate)
         if report.alarm:
             return Alarm(count, report)
-    return Alarm(None, report or drift_of(before, after, rate=setup.rate))
+    if report is None and min(len(before), len(after)) < MIN_DECISIONS:
+        report = DriftReport(rate, len(before), len(after), (), None)
+    return Alarm(None, report or drift_of(before, after, rate=rate))
 
 
 def loop_steps(setup: LoopSetup) -> int:

@@ -186,12 +186,13 @@ def step_sentences(facts: dict[str, Any]) -> list[str]:
         if drift["decisions"] is not None
         else "Drift is not noticed."
     )
-    by_log = fit["server_ghz_by_the_log"] or fit["server_ghz_before"]
+    by_log = fit["server_ghz_by_the_log"]
+    fitted = f"{_ghz(by_log)} by the log" if by_log else "not fitted to the log"
     versions = ", ".join(f"{count} by {name}" for name, count in _versions(swap).items())
     return [
         noticed,
         f"Speeds of the servers in GHz: {_ghz(fit['server_ghz_before'])} measured before, "
-        f"{_ghz(by_log)} by the log, {_ghz(fit['server_ghz_true'])} if the change is exact.",
+        f"{fitted}, {_ghz(fit['server_ghz_true'])} if the change is exact.",
         f"{swap['requests']} requests came while the update worked and the gateway took the new "
         f"bundle up: {swap['answered']} were answered and {swap['failed']} failed.",
         f"The log holds {versions}.",
@@ -208,7 +209,7 @@ def _ghz(values: Any) -> str:
 
 def _gate_text(facts: dict[str, Any]) -> list[str]:
     update = facts["update"]
-    return [] if update["passed"] else [f"The gate refused the update: {update['refused']}"]
+    return [] if update["passed"] else [f"There was no update: {update['refused']}"]
 
 
 def _gate_table(facts: dict[str, Any]) -> Table:
@@ -220,7 +221,7 @@ def _gate_table(facts: dict[str, Any]) -> Table:
     )
     rows = [
         {**one, "passed": "yes" if one["passed"] else "no"}
-        for one in facts["update"]["gate"]["conditions"]
+        for one in facts["update"].get("gate", {}).get("conditions", [])
     ]
     return Table(columns, rows)
 

@@ -42,7 +42,7 @@ class LoopSetup:
         watch_s, collect_s: time for which the gateway logs with the first share, before the change
             and after it, and with the second one.
         check_every: decisions of the changed site after which drift is tested each time.
-        rate: stated rate of false alarms of each of those tests.
+        rate: stated rate of false alarms of all those tests together.
         retrain_steps: environment steps of the update.
         episodes: of the comparison in simulation.
         idle_hz: requests a second while the update works, which must not be lost.

@@ -111,8 +111,11 @@ def _conditions(run: LoopRun) -> dict[str, Any]:
 
 
 def _calibration(run: LoopRun) -> dict[str, Any]:
-    """Return the speeds of the servers in GHz: as measured, by the log, and as they are."""
-    fits = run.update["calibration"]["fits"]
+    """Return the speeds of the servers in GHz: as measured, by the log, and as they are.
+
+    Those by the log are None where no update fitted them.
+    """
+    fits = run.update.get("calibration", {}).get("fits", [])
     by_log = next((one["after"] for one in fits if one["key"] == "params.server_ghz"), None)
     true = [*run.fitted.ghz[1:]]
     true[run.setup.slow - 1] = run.slow_ghz

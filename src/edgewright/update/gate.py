@@ -8,7 +8,7 @@ from typing import Any
 
 from edgewright.evaluation.statistics import Interval
 from edgewright.update.estimates import HEADLINE, PolicyComparison
-from edgewright.update.trust import MAX_ABSURD, MAX_LYING, Trust
+from edgewright.update.trust import MAX_ABSURD, MAX_LATE, MAX_LYING, Trust
 
 MIN_AGREEMENT = 0.5
 """Least rank correlation of logged rewards with those of the calibrated simulator."""
@@ -74,6 +74,12 @@ def trust_gate(trust: Trust, agreement: float) -> Gate:
             f"at most {MAX_ABSURD:.0%} of the outcomes",
         ),
         Condition(
+            "late outcomes",
+            trust.late <= MAX_LATE,
+            trust.late,
+            f"at most {MAX_LATE:.0%} of the outcomes",
+        ),
+        Condition(
             "clients that report otherwise",
             trust.lying_share <= MAX_LYING,
             trust.lying_share,
@@ -125,7 +131,8 @@ def gate(
     Args:
         log: conditions that the log fulfils, see :func:`trust_gate`.
         comparison: candidate against running policy on the held-out log.
-        reward_deviation: deviation of a logged reward, in its unit.
+        reward_deviation: deviation of a logged reward, in its unit, which few outcomes must not
+            move; see :func:`.trust.robust_deviation`.
         simulated: paired difference of reward in the calibrated scenario, candidate minus running.
         max_loss: loss that the interval on the log may leave open, in deviations of a reward.
     """
@@ -159,6 +166,7 @@ def explained(gate: Gate) -> str:
 
 _REMEDIES: Mapping[str, str] = {
     "absurd outcomes": "find out who reports them; edgewright log export FILE shows each outcome",
+    "late outcomes": "find out who reports them, or log where machines have no other work",
     "clients that report otherwise": "find out what those clients measure, or leave their log out",
     "log and simulator agree": "look whether rewards are those of the scenario, and their sign",
     "predicted rewards": "look for a cause that the scenario does not know, or for missing metrics",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from edgewright.bundle.bundle import Bundle
-from edgewright.gateway.observation import Signals
 from edgewright.gateway.reward import Measured, TaskReward, task_reward
 from edgewright.serve.log_reader import LoggedDecision
 from edgewright.serve.log_table import LogTable
@@ -51,17 +50,11 @@ def _expected(law: TaskReward, row: LoggedDecision) -> float | None:
     if not isinstance(level, int) or any(name not in metrics for name in names):
         return None
     quality = metrics.get("quality", law.score[level])
-    signals = Signals(
-        input_mb=0.0,
-        work_s=(),
-        mode=str(row.observation.get("mode", "")),
-        charge_pct=float(row.observation.get("charge_pct", 100.0)),
-        bandwidth_mbps=0.0,
-        queue_s=(),
-        number=0,
-    )
+    observed = row.observation
+    mode, charge_pct = observed.get("mode", ""), observed.get("charge_pct", 100.0)
     delay_s, device_j, edge_j = (metrics[name] for name in names)
-    return law.reward(Measured(delay_s, device_j, edge_j, quality), signals)
+    measured = Measured(delay_s, device_j, edge_j, quality)
+    return law.reward(measured, str(mode), float(charge_pct))
 
 
 __all__ = ["agrees_with_metrics"]

@@ -22,6 +22,10 @@ ABSURD = 12.0
 MAX_ABSURD = 0.01
 """Share of absurd outcomes above which nothing is learned from a log."""
 
+MAX_LATE = 0.02
+"""Share of late outcomes above which nothing is learned: twice that of an honest log of a machine
+with other work, which was 0.99 %."""
+
 MAX_LYING = 0.25
 """Share of decisions of clients that report otherwise, above which nothing is learned."""
 
@@ -50,7 +54,7 @@ class Trust:
         lying_share: share of the decisions that are theirs.
         unnamed: whether no client states its name, so that none can be judged.
         late: share of outcomes as far below the model whose own delay and energy give their reward.
-            They count as happened.
+            They count as happened, but are cut to the least reward of the others.
     """
 
     absurd: float
@@ -69,14 +73,23 @@ def trusted(
 ) -> tuple[Samples, Trust]:
     """Return the samples without absurd outcomes and without clients that lie, and the findings.
 
+    Rewards of late outcomes are cut to the least of the others, so that few of them move no
+    estimate; the table holds them as they were reported.
+
     Args:
         actions: number of actions of the policy.
-        agrees: see :func:`suspects`.
+        agrees: ``[n]`` whether a reward is that of its own delay and energy; none if None. Such an
+            outcome may be late and still have happened, but not better than can be.
     """
+    reward = samples.logged.reward
     residual = residuals(samples.logged, actions)
     clients = np.array([row.client for row in samples.table.rows])
-    keep, trust = suspects(samples.logged.reward, residual, clients, agrees=agrees)
-    return samples.only(keep), trust
+    late = np.zeros(len(reward), bool) if agrees is None else _far(residual, 0.0)[0] & agrees
+    keep, trust = suspects(reward, residual, clients, late=late)
+    least = np.min(reward[keep & ~late], initial=np.inf)
+    cut = np.where(late, np.maximum(reward, least), reward)
+    logged = dataclasses.replace(samples.logged, reward=cut)
+    return dataclasses.replace(samples, logged=logged).only(keep), trust
 
 
 def suspects(
@@ -84,7 +97,7 @@ def suspects(
     residual: np.ndarray,
     clients: np.ndarray,
     floor: float = 0.0,
-    agrees: np.ndarray | None = None,
+    late: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Trust]:
     """Return which outcomes ``[n]`` can be trusted, and the findings.
 
@@ -92,13 +105,10 @@ def suspects(
         reward, residual: ``[n]`` as reported, and less what a model gives.
         clients: ``[n]`` names, empty where a client states none.
         floor: least deviation of a residual, for models that leave next to none.
-        agrees: ``[n]`` whether a reward is that of its own delay and energy; none if None. Such an
-            outcome may be late and still have happened, but not better than can be.
+        late: ``[n]`` which outcomes are late and happened, so that none is absurd; none if None.
     """
-    spread = max(_deviation(residual), floor)
-    away = residual - np.median(residual)
-    late = (away < -ABSURD * spread) & (False if agrees is None else agrees)
-    absurd = (np.abs(away) > ABSURD * spread) & ~late
+    late = np.zeros(len(reward), bool) if late is None else late
+    absurd = np.logical_or(*_far(residual, floor)) & ~late
     lying = _lying(reward, residual, clients, ~absurd, floor)
     of_liars = np.isin(clients, lying)
     trust = Trust(
@@ -113,7 +123,7 @@ def suspects(
 
 def residuals(logged: LoggedActions, actions: int) -> np.ndarray:
     """Return the rewards ``[n]`` minus their model, which absurd rewards do not move."""
-    middle, spread = np.median(logged.reward), _deviation(logged.reward)
+    middle, spread = np.median(logged.reward), robust_deviation(logged.reward)
     calm = np.clip(logged.reward, middle - 6 * spread, middle + 6 * spread)
     model = reward_model(
         dataclasses.replace(logged, reward=calm), actions, np.ones((1, len(calm)))
@@ -135,6 +145,23 @@ def agreement(samples: Samples, simulated: Samples, actions: int) -> float:
     return rank_correlation(forecast, samples.logged.reward)
 
 
+def robust_deviation(values: np.ndarray) -> float:
+    """Return 1.4826 times the median absolute deviation of values ``[n]``, in their unit.
+
+    Less than half of them do not move it far, whatever they are. It is tiny but not 0 where most
+    values are the same.
+    """
+    spread = _NORMAL_MAD * float(np.median(np.abs(values - np.median(values))))
+    return max(spread, 1e-9 * (1.0 + float(np.median(np.abs(values)))))
+
+
+def _far(residual: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return which residuals ``[n]`` are too low and too high; see :data:`ABSURD`."""
+    limit = ABSURD * max(robust_deviation(residual), floor)
+    away = residual - np.median(residual)
+    return away < -limit, away > limit
+
+
 def _lying(
     reward: np.ndarray,
     residual: np.ndarray,
@@ -147,7 +174,7 @@ def _lying(
     Correlations are compared after Fisher's transform (Metron 1921), and decisions that are alike
     count once, by their autocorrelation time.
     """
-    forecast, spread, lying = reward - residual, max(_deviation(residual[sound]), floor), []
+    forecast, spread, lying = reward - residual, max(robust_deviation(residual[sound]), floor), []
     for name in np.unique(clients):
         own, others = clients == name, (clients != name) & sound
         if not name or own.sum() < MIN_OF_CLIENT or others.sum() < MIN_OF_CLIENT:
@@ -170,20 +197,16 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.clip(result.statistic, -0.999, 0.999))
 
 
-def _deviation(values: np.ndarray) -> float:
-    """Return a robust deviation; tiny but not 0 where most values are the same."""
-    spread = _NORMAL_MAD * float(np.median(np.abs(values - np.median(values))))
-    return max(spread, 1e-9 * (1.0 + float(np.median(np.abs(values)))))
-
-
 __all__ = [
     "ABSURD",
     "MAX_ABSURD",
+    "MAX_LATE",
     "MAX_LYING",
     "Trust",
     "agreement",
     "rank_correlation",
     "residuals",
+    "robust_deviation",
     "suspects",
     "trusted",
 ]

@@ -32,7 +32,7 @@ from edgewright.update.plan import (
 from edgewright.update.replayed import update_by_replay
 from edgewright.update.samples import Samples, greedy_law, samples_of
 from edgewright.update.simulate import SimulatedEdge, simulated_log
-from edgewright.update.trust import agreement, trusted
+from edgewright.update.trust import agreement, robust_deviation, trusted
 
 COPIES, SLOTS = 32, 100
 """Copies of the world, and slots of each, in which the running policy is simulated."""
@@ -81,7 +81,7 @@ def _compared(
     """Return the evidence with the comparisons on the held-out log and in simulation."""
     comparison = compared(candidate, bundle, held_out, str(plan.log))
     simulated = paired(candidate, bundle, setting_of(candidate, plan.data, plan.episodes))
-    spread = float(np.std(held_out.logged.reward))
+    spread = robust_deviation(held_out.logged.reward)
     judged = gate(evidence.gate, comparison, spread, simulated, plan.max_loss)
     return dataclasses.replace(evidence, gate=judged, comparison=comparison, simulated=simulated)
 
