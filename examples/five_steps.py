@@ -10,10 +10,11 @@
 4. A service decides with it. Devices ask over HTTP, act, and report what came of it. Half-way all
    servers become slower.
 5. The drift test says so. The scenario is fitted to the log and the fleet is trained again. If the
-   new network earns more on identical inputs, it takes the file that is served, and the running
-   service takes it up.
+   new network, quantised too, earns more than the served one on identical inputs, it takes the file
+   that is served, and the running service takes it up.
 
-The commands are those of docs/guides/five-steps.md. The numbers are tiny, so the scores say little.
+The commands are those of docs/guides/five-steps.md. The numbers are tiny: scores say little, and
+four episodes decide which network is better. A real update takes more, and looks at the interval.
 """
 
 import contextlib
@@ -51,6 +52,7 @@ REPORTS = [  # clock rate, energy of a cycle, battery, radio, link, size and wor
 ]  # fmt: skip
 SLOTS = 30  # before and after the servers become slower
 SLOW = 0.4
+PATIENCE_S = 60.0  # until the service takes up a file
 STEPS = "1e3"
 SMALL = {
     "params.horizon_slots": 40,
@@ -124,13 +126,23 @@ def service(bundle, log):
     command += ["--log", str(log), "--explore", "0.05"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        words = (word for line in process.stderr for word in line.split())
-        url = next(word.rstrip("/.,;") for word in words if word.startswith("http://"))
+        url = address(process.stderr)
         threading.Thread(target=process.stderr.read, daemon=True).start()
         yield url
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def address(lines):
+    """Return the address that a service names in its first lines."""
+    read = []
+    for line in lines:
+        read.append(line)
+        for word in line.split():
+            if word.startswith("http://"):
+                return word.rstrip("/.,;")
+    raise SystemExit(f"the service ended before it named its address:\n{''.join(read)}")
 
 
 def slower(scenario):
@@ -164,14 +176,23 @@ def update(client, scenario, served, candidate):
     rewards = {row["policy"]: row["reward"] for row in table.rows}
     old, new = rewards[str(served)], rewards[str(candidate)]
     print(f"step 5: on identical inputs the old network earns {old:.3f}, the new one {new:.3f}")
+    print(f"(in {SMALL['evaluation.episodes']} episodes, so the difference may be chance)")
     if new <= old:
         print("the old network goes on")
         return
     version = load_bundle(candidate).version
     write_bytes(served, candidate.read_bytes())
-    while client.policy()["version"] != version:
-        time.sleep(0.2)
+    wait_for(client, version)
     print("the new network decides")
+
+
+def wait_for(client, version):
+    """Wait until a service decides with a version of the policy."""
+    end = time.monotonic() + PATIENCE_S
+    while (now := client.policy()["version"]) != version:
+        if time.monotonic() > end:
+            raise SystemExit(f"after {PATIENCE_S:g} s the service has {now}, not {version}")
+        time.sleep(0.2)
 
 
 def main(folder):
@@ -188,8 +209,10 @@ def main(folder):
         edgewright("drift", "--log", log)
         edgewright("calibrate", "--log", log, "--scenario", scenario, "--out", folder / "new.toml")
         train(folder / "new.toml", folder / "run-2")
-        edgewright("export", folder / "run-2", "--out", folder / "fleet-2.edge")
-        update(client, folder / "new.toml", served, folder / "fleet-2.edge")
+        new, small = folder / "fleet-2.edge", folder / "small-2.edge"
+        edgewright("export", folder / "run-2", "--out", new)
+        edgewright("compress", new, "--stages", "int8", "--out", small)
+        update(client, folder / "new.toml", served, small)
         print(f"mean reward {play(client, served, slower(built), 3):.3f}")
 
 

@@ -92,3 +92,42 @@ def test_epsilon_is_below_the_classical_bound_and_grows_with_rounds() -> None:
         value = epsilon(noise, rounds, delta)
         assert 0.5 * by_hand(noise, rounds) < value <= by_hand(noise, rounds) * 1.001
     assert epsilon(2.0, 100) > epsilon(2.0, 50) > epsilon(4.0, 50)
+
+
+def test_a_fleet_with_all_actions_is_refused(edgewright: Any, tmp_path: Any) -> None:
+    command = ("train", "aigc-fleet", "--learner", "se-ppo-fleet", "--out", tmp_path / "x")
+    more = ("--set", "learner.all_actions=true", "--set", "learner.look_ahead=1")
+    refused = edgewright(*command, *more, code=2).stderr
+    assert "learner.all_actions: must be false in a fleet" in refused
+    assert "set learner.all_actions = false" in refused
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_replay_that_is_too_small_leaves_no_folder(edgewright: Any, tmp_path: Any) -> None:
+    out = tmp_path / "run"
+    command = ("train", "aigc-heavy", "--learner", "dqn", "--seeds", "1", "--steps", "64")
+    command = (*command, "--out", out, *overrides())
+    refused = edgewright(*command, "--set", "learner.buffer_size=16", code=2).stderr
+    assert "64 samples between two updates do not fit into 16 rows" in refused
+    assert not out.exists()
+    edgewright(*command)
+    assert (out / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("dropout=1.5", "from 0 to less than 1"),
+        ("dropout=1.0", "from 0 to less than 1"),
+        ("slowest=1.5", "from 0 to 1"),
+        ("dropout=-0.5", "give 0 or more"),
+        ("distil_steps=-1", "give a positive value"),
+        ("malicious_devices=-1", "give 0 or more"),
+    ],
+)
+def test_a_hint_names_the_values_that_are_taken(
+    edgewright: Any, tmp_path: Any, setting: str, hint: str
+) -> None:
+    command = ("train", "aigc-fleet", "--learner", "dqn", "--mode", "federated")
+    command = (*command, "--out", tmp_path / "x", "--set", f"learner.{setting}")
+    assert hint in edgewright(*command, code=2).stderr

@@ -13,7 +13,7 @@ from edgewright.bundle import load
 from edgewright.compress import distil
 from edgewright.compress.ensemble import mean_of
 from edgewright.core.errors import InputError
-from edgewright.deploy import distil_seeds, rollouts
+from edgewright.deploy import best_seed, distil_seeds, rollouts
 from edgewright.deploy import export_distilled as module
 from edgewright.deploy.subject import WHOLE, subject_of
 from edgewright.evaluation.validation import training_rewards
@@ -142,7 +142,7 @@ def test_the_best_seed_is_chosen_on_training_inputs(run, edgewright):
         (("--distil", "0x8"), "widths must be whole numbers from 1 to 4096"),
         (("--distil", "8", "--seed", "1"), "--seed: must go without --distil"),
         (("--distil", "8", "--amortise"), "--distil: must go without --amortise"),
-        (("--seed", "worst"), "'worst' is not a whole number"),
+        (("--seed", "beste"), "hint: give the number of a seed, e.g. 0, or best"),
         (("--min-gain-kept", "0.5"), "only --amortise and --distil"),
     ],
 )
@@ -152,6 +152,15 @@ def test_wrong_options_are_refused_with_a_remedy(run, edgewright, options, words
     assert words in " ".join(done.stderr.split())
     assert "hint" in done.stderr
     assert not out.exists()
+
+
+def test_no_seed_of_a_run_with_tasks_is_the_best(run, monkeypatch):
+    loaded = load_run(run)
+    tasks = dataclasses.replace(loaded, problem=dataclasses.replace(loaded.problem, tasks=(1, 2)))
+    monkeypatch.setattr(best_seed, "load_run", lambda *_: tasks)
+    with pytest.raises(InputError, match="a scenario without tasks") as caught:
+        best_seed.best_seed(run)
+    assert caught.value.where == "--seed"
 
 
 def test_one_seed_has_no_mean(run):

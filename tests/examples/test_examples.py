@@ -88,6 +88,18 @@ def test_the_five_steps_are_one_chain(
     assert names >= {"fleet.toml", "fleet.edge", "served.edge", "decisions.db", "new.toml"}
 
 
+def test_the_five_steps_end_when_their_service_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = runpy.run_path(str(EXAMPLES / STEPS))
+    assert steps["address"](["ready: http://localhost:1/.\n"]) == "http://localhost:1"
+    with pytest.raises(SystemExit, match="ended before .*\nerror: no port"):
+        steps["address"](["error: no port\n"])
+    monkeypatch.setitem(steps["wait_for"].__globals__, "PATIENCE_S", 0.0)
+    client = types.SimpleNamespace(policy=lambda: {"version": "a"})
+    steps["wait_for"](client, "a")
+    with pytest.raises(SystemExit, match="the service has a, not b"):
+        steps["wait_for"](client, "b")
+
+
 @pytest.mark.learn
 @pytest.mark.skipif(LONG not in os.environ, reason=f"takes minutes: set {LONG}")
 def test_the_closed_loop_recovers_and_its_gate_holds(

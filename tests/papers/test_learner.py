@@ -17,6 +17,7 @@ from edgewright.core.errors import InputError
 from edgewright.deploy import rollouts
 from edgewright.papers import study_named
 from edgewright.papers.learner.groups import (
+    BEST_LONGER,
     STUDENT,
     STUDENT_LONGER,
     STUDENT_TEN,
@@ -32,6 +33,7 @@ from edgewright.papers.learner.view import View
 from edgewright.papers.learner.worlds import (
     DECOMPOSED,
     FURTHER,
+    LONGER,
     OURS,
     RECORDED,
     TEAM,
@@ -137,6 +139,34 @@ def test_further_seeds_of_a_second_training_are_counted_with_the_first() -> None
     assert isinstance(one, TrainingJob) and isinstance(other, TrainingJob)
     assert (other.first_seed, other.seeds) == (one.seeds, count) == (len(first), len(more))
     assert (one.learner, one.steps) == (other.learner, other.steps)
+
+
+def test_groups_of_several_seeds_are_not_paired_with_the_seeds() -> None:
+    """Group k of OURS has its seed k; group k of LONGER has three of its seeds."""
+    rng = np.random.default_rng(3)
+    seeds = rng.normal(0.0, 1.0, (3, 1)) + rng.normal(0.0, 0.01, (3, 8))
+    arms = {
+        f"heavy/{OURS}": {"episodes/reward": seeds},
+        f"heavy/{LONGER}": {"episodes/reward": seeds},
+    }
+    for name in (OURS, LONGER):
+        arrays = {f"groups/{one}": seeds + 0.1 for one in ("student", "best", "mean")}
+        arms[f"heavy/groups-of-{name}"] = arrays
+    made = {key: JobResult(arrays, {}) for key, arrays in arms.items()}
+    view = View(Table(made, STUDY.axes, FULL), "heavy")
+
+    def width(ours: str, other: str) -> float:
+        interval = view.difference(ours, other)
+        assert interval.estimate == pytest.approx(0.1 * (other in (OURS, LONGER)))
+        return interval.high - interval.low
+
+    assert width(STUDENT, OURS) < 1e-9  # the difference is the same in every pair
+    assert width(STUDENT_LONGER, BEST_LONGER) < 1e-9
+    assert width(STUDENT_LONGER, LONGER) > 1.0
+
+
+def test_notes_say_that_few_groups_make_narrow_intervals() -> None:
+    assert any("Three groups and one network are few" in one for one in STUDY.notes(results(FULL)))
 
 
 def test_the_page_shows_every_policy() -> None:

@@ -133,11 +133,10 @@ def _check_widths(fleet: Any) -> None:
     if fleet.mode == "distilled" and not hasattr(fleet.inner, "predictions"):
         message = "distilled must be with a learner that predicts action values; got another"
         raise InputError(message, where="learner.mode", hint="train dqn, or set another mode")
-    if fleet.mode == "distilled":
-        if fleet.encoding != "float32":
-            message = f"must be float32 with mode distilled; got {fleet.encoding}"
-            hint = "it is about changes of parameters, which do not travel there"
-            raise InputError(message, where="learner.encoding", hint=hint)
+    if fleet.mode == "distilled" and fleet.encoding != "float32":
+        message = f"must be float32 with mode distilled; got {fleet.encoding}"
+        hint = "it is about changes of parameters, which do not travel there"
+        raise InputError(message, where="learner.encoding", hint=hint)
 
 
 __all__ = ["check_settings"]

@@ -52,7 +52,9 @@ def exchange_facts(request: Request, out: Path) -> dict[str, Any]:
     if missed:
         facts["missed_share"] = missed
     if missed and exchanges and facts["mode"] in ("federated", "synchronous"):
-        up = exchanges * _upload_bytes(request, logs, exchanges)  # not all send, and a round is for all
+        up = exchanges * _upload_bytes(
+            request, logs, exchanges
+        )  # not all send, and a round is for all
     deadline = float(settings["deadline_s"])
     links = link_facts(request.data, devices, exchanges, up, down, facts["mode"], deadline)
     return {"exchange": {**facts, **links}}
@@ -77,9 +79,7 @@ def _missed_share(logs: list[list[dict[str, Any]]], settings: dict[str, Any]) ->
     return float(np.mean(shares))
 
 
-def _upload_bytes(
-    request: Request, logs: list[list[dict[str, Any]]], exchanges: float
-) -> float:
+def _upload_bytes(request: Request, logs: list[list[dict[str, Any]]], exchanges: float) -> float:
     """Return the bytes that a device sends in one of its exchanges, in which it does not miss.
 
     Args:

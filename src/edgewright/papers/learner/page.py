@@ -95,6 +95,8 @@ def _added_last(plan: Plan) -> list[str]:
         f"of three {LONGER}, with three times the steps, and there are {plan.seeds // GROUP} "
         f"groups of these. No training is in two groups. {STUDENT_TEN} is one network from all "
         f"{plan.seeds}, so its intervals are of episodes only.",
+        "Three groups and one network are few: the intervals of such arms are too narrow, and "
+        "their verdicts, reproduced or not, are of these groups and not of new trainings.",
         "The best of three earns most in 100 episodes of training inputs, which are new draws, but "
         "of the recordings that it was trained on. Arms of groups were added last, after the mean "
         "of ten was known on the episodes that are judged. That scores are averaged was chosen on "

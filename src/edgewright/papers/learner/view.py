@@ -10,7 +10,7 @@ from edgewright.evaluation.joint_bootstrap import Means, joint_bootstrap, joint_
 from edgewright.evaluation.statistics import Interval
 from edgewright.papers.learner.groups import GROUPED
 from edgewright.papers.learner.population import CHOSEN, TOGETHER
-from edgewright.papers.learner.worlds import FURTHER, WORLDS
+from edgewright.papers.learner.worlds import FURTHER, OURS, WORLDS
 from edgewright.studies.table import Table
 
 CHARGES = (100, 60, 45, 25)
@@ -25,7 +25,7 @@ _MADE |= {
 """Job and array of arms that are made of other arms."""
 
 _OF = {arm: training for training, arms in GROUPED.items() for arm in arms.values()}
-"""The training of which an arm is made, seed by seed."""
+"""The training whose groups an arm is made of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +56,18 @@ class View:
     def difference(self, ours: str, other: str, charge: int | None = None) -> Interval:
         """Return the difference of two mean rewards on the same episodes.
 
-        Seeds are paired where one arm is made of the other: seed ``k`` of it is in group ``k``.
+        Groups are paired with groups of the same trainings. Of :data:`~.worlds.OURS` seed ``k`` is
+        in group ``k``, so its seeds are paired with its groups. Groups of other trainings have
+        several of their seeds each, and these are drawn on their own.
 
         Args:
             charge: an index of :data:`CHARGES`, for the episodes that begin with it; None for all.
         """
         part = slice(None) if charge is None else slice(charge, None, len(CHARGES))
         arms = {name: {"x": self.reward(name)[:, part]} for name in dict.fromkeys((ours, other))}
-        paired = _OF.get(ours, ours) == _OF.get(other, other)
+        groups = all(name in _OF for name in arms)
+        same = _OF.get(ours, ours) == _OF.get(other, other)
+        paired = same and (groups or _OF.get(ours, ours) == OURS)
         return joint_bootstrap(arms, lambda m: m[ours]["x"] - m[other]["x"], paired_seeds=paired)
 
     def closed(self, name: str) -> Interval:
