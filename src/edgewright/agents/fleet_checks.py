@@ -84,7 +84,7 @@ def _check_ignored(fleet: Any) -> None:
     Raises:
         InputError: it would ignore one.
     """
-    usual = {field.name: field.default for field in dataclasses.fields(fleet)}
+    usual: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(fleet)}
     for name, modes in USED_IN.items():
         value = float(getattr(fleet, name))
         if fleet.mode not in modes and not math.isclose(value, usual[name], rel_tol=1e-6):
