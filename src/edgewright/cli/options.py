@@ -187,7 +187,12 @@ def real(text: str, option: str) -> float:
 
 def print_json(content: dict[str, Any]) -> None:
     """Print exactly one JSON object on stdout; numbers that are not finite become null."""
-    click.echo(json.dumps(_clean(content), indent=2))
+    click.echo(json_text(content))
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """Return a JSON object as text; numbers that are not finite become null."""
+    return json.dumps(_clean(content), indent=2)
 
 
 def parity_line(parity: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgewright.cli.options import data_option, json_option, out_option, print_json, whole
+from edgewright.cli.options import (
+    data_option,
+    json_option,
+    json_text,
+    out_option,
+    print_json,
+    whole,
+)
 from edgewright.core.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -78,7 +84,8 @@ def _policies(
     setup = dataclasses.replace(FULL if size == "full" else QUICK, seed=number)
     if count is not None:
         setup = dataclasses.replace(setup, rounds=count)
-    command = f"edgewright testbed --{size} --rounds {setup.rounds} --seed {number}"
+    option = "--full" if size == "full" else "--quick"
+    command = f"edgewright testbed {option} --rounds {setup.rounds} --seed {number}"
     with _folder(out) as (folder, ending):
         facts = _measured(setup, folder, data, command + ending)
     _print(facts, _lines(facts, out), as_json)
@@ -132,7 +139,7 @@ def _measured(setup: Setup, folder: Path, data: str | None, given: str) -> dict[
     with counting_bar("testbed", progress_steps(setup)) as on_progress:
         finished = run(setup, folder, Path(data) if data else None, on_progress)
     facts = report(finished, machine_facts())
-    write_bytes(folder / "report.json", json.dumps(facts, indent=2).encode())
+    write_bytes(folder / "report.json", json_text(facts).encode())
     html.write(folder / "report.html", page(facts, given))
     return facts
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgewright.cli.options import json_text
 from edgewright.core.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def measured_loop(setup: LoopSetup, folder: Path, data: str | None, given: str) 
         run = run_loop(setup, folder, Path(data) if data else None, on_progress)
     facts = loop_report(run, machine_facts())
     svg = loop_figure(facts)
-    write_bytes(folder / "report.json", json.dumps(facts, indent=2).encode())
+    write_bytes(folder / "report.json", json_text(facts).encode())
     write_bytes(folder / "closed-loop.svg", svg.encode())
     html.write(folder / "report.html", loop_page(facts, given, svg))
     return facts
