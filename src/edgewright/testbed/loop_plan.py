@@ -53,9 +53,9 @@ class LoopSetup:
     slower: float = 3.0
     watch: float = 0.1
     collect: float = 0.5
-    watch_s: float = 12.0
+    watch_s: float = 60.0
     collect_s: float = 100.0
-    check_every: int = 100
+    check_every: int = 500
     rate: float = 0.01
     retrain_steps: float = 6e5
     episodes: int = 100
