@@ -111,7 +111,8 @@ def cut(answer: Any) -> Any:
 @pytest.mark.parametrize(("mode", "tamper"), [("federated", cut), ("asynchronous", infinite)])
 def test_a_client_that_sends_no_numbers_is_set_aside_and_counted(mode: str, tamper: Any) -> None:
     """Worker 0 of 3 has one device of 3."""
-    trainer = trainer_with(mode, slowest=1.0)
+    every = {"slowest": 1.0} if mode == "asynchronous" else {}
+    trainer = trainer_with(mode, **every)
     training, logs = trained(trainer, 3, 2, tamper)
     np.testing.assert_array_equal(logs["set_aside"], [1.0, 1.0])
     state = training.learner

@@ -90,7 +90,7 @@ def _image_fields(plan: Plan) -> dict[str, Any]:
     }
     return {
         "prompt": {"type": "string", "minLength": 1, "maxLength": table.max_prompt_chars},
-        "model": {"type": ["string", "null"], "pattern": "^auto$", "description": "or any name"},
+        "model": {"type": ["string", "null"], "description": "auto, or any name"},
         "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 10},
         "size": size,
         "quality": {"enum": [FREE, *plan.levels, None]},
@@ -107,7 +107,7 @@ def _completion() -> dict[str, Any]:
     message = {"type": "object", "properties": {"role": {"type": "string"}}, "required": ["role"]}
     fields = {
         "messages": {"type": "array", "minItems": 1, "items": message},
-        "model": {"type": ["string", "null"], "pattern": "^auto$", "description": "or any name"},
+        "model": {"type": ["string", "null"], "description": "auto, or any name"},
         "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 128},
         "reasoning_effort": {"enum": [*EFFORTS, None]},
         "stream": {"type": ["boolean", "null"]},
